@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { loadPackageDefinition } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { DriverError } from '../model/fault.ts';
+import type { ProtoGrpcType } from '../wire/csi.ts';
+
+/** The five CSI services by name: `csi.Node.service` to serve one, `new csi.Node(…)` to call it. */
+export type Csi = Pick<ProtoGrpcType['csi']['v1'], (typeof serviceNames)[number]>;
+
+const serviceNames = [
+  'Identity',
+  'Controller',
+  'GroupController',
+  'SnapshotMetadata',
+  'Node',
+] as const;
+
+/** Reads the interface from csi.proto; `path` is for a file kept in an unusual place. */
+export function loadCsi(path = findProto()): Csi {
+  // The types in src/wire are made with the same choices; see scripts/proto.mjs.
+  const definition = loadSync(path, {
+    keepCase: true,
+    longs: String,
+    enums: String,
+    defaults: true,
+    oneofs: true,
+  });
+  const { csi } = loadPackageDefinition(definition) as unknown as Partial<ProtoGrpcType>;
+  const services: Partial<Csi> = csi?.v1 ?? {};
+  const missing = serviceNames.filter((name) => services[name] === undefined);
+  if (missing.length > 0) {
+    throw new DriverError(
+      'misconfigured',
+      `${path} does not define the CSI service ${missing.join(', ')}; use the file that came with this driver`,
+    );
+  }
+  return Object.fromEntries(serviceNames.map((name) => [name, services[name]])) as unknown as Csi;
+}
+
+// Beside the bundle, one folder up from dist/, two up from src/server/: the nearest one wins.
+const places = ['./proto', '../proto', '../../proto'];
+
+function findProto(): string {
+  const files = places.map((place) =>
+    fileURLToPath(new URL(`${place}/csi/v1/csi.proto`, import.meta.url)),
+  );
+  const found = files.find((file) => existsSync(file));
+  if (found !== undefined) return found;
+  throw new DriverError(
+    'misconfigured',
+    `the CSI interface csi/v1/csi.proto is not in any of ${files.join(', ')}; install the driver together with its proto folder`,
+  );
+}

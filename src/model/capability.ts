@@ -1,0 +1,82 @@
+import { DriverError, invalid } from './fault.ts';
+
+/** Access modes by their CSI names; UNKNOWN never gets past decoding. */
+export type AccessMode =
+  | 'SINGLE_NODE_WRITER'
+  | 'SINGLE_NODE_READER_ONLY'
+  | 'MULTI_NODE_READER_ONLY'
+  | 'MULTI_NODE_SINGLE_WRITER'
+  | 'MULTI_NODE_MULTI_WRITER'
+  | 'SINGLE_NODE_SINGLE_WRITER'
+  | 'SINGLE_NODE_MULTI_WRITER';
+
+/** How a volume is seen by a pod: as a device, or as a mounted file system. */
+export type Access =
+  | { readonly kind: 'block' }
+  | {
+      readonly kind: 'mount';
+      /** Empty: the driver's default. */
+      readonly fsType: string;
+      readonly flags: readonly string[];
+    };
+
+/** One CSI volume capability. */
+export interface Capability {
+  readonly access: Access;
+  readonly mode: AccessMode;
+}
+
+/** File systems the driver formats and mounts; the first is the default. */
+export const fsTypes = ['ext4', 'xfs'] as const;
+export type FsType = (typeof fsTypes)[number];
+
+/** The file system a mount capability asks for. Throws invalid-request for one we do not have. */
+export function fsTypeOf(access: Extract<Access, { kind: 'mount' }>): FsType {
+  if (access.fsType === '') return fsTypes[0];
+  const known = fsTypes.find((type) => type === access.fsType);
+  if (known) return known;
+  throw invalid(
+    'volume_capability.mount.fs_type',
+    `must be one of ${fsTypes.join(', ')}, not ${JSON.stringify(access.fsType)}`,
+  );
+}
+
+/** Several nodes at once may use a volume in this mode. */
+export const isMultiNode = (mode: AccessMode): boolean => mode.startsWith('MULTI_NODE_');
+
+/** Nobody writes in this mode. */
+export const isReaderOnly = (mode: AccessMode): boolean => mode.endsWith('_READER_ONLY');
+
+/** Why this driver cannot serve a capability, in words for the user; undefined when it can. */
+export function whyUnsupported({ access, mode }: Capability): string | undefined {
+  if (access.kind === 'block') return undefined;
+  if (!fsTypes.some((type) => access.fsType === '' || type === access.fsType))
+    return `file system ${JSON.stringify(access.fsType)} is not one of ${fsTypes.join(', ')}`;
+  if (mode === 'MULTI_NODE_READER_ONLY')
+    return 'a file system that several nodes read at once is not offered yet; use a raw block volume';
+  if (isMultiNode(mode))
+    return 'a file system of a volume can be written by one node only; use ReadWriteOnce, or a raw block volume for several nodes';
+  return undefined;
+}
+
+/** Throws unless every capability can be served. */
+export function requireSupported(capabilities: readonly Capability[], field: string): void {
+  for (const capability of capabilities) {
+    const why = whyUnsupported(capability);
+    if (why !== undefined) throw invalid(field, `cannot be served: ${why}`);
+  }
+}
+
+/** Two capabilities that may describe one use of a volume: same access type, file system and flags, same mode. */
+export const sameCapability = (a: Capability, b: Capability): boolean =>
+  canonicalCapability(a) === canonicalCapability(b);
+
+/** A text that is equal for capabilities that mean the same. */
+export function canonicalCapability({ access, mode }: Capability): string {
+  if (access.kind === 'block') return `block ${mode}`;
+  return `mount ${access.fsType || fsTypes[0]} ${mode} ${JSON.stringify([...access.flags].sort())}`;
+}
+
+/** Raised where a capability asks for more than the volume or the node can give. */
+export const unsupportedUse = (what: string, why: string): DriverError =>
+  new DriverError('wrong-state', `${what}: ${why}`);

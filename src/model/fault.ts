@@ -1,0 +1,59 @@
+/** What can go wrong, as a caller of the driver would name it. */
+export type Fault =
+  /** The request itself is wrong; `field` is the CSI field, dotted where it is nested. */
+  | { readonly kind: 'invalid-request'; readonly field: string }
+  | { readonly kind: 'volume-missing' }
+  | { readonly kind: 'snapshot-missing' }
+  | { readonly kind: 'node-missing' }
+  /** Nothing of this volume at this path on this node. */
+  | { readonly kind: 'path-missing' }
+  /** The name belongs to an object that was asked for differently. */
+  | { readonly kind: 'name-taken' }
+  /** Attached, staged or published already, but with another capability. */
+  | { readonly kind: 'used-differently' }
+  /** In use in a way that forbids this. */
+  | { readonly kind: 'in-use' }
+  /** Allowed in principle, but not in the state the object or the node is in. */
+  | { readonly kind: 'wrong-state' }
+  /** The driver cannot work with this host, file system or configuration. */
+  | { readonly kind: 'misconfigured' }
+  /** Another operation on the same object is under way. */
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'bad-token' }
+  | { readonly kind: 'size-out-of-range' }
+  /** No space, quota or inodes. */
+  | { readonly kind: 'no-space' }
+  /** A limit of the driver or of a node. */
+  | { readonly kind: 'limit-reached' }
+  /** Daemon down, not mounted, stale handle, hang past the limit. */
+  | { readonly kind: 'unavailable' }
+  | { readonly kind: 'permission-denied' }
+  /** A command printed something we do not understand. */
+  | { readonly kind: 'unreadable-output' }
+  /** A record is damaged, or of a format this version does not know. */
+  | { readonly kind: 'unreadable-record' }
+  /** A host or mm command failed in a way that has no better name. */
+  | { readonly kind: 'command-failed' };
+
+/** A failure that a caller is told about: what failed, on what, and what to do, in one sentence. */
+export class DriverError extends Error {
+  override readonly name = 'DriverError';
+  readonly fault: Fault;
+
+  constructor(
+    fault: Fault | Exclude<Fault['kind'], 'invalid-request'>,
+    message: string,
+    cause?: unknown,
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.fault = typeof fault === 'string' ? { kind: fault } : fault;
+  }
+}
+
+/** The request names something impossible: `field` as CSI spells it, and what is wrong with it. */
+export const invalid = (field: string, problem: string): DriverError =>
+  new DriverError({ kind: 'invalid-request', field }, `${field} ${problem}`);
+
+/** True when `error` is a DriverError of one of these kinds. */
+export const isFault = (error: unknown, ...kinds: Fault['kind'][]): error is DriverError =>
+  error instanceof DriverError && kinds.includes(error.fault.kind);

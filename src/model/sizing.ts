@@ -1,0 +1,75 @@
+import { GiB, MiB, TiB, roundDown, roundUp, sector, showBytes } from './bytes.ts';
+import type { Bytes } from './bytes.ts';
+import type { Capability } from './capability.ts';
+import { fsTypeOf } from './capability.ts';
+import { DriverError } from './fault.ts';
+import type { CapacityRange } from './volume.ts';
+
+/** What a volume gets when nobody says a size. */
+export const defaultBytes: Bytes = GiB;
+
+/** The largest volume: what ext4 with 4 KiB blocks holds on every kernel we meet is above it. */
+export const maximumBytes: Bytes = 64n * TiB;
+
+/** The smallest volume: mkfs.xfs refuses anything under 300 MiB. */
+export const minimumBytes = (capabilities: readonly Capability[]): Bytes =>
+  capabilities.some(({ access }) => access.kind === 'mount' && fsTypeOf(access) === 'xfs')
+    ? 300n * MiB
+    : MiB;
+
+const outOfRange = (why: string): DriverError => new DriverError('size-out-of-range', why);
+
+/**
+ * The size of a new volume: whole MiB where the limit allows, else whole sectors, never above the limit.
+ * `sourceBytes` is what a clone or restore must at least have.
+ */
+export function sizeOfNew(
+  range: CapacityRange | undefined,
+  minimum: Bytes,
+  sourceBytes: Bytes | undefined,
+): Bytes {
+  const { requiredBytes: required, limitBytes: limit } = range ?? noRange;
+  if (sourceBytes !== undefined) refuseSmaller(required, sourceBytes);
+  const wanted = required || (sourceBytes ?? underLimit(defaultBytes, limit, minimum));
+  return fit(larger(wanted, minimum), limit);
+}
+
+const noRange: CapacityRange = { requiredBytes: 0n, limitBytes: 0n };
+
+const larger = (a: Bytes, b: Bytes): Bytes => (a > b ? a : b);
+
+function refuseSmaller(required: Bytes, sourceBytes: Bytes): void {
+  if (required === 0n || required >= sourceBytes) return;
+  throw outOfRange(
+    `capacity_range asks for ${showBytes(required)}, less than the ${showBytes(sourceBytes)} of its source; ask for at least that`,
+  );
+}
+
+/** The size of a volume of `current` bytes after an expansion; never smaller. */
+export function sizeOfGrown(range: CapacityRange, current: Bytes): Bytes {
+  const { requiredBytes, limitBytes } = range;
+  if (limitBytes > 0n && limitBytes < current)
+    throw outOfRange(
+      `capacity_range.limit_bytes is ${showBytes(limitBytes)}, but the volume has ${showBytes(current)} already and volumes never shrink`,
+    );
+  return requiredBytes <= current ? current : fit(requiredBytes, limitBytes);
+}
+
+const underLimit = (wanted: Bytes, limit: Bytes, minimum: Bytes): Bytes => {
+  const most = limit > 0n && limit < wanted ? roundDown(limit, sector) : wanted;
+  return larger(most, minimum);
+};
+
+function fit(wanted: Bytes, limit: Bytes): Bytes {
+  const candidates = [roundUp(wanted, MiB), roundUp(wanted, sector)];
+  const fitting = candidates.find((bytes) => limit === 0n || bytes <= limit);
+  if (fitting === undefined)
+    throw outOfRange(
+      `no volume size fits between ${showBytes(wanted)} and capacity_range.limit_bytes ${showBytes(limit)}: sizes are multiples of ${sector} bytes`,
+    );
+  if (fitting > maximumBytes)
+    throw outOfRange(
+      `capacity_range asks for ${showBytes(wanted)}, more than the largest volume of ${showBytes(maximumBytes)}`,
+    );
+  return fitting;
+}

@@ -1,0 +1,66 @@
+import type { Bytes } from '../model/bytes.ts';
+
+/** What lstat(2) says of a path. */
+export interface FileStat {
+  readonly kind: 'file' | 'directory' | 'symlink' | 'block' | 'other';
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly size: Bytes;
+  /** Bytes allocated; on GPFS they lag behind and move to the parent at a snap. */
+  readonly allocated: Bytes;
+  readonly links: number;
+  /** Permission bits only. */
+  readonly mode: number;
+  readonly modifiedMs: number;
+}
+
+/** statfs(2): bytes for an unprivileged user, and inodes. */
+export interface Space {
+  readonly total: Bytes;
+  readonly used: Bytes;
+  readonly available: Bytes;
+  readonly inodes: bigint;
+  readonly inodesFree: bigint;
+}
+
+/**
+ * The calls the driver makes on a file system. Each is one step that a crash, a fault or a stall can
+ * come between. All reject with a Node.js errno exception (`code` = 'ENOENT', 'EEXIST', 'EROFS', …).
+ * None follows a symlink in the last component. Paths are absolute.
+ */
+export interface Files {
+  /** A small text file, whole. */
+  readonly read: (path: string) => Promise<string>;
+  /** A new file (EEXIST when there is one) with this text, fsynced before it resolves. */
+  readonly createDurable: (path: string, text: string, mode: number) => Promise<void>;
+  /** A new empty sparse file of this size (EEXIST when there is one). */
+  readonly createSparse: (path: string, size: Bytes, mode: number) => Promise<FileStat>;
+  /** Makes a file at least this large; never makes it smaller. */
+  readonly grow: (path: string, size: Bytes) => Promise<FileStat>;
+  readonly link: (existing: string, path: string) => Promise<void>;
+  readonly rename: (from: string, to: string) => Promise<void>;
+  readonly unlink: (path: string) => Promise<void>;
+  /** One directory; resolves too when it exists already. The parent must exist. */
+  readonly makeDirectory: (path: string, mode: number) => Promise<void>;
+  readonly removeDirectory: (path: string) => Promise<void>;
+  /** Names in a directory, sorted by code unit. */
+  readonly list: (path: string) => Promise<readonly string[]>;
+  readonly stat: (path: string) => Promise<FileStat>;
+  readonly chmod: (path: string, mode: number) => Promise<void>;
+  /** Sets the modification time to now. */
+  readonly touch: (path: string) => Promise<void>;
+  /** fsync of a directory, so that names made in it survive a power cut. */
+  readonly syncDirectory: (path: string) => Promise<void>;
+  readonly space: (path: string) => Promise<Space>;
+}
+
+/** The errno name of a failed call, or undefined when the error is of another kind. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** An errno exception such as node:fs throws, for implementations of Files that are not node:fs. */
+export function errnoError(code: string, call: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${call} '${path}'`), { code, syscall: call, path });
+}

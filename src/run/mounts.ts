@@ -1,0 +1,60 @@
+/** One line of /proc/self/mountinfo (proc_pid_mountinfo(5)). */
+export interface Mount {
+  readonly id: number;
+  /** `major:minor` of the file system. */
+  readonly device: string;
+  /** What of the file system is mounted here; a bind of a device node shows as `/loop3` of a devtmpfs. */
+  readonly root: string;
+  readonly point: string;
+  readonly options: readonly string[];
+  readonly type: string;
+  readonly source: string;
+  readonly superOptions: readonly string[];
+  readonly shared: boolean;
+}
+
+/** The mounts of this process, in the order they were made. */
+export type Mounts = () => Promise<readonly Mount[]>;
+
+const unescapeOctal = (text: string): string =>
+  Buffer.from(
+    text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8))),
+    'latin1',
+  ).toString('utf8');
+
+/** Parses the bytes of mountinfo, read as latin1 so that names in UTF-8 survive their octal escapes. */
+export function parseMountinfo(latin1: string): readonly Mount[] {
+  return latin1
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(parseLine);
+}
+
+function parseLine(line: string): Mount {
+  // The number of optional fields before ` - ` varies, so both halves are counted from their start.
+  const [front = [], back = []] = line.split(' - ').map((half) => half.split(' '));
+  const first = (n: number): string => front[n] ?? '';
+  const second = (n: number): string => back[n] ?? '';
+  return {
+    id: Number(first(0)),
+    device: first(2),
+    root: unescapeOctal(first(3)),
+    point: unescapeOctal(first(4)),
+    options: first(5).split(','),
+    type: second(0),
+    source: unescapeOctal(second(1)),
+    superOptions: second(2).split(','),
+    shared: front.slice(6).some((field) => field.startsWith('shared:')),
+  };
+}
+
+/** The mount that a path lies on: the deepest mount point above it, the latest where several stack. */
+export function mountOf(mounts: readonly Mount[], path: string): Mount | undefined {
+  const above = mounts.filter(
+    ({ point }) => point === path || path.startsWith(point.endsWith('/') ? point : `${point}/`),
+  );
+  return above.reduce<Mount | undefined>(
+    (best, mount) => (best && best.point.length > mount.point.length ? best : mount),
+    undefined,
+  );
+}

@@ -1,0 +1,82 @@
+import { dirname, join } from 'node:path';
+import type { FileKey } from '../model/ids.ts';
+import { errnoOf } from '../run/files.ts';
+import type { Files } from '../run/files.ts';
+import { makeIn } from './directories.ts';
+import type { Layout } from './layout.ts';
+
+/**
+ * The clone graph downwards: an empty file for each (parent, child), made before GPFS is told. So a parent
+ * with ten thousand children has no record that they fight over.
+ */
+export interface Edges {
+  add(parent: FileKey, child: FileKey): Promise<void>;
+  /** Resolves too when there is none. */
+  remove(parent: FileKey, child: FileKey): Promise<void>;
+  children(parent: FileKey): Promise<readonly FileKey[]>;
+}
+
+/** The edges kept in one root. */
+export function edgesOf(files: Files, layout: Layout): Edges {
+  return {
+    add: async (parent, child) => {
+      const path = layout.edge(parent, child);
+      try {
+        await makeIn(files, dirname(path), () => files.createSparse(path, 0n, 0o640));
+      } catch (error) {
+        if (errnoOf(error) !== 'EEXIST') throw error;
+      }
+    },
+    remove: async (parent, child) => {
+      await ignoring(files.unlink(layout.edge(parent, child)), 'ENOENT');
+      // Another child may come at this moment: its edge keeps the directory.
+      await ignoring(files.removeDirectory(layout.edges(parent)), 'ENOENT', 'ENOTEMPTY', 'EEXIST');
+    },
+    children: async (parent) => {
+      try {
+        return (await files.list(layout.edges(parent))) as readonly FileKey[];
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') return [];
+        throw error;
+      }
+    },
+  };
+}
+
+/** Waits, and takes these errno names for success. */
+export async function ignoring(call: Promise<void>, ...codes: readonly string[]): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!codes.includes(errnoOf(error) ?? '')) throw error;
+  }
+}
+
+/** Which volumes are attached to a node, as empty files: what the attach limit counts. */
+export interface AttachedIndex {
+  add(node: string, volume: string): Promise<void>;
+  remove(node: string, volume: string): Promise<void>;
+  of(node: string): Promise<readonly string[]>;
+}
+
+/** The index kept in one root. */
+export function attachedIndexOf(files: Files, layout: Layout): AttachedIndex {
+  return {
+    add: async (node, volume) => {
+      const directory = layout.attached(node);
+      const make = makeIn(files, directory, async () => {
+        await files.createSparse(join(directory, volume), 0n, 0o640);
+      });
+      await ignoring(make, 'EEXIST');
+    },
+    remove: (node, volume) => ignoring(files.unlink(join(layout.attached(node), volume)), 'ENOENT'),
+    of: async (node) => {
+      try {
+        return await files.list(layout.attached(node));
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') return [];
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import { ownerOfKey, shardOf } from '../model/ids.ts';
+import type { FileKey, LocalId } from '../model/ids.ts';
+
+/** Kinds of records; each has a directory of its own. */
+export type RecordKind = 'volumes' | 'snapshots' | 'hidden';
+
+/** Directories that hold data files: volumes' images, clone parents of snapshots, hidden clone parents. */
+export type DataKind = 'volumes' | 'snapshots' | 'hidden';
+
+/** Where things lie inside a root. Names from users never reach this: ids and keys do. */
+export interface Layout {
+  readonly root: string;
+  readonly state: string;
+  readonly rootFile: string;
+  readonly temporary: string;
+  readonly nodes: string;
+  readonly node: (nodeName: string) => string;
+  readonly records: (kind: RecordKind) => string;
+  readonly recordShard: (kind: RecordKind, id: string) => string;
+  readonly edges: (parent: FileKey) => string;
+  readonly edge: (parent: FileKey, child: FileKey) => string;
+  readonly marks: (image: FileKey) => string;
+  readonly attached: (nodeName: string) => string;
+  readonly data: (kind: DataKind, key: FileKey) => string;
+  /** Every directory that must exist before anything is written. */
+  readonly fixed: readonly string[];
+}
+
+/** The layout of the root at this absolute path. */
+export function layoutOf(root: string): Layout {
+  const state = join(root, '.gpfs-csi');
+  const at = (...parts: string[]) => join(state, ...parts);
+  return {
+    root,
+    state,
+    rootFile: at('root.json'),
+    temporary: at('tmp'),
+    nodes: at('nodes'),
+    node: (nodeName) => at('nodes', `${nodeName}.json`),
+    records: (kind) => at('records', kind),
+    recordShard: (kind, id) => at('records', kind, shardOf(recordOwner(id))),
+    edges: (parent) => at('edges', shardOf(ownerOfKey(parent)), parent),
+    edge: (parent, child) => at('edges', shardOf(ownerOfKey(parent)), parent, child),
+    marks: (image) => at('marks', shardOf(ownerOfKey(image)), image),
+    attached: (nodeName) => at('attached', nodeName),
+    data: (kind, key) => join(root, kind, shardOf(ownerOfKey(key)), key),
+    fixed: [
+      ...['', 'tmp', 'nodes', 'records', 'edges', 'marks', 'attached'].map((name) => at(name)),
+      ...['volumes', 'snapshots', 'hidden'].map((kind) => at('records', kind)),
+      ...['volumes', 'snapshots', 'hidden'].map((kind) => join(root, kind)),
+    ],
+  };
+}
+
+/** Records of data files are kept in the shard of the object that made the file. */
+const recordOwner = (id: string): string => (id.includes('.') ? ownerOfKey(id as FileKey) : id);
+
+/** One version of a record: `ID.17`. */
+export const versionName = (id: string, version: number): string => `${id}.${version}`;
+
+/** The id and version in a record's file name; undefined for a name that is none. */
+export function parseVersionName(name: string): { id: string; version: number } | undefined {
+  const dot = name.lastIndexOf('.');
+  const version = name.slice(dot + 1);
+  if (dot < 1 || !/^[1-9][0-9]{0,14}$/.test(version)) return undefined;
+  return { id: name.slice(0, dot), version: Number(version) };
+}
+
+/** The ids in a listing of a shard, each with its highest version, sorted by id. */
+export function highestVersions(names: readonly string[]): ReadonlyMap<string, number> {
+  const highest = new Map<string, number>();
+  for (const name of names) {
+    const parsed = parseVersionName(name);
+    if (parsed && parsed.version > (highest.get(parsed.id) ?? 0))
+      highest.set(parsed.id, parsed.version);
+  }
+  return new Map([...highest].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The name of a node as part of a path; node names are as free as volume names. */
+export type NodeName = LocalId;

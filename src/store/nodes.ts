@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import { localIdOf } from '../model/ids.ts';
+import type { FileKey } from '../model/ids.ts';
+import type { Clock, Nonce } from '../run/clock.ts';
+import { errnoOf } from '../run/files.ts';
+import type { Files } from '../run/files.ts';
+import { makeIn } from './directories.ts';
+import { ignoring } from './edges.ts';
+import { fromText, toText } from './json.ts';
+import type { Layout } from './layout.ts';
+import { markFile, nodeFile, recordFormat } from './schema.ts';
+import type { Claim, MarkFile, NodeFile } from './schema.ts';
+
+/** Who a server is: the node's name, the machine and boot under it, and this one process. */
+export interface Self {
+  readonly node: string;
+  readonly machineId: string;
+  readonly bootId: string;
+  readonly instance: string;
+  readonly version: string;
+  readonly maxVolumes: number;
+}
+
+/** How often a server shows that it lives, and how long without it makes it gone. */
+export const heartbeatMs = 30_000;
+export const goneAfterMs = 150_000;
+
+/** The servers that use a root. */
+export interface Nodes {
+  /** Writes who this server is; again at each start. */
+  register(self: Self): Promise<void>;
+  beat(node: string): Promise<void>;
+  read(node: string): Promise<NodeFile | undefined>;
+  all(): Promise<readonly NodeFile[]>;
+  /** Whether the server that made a claim of another process may still be at work on it. */
+  fateOf(claim: Claim): Promise<'alive' | 'silent' | 'gone'>;
+}
+
+/** The nodes directory of one root. */
+export function nodesOf(files: Files, layout: Layout, clock: Clock, nonce: Nonce): Nodes {
+  const pathOf = (node: string) => layout.node(localIdOf(node));
+  const read = async (node: string): Promise<NodeFile | undefined> => {
+    const text = await files.read(pathOf(node)).catch(absent);
+    return text === undefined ? undefined : fromText(nodeFile, text, pathOf(node));
+  };
+  return {
+    register: async (self) => {
+      const temporary = join(layout.temporary, `node-${nonce()}`);
+      await files.createDurable(temporary, toText({ format: recordFormat, ...self }), 0o640);
+      await files.rename(temporary, pathOf(self.node));
+    },
+    beat: (node) => files.touch(pathOf(node)),
+    read,
+    all: async () => {
+      const names = (await files.list(layout.nodes)).filter((name) => name.endsWith('.json'));
+      const paths = names.map((name) => join(layout.nodes, name));
+      return Promise.all(
+        paths.map(async (path) => fromText(nodeFile, await files.read(path), path)),
+      );
+    },
+    fateOf: async (claim) => {
+      if (claim.released) return 'gone';
+      const now = await read(claim.node);
+      if (now && now.instance !== claim.instance) return 'gone';
+      const seen = now ? (await files.stat(pathOf(claim.node))).modifiedMs : claim.sinceMs;
+      return clock.now() - seen > goneAfterMs ? 'silent' : 'alive';
+    },
+  };
+}
+
+/** Which nodes may have an image open. */
+export interface Marks {
+  /** Durable when it resolves. */
+  set(image: FileKey, self: Self): Promise<void>;
+  clear(image: FileKey, node: string): Promise<void>;
+  of(image: FileKey): Promise<readonly MarkFile[]>;
+}
+
+/** The marks kept in one root. */
+export function marksOf(files: Files, layout: Layout, clock: Clock, nonce: Nonce): Marks {
+  const pathOf = (image: FileKey, node: string) =>
+    join(layout.marks(image), `${localIdOf(node)}.json`);
+  return {
+    set: async (image, { node, machineId, bootId }) => {
+      const mark = { format: recordFormat, node, machineId, bootId, image, sinceMs: clock.now() };
+      const temporary = join(layout.temporary, `mark-${nonce()}`);
+      const directory = layout.marks(image);
+      await files.createDurable(temporary, toText(mark), 0o640);
+      await makeIn(files, directory, () => files.rename(temporary, pathOf(image, node)));
+      await files.syncDirectory(directory);
+    },
+    clear: async (image, node) => {
+      await ignoring(files.unlink(pathOf(image, node)), 'ENOENT');
+      await ignoring(files.removeDirectory(layout.marks(image)), 'ENOENT', 'ENOTEMPTY', 'EEXIST');
+    },
+    of: async (image) => {
+      const names = (await files.list(layout.marks(image)).catch(absent)) ?? [];
+      const paths = names.map((name) => join(layout.marks(image), name));
+      const texts = await Promise.all(paths.map((path) => files.read(path).catch(absent)));
+      return texts.flatMap((text, index) =>
+        text === undefined ? [] : [fromText(markFile, text, paths[index] ?? '')],
+      );
+    },
+  };
+}
+
+/** A mark is dead only when the machine that left it has booted again since; anything else may still write. */
+export const isDeadMark = (mark: MarkFile, now: NodeFile | undefined): boolean =>
+  now?.machineId === mark.machineId && now.bootId !== mark.bootId;
+
+const absent = (error: unknown): undefined => {
+  if (errnoOf(error) === 'ENOENT') return undefined;
+  throw error;
+};

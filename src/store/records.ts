@@ -1,0 +1,174 @@
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { DriverError } from '../model/fault.ts';
+import type { Nonce } from '../run/clock.ts';
+import { errnoOf } from '../run/files.ts';
+import type { Files } from '../run/files.ts';
+import { makeIn } from './directories.ts';
+import { fromText, toText } from './json.ts';
+import { highestVersions, parseVersionName, versionName } from './layout.ts';
+import type { Layout, RecordKind } from './layout.ts';
+
+/** A record as it was read: who holds the highest version may try to write the next. */
+export interface Held<T> {
+  readonly id: string;
+  /** 0: nothing is there. */
+  readonly version: number;
+  readonly value: T;
+}
+
+/** How much of a power cut a write must survive before it resolves: its text, or its name in the directory too. */
+export type Durability = 'text' | 'name';
+
+/** Records of one kind. All writes are compare-and-swap; a writer that lost gets `busy`. */
+export interface Records<T> {
+  /** The highest version, or undefined when there is none. */
+  read(id: string): Promise<Held<T> | undefined>;
+  /** Writes the version after `held`; `undefined` means that nothing was there. */
+  swap(id: string, held: Held<T> | undefined, value: T, durability?: Durability): Promise<Held<T>>;
+  /** Reads, changes, swaps; again when another writer came between. `change` may throw to give up. */
+  update(id: string, change: (value: T) => T, durability?: Durability): Promise<Held<T>>;
+  /** Removes every version. Only for ids that are never used again. */
+  forget(id: string): Promise<void>;
+  /** Shards in order. */
+  shards(): Promise<readonly string[]>;
+  /** Ids in one shard, sorted, each with its highest version. */
+  ids(shard: string): Promise<ReadonlyMap<string, number>>;
+}
+
+export interface RecordsOptions<T> {
+  readonly files: Files;
+  readonly layout: Layout;
+  /** Asked before "there is none" is believed: an unmounted root has no records either. */
+  readonly check: () => Promise<void>;
+  readonly kind: RecordKind;
+  readonly schema: z.ZodType<T>;
+  readonly nonce: Nonce;
+}
+
+const attempts = 20;
+
+/** The records of one kind in one root. */
+export function recordsOf<T extends object>(options: RecordsOptions<T>): Records<T> {
+  const { files, layout, kind } = options;
+  const shardPath = (id: string) => layout.recordShard(kind, id);
+
+  const read = (id: string) => readHighest(options, id);
+
+  const swap: Records<T>['swap'] = async (id, held, value, durability = 'text') => {
+    const version = (held?.version ?? 0) + 1;
+    await writeVersion(options, id, version, toText(value));
+    if (durability === 'name') await files.syncDirectory(shardPath(id));
+    return { id, version, value };
+  };
+
+  return {
+    read,
+    swap,
+    update: async (id, change, durability) => {
+      for (let attempt = 0; attempt < attempts; attempt++) {
+        const held = await read(id);
+        if (!held) throw lost(id);
+        const done = await swap(id, held, change(held.value), durability).catch(undefinedWhenLost);
+        if (done) return done;
+      }
+      throw lost(id);
+    },
+    forget: async (id) => {
+      // Lowest first: an old version must never be the highest one.
+      for (const version of versionsOf(await listed(files, shardPath(id)), id))
+        await files
+          .unlink(join(shardPath(id), versionName(id, version)))
+          .catch(undefinedWhenMissing);
+    },
+    shards: () => files.list(layout.records(kind)),
+    ids: async (shard) => highestVersions(await listed(files, join(layout.records(kind), shard))),
+  };
+}
+
+async function readHighest<T>(
+  options: RecordsOptions<T>,
+  id: string,
+): Promise<Held<T> | undefined> {
+  const { files, layout, kind, schema, check } = options;
+  const shard = layout.recordShard(kind, id);
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const version = highestVersions(await listed(files, shard)).get(id);
+    if (version === undefined) {
+      await check();
+      return undefined;
+    }
+    const path = join(shard, versionName(id, version));
+    // A version may be swept between the listing and the read: then there is a higher one.
+    const text = await files.read(path).catch(undefinedWhenMissing);
+    if (text !== undefined) return { id, version, value: fromText(schema, text, path) };
+  }
+  throw lost(id);
+}
+
+const listed = (files: Files, directory: string): Promise<readonly string[]> =>
+  files.list(directory).catch(emptyWhenMissing);
+
+/**
+ * Makes version `version` of a record, or throws `busy`. link(2) decides: of two writers one gets EEXIST. A
+ * writer that slept so long that its version was written, followed and swept finds the higher one afterwards.
+ */
+async function writeVersion<T>(
+  { files, layout, kind, nonce }: RecordsOptions<T>,
+  id: string,
+  version: number,
+  text: string,
+): Promise<void> {
+  const shard = layout.recordShard(kind, id);
+  const temporary = join(layout.temporary, `${versionName(id, version)}-${nonce()}`);
+  await files.createDurable(temporary, text, 0o640);
+  try {
+    const path = join(shard, versionName(id, version));
+    await makeIn(files, shard, () => files.link(temporary, path));
+    const names = await files.list(shard);
+    if (!isNext(names, id, version)) {
+      await files.unlink(path).catch(undefinedWhenMissing);
+      throw lost(id);
+    }
+    for (const old of versionsOf(names, id).filter((each) => each < version))
+      await files.unlink(join(shard, versionName(id, old))).catch(() => undefined);
+  } catch (error) {
+    throw errnoOf(error) === 'EEXIST' ? lost(id, error) : error;
+  } finally {
+    await files.unlink(temporary).catch(() => undefined);
+  }
+}
+
+/**
+ * Whether the version just made follows the one it was made from. Only the writer of a version removes those
+ * before it, so a missing predecessor means that others went on, or that the record was forgotten meanwhile.
+ */
+function isNext(names: readonly string[], id: string, version: number): boolean {
+  const versions = versionsOf(names, id);
+  return versions.at(-1) === version && (version === 1 || versions.at(-2) === version - 1);
+}
+
+/** Versions of one record in a listing, lowest first. */
+const versionsOf = (names: readonly string[], id: string): readonly number[] =>
+  names
+    .flatMap((name) => parseVersionName(name) ?? [])
+    .flatMap((found) => (found.id === id ? [found.version] : []))
+    .sort((a, b) => a - b);
+
+const lost = (id: string, cause?: unknown): DriverError =>
+  new DriverError('busy', `${id} is being changed by another server; try again`, cause);
+
+const undefinedWhenLost = (error: unknown): undefined => {
+  if (error instanceof DriverError && error.fault.kind === 'busy') return undefined;
+  throw error;
+};
+
+const undefinedWhenMissing = (error: unknown): undefined => {
+  if (errnoOf(error) === 'ENOENT') return undefined;
+  throw error;
+};
+
+const emptyWhenMissing = (error: unknown): readonly string[] => {
+  if (errnoOf(error) === 'ENOENT') return [];
+  throw error;
+};

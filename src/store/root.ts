@@ -1,0 +1,172 @@
+import { dirname, join } from 'node:path';
+import { DriverError } from '../model/fault.ts';
+import type { RootId } from '../model/ids.ts';
+import type { Clock, Nonce } from '../run/clock.ts';
+import { errnoOf } from '../run/files.ts';
+import type { FileStat, Files } from '../run/files.ts';
+import { mountOf } from '../run/mounts.ts';
+import type { Mounts } from '../run/mounts.ts';
+import { makeIn } from './directories.ts';
+import { attachedIndexOf, edgesOf, ignoring } from './edges.ts';
+import type { AttachedIndex, Edges } from './edges.ts';
+import { guardedFiles } from './guarded.ts';
+import { fromText, toText } from './json.ts';
+import { layoutOf } from './layout.ts';
+import type { Layout } from './layout.ts';
+import { marksOf, nodesOf } from './nodes.ts';
+import type { Marks, Nodes } from './nodes.ts';
+import { recordsOf } from './records.ts';
+import type { Records } from './records.ts';
+import { hiddenRecord, recordFormat, rootFile, snapshotRecord, volumeRecord } from './schema.ts';
+import type { HiddenRecord, RootFile, SnapshotRecord, VolumeRecord } from './schema.ts';
+
+/** One root, open: everything the driver remembers in it, and the files it may touch. */
+export interface RootStore {
+  readonly id: RootId;
+  readonly facts: RootFile;
+  readonly layout: Layout;
+  readonly volumes: Records<VolumeRecord>;
+  readonly snapshots: Records<SnapshotRecord>;
+  readonly hidden: Records<HiddenRecord>;
+  readonly edges: Edges;
+  readonly attached: AttachedIndex;
+  readonly marks: Marks;
+  readonly nodes: Nodes;
+  /** Checked before every change: a call on a root that went away fails as unavailable and touches nothing. */
+  readonly files: Files;
+  /** Throws unavailable unless the root is mounted and is the one that was opened. */
+  readonly check: () => Promise<void>;
+  /** Makes a file; its shard directory first where that is missing. */
+  readonly makeIn: <T>(path: string, action: () => Promise<T>) => Promise<T>;
+  /** Makes sure that the shard directory of a file exists. */
+  readonly directoryOf: (path: string) => Promise<void>;
+}
+
+/** What a root belongs to; compared with root.json, or written there when the root is new. */
+export interface RootFacts {
+  readonly clusterId: string;
+  readonly fileSystem: string;
+  readonly fileset: string;
+  readonly owner: string;
+}
+
+export interface StoreHost {
+  readonly files: Files;
+  readonly mounts: Mounts;
+  readonly clock: Clock;
+  readonly nonce: Nonce;
+  /** The file system type a root must lie on. */
+  readonly mountType: string;
+}
+
+/** Opens the root at this path; sets it up when nothing is there. Throws unavailable or misconfigured. */
+export async function openRoot(
+  path: string,
+  expected: RootFacts,
+  host: StoreHost,
+): Promise<RootStore> {
+  const layout = layoutOf(path);
+  await requireMount(path, host);
+  const facts = (await readRootFile(layout, host)) ?? (await setUp(layout, expected, host));
+  requireSame(path, facts, expected);
+  const check = rootCheck(layout, facts, host);
+  const files = guardedFiles(host.files, check);
+  for (const directory of layout.fixed) await files.makeDirectory(directory, 0o750);
+  const { clock, nonce } = host;
+  const common = { files, layout, nonce, check };
+  return {
+    id: facts.rootId as RootId,
+    facts,
+    layout,
+    files,
+    check,
+    makeIn: (file, action) => makeIn(files, dirname(file), action),
+    directoryOf: (file) => files.makeDirectory(dirname(file), 0o750),
+    volumes: recordsOf({ ...common, kind: 'volumes', schema: volumeRecord }),
+    snapshots: recordsOf({ ...common, kind: 'snapshots', schema: snapshotRecord }),
+    hidden: recordsOf({ ...common, kind: 'hidden', schema: hiddenRecord }),
+    edges: edgesOf(files, layout),
+    attached: attachedIndexOf(files, layout),
+    nodes: nodesOf(files, layout, clock, nonce),
+    marks: marksOf(files, layout, clock, nonce),
+  };
+}
+
+async function readRootFile(layout: Layout, { files }: StoreHost): Promise<RootFile | undefined> {
+  try {
+    return fromText(rootFile, await files.read(layout.rootFile), layout.rootFile);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Several servers may meet a new root at once: one of them names it, by link(2). */
+async function setUp(layout: Layout, expected: RootFacts, host: StoreHost): Promise<RootFile> {
+  const { files, clock, nonce } = host;
+  await files.makeDirectory(layout.state, 0o750);
+  await files.makeDirectory(layout.temporary, 0o750);
+  const temporary = join(layout.temporary, `root-${nonce()}`);
+  const facts = { format: recordFormat, rootId: nonce(), ...expected, createdMs: clock.now() };
+  await files.createDurable(temporary, toText(facts), 0o640);
+  await ignoring(files.link(temporary, layout.rootFile), 'EEXIST');
+  await ignoring(files.unlink(temporary), 'ENOENT');
+  await files.syncDirectory(layout.state);
+  const made = await readRootFile(layout, host);
+  if (made) return made;
+  throw new DriverError('unavailable', `root ${layout.root} vanished while it was set up`);
+}
+
+function requireSame(path: string, facts: RootFile, expected: RootFacts): void {
+  for (const field of ['clusterId', 'fileSystem', 'fileset', 'owner'] as const)
+    if (facts[field] !== expected[field])
+      throw new DriverError(
+        'misconfigured',
+        `root ${path} belongs to ${field} ${JSON.stringify(facts[field])}, not to ${JSON.stringify(expected[field])}; ` +
+          (field === 'owner'
+            ? 'give each Kubernetes cluster a root of its own'
+            : 'was it copied from somewhere else? use an empty directory'),
+      );
+}
+
+async function requireMount(path: string, { mounts, mountType }: StoreHost): Promise<void> {
+  const mount = mountOf(await mounts(), path);
+  if (mount?.type === mountType) return;
+  throw new DriverError(
+    'unavailable',
+    `root ${path} is not on a ${mountType} file system but on ${mount?.type ?? 'nothing'}; is the file system mounted?`,
+  );
+}
+
+/**
+ * One lstat while nothing changed: the device and inode that root.json had when the mount was last
+ * looked at. Anything else means unmounted or mounted anew, and everything is looked at again.
+ */
+function rootCheck(layout: Layout, facts: RootFile, host: StoreHost): () => Promise<void> {
+  let verified = '';
+  const identity = ({ device, inode }: FileStat) => `${device}:${inode}`;
+  return async () => {
+    const seen = await statRootFile(layout, host);
+    if (identity(seen) === verified) return;
+    await requireMount(layout.root, host);
+    const found = await readRootFile(layout, host);
+    if (found?.rootId !== facts.rootId)
+      throw new DriverError(
+        'unavailable',
+        `root ${layout.root} is not the one this server opened (${facts.rootId}, now ${found?.rootId ?? 'none'})`,
+      );
+    verified = identity(seen);
+  };
+}
+
+async function statRootFile(layout: Layout, { files }: StoreHost): Promise<FileStat> {
+  try {
+    return await files.stat(layout.rootFile);
+  } catch (error) {
+    throw new DriverError(
+      'unavailable',
+      `root ${layout.root} cannot be used: its root.json is not there; is the file system mounted?`,
+      error,
+    );
+  }
+}

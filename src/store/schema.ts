@@ -1,0 +1,179 @@
+import { z } from 'zod';
+import type { AccessMode } from '../model/capability.ts';
+import type { FileKey, LocalId } from '../model/ids.ts';
+
+/** The format this version writes. A record of a higher one is refused, never rewritten. */
+export const recordFormat = 1;
+
+const bytes = z
+  .string()
+  .regex(/^\d{1,19}$/)
+  .transform(BigInt);
+const localId = z.string().transform((text) => text as LocalId);
+const key = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*\.\d+-[0-9a-f]+$/)
+  .transform((text) => text as FileKey);
+const inode = z.string().regex(/^\d+$/).transform(BigInt);
+
+/** A data file that exists: its key, and the inode that carries it. */
+const dataFile = z.looseObject({ key, inode });
+
+/**
+ * What a volume's image holds, which decides whether it may be formatted. `formatting` is a mkfs of ours
+ * that may have died half way; `unknown` was open to a pod as a device and is never formatted again.
+ */
+const content = z.discriminatedUnion('kind', [
+  z.looseObject({ kind: z.literal('empty') }),
+  z.looseObject({ kind: z.literal('formatting'), fsType: z.string() }),
+  z.looseObject({ kind: z.literal('filesystem'), fsType: z.string() }),
+  z.looseObject({ kind: z.literal('unknown') }),
+]);
+export type Content = z.output<typeof content>;
+
+/** The running operation of one server on one object. */
+const claim = z.looseObject({
+  op: z.enum(['create', 'snapshot', 'clone', 'expand', 'delete']),
+  node: z.string(),
+  instance: z.string(),
+  boot: z.string(),
+  /** Tells this claim from every other one. */
+  nonce: z.string(),
+  sinceMs: z.number(),
+  /** The server gave up and left the rest to whoever comes next. */
+  released: z.boolean(),
+  /** `snapshot` and `clone`: the clone parent about to be put above the volume. */
+  parent: key.optional(),
+  /** `snapshot`: whose file that parent is. `create`: the file about to be made is `image`. */
+  snapshot: localId.optional(),
+  image: key.optional(),
+  /** `expand`: the size to reach. */
+  bytes: bytes.optional(),
+});
+export type Claim = z.output<typeof claim>;
+
+const capability = z.looseObject({
+  access: z.discriminatedUnion('kind', [
+    z.looseObject({ kind: z.literal('block') }),
+    z.looseObject({ kind: z.literal('mount'), fsType: z.string(), flags: z.array(z.string()) }),
+  ]),
+  mode: z.string().transform((text) => text as AccessMode),
+});
+
+/** One node that may use the volume. */
+const attachment = z.looseObject({
+  node: z.string(),
+  readonly: z.boolean(),
+  capability,
+  sinceMs: z.number(),
+});
+export type Attachment = z.output<typeof attachment>;
+
+const source = z.looseObject({ kind: z.enum(['snapshot', 'volume']), id: z.string() });
+
+/** What CreateVolume asked for, kept to tell a retry from another volume of the same name. */
+const asked = z.looseObject({
+  requiredBytes: bytes,
+  limitBytes: bytes,
+  /** Sorted canonical texts (model/capability.ts). */
+  capabilities: z.array(z.string()),
+  parameters: z.record(z.string(), z.string()),
+  source: source.nullable(),
+});
+
+const attributes = z.looseObject({
+  pool: z.string().optional(),
+  dataReplicas: z.number().optional(),
+  metadataReplicas: z.number().optional(),
+});
+
+const state = z.enum(['creating', 'ready', 'deleting', 'deleted']);
+
+export const volumeRecord = z.looseObject({
+  format: z.number(),
+  id: localId,
+  name: z.string(),
+  state,
+  bytes,
+  asked,
+  attributes,
+  image: dataFile.nullable(),
+  /** The clone parent that the image reads through. */
+  parent: key.nullable(),
+  content,
+  /** No node could have written since `parent` was put above the image, so a clone may share `parent`. */
+  unchanged: z.boolean(),
+  attachments: z.array(attachment),
+  createdMs: z.number(),
+  /** When it was deleted; the record stays a while, so that nobody who slept can bring the object back. */
+  deletedMs: z.number().optional(),
+  claim: claim.nullable(),
+});
+export type VolumeRecord = z.output<typeof volumeRecord>;
+
+export const snapshotRecord = z.looseObject({
+  format: z.number(),
+  id: localId,
+  name: z.string(),
+  state,
+  /** Local id of the volume it was taken from, which may be gone by now. */
+  volume: localId,
+  bytes,
+  file: dataFile.nullable(),
+  parent: key.nullable(),
+  content,
+  attributes,
+  createdMs: z.number(),
+  deletedMs: z.number().optional(),
+  claim: claim.nullable(),
+});
+export type SnapshotRecord = z.output<typeof snapshotRecord>;
+
+/** A clone parent that no caller can name: of a volume-to-volume clone, or of a deleted snapshot (tombstone). */
+export const hiddenRecord = z.looseObject({
+  format: z.number(),
+  id: key,
+  why: z.enum(['clone', 'tombstone']),
+  state: z.enum(['waiting', 'removing']),
+  /** The directory the file lies in. */
+  data: z.enum(['snapshots', 'hidden']),
+  parent: key.nullable(),
+  bytes,
+  content,
+  createdMs: z.number(),
+});
+export type HiddenRecord = z.output<typeof hiddenRecord>;
+
+export const rootFile = z.looseObject({
+  format: z.number(),
+  rootId: z.string().regex(/^[0-9a-f]{8}$/),
+  clusterId: z.string(),
+  fileSystem: z.string(),
+  fileset: z.string(),
+  owner: z.string(),
+  createdMs: z.number(),
+});
+export type RootFile = z.output<typeof rootFile>;
+
+/** What each server writes about itself at start; its modification time is the heartbeat. */
+export const nodeFile = z.looseObject({
+  format: z.number(),
+  node: z.string(),
+  machineId: z.string(),
+  bootId: z.string(),
+  instance: z.string(),
+  version: z.string(),
+  maxVolumes: z.number(),
+});
+export type NodeFile = z.output<typeof nodeFile>;
+
+/** Left by a node as long as it may have the image open. */
+export const markFile = z.looseObject({
+  format: z.number(),
+  node: z.string(),
+  machineId: z.string(),
+  bootId: z.string(),
+  image: key,
+  sinceMs: z.number(),
+});
+export type MarkFile = z.output<typeof markFile>;

@@ -59,5 +59,7 @@ function howItEnded(what: {
 }): string {
   if (what.timedOut) return 'was killed at its time limit';
   if (what.aborted) return 'was killed because the request ended';
-  return what.exitCode === undefined ? 'could not be run' : `ended with status ${what.exitCode}`;
+  return what.exitCode === undefined
+    ? 'did not run to its end'
+    : `ended with status ${what.exitCode}`;
 }

@@ -1,0 +1,85 @@
+import type { Run, RunOptions } from '../run/run.ts';
+import type { MmErrno } from './failures.ts';
+import { mmErrno, unreadable } from './failures.ts';
+
+/** A file's place in its clone tree, as `mmclone show` reports it. Depth is an upper bound, not a count. */
+export type CloneStatus =
+  | { readonly kind: 'plain' }
+  | { readonly kind: 'parent'; readonly depth: number; readonly parentInode: bigint | undefined }
+  | { readonly kind: 'clone'; readonly depth: number; readonly parentInode: bigint };
+
+/** Why mmclone refused, where the caller can do something about it. */
+export type CloneErrno = Extract<
+  MmErrno,
+  'EEXIST' | 'ENOENT' | 'EPERM' | 'EROFS' | 'EXDEV' | 'EBUSY'
+>;
+
+/** `mmclone`; all paths absolute. The writes print nothing and are never killed. */
+export interface CloneCommands {
+  /** Puts the data of `file` into the new read-only `parent`, of which `file` becomes a clone. */
+  snap(file: string, parent: string): Promise<void>;
+  /** Makes `file` itself a clone parent. It must be closed and have one name. */
+  freeze(file: string): Promise<void>;
+  /** A new writable clone of a parent. */
+  copy(parent: string, clone: string): Promise<void>;
+  /** Copies what the immediate parent holds, and hangs the file below its grandparent. */
+  redirect(file: string): Promise<void>;
+  /** Copies everything that is shared; the file is no clone any more. */
+  split(file: string): Promise<void>;
+  show(file: string, options?: RunOptions): Promise<CloneStatus>;
+}
+
+/** The `mmclone` of a translated Run. */
+export function mmclone(run: Run): CloneCommands {
+  const write = async (verb: string, ...paths: readonly string[]): Promise<void> => {
+    await run(['mmclone', verb, ...paths.map(absolute)], 'write');
+  };
+  return {
+    snap: (file, parent) => write('snap', file, parent),
+    freeze: (file) => write('snap', file),
+    copy: (parent, clone) => write('copy', parent, clone),
+    redirect: (file) => write('redirect', file),
+    split: (file) => write('split', file),
+    show: async (file, options) =>
+      parseShow(await run(['mmclone', 'show', absolute(file)], 'read', options), file),
+  };
+}
+
+/** The refusal that a call of CloneCommands met, if it is one to act on. */
+export function cloneErrno(error: unknown): CloneErrno | undefined {
+  const code = mmErrno(error);
+  return cloneErrnos.find((known) => known === code);
+}
+
+const cloneErrnos: readonly CloneErrno[] = ['EEXIST', 'ENOENT', 'EPERM', 'EROFS', 'EXDEV', 'EBUSY'];
+
+// The columns are printf("%6s  %5s  %14s  %s"): blank for a plain file, and the inode blank at the
+// root of a tree, so they are told apart by where they stand. A clone of a file in a snapshot shows
+// more text around the name.
+const row = /^(?<parent>.{6}) {2}(?<depth>.{5}) {2}(?<inode>.{14}) {2}(?<name>.*)$/s;
+
+/** What `mmclone show FILE` says of the one file that was asked for. */
+export function parseShow(output: string, file: string): CloneStatus {
+  const line = output.split('\n').findLast((text) => text.includes(file)) ?? '';
+  const cells = row.exec(line)?.groups;
+  if (!cells?.['name']?.includes(file)) throw unreadable('mmclone', line || output);
+  const at = (name: string): string => (cells[name] ?? '').trim();
+  const status = place(at('parent'), at('depth'), at('inode'));
+  if (status === undefined) throw unreadable('mmclone', line);
+  return status;
+}
+
+function place(parent: string, depth: string, inode: string): CloneStatus | undefined {
+  if (parent + depth + inode === '') return { kind: 'plain' };
+  if (!/^\d+$/.test(depth) || !/^\d*$/.test(inode)) return undefined;
+  const parentInode = inode === '' ? undefined : BigInt(inode);
+  if (parent === 'yes') return { kind: 'parent', depth: Number(depth), parentInode };
+  if (parent !== 'no' || parentInode === undefined) return undefined;
+  return { kind: 'clone', depth: Number(depth), parentInode };
+}
+
+// A relative name could begin with digits that read as an inode, and would depend on a directory.
+function absolute(path: string): string {
+  if (!path.startsWith('/')) throw new Error(`mmclone takes absolute paths, not ${path}`);
+  return path;
+}

@@ -1,0 +1,17 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** What every log line of one request carries. */
+export interface RequestContext {
+  readonly requestId?: string;
+  readonly rpc?: string;
+  readonly volumeId?: string;
+}
+
+const storage = new AsyncLocalStorage<RequestContext>();
+
+/** Runs `work` with these facts added to those it is in already. */
+export const inContext = <Result>(facts: RequestContext, work: () => Result): Result =>
+  storage.run({ ...storage.getStore(), ...facts }, work);
+
+/** The facts of the request that is being served; empty outside of one. */
+export const currentContext = (): RequestContext => storage.getStore() ?? {};

@@ -1,0 +1,116 @@
+import type { Bytes } from '../model/bytes.ts';
+import type { Capability } from '../model/capability.ts';
+import type { CapacityRange, Page, Paged, Snapshot, Volume, VolumeSpec } from '../model/volume.ts';
+
+/** Volumes: create, clone, restore, delete, grow, list. All ids are as callers gave them, unchecked. */
+export interface Volumes {
+  create(spec: VolumeSpec): Promise<Volume>;
+  /** Unknown ids succeed; ids of a root that is not reachable fail as unavailable. */
+  remove(id: string): Promise<void>;
+  get(id: string): Promise<Volume>;
+  list(page: Page): Promise<Paged<Volume>>;
+  /** The size the volume has afterwards. */
+  expand(id: string, range: CapacityRange, capability: Capability | undefined): Promise<Bytes>;
+  validate(id: string, ask: ValidateAsk): Promise<Validation>;
+}
+
+export interface ValidateAsk {
+  readonly capabilities: readonly Capability[];
+  readonly context: ReadonlyMap<string, string>;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** Either everything asked for is confirmed, or one sentence says what is not. */
+export type Validation =
+  { readonly confirmed: true } | { readonly confirmed: false; readonly message: string };
+
+export interface Snapshots {
+  create(ask: {
+    readonly name: string;
+    readonly sourceVolumeId: string;
+    readonly parameters: ReadonlyMap<string, string>;
+  }): Promise<Snapshot>;
+  remove(id: string): Promise<void>;
+  get(id: string): Promise<Snapshot>;
+  /** Empty filters match everything; both given must both hold. */
+  list(
+    filter: { readonly id: string; readonly sourceVolumeId: string },
+    page: Page,
+  ): Promise<Paged<Snapshot>>;
+}
+
+export interface Attachments {
+  /** Resolves to the publish context. */
+  publish(ask: {
+    readonly id: string;
+    readonly node: string;
+    readonly capability: Capability;
+    readonly readonly: boolean;
+    readonly context: ReadonlyMap<string, string>;
+  }): Promise<Readonly<Record<string, string>>>;
+  /** `node` empty: from every node. */
+  unpublish(id: string, node: string): Promise<void>;
+}
+
+export interface Capacity {
+  /** `available` is 0 for a combination that cannot be served and for a root that is not mounted. */
+  capacity(ask: {
+    readonly capabilities: readonly Capability[];
+    readonly parameters: ReadonlyMap<string, string>;
+  }): Promise<{ readonly available: Bytes; readonly maximum: Bytes; readonly minimum: Bytes }>;
+}
+
+export interface StageAsk {
+  readonly id: string;
+  readonly stagingPath: string;
+  readonly capability: Capability;
+  readonly publishContext: ReadonlyMap<string, string>;
+  readonly volumeContext: ReadonlyMap<string, string>;
+}
+
+export interface PublishAsk extends StageAsk {
+  readonly targetPath: string;
+  readonly readonly: boolean;
+}
+
+export type VolumeUsage =
+  | {
+      readonly unit: 'bytes';
+      readonly total: Bytes;
+      readonly used?: Bytes;
+      readonly available?: Bytes;
+    }
+  | {
+      readonly unit: 'inodes';
+      readonly total: bigint;
+      readonly used?: bigint;
+      readonly available?: bigint;
+    };
+
+/** What happens on the node that the pod runs on. */
+export interface NodeVolumes {
+  stage(ask: StageAsk): Promise<void>;
+  unstage(id: string, stagingPath: string): Promise<void>;
+  publish(ask: PublishAsk): Promise<void>;
+  unpublish(id: string, targetPath: string): Promise<void>;
+  stats(id: string, volumePath: string): Promise<readonly VolumeUsage[]>;
+  /** The size of the volume on this node afterwards. */
+  expand(id: string, volumePath: string, range: CapacityRange | undefined): Promise<Bytes>;
+}
+
+/** Whether the driver can work: 'starting' may become ready by itself; 'ready' works now. Throws misconfigured when it never will. */
+export type Readiness = () => Promise<'ready' | 'starting'>;
+
+/** Everything the gRPC server calls. */
+export interface Services {
+  readonly driverName: string;
+  readonly version: string;
+  readonly nodeId: string;
+  readonly maxVolumesPerNode: number;
+  readonly readiness: Readiness;
+  readonly volumes: Volumes;
+  readonly snapshots: Snapshots;
+  readonly attachments: Attachments;
+  readonly capacity: Capacity;
+  readonly node: NodeVolumes;
+}

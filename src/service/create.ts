@@ -1,0 +1,154 @@
+import { canonicalCapability, requireSupported } from '../model/capability.ts';
+import { planCopy, planEmpty } from '../model/clone-tree.ts';
+import type { DataRef } from '../model/clone-tree.ts';
+import { DriverError, invalid } from '../model/fault.ts';
+import { fileKey, localIdOf } from '../model/ids.ts';
+import type { FileKey, LocalId } from '../model/ids.ts';
+import { classParameters, ownParameters } from '../model/parameters.ts';
+import type { ClassParameters } from '../model/parameters.ts';
+import { minimumBytes, sizeOfNew } from '../model/sizing.ts';
+import type { VolumeSpec } from '../model/volume.ts';
+import { ignoring } from '../store/edges.ts';
+import type { Held } from '../store/records.ts';
+import type { RootStore } from '../store/root.ts';
+import { recordFormat } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema.ts';
+import type { ServiceHost } from './host.ts';
+import { operate } from './operation.ts';
+import { endClaim, statOf } from './parents.ts';
+import { requireSame } from './same.ts';
+import { settleVolume } from './settle.ts';
+import { findSource } from './sources.ts';
+import type { Source } from './sources.ts';
+import { pathOf, perform } from './steps.ts';
+
+/** A volume and the root it lives in. */
+export interface Found {
+  readonly store: RootStore;
+  readonly record: VolumeRecord;
+}
+
+/** Creates a volume, empty or as a clone; the same request again finds what the first one made. */
+export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise<Found> {
+  requireSupported(spec.capabilities, 'volume_capabilities');
+  const parameters = classParameters(spec.parameters);
+  // Refused before anything is looked up: a size that fits nowhere is wrong for every volume.
+  if (!spec.source) sizeOfNew(spec.range, minimumBytes(spec.capabilities), undefined);
+  const source = spec.source && (await findSource(host, spec.source));
+  const store = await rootFor(host, parameters, source);
+  const held = await settleVolume(host, store, localIdOf(spec.name));
+  if (held && held.value.state !== 'deleted') {
+    requireSame(held.value, spec);
+    return { store, record: held.value };
+  }
+  await source?.requireThere();
+  const { pool } = parameters.attributes;
+  if (pool !== undefined) await host.requirePool(store, pool);
+  return { store, record: await createNew(host, store, { spec, source, parameters }, held) };
+}
+
+/** A request for a volume that does not exist yet, with what was looked up for it. */
+interface Order {
+  readonly spec: VolumeSpec;
+  readonly source: Source | undefined;
+  readonly parameters: ClassParameters;
+}
+
+async function createNew(
+  host: ServiceHost,
+  store: RootStore,
+  order: Order,
+  from: Held<VolumeRecord> | undefined,
+): Promise<VolumeRecord> {
+  const during = newRecord(host, order);
+  const key = fileKey(during.id, (from?.version ?? 0) + 1, host.nonce());
+  try {
+    return await operate(host, store, {
+      id: during.id,
+      from,
+      plan: { op: 'create', image: key },
+      during,
+      work: (claimed) => build(host, store, claimed, { data: 'volumes', key }, order.source),
+    });
+  } catch (error) {
+    await dropOrphan(store, during.id, key);
+    throw error;
+  }
+}
+
+async function rootFor(
+  host: ServiceHost,
+  parameters: ClassParameters,
+  source: Source | undefined,
+): Promise<RootStore> {
+  if (!source) return host.roots.byPath(parameters.root);
+  if (parameters.root !== undefined && parameters.root !== source.store.layout.root)
+    throw invalid(
+      'volume_content_source',
+      `lies in root ${source.store.layout.root}, but the class says ${parameters.root}; clones stay inside a root`,
+    );
+  return source.store;
+}
+
+function newRecord(host: ServiceHost, { spec, source, parameters }: Order): VolumeRecord {
+  return {
+    format: recordFormat,
+    id: localIdOf(spec.name),
+    name: spec.name,
+    state: 'creating',
+    bytes: sizeOfNew(spec.range, minimumBytes(spec.capabilities), source?.bytes),
+    asked: {
+      requiredBytes: spec.range?.requiredBytes ?? 0n,
+      limitBytes: spec.range?.limitBytes ?? 0n,
+      capabilities: spec.capabilities.map(canonicalCapability).sort(),
+      parameters: Object.fromEntries(ownParameters(spec.parameters)),
+      source: spec.source ? { ...spec.source } : null,
+    },
+    attributes: { ...host.defaults, ...parameters.attributes },
+    image: null,
+    parent: null,
+    content: { kind: 'empty' },
+    unchanged: true,
+    attachments: [],
+    createdMs: host.clock.now(),
+    claim: null,
+  };
+}
+
+async function build(
+  host: ServiceHost,
+  store: RootStore,
+  claimed: Held<VolumeRecord>,
+  image: DataRef,
+  source: Source | undefined,
+): Promise<VolumeRecord> {
+  const parent = source && (await source.parent(image.key));
+  const { attributes, bytes } = claimed.value;
+  let from = claimed;
+  if (parent) {
+    // Kept in the record before the edge is made, so that whoever takes over knows which edge to remove.
+    from = await store.volumes.swap(claimed.id, claimed, {
+      ...claimed.value,
+      parent: parent.ref.key,
+    });
+    const size = { parentBytes: parent.bytes, bytes };
+    await perform(store, host.commands, planCopy(parent.ref, image, size, attributes));
+  } else await perform(store, host.commands, planEmpty(image, bytes, attributes));
+  const stat = await statOf(store, pathOf(store, image));
+  if (stat?.size !== bytes)
+    throw new DriverError(
+      'command-failed',
+      `the new image of volume ${claimed.id} has ${stat?.size ?? 'no'} bytes instead of ${bytes}; try again`,
+    );
+  const made = { key: image.key, inode: stat.inode };
+  return (await endClaim(store, from, () => ({ state: 'ready', image: made }))).value;
+}
+
+/** The file of a creation that another server took over and took back may have come to be after that. */
+async function dropOrphan(store: RootStore, id: LocalId, key: FileKey): Promise<void> {
+  const now = await store.volumes.read(id).catch(() => undefined);
+  const needed = !now || now.value.image?.key === key || now.value.claim?.image === key;
+  if (needed) return;
+  const unlink = store.files.unlink(store.layout.data('volumes', key));
+  await ignoring(unlink, 'ENOENT').catch(() => undefined);
+}

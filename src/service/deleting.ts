@@ -1,0 +1,45 @@
+import { DriverError } from '../model/fault.ts';
+import type { ServiceHost } from './host.ts';
+import { operate, releaseSnapshot } from './operation.ts';
+import { finishSnapshotRemoval, finishVolumeRemoval } from './removal.ts';
+import type { Place } from './roots.ts';
+import { settleSnapshot, settleVolume } from './settle.ts';
+
+/** Deletes a volume; a missing one is success. Its image has no children, so it goes at once. */
+export async function removeVolume(host: ServiceHost, { store, local }: Place): Promise<void> {
+  const held = await settleVolume(host, store, local);
+  if (held?.value.state !== 'ready') return;
+  const [attached] = held.value.attachments;
+  if (attached)
+    throw new DriverError(
+      'in-use',
+      `volume ${local} cannot be deleted: it is attached to node ${attached.node}; detach it first`,
+    );
+  await operate(host, store, {
+    id: local,
+    from: held,
+    plan: { op: 'delete' },
+    during: { ...held.value, state: 'deleting' },
+    work: (claimed) => finishVolumeRemoval(host, store, claimed),
+  });
+}
+
+/** Deletes a snapshot; a missing one is success. While children read through its file, that stays hidden. */
+export async function removeSnapshot(host: ServiceHost, { store, local }: Place): Promise<void> {
+  const held = await settleSnapshot(host, store, local);
+  if (held?.value.state !== 'ready') return;
+  using mine = host.claims.begin({ op: 'delete' });
+  const { claim } = mine;
+  // From here on nobody clones it any more; whoever began before has an edge by now.
+  const marked = await store.snapshots.swap(local, held, {
+    ...held.value,
+    state: 'deleting',
+    claim,
+  });
+  try {
+    await finishSnapshotRemoval(host, store, marked);
+  } catch (error) {
+    await host.claims.release(() => releaseSnapshot(store, local, claim));
+    throw error;
+  }
+}

@@ -1,0 +1,136 @@
+import { DriverError, isFault } from '../model/fault.ts';
+import type { Gpfs } from '../gpfs/commands.ts';
+import type { Log } from '../observe/log.ts';
+import type { Clock, Nonce } from '../run/clock.ts';
+import type { Files } from '../run/files.ts';
+import type { Mounts } from '../run/mounts.ts';
+import type { Self } from '../store/nodes.ts';
+import { openRoot } from '../store/root.ts';
+import type { RootStore } from '../store/root.ts';
+import type { Services } from './api.ts';
+import { attachmentsOf } from './attachments.ts';
+import { capacityOf, poolsOf } from './capacity.ts';
+import { claimsOf } from './claims.ts';
+import type { ServiceHost } from './host.ts';
+import { reclaimAll } from './reclaim.ts';
+import { rootsOf } from './roots.ts';
+import type { Roots } from './roots.ts';
+import { snapshotsOf } from './snapshotlist.ts';
+import { checkRoot } from './startup.ts';
+import { volumesOf } from './volumes.ts';
+
+/** What the driver is told, and what it stands on. */
+export interface DriverHost {
+  readonly gpfs: Gpfs;
+  readonly files: Files;
+  readonly mounts: Mounts;
+  readonly clock: Clock;
+  readonly nonce: Nonce;
+  readonly log: Log;
+  readonly self: Self;
+  readonly roots: readonly string[];
+  readonly mountType: string;
+  /** Pool of volumes whose class names none; undefined leaves it to GPFS. */
+  readonly pool: string | undefined;
+  /** The Kubernetes cluster that owns the roots; '' where there is none. */
+  readonly owner: string;
+}
+
+/** The controller's side of the driver, and what is needed to look after it. */
+export interface Driver extends Pick<
+  Services,
+  'readiness' | 'volumes' | 'snapshots' | 'attachments' | 'capacity'
+> {
+  readonly host: ServiceHost;
+  readonly roots: Roots;
+}
+
+/** How long the answer that a root cannot be used stands: checks run commands, and callers come in crowds. */
+const keepFailureMs = 5_000;
+
+/** The driver over one host. Nothing is read or written before it is first used. */
+export function driverOf(on: DriverHost): Driver {
+  const { clock, nonce, log, self, gpfs } = on;
+  const pools = poolsOf(gpfs, clock);
+  const open = opener(on, (store) => {
+    reclaimAll(host, store).catch((error: unknown) => {
+      log.warn(
+        { root: store.layout.root, error },
+        'left-over clone parents could not be reclaimed',
+      );
+    });
+  });
+  const roots = rootsOf(on.roots, rememberFailures(open, clock));
+  const host: ServiceHost = {
+    roots,
+    self,
+    clock,
+    nonce,
+    log,
+    commands: gpfs,
+    claims: claimsOf(self, clock, nonce),
+    refused: new Map(),
+    defaults: on.pool === undefined ? {} : { pool: on.pool },
+    requirePool: (store, pool) => pools.require(store, pool),
+  };
+  return {
+    host,
+    roots,
+    readiness: () => readiness(roots),
+    volumes: volumesOf(host),
+    snapshots: snapshotsOf(host),
+    attachments: attachmentsOf(host),
+    capacity: capacityOf(roots, pools),
+  };
+}
+
+async function readiness(roots: Roots): Promise<'ready' | 'starting'> {
+  try {
+    await roots.all();
+    return 'ready';
+  } catch (error) {
+    if (isFault(error, 'unavailable')) return 'starting';
+    throw error;
+  }
+}
+
+/** Checks a root, opens it, and writes there who this server is. */
+function opener(
+  on: DriverHost,
+  opened: (store: RootStore) => void,
+): (path: string) => Promise<RootStore> {
+  return async (path) => {
+    const result = await checkRoot(on, path);
+    switch (result.kind) {
+      case 'starting':
+        throw new DriverError('unavailable', result.reason);
+      case 'impossible':
+        throw new DriverError('misconfigured', result.reason);
+      case 'ready': {
+        const { clusterId, fileSystem, fileset } = result.facts;
+        const store = await openRoot(path, { clusterId, fileSystem, fileset, owner: on.owner }, on);
+        await store.nodes.register(on.self);
+        on.log.info({ path, root: store.id, fileSystem, fileset }, 'root opened');
+        opened(store);
+        return store;
+      }
+    }
+  };
+}
+
+function rememberFailures<T>(
+  open: (path: string) => Promise<T>,
+  clock: Clock,
+): (path: string) => Promise<T> {
+  const failed = new Map<string, { readonly untilMs: number; readonly error: unknown }>();
+  return async (path) => {
+    const known = failed.get(path);
+    if (known && known.untilMs > clock.now()) throw known.error;
+    try {
+      return await open(path);
+    } catch (error) {
+      failed.set(path, { untilMs: clock.now() + keepFailureMs, error });
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,185 @@
+import type { Bytes } from '../model/bytes.ts';
+import { DriverError } from '../model/fault.ts';
+import { planSnap } from '../model/clone-tree.ts';
+import type { DataRef } from '../model/clone-tree.ts';
+import { ownerOfKey } from '../model/ids.ts';
+import type { FileKey } from '../model/ids.ts';
+import { errnoOf } from '../run/files.ts';
+import type { FileStat } from '../run/files.ts';
+import type { Held } from '../store/records.ts';
+import type { RootStore } from '../store/root.ts';
+import { recordFormat } from '../store/schema.ts';
+import type { Content, HiddenRecord, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import type { ServiceHost } from './host.ts';
+import { pathOf, perform } from './steps.ts';
+
+/** A volume whose record carries a claim to put a clone parent above its image. */
+export type Parenting = Held<VolumeRecord>;
+
+/** The file of the image a record names as current. */
+export const imageOf = (record: VolumeRecord): DataRef => {
+  if (record.image) return { data: 'volumes', key: record.image.key };
+  throw new DriverError('wrong-state', `volume ${record.id} has no image file yet`);
+};
+
+/** Where the clone parent of a running claim lies: a snapshot's file, or a hidden one. */
+export function claimedParent(record: VolumeRecord): DataRef {
+  const { claim } = record;
+  if (!claim?.parent) throw new Error(`volume ${record.id} has no claim on a clone parent`);
+  return { data: claim.op === 'snapshot' ? 'snapshots' : 'hidden', key: claim.parent };
+}
+
+/** Makes the parent that a claim announces: edges, then the command. */
+export async function makeParent(
+  host: ServiceHost,
+  store: RootStore,
+  { value }: Parenting,
+): Promise<void> {
+  const parent = claimedParent(value);
+  const steps = planSnap(imageOf(value), parent, value.parent);
+  await perform(store, host.commands, steps);
+}
+
+/**
+ * Brings a claim on a clone parent to its end, from any point it stopped at: where the parent's file is
+ * there, `mmclone snap` took effect (it is one transaction) and the records follow; else all is undone.
+ * Resolves to the volume without the claim.
+ */
+export async function endParenting(
+  store: RootStore,
+  volume: Parenting,
+): Promise<Held<VolumeRecord>> {
+  const parent = claimedParent(volume.value);
+  const stat = await statOf(store, pathOf(store, parent));
+  return stat ? adoptParent(store, volume, stat) : dropParent(store, volume);
+}
+
+async function adoptParent(
+  store: RootStore,
+  volume: Parenting,
+  stat: FileStat,
+): Promise<Held<VolumeRecord>> {
+  const { value } = volume;
+  const parent = claimedParent(value);
+  const image = imageOf(value);
+  await recordParent(store, value, stat);
+  const done = await endClaim(store, volume, (now) => ({
+    parent: parent.key,
+    unchanged: now.attachments.length === 0,
+  }));
+  if (value.parent !== null) await store.edges.remove(value.parent, image.key);
+  return done;
+}
+
+async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileStat): Promise<void> {
+  const parent = claimedParent(volume);
+  const cut = { ...volume, content: await contentAtCut(store, volume) };
+  if (await completeSnapshot(store, cut, stat)) return;
+  if (await store.hidden.read(parent.key)) return;
+  const ofSnapshot = parent.data === 'snapshots';
+  const record: HiddenRecord = {
+    format: recordFormat,
+    id: parent.key,
+    // A parent made for a snapshot that is gone by now is kept as its tombstone.
+    why: ofSnapshot ? 'tombstone' : 'clone',
+    state: 'waiting',
+    data: ofSnapshot ? 'snapshots' : 'hidden',
+    parent: volume.parent,
+    bytes: volume.bytes,
+    content: cut.content,
+    createdMs: sinceMs(volume),
+  };
+  await store.hidden.swap(parent.key, undefined, record, 'name');
+}
+
+/**
+ * What a parent holds, when its node may have been formatting the volume while it was cut. A mkfs that has
+ * not ended can be done again; one that ended about then may have data behind it, so nobody formats that.
+ */
+async function contentAtCut(store: RootStore, before: VolumeRecord): Promise<Content> {
+  const after = (await store.volumes.read(before.id))?.value.content ?? before.content;
+  const unclear = after.kind !== before.content.kind && after.kind !== 'formatting';
+  return unclear ? { kind: 'unknown' } : after;
+}
+
+const sinceMs = ({ claim }: VolumeRecord): number => claim?.sinceMs ?? 0;
+
+/** Makes the snapshot ready that the parent was made for; false when there is none that waits for it. */
+async function completeSnapshot(
+  store: RootStore,
+  volume: VolumeRecord,
+  stat: FileStat,
+): Promise<boolean> {
+  const parent = claimedParent(volume).key;
+  const id = volume.claim?.snapshot;
+  const held = id === undefined ? undefined : await store.snapshots.read(id);
+  if (held?.value.file?.key === parent) return true;
+  if (!held || !isWaitingFor(held.value, parent)) return false;
+  const ready: SnapshotRecord = {
+    ...held.value,
+    state: 'ready',
+    bytes: volume.bytes,
+    content: volume.content,
+    file: { key: parent, inode: stat.inode },
+    parent: volume.parent,
+    createdMs: sinceMs(volume),
+    claim: null,
+  };
+  await store.snapshots.swap(held.id, held, ready, 'name');
+  return true;
+}
+
+const isWaitingFor = ({ state, claim }: SnapshotRecord, parent: FileKey): boolean =>
+  state === 'creating' && claim?.image === parent;
+
+async function dropParent(store: RootStore, volume: Parenting): Promise<Held<VolumeRecord>> {
+  const { value } = volume;
+  const parent = claimedParent(value).key;
+  await store.edges.remove(parent, imageOf(value).key);
+  if (value.parent !== null) await store.edges.remove(value.parent, parent);
+  return endClaim(store, volume, () => ({}));
+}
+
+/** Drops the claim, beside whatever else changed in the record meanwhile; busy when the claim was taken over. */
+export function endClaim(
+  store: RootStore,
+  { id, value }: Held<VolumeRecord>,
+  change: (now: VolumeRecord) => Partial<VolumeRecord>,
+): Promise<Held<VolumeRecord>> {
+  return store.volumes.update(
+    id,
+    (now) => {
+      if (now.claim?.nonce !== value.claim?.nonce)
+        throw new DriverError('busy', `volume ${id} was taken over by another server; try again`);
+      return { ...now, ...change(now), claim: null };
+    },
+    'name',
+  );
+}
+
+/** lstat, or undefined when nothing is there on a root that is there. */
+export async function statOf(store: RootStore, path: string): Promise<FileStat | undefined> {
+  try {
+    return await store.files.stat(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    await store.check();
+    return undefined;
+  }
+}
+
+/** A clone parent, and what a child of it holds at first. */
+export interface Parent {
+  readonly ref: DataRef;
+  readonly bytes: Bytes;
+  readonly content: Content;
+}
+
+/** What the records say of a clone parent; undefined when they know none of this key. */
+export async function parentRecord(store: RootStore, key: FileKey): Promise<Parent | undefined> {
+  const hidden = await store.hidden.read(key);
+  if (hidden) return { ...hidden.value, ref: { data: hidden.value.data, key } };
+  const snapshot = await store.snapshots.read(ownerOfKey(key));
+  if (snapshot?.value.file?.key !== key) return undefined;
+  return { ...snapshot.value, ref: { data: 'snapshots', key } };
+}

@@ -1,0 +1,73 @@
+import { ignoring } from '../store/edges.ts';
+import type { Held } from '../store/records.ts';
+import type { RootStore } from '../store/root.ts';
+import { recordFormat } from '../store/schema.ts';
+import type { HiddenRecord, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import type { ServiceHost } from './host.ts';
+import { imageOf } from './parents.ts';
+import { reclaim, unlinkParent } from './reclaim.ts';
+import { pathOf } from './steps.ts';
+
+/** Ends a deletion that a record announces, from any point it stopped at. */
+export async function finishVolumeRemoval(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+): Promise<Held<VolumeRecord>> {
+  const { parent } = held.value;
+  const image = imageOf(held.value);
+  await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
+  if (parent !== null) await store.edges.remove(parent, image.key);
+  const gone = {
+    ...held.value,
+    state: 'deleted' as const,
+    deletedMs: host.clock.now(),
+    claim: null,
+  };
+  const done = await store.volumes.swap(held.id, held, gone, 'name');
+  if (parent !== null) await reclaim(host, store, parent);
+  return done;
+}
+
+/** Ends the deletion of a snapshot, from any point it stopped at. */
+export async function finishSnapshotRemoval(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<SnapshotRecord>,
+): Promise<Held<SnapshotRecord>> {
+  const { file, parent } = held.value;
+  if (!file) throw new Error(`snapshot ${held.id} has no file`);
+  const { key } = file;
+  const childless = (await store.edges.children(key)).length === 0;
+  const unlinked = childless && (await unlinkParent(host, store, 'snapshots', key));
+  if (!unlinked) await bury(store, held.value);
+  else if (parent !== null) await store.edges.remove(parent, key);
+  const gone = {
+    ...held.value,
+    state: 'deleted' as const,
+    deletedMs: host.clock.now(),
+    claim: null,
+  };
+  const done = await store.snapshots.swap(held.id, held, gone, 'name');
+  const next = unlinked ? parent : key;
+  if (next !== null) await reclaim(host, store, next);
+  return done;
+}
+
+/** Makes a tombstone of a snapshot's file: the id is free again, the blocks stay for those who need them. */
+async function bury(store: RootStore, snapshot: SnapshotRecord): Promise<void> {
+  const { file } = snapshot;
+  if (!file || (await store.hidden.read(file.key))) return;
+  const tombstone: HiddenRecord = {
+    format: recordFormat,
+    id: file.key,
+    why: 'tombstone',
+    state: 'waiting',
+    data: 'snapshots',
+    parent: snapshot.parent,
+    bytes: snapshot.bytes,
+    content: snapshot.content,
+    createdMs: snapshot.createdMs,
+  };
+  await store.hidden.swap(file.key, undefined, tombstone, 'name');
+}

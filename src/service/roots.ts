@@ -1,0 +1,75 @@
+import { DriverError, invalid } from '../model/fault.ts';
+import { parseId } from '../model/ids.ts';
+import type { LocalId } from '../model/ids.ts';
+import type { RootStore } from '../store/root.ts';
+
+/** An object's root, and its id in there. */
+export interface Place {
+  readonly store: RootStore;
+  readonly local: LocalId;
+}
+
+/** The configured roots. Each is opened when it is first needed and stays open; every use checks its mount. */
+export interface Roots {
+  readonly paths: readonly string[];
+  /** All of them. Throws unavailable when one cannot be used: a list is never partial. */
+  all(): Promise<readonly RootStore[]>;
+  /** The root a class names, or the first. Throws invalid-request naming those there are. */
+  byPath(path: string | undefined): Promise<RootStore>;
+  /**
+   * Where an id points. Undefined for what this driver cannot have given out; throws unavailable for
+   * an id of a root that is not configured or not mounted here.
+   */
+  byId(id: string): Promise<Place | undefined>;
+}
+
+/** Roots over `open`, which sets up or checks one root and throws while it cannot. */
+export function rootsOf(
+  paths: readonly string[],
+  open: (path: string) => Promise<RootStore>,
+): Roots {
+  const opened = new Map<string, Promise<RootStore>>();
+  const get = async (path: string): Promise<RootStore> => {
+    const opening = opened.get(path) ?? open(path);
+    opened.set(path, opening);
+    try {
+      const store = await opening;
+      await store.check();
+      return store;
+    } catch (error) {
+      // Not kept: the next caller tries anew. A root that was open is opened again after a remount.
+      if (opened.get(path) === opening) opened.delete(path);
+      throw error;
+    }
+  };
+  const all = () => Promise.all(paths.map(get));
+  return {
+    paths,
+    all,
+    byPath: async (path) => {
+      const found = path === undefined ? paths[0] : paths.find((each) => each === path);
+      if (found !== undefined) return get(found);
+      throw invalid(
+        'parameters',
+        `key "root" names ${String(path)}, which is not configured; configured are ${paths.join(', ')}`,
+      );
+    },
+    byId: async (id) => placeOf(id, paths, all),
+  };
+}
+
+async function placeOf(
+  id: string,
+  paths: readonly string[],
+  all: () => Promise<readonly RootStore[]>,
+): Promise<Place | undefined> {
+  const parsed = parseId(id);
+  if (!parsed) return undefined;
+  const stores = await all();
+  const store = stores.find((each) => each.id === parsed.root);
+  if (store) return { store, local: parsed.local };
+  throw new DriverError(
+    'unavailable',
+    `${id} belongs to root ${parsed.root}, which is not configured here; configured are ${paths.join(', ')}`,
+  );
+}

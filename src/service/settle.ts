@@ -1,0 +1,103 @@
+import { DriverError } from '../model/fault.ts';
+import type { LocalId } from '../model/ids.ts';
+import type { Held } from '../store/records.ts';
+import type { RootStore } from '../store/root.ts';
+import type { Claim, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import { endGrowing } from './growing.ts';
+import type { ServiceHost } from './host.ts';
+import { endParenting } from './parents.ts';
+import { finishSnapshotRemoval, finishVolumeRemoval } from './removal.ts';
+import { undoVolume } from './undo.ts';
+
+/**
+ * The volume's record with no operation under way: what a server that is gone left half done is finished or
+ * undone first. Undefined when there never was one; a deleted one keeps its record. Throws busy while
+ * its server is alive.
+ */
+export async function settleVolume(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Held<VolumeRecord> | undefined> {
+  const held = await store.volumes.read(id);
+  if (!held?.value.claim) return held;
+  await host.claims.requireDead(store, held.value.claim, `volume ${id}`);
+  using mine = host.claims.begin(held.value.claim);
+  const taken = await store.volumes.swap(id, held, { ...held.value, claim: mine.claim });
+  host.log.warn({ volume: id, op: mine.claim.op }, 'finishing what another server left half done');
+  return await endVolumeClaim(host, store, taken, mine.claim);
+}
+
+/** Ends the operation that the record of this server's own claim describes. */
+export async function endVolumeClaim(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  claim: Claim,
+): Promise<Held<VolumeRecord>> {
+  switch (claim.op) {
+    case 'create':
+      return undoVolume(host, store, held);
+    case 'snapshot':
+    case 'clone':
+      return endParenting(store, held);
+    case 'expand':
+      return endGrowing(store, held);
+    case 'delete':
+      return finishVolumeRemoval(host, store, held);
+  }
+}
+
+/** The same for a snapshot; what was begun on its volume is settled first, since that decides. */
+export async function settleSnapshot(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Held<SnapshotRecord> | undefined> {
+  const held = await store.snapshots.read(id);
+  if (!held?.value.claim) return held;
+  await host.claims.requireDead(store, held.value.claim, `snapshot ${id}`);
+  if (held.value.state === 'creating') await settleVolume(host, store, held.value.volume);
+  const now = await store.snapshots.read(id);
+  if (now?.value.claim?.nonce !== held.value.claim.nonce) return settleSnapshot(host, store, id);
+  using mine = host.claims.begin(held.value.claim);
+  const taken = await store.snapshots.swap(id, now, { ...now.value, claim: mine.claim });
+  if (taken.value.state === 'deleting') return await finishSnapshotRemoval(host, store, taken);
+  const gone = {
+    ...taken.value,
+    state: 'deleted' as const,
+    deletedMs: host.clock.now(),
+    claim: null,
+  };
+  return await store.snapshots.swap(id, taken, gone, 'name');
+}
+
+/** The volume, ready and without an operation under way. Throws volume-missing or busy. */
+export async function readyVolume(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Held<VolumeRecord>> {
+  const held = await settleVolume(host, store, id);
+  if (held?.value.state === 'ready') return held;
+  throw volumeMissing(id);
+}
+
+/** The snapshot, ready. Throws snapshot-missing or busy. */
+export async function readySnapshot(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Held<SnapshotRecord>> {
+  const held = await settleSnapshot(host, store, id);
+  if (held?.value.state === 'ready') return held;
+  throw snapshotMissing(id);
+}
+
+/** There is no such volume. */
+export const volumeMissing = (id: string): DriverError =>
+  new DriverError('volume-missing', `volume ${id} does not exist`);
+
+/** There is no such snapshot. */
+export const snapshotMissing = (id: string): DriverError =>
+  new DriverError('snapshot-missing', `snapshot ${id} does not exist`);

@@ -1,0 +1,129 @@
+import { DriverError, invalid } from '../model/fault.ts';
+import { fileKey, localIdOf } from '../model/ids.ts';
+import { ownParameters } from '../model/parameters.ts';
+import type { Held } from '../store/records.ts';
+import type { RootStore } from '../store/root.ts';
+import { recordFormat } from '../store/schema.ts';
+import type { SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import type { ServiceHost } from './host.ts';
+import { operate, releaseSnapshot } from './operation.ts';
+import { endParenting, makeParent } from './parents.ts';
+import { readyVolume, settleSnapshot, volumeMissing } from './settle.ts';
+
+/** A snapshot and the root it lives in. */
+export interface FoundSnapshot {
+  readonly store: RootStore;
+  readonly record: SnapshotRecord;
+}
+
+/** What CreateSnapshot asks for. */
+export interface SnapshotSpec {
+  readonly name: string;
+  readonly sourceVolumeId: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** Takes a snapshot of a volume; the same request again finds what the first one made. */
+export async function createSnapshot(
+  host: ServiceHost,
+  spec: SnapshotSpec,
+): Promise<FoundSnapshot> {
+  const [unknown] = ownParameters(spec.parameters).keys();
+  if (unknown !== undefined)
+    throw invalid(
+      'parameters',
+      `has an unknown key ${JSON.stringify(unknown)}; a snapshot class takes none`,
+    );
+  const place = await host.roots.byId(spec.sourceVolumeId);
+  if (!place) throw volumeMissing(spec.sourceVolumeId);
+  const { store, local } = place;
+  const id = localIdOf(spec.name);
+  const held = await settleSnapshot(host, store, id);
+  if (held && held.value.state !== 'deleted') {
+    if (held.value.volume !== local)
+      throw new DriverError(
+        'name-taken',
+        `snapshot ${JSON.stringify(spec.name)} exists already, of volume ${held.value.volume}; use another name`,
+      );
+    return { store, record: held.value };
+  }
+  const volume = await readyVolume(host, store, local);
+  return { store, record: await takeSnapshot(host, store, spec, volume, held) };
+}
+
+async function takeSnapshot(
+  host: ServiceHost,
+  store: RootStore,
+  spec: SnapshotSpec,
+  volume: Held<VolumeRecord>,
+  from: Held<SnapshotRecord> | undefined,
+): Promise<SnapshotRecord> {
+  const id = localIdOf(spec.name);
+  const key = fileKey(id, (from?.version ?? 0) + 1, host.nonce());
+  using mine = host.claims.begin({ op: 'create', image: key });
+  const record = { ...newRecord(host, spec, volume.value), claim: mine.claim };
+  const claimed = await store.snapshots.swap(id, from, record);
+  try {
+    await operate(host, store, {
+      id: volume.id,
+      from: volume,
+      plan: { op: 'snapshot', parent: key, snapshot: id },
+      during: volume.value,
+      durability: 'name',
+      work: async (held) => {
+        await makeParent(host, store, held);
+        return endParenting(store, held);
+      },
+    });
+    return await readReady(store, claimed);
+  } catch (error) {
+    await host.claims.release(() => forgetUnmade(host, store, claimed));
+    throw error;
+  }
+}
+
+async function readReady(store: RootStore, { id }: Held<SnapshotRecord>): Promise<SnapshotRecord> {
+  const now = await store.snapshots.read(id);
+  if (now?.value.state === 'ready') return now.value;
+  throw new DriverError('busy', `snapshot ${id} was deleted while it was taken; try again`);
+}
+
+/** Where nothing was cut the name is free again at once; where something was, the next call finds it. */
+async function forgetUnmade(
+  host: ServiceHost,
+  store: RootStore,
+  claimed: Held<SnapshotRecord>,
+): Promise<void> {
+  const { claim, volume } = claimed.value;
+  if (!claim) return;
+  const source = await store.volumes.read(volume);
+  if (source?.value.claim?.snapshot === claimed.id)
+    return releaseSnapshot(store, claimed.id, claim);
+  const now = await store.snapshots.read(claimed.id);
+  if (now?.value.claim?.nonce !== claim.nonce) return;
+  await store.snapshots.swap(claimed.id, now, {
+    ...now.value,
+    state: 'deleted',
+    deletedMs: host.clock.now(),
+    claim: null,
+  });
+}
+
+const newRecord = (
+  host: ServiceHost,
+  { name }: SnapshotSpec,
+  volume: VolumeRecord,
+): SnapshotRecord => ({
+  format: recordFormat,
+  id: localIdOf(name),
+  name,
+  state: 'creating',
+  volume: volume.id,
+  bytes: volume.bytes,
+  file: null,
+  parent: null,
+  content: volume.content,
+  attributes: volume.attributes,
+  createdMs: host.clock.now(),
+  claim: null,
+});

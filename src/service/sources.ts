@@ -1,0 +1,92 @@
+import type { Bytes } from '../model/bytes.ts';
+import { DriverError } from '../model/fault.ts';
+import { fileKey } from '../model/ids.ts';
+import type { FileKey, LocalId } from '../model/ids.ts';
+import type { ContentSource } from '../model/volume.ts';
+import type { Held } from '../store/records.ts';
+import type { RootStore } from '../store/root.ts';
+import type { VolumeRecord } from '../store/schema.ts';
+import type { ServiceHost } from './host.ts';
+import { operate } from './operation.ts';
+import { endParenting, makeParent, parentRecord } from './parents.ts';
+import type { Parent } from './parents.ts';
+import { readySnapshot, readyVolume, snapshotMissing, volumeMissing } from './settle.ts';
+
+/** What a new volume is made from. */
+export interface Source {
+  readonly store: RootStore;
+  readonly bytes: Bytes;
+  /** Throws when the source is not there; asked only once it is known that the volume is new. */
+  requireThere(): Promise<void>;
+  /** The clone parent for the image with this key; makes one where there is none yet. */
+  parent(image: FileKey): Promise<Parent>;
+}
+
+/** Looks a source up. A missing one throws only when it is needed: the volume may be made already. */
+export async function findSource(host: ServiceHost, source: ContentSource): Promise<Source> {
+  const place = await host.roots.byId(source.id);
+  if (!place)
+    throw source.kind === 'snapshot' ? snapshotMissing(source.id) : volumeMissing(source.id);
+  const { store, local } = place;
+  return source.kind === 'snapshot'
+    ? snapshotSource(host, store, local)
+    : volumeSource(host, store, local);
+}
+
+async function snapshotSource(host: ServiceHost, store: RootStore, id: LocalId): Promise<Source> {
+  const record = (await store.snapshots.read(id))?.value;
+  const needed = async () => (await readySnapshot(host, store, id)).value;
+  return {
+    store,
+    bytes: record?.bytes ?? 0n,
+    requireThere: async () => {
+      await needed();
+    },
+    parent: async () => {
+      const { file, bytes, content } = await needed();
+      if (!file) throw snapshotMissing(id);
+      return { ref: { data: 'snapshots', key: file.key }, bytes, content };
+    },
+  };
+}
+
+async function volumeSource(host: ServiceHost, store: RootStore, id: LocalId): Promise<Source> {
+  const record = (await store.volumes.read(id))?.value;
+  return {
+    store,
+    bytes: record?.bytes ?? 0n,
+    requireThere: async () => {
+      await readyVolume(host, store, id);
+    },
+    parent: async () => parentOfVolume(host, store, await readyVolume(host, store, id)),
+  };
+}
+
+/**
+ * A clone parent that holds what the volume holds now. Where no node could have written since the last
+ * one, that one serves again: no command, and the volume gets no deeper.
+ */
+async function parentOfVolume(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+): Promise<Parent> {
+  const shared = held.value.unchanged && held.value.parent;
+  const known = shared ? await parentRecord(store, shared) : undefined;
+  if (known) return known;
+  const key = fileKey(held.value.id, held.version + 1, host.nonce());
+  await operate(host, store, {
+    id: held.id,
+    from: held,
+    plan: { op: 'clone', parent: key },
+    during: held.value,
+    durability: 'name',
+    work: async (claimed) => {
+      await makeParent(host, store, claimed);
+      return endParenting(store, claimed);
+    },
+  });
+  const made = await parentRecord(store, key);
+  if (made) return made;
+  throw new DriverError('busy', `the clone parent of volume ${held.id} was reclaimed; try again`);
+}

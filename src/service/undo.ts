@@ -1,0 +1,33 @@
+import type { DataRef } from '../model/clone-tree.ts';
+import type { Held } from '../store/records.ts';
+import { ignoring } from '../store/edges.ts';
+import type { RootStore } from '../store/root.ts';
+import type { VolumeRecord } from '../store/schema.ts';
+import type { ServiceHost } from './host.ts';
+import { reclaim } from './reclaim.ts';
+import { pathOf } from './steps.ts';
+
+/** Takes back a volume that was never finished: its file, its edge, and its record's claim on the name. */
+export async function undoVolume(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+): Promise<Held<VolumeRecord>> {
+  const { claim, parent } = held.value;
+  if (claim?.image) {
+    const image: DataRef = { data: 'volumes', key: claim.image };
+    await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
+    if (parent !== null) await store.edges.remove(parent, image.key);
+  }
+  const gone = {
+    ...held.value,
+    state: 'deleted' as const,
+    deletedMs: host.clock.now(),
+    claim: null,
+    image: null,
+    parent: null,
+  };
+  const done = await store.volumes.swap(held.id, held, gone, 'name');
+  if (parent !== null) await reclaim(host, store, parent);
+  return done;
+}

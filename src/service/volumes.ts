@@ -1,0 +1,97 @@
+import type { Bytes } from '../model/bytes.ts';
+import { requireSupported, whyUnsupported } from '../model/capability.ts';
+import type { Capability } from '../model/capability.ts';
+import { publicId } from '../model/ids.ts';
+import { sizeOfGrown } from '../model/sizing.ts';
+import type { CapacityRange, Volume } from '../model/volume.ts';
+import type { RootStore } from '../store/root.ts';
+import type { VolumeRecord } from '../store/schema.ts';
+import type { ValidateAsk, Validation, Volumes } from './api.ts';
+import { createVolume } from './create.ts';
+import { removeVolume } from './deleting.ts';
+import { growClaimed } from './growing.ts';
+import type { ServiceHost } from './host.ts';
+import { listPage } from './listing.ts';
+import { operate } from './operation.ts';
+import type { Place } from './roots.ts';
+import { readyVolume, volumeMissing } from './settle.ts';
+
+/** Volumes, as the controller serves them. */
+export function volumesOf(host: ServiceHost): Volumes {
+  const find = async (id: string): Promise<Place> => {
+    const place = await host.roots.byId(id);
+    if (place) return place;
+    throw volumeMissing(id);
+  };
+  const read = async (id: string) => {
+    const { store, local } = await find(id);
+    const held = await store.volumes.read(local);
+    if (held?.value.state !== 'ready') throw volumeMissing(id);
+    return { store, record: held.value };
+  };
+  return {
+    create: async (spec) => {
+      const { store, record } = await createVolume(host, spec);
+      return shown(store, record);
+    },
+    remove: async (id) => {
+      const place = await host.roots.byId(id);
+      if (place) await removeVolume(host, place);
+    },
+    get: async (id) => {
+      const { store, record } = await read(id);
+      return shown(store, record);
+    },
+    list: async (page) =>
+      listPage(
+        { list: 'volumes', records: (store) => store.volumes, entry: shownReady, log: host.log },
+        await host.roots.all(),
+        page,
+      ),
+    expand: async (id, range, capability) => expand(host, await find(id), range, capability),
+    validate: async (id, ask) => validation((await read(id)).record, ask),
+  };
+}
+
+const shown = (store: RootStore, record: VolumeRecord): Volume => ({
+  id: publicId(store.id, record.id),
+  bytes: record.bytes,
+  context: {},
+  source: record.asked.source ?? undefined,
+  publishedNodes: record.attachments.map(({ node }) => node),
+});
+
+const shownReady = (store: RootStore, record: VolumeRecord): Volume | undefined =>
+  record.state === 'ready' ? shown(store, record) : undefined;
+
+async function expand(
+  host: ServiceHost,
+  { store, local }: Place,
+  range: CapacityRange,
+  capability: Capability | undefined,
+): Promise<Bytes> {
+  if (capability) requireSupported([capability], 'volume_capability');
+  const held = await readyVolume(host, store, local);
+  const bytes = sizeOfGrown(range, held.value.bytes);
+  if (bytes === held.value.bytes) return bytes;
+  const grown = await operate(host, store, {
+    id: local,
+    from: held,
+    plan: { op: 'expand', bytes },
+    during: held.value,
+    work: (claimed) => growClaimed(store, claimed),
+  });
+  return grown.value.bytes;
+}
+
+function validation(record: VolumeRecord, ask: ValidateAsk): Validation {
+  const no = (message: string): Validation => ({ confirmed: false, message });
+  const why = ask.capabilities.map(whyUnsupported).find((each) => each !== undefined);
+  if (why !== undefined) return no(why);
+  if (ask.context.size > 0) return no('volume_context is not the one this volume has: it has none');
+  const { parameters } = record.asked;
+  for (const [key, value] of ask.parameters)
+    if (parameters[key] !== value)
+      return no(`parameters has ${JSON.stringify(key)}, which this volume was not made with`);
+  return { confirmed: true };
+}

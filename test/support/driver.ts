@@ -1,0 +1,104 @@
+import type { AccessMode, Capability } from '../../src/model/capability.ts';
+import type { ContentSource, VolumeSpec } from '../../src/model/volume.ts';
+import { gpfsCommands } from '../../src/gpfs/commands.ts';
+import { silentLog } from '../../src/observe/log.ts';
+import { driverOf } from '../../src/service/driver.ts';
+import type { Driver } from '../../src/service/driver.ts';
+import { simulateGpfs } from '../../src/simulator/gpfs.ts';
+
+/** A simulated cluster, in this process. */
+export type Cluster = ReturnType<typeof simulateGpfs>;
+/** What one server of it sees. */
+export type View = ReturnType<Cluster['server']>;
+
+/** The root that tests keep volumes in. */
+export const testRoot = '/gpfs/fs1/csi-data/csi';
+
+/** A cluster with an empty directory for the root. */
+export async function clusterWithRoot(
+  options: Parameters<typeof simulateGpfs>[0] = {},
+): Promise<Cluster> {
+  const gpfs = simulateGpfs(options);
+  await gpfs.files.makeDirectory(testRoot, 0o750);
+  return gpfs;
+}
+
+/** A driver server on one view; a new `instance` for each start. */
+export function serverOn(
+  view: View,
+  node = 'a1',
+  options: { readonly pool?: string; readonly maxVolumes?: number; readonly boot?: string } = {},
+): Driver {
+  return driverOf({
+    gpfs: gpfsCommands(view.run),
+    files: view.files,
+    mounts: view.mounts,
+    clock: view.clock,
+    nonce: view.nonce,
+    log: silentLog,
+    self: {
+      node,
+      machineId: `machine-${node}`,
+      bootId: options.boot ?? 'boot-1',
+      instance: view.nonce(),
+      version: '0.0.0-test',
+      maxVolumes: options.maxVolumes ?? 16,
+    },
+    roots: [testRoot],
+    mountType: 'gpfs',
+    pool: options.pool,
+    owner: '',
+  });
+}
+
+/** A block capability. */
+export const block = (mode: AccessMode = 'SINGLE_NODE_SINGLE_WRITER'): Capability => ({
+  access: { kind: 'block' },
+  mode,
+});
+
+/** A mount capability. */
+export const mounted = (
+  fsType = 'ext4',
+  mode: AccessMode = 'SINGLE_NODE_MULTI_WRITER',
+): Capability => ({
+  access: { kind: 'mount', fsType, flags: [] },
+  mode,
+});
+
+/** A request for a volume of 64 MiB, or as said. */
+export const spec = (
+  name: string,
+  rest: Partial<Omit<VolumeSpec, 'name' | 'parameters'>> & {
+    readonly parameters?: Readonly<Record<string, string>>;
+  } = {},
+): VolumeSpec => ({
+  name,
+  range: 'range' in rest ? rest.range : { requiredBytes: 64n << 20n, limitBytes: 0n },
+  capabilities: rest.capabilities ?? [block()],
+  parameters: new Map(Object.entries(rest.parameters ?? {})),
+  source: rest.source,
+});
+
+/** A content source. */
+export const from = (
+  kind: ContentSource['kind'],
+  { id }: { readonly id: string },
+): ContentSource => ({
+  kind,
+  id,
+});
+
+/** A request for a snapshot. */
+export const snap = (name: string, { id }: { readonly id: string }) => ({
+  name,
+  sourceVolumeId: id,
+  parameters: new Map<string, string>(),
+});
+
+/** Data files of a root, by their path inside it. */
+export const dataFiles = (gpfs: Cluster): readonly string[] =>
+  gpfs
+    .paths()
+    .filter((path) => path.startsWith(`${testRoot}/`) && !path.includes('/.gpfs-csi/'))
+    .map((path) => path.slice(testRoot.length + 1));

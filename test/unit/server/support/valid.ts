@@ -1,0 +1,46 @@
+const mount = {
+  mount: { fs_type: 'ext4', mount_flags: ['noatime'] },
+  access_mode: { mode: 'SINGLE_NODE_MULTI_WRITER' },
+};
+
+/** A capability that is served. */
+export const validCapability = mount;
+
+const staging = '/var/lib/kubelet/plugins/csi/globalmount';
+
+/** One request that nothing is wrong with, for each RPC that is served. */
+export const valid = {
+  GetPluginInfo: {},
+  GetPluginCapabilities: {},
+  Probe: {},
+  CreateVolume: { name: 'pvc-1', volume_capabilities: [mount] },
+  DeleteVolume: { volume_id: 'pvc-1' },
+  ControllerPublishVolume: { volume_id: 'pvc-1', node_id: 'a1', volume_capability: mount },
+  ControllerUnpublishVolume: { volume_id: 'pvc-1' },
+  ValidateVolumeCapabilities: { volume_id: 'pvc-1', volume_capabilities: [mount] },
+  ListVolumes: {},
+  GetCapacity: {},
+  ControllerGetCapabilities: {},
+  CreateSnapshot: { source_volume_id: 'pvc-1', name: 'snap' },
+  DeleteSnapshot: { snapshot_id: 'snap-1' },
+  ListSnapshots: {},
+  GetSnapshot: { snapshot_id: 'snap-1' },
+  ControllerExpandVolume: { volume_id: 'pvc-1', capacity_range: { required_bytes: '1' } },
+  ControllerGetVolume: { volume_id: 'pvc-1' },
+  NodeStageVolume: { volume_id: 'pvc-1', staging_target_path: staging, volume_capability: mount },
+  NodeUnstageVolume: { volume_id: 'pvc-1', staging_target_path: staging },
+  NodePublishVolume: {
+    volume_id: 'pvc-1',
+    staging_target_path: staging,
+    target_path: '/var/lib/kubelet/pods/1/mount',
+    volume_capability: mount,
+  },
+  NodeUnpublishVolume: { volume_id: 'pvc-1', target_path: '/var/lib/kubelet/pods/1/mount' },
+  NodeGetVolumeStats: { volume_id: 'pvc-1', volume_path: '/var/lib/kubelet/pods/1/mount' },
+  NodeExpandVolume: { volume_id: 'pvc-1', volume_path: '/var/lib/kubelet/pods/1/mount' },
+  NodeGetCapabilities: {},
+  NodeGetInfo: {},
+} as const;
+
+/** An RPC that is served. */
+export type Served = keyof typeof valid;

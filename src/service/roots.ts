@@ -54,22 +54,27 @@ export function rootsOf(
         `key "root" names ${String(path)}, which is not configured; configured are ${paths.join(', ')}`,
       );
     },
-    byId: async (id) => placeOf(id, paths, all),
+    byId: async (id) => placeOf(id, paths, get),
   };
 }
 
 async function placeOf(
   id: string,
   paths: readonly string[],
-  all: () => Promise<readonly RootStore[]>,
+  get: (path: string) => Promise<RootStore>,
 ): Promise<Place | undefined> {
   const parsed = parseId(id);
   if (!parsed) return undefined;
-  const stores = await all();
+  // A root that is away keeps nobody from the volumes of the others.
+  const results = await Promise.allSettled(paths.map(get));
+  const stores = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const store = stores.find((each) => each.id === parsed.root);
   if (store) return { store, local: parsed.local };
-  throw new DriverError(
-    'unavailable',
-    `${id} belongs to root ${parsed.root}, which is not configured here; configured are ${paths.join(', ')}`,
-  );
+  const away = results.find((each) => each.status === 'rejected');
+  throw away
+    ? away.reason
+    : new DriverError(
+        'unavailable',
+        `${id} belongs to root ${parsed.root}, which is not configured here; configured are ${paths.join(', ')}`,
+      );
 }

@@ -1,0 +1,64 @@
+import { open } from 'node:fs/promises';
+import { DriverError } from '../model/fault.ts';
+import { CommandFailed } from '../run/run.ts';
+import type { Run } from '../run/run.ts';
+import { deviceSize } from './sysblock.ts';
+
+/** What is on a device. `nothing` only says that no known signature is there: random data is `nothing` too. */
+export type DeviceContent =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'filesystem'; readonly type: string }
+  | { readonly kind: 'other'; readonly what: string };
+
+const nothingFound = 2;
+const severalFound = 8;
+const probed = 1024 * 1024;
+
+/** Looks at the device itself; blkid's cache, and any search by UUID, would confuse a clone with its source. */
+export const blkid = (run: Run) => ({
+  probe: async (device: string): Promise<DeviceContent> => {
+    try {
+      return parseProbe(await run(['blkid', '-p', '-o', 'export', device], 'read'));
+    } catch (error) {
+      if (error instanceof CommandFailed && error.exitCode === nothingFound)
+        return { kind: 'nothing' };
+      if (error instanceof CommandFailed && error.exitCode === severalFound)
+        return { kind: 'other', what: 'several signatures at once' };
+      throw error instanceof CommandFailed
+        ? new DriverError('command-failed', `${device} could not be probed`, error)
+        : error;
+    }
+  },
+});
+
+/** Reads what `blkid -p -o export` printed. */
+export function parseProbe(output: string): DeviceContent {
+  const values = new Map(
+    output.split('\n').map((line) => {
+      const at = line.indexOf('=');
+      return [line.slice(0, at), line.slice(at + 1)] as const;
+    }),
+  );
+  const type = values.get('TYPE');
+  const table = values.get('PTTYPE');
+  if (type !== undefined && values.get('USAGE') === 'filesystem')
+    return { kind: 'filesystem', type };
+  if (type !== undefined) return { kind: 'other', what: type };
+  if (table !== undefined) return { kind: 'other', what: `a ${table} partition table` };
+  throw new DriverError('unreadable-output', `blkid printed ${JSON.stringify(output)}`);
+}
+
+/** True when the first and the last MiB hold only zeros: second opinion before a format, since blkid knows only signatures. */
+export async function looksBlank(device: string): Promise<boolean> {
+  const size = Number(await deviceSize(device));
+  const handle = await open(device, 'r');
+  try {
+    for (const at of [0, Math.max(0, size - probed)]) {
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(probed), 0, probed, at);
+      if (!buffer.subarray(0, bytesRead).every((byte) => byte === 0)) return false;
+    }
+    return true;
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,61 @@
+import type { Bytes } from '../model/bytes.ts';
+import { DriverError } from '../model/fault.ts';
+import { CommandFailed } from '../run/run.ts';
+import type { Run } from '../run/run.ts';
+import { complaintOf, done } from './command.ts';
+
+// e2fsck: 0 nothing to mend, 1 mended.
+const e2fsckMended = 1;
+
+/** Grows file systems to the size of their device. */
+export const growfs = (run: Run) => ({
+  /** XFS, by its mount point; resolves to its size. */
+  xfs: async (mountPoint: string): Promise<Bytes> =>
+    parseXfsGrowfs(
+      await done(
+        `the xfs file system at ${mountPoint} could not be grown`,
+        run(['xfs_growfs', '-d', mountPoint], 'write'),
+      ),
+    ),
+
+  /** A mounted ext4, by its device. `not-permitted`: the kernel wants CAP_SYS_RESOURCE for this. */
+  ext4Online: async (device: string): Promise<'grown' | 'not-permitted'> => {
+    try {
+      await run(['resize2fs', device], 'write');
+      return 'grown';
+    } catch (error) {
+      if (/permission denied|not permitted/i.test(complaintOf(error) ?? '')) return 'not-permitted';
+      throw new DriverError(
+        'command-failed',
+        `the ext4 file system on ${device} could not be grown`,
+        error,
+      );
+    }
+  },
+
+  /** An ext4 that is not mounted; resize2fs asks for a full check first, which replays the journal too. */
+  ext4Offline: async (device: string): Promise<void> => {
+    try {
+      await run(['e2fsck', '-f', '-p', device], 'write');
+    } catch (error) {
+      if (!(error instanceof CommandFailed) || error.exitCode !== e2fsckMended)
+        throw new DriverError(
+          'command-failed',
+          `the ext4 file system on ${device} has damage that e2fsck does not mend by itself; mend it by hand`,
+          error,
+        );
+    }
+    const what = `the ext4 file system on ${device} could not be grown`;
+    await done(what, run(['resize2fs', device], 'write'));
+  },
+});
+
+/** The size of an XFS after `xfs_growfs -d`, in bytes. */
+export function parseXfsGrowfs(output: string): Bytes {
+  const [, block, before] = /^data\s+=\s+bsize=(\d+)\s+blocks=(\d+)/m.exec(output) ?? [];
+  const [, after] = /^data blocks changed from \d+ to (\d+)$/m.exec(output) ?? [];
+  const blocks = after ?? before;
+  if (block === undefined || blocks === undefined)
+    throw new DriverError('unreadable-output', `xfs_growfs printed ${JSON.stringify(output)}`);
+  return BigInt(block) * BigInt(blocks);
+}

@@ -1,0 +1,196 @@
+import { stat } from 'node:fs/promises';
+import type { Bytes } from '../model/bytes.ts';
+import { sector } from '../model/bytes.ts';
+import { DriverError } from '../model/fault.ts';
+import type { Clock } from '../run/clock.ts';
+import type { Run } from '../run/run.ts';
+import { complaintOf, done } from './command.ts';
+import { deviceSize, loopState } from './sysblock.ts';
+
+/** A file by what stays the same when it is renamed. */
+export interface FileIdentity {
+  readonly device: bigint;
+  readonly inode: bigint;
+}
+
+/** One attachment of a file to a loop device. Device numbers are used again; `diskseq` tells attachments apart. */
+export interface Loop {
+  readonly path: string;
+  readonly diskseq: string;
+  readonly readonly: boolean;
+  readonly backing: FileIdentity;
+}
+
+export type Losetup = ReturnType<typeof losetup>;
+
+const columns = 'NAME,BACK-MAJ:MIN,BACK-INO';
+const attachAttempts = 8;
+const detachWaitMs = 5_000;
+const pollMs = 25;
+
+/** True when both are the same file. */
+export const sameFile = (a: FileIdentity, b: FileIdentity): boolean =>
+  a.device === b.device && a.inode === b.inode;
+
+/** Attaches image files to loop devices with direct I/O and 4096-byte sectors, and takes them off again. */
+export const losetup = (run: Run, clock: Clock) => ({
+  /** A new attachment, verified; one that does not hold what was asked for is undone. */
+  attach: async (file: string, options: { readonly readonly: boolean }): Promise<Loop> => {
+    const path = await setUp(run, clock, file, options.readonly);
+    const loop = await loopAt(run, path);
+    if (!loop) throw new DriverError('command-failed', `${path} was detached by somebody else`);
+    const why = await whyUnusable(loop, file, options.readonly);
+    if (why === undefined) return loop;
+    await detach(run, clock, loop);
+    throw new DriverError('command-failed', `${file} cannot be used through ${path}: ${why}`);
+  },
+
+  /** Resolves when the attachment is really gone; also when it was gone before. */
+  detach: (loop: Loop): Promise<void> => detach(run, clock, loop),
+
+  /** Lets the device see that its file has grown; resolves to its size. */
+  refresh: async (loop: Loop): Promise<Bytes> => {
+    const what = `${loop.path} could not take over the new size of its file`;
+    await done(what, run(['losetup', '-c', loop.path], 'write'));
+    return deviceSize(loop.path);
+  },
+
+  /** Every attachment of a file, by device and inode. */
+  loopsOf: async (file: string): Promise<readonly Loop[]> => {
+    const what = `loop devices of ${file} could not be listed`;
+    const listed = await done(what, list(run, '-j', file));
+    const loops = await Promise.all(listed.map(({ path }) => loopAt(run, path)));
+    return loops.filter((loop) => loop !== undefined);
+  },
+
+  /** Still the same attachment, not a later one on the same device. */
+  isAttached: (loop: Loop): Promise<boolean> => isAttached(run, loop),
+
+  /** Why an attachment that was found cannot serve, in words; undefined when it can. */
+  whyUnusable,
+});
+
+const list = async (run: Run, ...which: string[]): Promise<readonly Listed[]> =>
+  (await run(['losetup', '--noheadings', '--raw', '-O', columns, ...which], 'read'))
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(parseListed);
+
+async function loopAt(run: Run, path: string): Promise<Loop | undefined> {
+  const before = await loopState(path);
+  if (!before) return undefined;
+  const [listed] = await list(run, path).catch(() => []);
+  const after = await loopState(path);
+  if (listed === undefined || after?.diskseq !== before.diskseq) return undefined;
+  return {
+    path,
+    diskseq: before.diskseq,
+    readonly: before.readonly,
+    backing: listed.backing,
+  };
+}
+
+async function isAttached(run: Run, loop: Loop): Promise<boolean> {
+  const state = await loopState(loop.path);
+  if (state?.diskseq !== loop.diskseq) return false;
+  if (loop.diskseq !== '') return true;
+  const now = await loopAt(run, loop.path);
+  return now !== undefined && sameFile(now.backing, loop.backing);
+}
+
+async function detach(run: Run, clock: Clock, loop: Loop): Promise<void> {
+  if (!(await isAttached(run, loop))) return;
+  try {
+    await run(['losetup', '-d', loop.path], 'write');
+  } catch (error) {
+    if (await isAttached(run, loop))
+      throw new DriverError('command-failed', `${loop.path} could not be detached`, error);
+  }
+  // losetup -d succeeds while somebody has the device open; the file stays in use until the last one is gone.
+  for (let waited = 0; await isAttached(run, loop); waited += pollMs) {
+    if (waited >= detachWaitMs)
+      throw new DriverError(
+        'in-use',
+        `${loop.path} does not go away: a process still has it open; end that process, then try again`,
+      );
+    await clock.sleep(pollMs);
+  }
+}
+
+interface Listed {
+  readonly path: string;
+  readonly backing: FileIdentity;
+}
+
+// The device number is padded with blanks, which raw output escapes.
+const listedLine = /^(\/dev\/loop\d+) (?:\\x20)*(\d+):(\d+)(?:\\x20)* (\d+)$/;
+
+/** One line of `losetup --raw -O NAME,BACK-MAJ:MIN,BACK-INO`. */
+export function parseListed(line: string): Listed {
+  const [, path = '', major = '', minor = '', inode = ''] = listedLine.exec(line) ?? [];
+  if (path === '')
+    throw new DriverError('unreadable-output', `losetup printed ${JSON.stringify(line)}`);
+  return {
+    path,
+    backing: { device: deviceNumber(BigInt(major), BigInt(minor)), inode: BigInt(inode) },
+  };
+}
+
+/** st_dev of a major and a minor number, as the C library packs them. */
+const deviceNumber = (major: bigint, minor: bigint): bigint =>
+  ((major & 0xfffff000n) << 32n) |
+  ((major & 0xfffn) << 8n) |
+  ((minor & 0xffffff00n) << 12n) |
+  (minor & 0xffn);
+
+async function setUp(run: Run, clock: Clock, file: string, readonly: boolean): Promise<string> {
+  const flags = ['-b', String(sector), '--direct-io=on', ...(readonly ? ['-r'] : [])];
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return (await run(['losetup', '-f', '--show', ...flags, file], 'write')).trim();
+    } catch (error) {
+      const complaint = complaintOf(error) ?? '';
+      if (attempt === attachAttempts || !isPassing(complaint))
+        throw new DriverError('command-failed', `${file} could not be attached`, error);
+      if (isMissing(complaint)) await makeNode(run);
+      await clock.sleep(pollMs * attempt);
+    }
+  }
+}
+
+const isMissing = (complaint: string): boolean => complaint.includes('No such file or directory');
+
+// Another process took the free device first, or its node is not there yet.
+const isPassing = (complaint: string): boolean =>
+  isMissing(complaint) || /resource busy|temporarily unavailable/i.test(complaint);
+
+/** A container with a /dev of its own does not get the nodes of loop devices that the kernel adds. */
+async function makeNode(run: Run): Promise<void> {
+  const path = (await run(['losetup', '-f'], 'read').catch(() => '')).trim();
+  const [, number] = /^\/dev\/loop(\d+)$/.exec(path) ?? [];
+  if (number === undefined || (await exists(path))) return;
+  await run(['mknod', path, 'b', '7', number], 'write').catch(() => undefined);
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** The kernel falls back to buffered I/O and to other sector sizes without an error; both lose data later. */
+async function whyUnusable(
+  loop: Loop,
+  file: string,
+  readonly: boolean,
+): Promise<string | undefined> {
+  const state = await loopState(loop.path);
+  const { dev, ino, size } = await stat(file, { bigint: true });
+  if (!state) return 'it was detached by somebody else';
+  if (!state.directIo) return 'the kernel does not use direct I/O on this file';
+  if (state.sectorBytes !== Number(sector)) return `its sectors have ${state.sectorBytes} bytes`;
+  if (state.size !== size) return `the device has ${state.size} bytes and the file ${size}`;
+  if (state.readonly !== readonly) return 'the device is not read-only as asked';
+  if (!sameFile(loop.backing, { device: dev, inode: ino })) return 'it holds another file';
+  return undefined;
+}

@@ -1,0 +1,97 @@
+import { DriverError } from '../model/fault.ts';
+import type { Mount, Mounts } from '../run/mounts.ts';
+import type { Run } from '../run/run.ts';
+import { complaintOf, done } from './command.ts';
+
+export type Mounter = ReturnType<typeof mounter>;
+
+// More layers than anybody stacks on purpose; a mount that comes back each time must not hold us for ever.
+const maxLayers = 64;
+
+/** Mounts and unmounts; what is mounted is read from mountinfo, never from what a command said. */
+export const mounter = (run: Run, mounts: Mounts) => ({
+  /** The mounts on exactly this path, lowest first. */
+  at: (path: string): Promise<readonly Mount[]> => at(mounts, path),
+
+  /** Mounts of a block device and binds of its node, wherever they are. */
+  of: async (device: BlockDevice): Promise<readonly Mount[]> =>
+    (await mounts()).filter((mount) => shows(mount, device)),
+
+  /** Unmounts layer by layer, until mountinfo has nothing at this path. */
+  unmount: (path: string): Promise<void> => unmount(run, mounts, path),
+
+  mount: (device: string, path: string, type: string, options: readonly string[]) =>
+    act(
+      run,
+      `${device} could not be mounted as ${type} at ${path}; the kernel log of the node says why`,
+      ['mount', '-t', type, ...optionList(options), device, path],
+    ),
+
+  bind: (source: string, path: string, readonly: boolean) =>
+    act(run, `${source} could not be bound to ${path}`, [
+      'mount',
+      '-o',
+      readonly ? 'bind,ro' : 'bind',
+      source,
+      path,
+    ]),
+
+  /** Makes a bind read-only without touching what it shows. */
+  remountBindReadonly: (path: string) =>
+    act(run, `${path} could not be made read-only`, ['mount', '-o', 'remount,bind,ro', path]),
+
+  /** Makes the file system itself read-only. */
+  remountReadonly: (path: string) =>
+    act(run, `${path} could not be made read-only`, ['mount', '-o', 'remount,ro', path]),
+});
+
+async function act(run: Run, what: string, argv: [string, ...string[]]): Promise<void> {
+  await done(what, run(argv, 'write'));
+}
+
+/** A block device: `major:minor`, and its name under /dev. */
+export interface BlockDevice {
+  readonly number: string;
+  readonly name: string;
+}
+
+// A bind of a device node shows as a part of the file system that /dev is, not as the device.
+const deviceFileSystems: readonly string[] = ['devtmpfs', 'tmpfs'];
+
+/** True for a mount of this device, and for a bind of its node. */
+export const shows = (mount: Mount, device: BlockDevice): boolean =>
+  mount.device === device.number ||
+  (deviceFileSystems.includes(mount.type) && mount.root === `/${device.name}`);
+
+const at = async (mounts: Mounts, path: string): Promise<readonly Mount[]> =>
+  (await mounts()).filter(({ point }) => point === path);
+
+async function unmount(run: Run, mounts: Mounts, path: string): Promise<void> {
+  for (let layer = 0; layer < maxLayers; layer += 1) {
+    const before = (await at(mounts, path)).length;
+    if (before === 0) return;
+    try {
+      await run(['umount', '--no-canonicalize', path], 'write');
+    } catch (error) {
+      // Somebody else may have been faster.
+      if ((await at(mounts, path)).length < before) continue;
+      throw unmountFailed(path, error);
+    }
+  }
+  throw new DriverError('in-use', `${path} is mounted again each time it is unmounted`);
+}
+
+const optionList = (options: readonly string[]): readonly string[] =>
+  options.length === 0 ? [] : ['-o', options.join(',')];
+
+const unmountFailed = (path: string, error: unknown): unknown => {
+  const complaint = complaintOf(error);
+  if (complaint === undefined) return error;
+  return /busy/i.test(complaint)
+    ? new DriverError(
+        'in-use',
+        `${path} is still in use by a process; end it, then try again`,
+        error,
+      )
+    : new DriverError('command-failed', `${path} could not be unmounted`, error);
+};

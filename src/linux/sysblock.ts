@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { Bytes } from '../model/bytes.ts';
+import { errnoOf } from '../run/files.ts';
+
+// The kernel counts in these here, whatever the sector size of the device is.
+const sysfsUnit = 512n;
+
+/** A loop device that has a file behind it, as /sys shows it. */
+export interface LoopState {
+  readonly size: Bytes;
+  readonly readonly: boolean;
+  readonly directIo: boolean;
+  readonly sectorBytes: number;
+  /** Changes whenever another file is put behind the device; '' on kernels before 5.15. */
+  readonly diskseq: string;
+  /** Follows renames; ends in ` (deleted)` after an unlink. */
+  readonly backingFile: string;
+}
+
+const attribute = async (device: string, name: string): Promise<string> =>
+  (await readFile(`/sys/block/${basename(device)}/${name}`, 'utf8')).replace(/\n$/, '');
+
+/** Size of a block device by its name under /dev. */
+export const deviceSize = async (device: string): Promise<Bytes> =>
+  BigInt(await attribute(device, 'size')) * sysfsUnit;
+
+/** `major:minor` of a block device by its name under /dev. */
+export const deviceNumber = (device: string): Promise<string> => attribute(device, 'dev');
+
+/** The state of `/dev/loopN`; undefined when nothing is behind it. */
+export async function loopState(device: string): Promise<LoopState | undefined> {
+  try {
+    const [backingFile, directIo, readonly, sectorBytes, size, diskseq] = await Promise.all([
+      attribute(device, 'loop/backing_file'),
+      attribute(device, 'loop/dio'),
+      attribute(device, 'ro'),
+      attribute(device, 'queue/logical_block_size'),
+      deviceSize(device),
+      attribute(device, 'diskseq').catch(() => ''),
+    ]);
+    return {
+      size,
+      readonly: readonly === '1',
+      directIo: directIo === '1',
+      sectorBytes: Number(sectorBytes),
+      diskseq,
+      backingFile,
+    };
+  } catch (error) {
+    // A device that is being taken down answers ENXIO, or loses its files between two reads.
+    if (['ENOENT', 'ENXIO', 'ENODEV'].includes(errnoOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,97 @@
+import { MiB, showBytes } from '../../model/bytes.ts';
+import type { Bytes } from '../../model/bytes.ts';
+import { DriverError } from '../../model/fault.ts';
+import type { CapacityRange } from '../../model/volume.ts';
+import { superblock } from '../../linux/superblock.ts';
+import { loopsIn } from './devices.ts';
+import { isSmall } from './filesystem.ts';
+import type { NodeRecord } from './noderecords.ts';
+import type { NodeParts } from './parts.ts';
+import { placeOf } from './places.ts';
+import type { Place } from './places.ts';
+import { readSource, waitForSize } from './source.ts';
+
+// What a file system may leave unused at the end of its device: less than one group of ext4, or
+// less than the smallest allocation group of XFS.
+const slack = { ext4: 128n * MiB, xfs: 16n * MiB };
+
+/** Lets a volume on this node take the size its image has: devices, then the file system. Resolves to that size. */
+export async function expand(
+  parts: NodeParts,
+  id: string,
+  volumePath: string,
+  range: CapacityRange | undefined,
+): Promise<Bytes> {
+  using volume = parts.lock(id);
+  const place = await placeOf(parts, volume.id, volumePath);
+  const source = await readSource(parts, volume.id);
+  if (source.key !== place.record.generation)
+    throw new DriverError(
+      'wrong-state',
+      `volume ${id} got a new image since it was staged here; unstage it and stage it again`,
+    );
+  requireRange(id, source.record.bytes, range);
+  await waitForSize(parts, source);
+  const size = await refreshDevices(parts, place, source.record.bytes);
+  if (place.record.kind === 'mount') await growFilesystem(parts, place, size);
+  return size;
+}
+
+function requireRange(id: string, bytes: Bytes, range: CapacityRange | undefined): void {
+  const { requiredBytes, limitBytes } = range ?? { requiredBytes: 0n, limitBytes: 0n };
+  const refuse = (why: string) =>
+    new DriverError('size-out-of-range', `volume ${id} has ${showBytes(bytes)}, ${why}`);
+  if (limitBytes > 0n && limitBytes < bytes)
+    throw refuse(`more than the limit of ${showBytes(limitBytes)}; volumes never shrink`);
+  if (requiredBytes > bytes)
+    throw refuse(`less than ${showBytes(requiredBytes)}; expand it through the controller first`);
+}
+
+async function refreshDevices(
+  parts: NodeParts,
+  { record, loop }: Place,
+  bytes: Bytes,
+): Promise<Bytes> {
+  let size = 0n;
+  for (const each of loopsIn(record)) {
+    const refreshed = await parts.losetup.refresh(each);
+    if (each.path === loop.path) size = refreshed;
+    if (refreshed < bytes)
+      throw new DriverError(
+        'command-failed',
+        `${each.path} shows ${refreshed} bytes of volume ${record.volumeId}, which has ${bytes}; try again`,
+      );
+  }
+  return size;
+}
+
+async function growFilesystem(parts: NodeParts, place: Place, size: Bytes): Promise<void> {
+  const { record, loop, path } = place;
+  const grown = await grow(parts, place, size);
+  const wanted = size - slack[record.fsType === 'xfs' ? 'xfs' : 'ext4'];
+  if (grown > wanted) return;
+  throw new DriverError(
+    'command-failed',
+    `the ${record.fsType} at ${JSON.stringify(path)} has ${grown} bytes after it was grown, and ${loop.path} has ${size}`,
+  );
+}
+
+/** Resolves to the size of the file system afterwards. */
+async function grow(parts: NodeParts, place: Place, size: Bytes): Promise<Bytes> {
+  const { record, loop, path } = place;
+  // The superblock of a mounted XFS may lag behind on the device; that of ext4 does not.
+  if (record.fsType === 'ext4' && !(await isSmall(loop.path, size))) return size;
+  if (record.readonly) throw later(record, 'is mounted read-only');
+  if (record.fsType === 'xfs') return parts.growfs.xfs(path);
+  const answer = await parts.growfs.ext4Online(loop.path);
+  if (answer === 'not-permitted')
+    throw later(record, 'cannot be grown while mounted (the kernel asks for CAP_SYS_RESOURCE)');
+  const after = await superblock(loop.path);
+  return after?.bytes ?? 0n;
+}
+
+const later = ({ fsType, volumeId }: NodeRecord, why: string): DriverError =>
+  new DriverError(
+    'wrong-state',
+    `the ${fsType} of volume ${volumeId} ${why}; its device has the new size, and it is grown when the volume is staged next`,
+  );

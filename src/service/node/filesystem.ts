@@ -1,0 +1,114 @@
+import { fsTypeOf, fsTypes } from '../../model/capability.ts';
+import type { Access, FsType } from '../../model/capability.ts';
+import { MiB } from '../../model/bytes.ts';
+import type { Bytes } from '../../model/bytes.ts';
+import { DriverError } from '../../model/fault.ts';
+import { looksBlank } from '../../linux/blkid.ts';
+import type { DeviceContent } from '../../linux/blkid.ts';
+import { superblock } from '../../linux/superblock.ts';
+import { deviceSize } from '../../linux/sysblock.ts';
+import type { NodeParts } from './parts.ts';
+import { recordContent } from './source.ts';
+import type { Source } from './source.ts';
+
+const ext4Group = 128n * MiB;
+const ext4Tables = 3n * MiB;
+
+type MountAccess = Extract<Access, { kind: 'mount' }>;
+
+/** Puts a file system on a device that never had one; resolves to the type that is there. Never overwrites. */
+export async function ensureFilesystem(
+  parts: NodeParts,
+  source: Source,
+  access: MountAccess,
+  device: string,
+): Promise<FsType> {
+  const found = await parts.blkid.probe(device);
+  const { content } = source.record;
+  if (content.kind === 'formatting') return format(parts, source, fsTypeOf(access), device, true);
+  if (found.kind === 'nothing' && content.kind === 'empty' && (await looksBlank(device)))
+    return format(parts, source, fsTypeOf(access), device, false);
+  const type = knownType(source, access, found);
+  if (content.kind === 'empty')
+    await recordContent(parts, source, { kind: 'filesystem', fsType: type });
+  return type;
+}
+
+async function format(
+  parts: NodeParts,
+  source: Source,
+  fsType: FsType,
+  device: string,
+  again: boolean,
+): Promise<FsType> {
+  await recordContent(parts, source, { kind: 'formatting', fsType });
+  await parts.mkfs(device, fsType, await deviceSize(device), again);
+  await recordContent(parts, source, { kind: 'filesystem', fsType });
+  return fsType;
+}
+
+function knownType({ id, record }: Source, access: MountAccess, found: DeviceContent): FsType {
+  const refuse = (why: string) => new DriverError('wrong-state', `volume ${id} ${why}`);
+  if (found.kind === 'nothing' && record.content.kind === 'filesystem')
+    throw refuse(
+      `had ${record.content.fsType} on it and shows no file system now; it is not formatted again, restore a snapshot`,
+    );
+  if (found.kind === 'nothing')
+    throw refuse(
+      'holds data that is no known file system; it is not formatted, use it as a block volume',
+    );
+  if (found.kind === 'other')
+    throw refuse(`holds ${found.what} and no file system; use it as a block volume`);
+  const type = fsTypes.find((each) => each === found.type);
+  if (type === undefined) throw refuse(`holds ${found.type}, which this driver does not mount`);
+  if (access.fsType !== '' && access.fsType !== type)
+    throw refuse(`holds ${type}, not ${access.fsType}; ask for fsType ${type}`);
+  return type;
+}
+
+/** What is mounted where, and how. */
+export interface MountAsk {
+  readonly device: string;
+  readonly path: string;
+  readonly fsType: FsType;
+  readonly flags: readonly string[];
+  readonly readonly: boolean;
+}
+
+/** Mounts a file system; one smaller than its device, as after a restore into a larger volume, is grown first. */
+export async function mountFilesystem(parts: NodeParts, ask: MountAsk): Promise<void> {
+  const { device, path } = ask;
+  const small = await isSmall(device, await deviceSize(device));
+  switch (ask.fsType) {
+    case 'ext4':
+      if (small) await parts.growfs.ext4Offline(device);
+      return parts.mounter.mount(device, path, 'ext4', optionsOf(ask.flags, ask.readonly));
+    case 'xfs': {
+      // A clone has the UUID of its source; without nouuid XFS refuses to mount both.
+      const flags = ['nouuid', ...ask.flags];
+      if (!small) return parts.mounter.mount(device, path, 'xfs', optionsOf(flags, ask.readonly));
+      return mountAndGrowXfs(parts, { ...ask, flags });
+    }
+  }
+}
+
+/** XFS grows only while it is mounted writable. */
+async function mountAndGrowXfs(parts: NodeParts, ask: MountAsk): Promise<void> {
+  const { device, path, flags, readonly } = ask;
+  const writable = flags.filter((flag) => flag !== 'ro');
+  await parts.mounter.mount(device, path, 'xfs', writable);
+  await parts.growfs.xfs(path);
+  if (readonly || flags.includes('ro')) await parts.mounter.remountReadonly(path);
+}
+
+const optionsOf = (flags: readonly string[], readonly: boolean): readonly string[] =>
+  readonly ? [...flags, 'ro'] : flags;
+
+/** Whether the file system on a device ends before the device does, so far that growing it would help. */
+export async function isSmall(device: string, size: Bytes): Promise<boolean> {
+  const found = await superblock(device);
+  if (!found || found.bytes >= size) return false;
+  // ext4 leaves out a last group that could hold little more than its own tables.
+  const leftOut = found.bytes % ext4Group === 0n && size - found.bytes < ext4Tables;
+  return !(found.type === 'ext4' && leftOut);
+}

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { AccessMode } from '../../model/capability.ts';
+import { DriverError } from '../../model/fault.ts';
+import type { FileKey } from '../../model/ids.ts';
+import type { Nonce } from '../../run/clock.ts';
+import { errnoOf } from '../../run/files.ts';
+import type { Files } from '../../run/files.ts';
+
+const bigint = z.string().regex(/^\d+$/).transform(BigInt);
+const mode = z.string().transform((text) => text as AccessMode);
+const key = z.string().transform((text) => text as FileKey);
+
+const identity = z.object({ device: bigint, inode: bigint });
+const loop = z.object({
+  path: z.string().regex(/^\/dev\/loop\d+$/),
+  diskseq: z.string(),
+  readonly: z.boolean(),
+  backing: identity,
+});
+
+const target = z.object({
+  /** As the caller spelled it, and as the kernel shows it. */
+  asked: z.string(),
+  path: z.string(),
+  readonly: z.boolean(),
+  capability: z.string(),
+  mode,
+  /** A device of its own, for a read-only publication of a writable raw block volume. */
+  loop: loop.nullable(),
+});
+export type Target = z.output<typeof target>;
+
+const nodeRecord = z.object({
+  format: z.literal(1),
+  volumeId: z.string(),
+  /** Loop devices and mounts named here existed in this boot only. */
+  bootId: z.string(),
+  /** As the kernel shows it, and as the caller spelled it. */
+  stagingPath: z.string(),
+  stagingAsked: z.string(),
+  /** The image file that is in use, which is one generation of the volume. */
+  generation: key,
+  imagePath: z.string(),
+  image: identity,
+  readonly: z.boolean(),
+  kind: z.enum(['block', 'mount']),
+  capability: z.string(),
+  fsType: z.string(),
+  loop: loop.nullable(),
+  /** False while staging or unstaging is under way, or was cut short. */
+  staged: z.boolean(),
+  targets: z.array(target),
+});
+export type NodeRecord = z.output<typeof nodeRecord>;
+
+/** What this node remembers of the volumes on it; a loop device or mount is ours only when it is named here. */
+export interface NodeRecords {
+  read(id: string): Promise<NodeRecord | undefined>;
+  /** Durable when it resolves. */
+  write(record: NodeRecord): Promise<void>;
+  remove(id: string): Promise<void>;
+  /** All of them as they were written, those of earlier boots included. */
+  all(): Promise<readonly NodeRecord[]>;
+}
+
+export interface NodeRecordsOptions {
+  readonly files: Files;
+  readonly directory: string;
+  readonly bootId: string;
+  readonly nonce: Nonce;
+}
+
+/** The records in `DIRECTORY/volumes`, one small JSON file for each volume. */
+export function nodeRecords({ files, directory, bootId, nonce }: NodeRecordsOptions): NodeRecords {
+  const volumes = join(directory, 'volumes');
+  const pathOf = (id: string) => join(volumes, fileName(id));
+
+  const load = async (path: string): Promise<NodeRecord | undefined> => {
+    const text = await files.read(path).catch(undefinedWhenMissing);
+    return text === undefined ? undefined : parse(text, path);
+  };
+
+  return {
+    read: async (id) => {
+      const record = await load(pathOf(id));
+      return record && ofThisBoot(record, bootId);
+    },
+    write: async (record) => {
+      const temporary = join(volumes, `.${nonce()}`);
+      const write = () => files.createDurable(temporary, toText(record), 0o600);
+      await write().catch(async (error: unknown) => {
+        if (errnoOf(error) !== 'ENOENT') throw error;
+        await makePath(files, volumes);
+        await write();
+      });
+      await files.rename(temporary, pathOf(record.volumeId));
+      await files.syncDirectory(volumes);
+    },
+    remove: async (id) => {
+      await files.unlink(pathOf(id)).catch(undefinedWhenMissing);
+      await files.syncDirectory(volumes).catch(undefinedWhenMissing);
+    },
+    all: async () => {
+      const names = (await files.list(volumes).catch(undefinedWhenMissing)) ?? [];
+      const paths = names
+        .filter((name) => name.endsWith('.json'))
+        .map((name) => join(volumes, name));
+      const records = await Promise.all(paths.map(load));
+      return records.filter((record) => record !== undefined);
+    },
+  };
+}
+
+// After a boot no loop device or mount of the one before is left, and the same numbers name others.
+const ofThisBoot = (record: NodeRecord, bootId: string): NodeRecord =>
+  record.bootId === bootId ? record : { ...record, bootId, loop: null, staged: false, targets: [] };
+
+function fileName(id: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(id)) return `${id}.json`;
+  return `h-${createHash('sha256').update(id, 'utf8').digest('hex')}.json`;
+}
+
+const toText = (record: NodeRecord): string =>
+  `${JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value), 1)}\n`;
+
+function parse(text: string, path: string): NodeRecord {
+  try {
+    return nodeRecord.parse(JSON.parse(text));
+  } catch (error) {
+    throw new DriverError(
+      'unreadable-record',
+      `record ${path} of this node cannot be read; it was left as it is, restore or remove it`,
+      error,
+    );
+  }
+}
+
+async function makePath(files: Files, directory: string): Promise<void> {
+  try {
+    await files.makeDirectory(directory, 0o700);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    await makePath(files, dirname(directory));
+    await files.makeDirectory(directory, 0o700);
+  }
+}
+
+const undefinedWhenMissing = (error: unknown): undefined => {
+  if (errnoOf(error) === 'ENOENT') return undefined;
+  throw error;
+};

@@ -1,0 +1,83 @@
+import { blkid } from '../../linux/blkid.ts';
+import { growfs } from '../../linux/growfs.ts';
+import { losetup } from '../../linux/losetup.ts';
+import { mkfs } from '../../linux/mkfs.ts';
+import { mounter } from '../../linux/mount.ts';
+import type { Clock, Nonce } from '../../run/clock.ts';
+import { randomNonce } from '../../run/clock.ts';
+import type { Files } from '../../run/files.ts';
+import type { Mounts } from '../../run/mounts.ts';
+import type { Run } from '../../run/run.ts';
+import type { Self } from '../../store/nodes.ts';
+import type { NodeVolumes } from '../api.ts';
+import { expand } from './expand.ts';
+import { volumeLocks } from './locks.ts';
+import { nodeRecords } from './noderecords.ts';
+import type { NodeLimits, NodeParts, NodeRoots } from './parts.ts';
+import { publish } from './publishing.ts';
+import { reconcile } from './reconcile.ts';
+import { stage } from './staging.ts';
+import { stats } from './stats.ts';
+import { unpublish } from './unpublishing.ts';
+import { unstage } from './unstaging.ts';
+
+export interface NodeVolumesOptions {
+  readonly roots: NodeRoots;
+  readonly self: Self;
+  readonly run: Run;
+  readonly files: Files;
+  readonly mounts: Mounts;
+  readonly clock: Clock;
+  /** Of this node alone, and kept over restarts of the driver: what is attached and mounted here. */
+  readonly stateDirectory: string;
+  readonly nonce?: Nonce;
+  /** Where the kubelet keeps pods and plugins; it may be a symbolic link itself. */
+  readonly kubeletDirectory?: string;
+  readonly limits?: Partial<NodeLimits>;
+}
+
+const defaultLimits: NodeLimits = { sizeMs: 5_000, statfsMs: 5_000 };
+
+/** The node side of the driver, and what it does once when it starts. */
+export interface NodeSide extends NodeVolumes {
+  /** Ends what belongs to nobody any more; resolves to sentences for the log. Never throws for a single volume. */
+  reconcile(): Promise<readonly string[]>;
+}
+
+/** The node side of the driver, on the kernel of this machine. */
+export function nodeVolumes(options: NodeVolumesOptions): NodeSide {
+  const parts = partsOf(options);
+  return {
+    stage: (ask) => stage(parts, ask),
+    unstage: (id, stagingPath) => unstage(parts, id, stagingPath),
+    publish: (ask) => publish(parts, ask),
+    unpublish: (id, targetPath) => unpublish(parts, id, targetPath),
+    stats: (id, volumePath) => stats(parts, id, volumePath),
+    expand: (id, volumePath, range) => expand(parts, id, volumePath, range),
+    reconcile: () => reconcile(parts),
+  };
+}
+
+function partsOf(options: NodeVolumesOptions): NodeParts {
+  const { roots, self, run, files, mounts, clock } = options;
+  return {
+    roots,
+    self,
+    files,
+    clock,
+    records: nodeRecords({
+      files,
+      directory: options.stateDirectory,
+      bootId: self.bootId,
+      nonce: options.nonce ?? randomNonce,
+    }),
+    lock: volumeLocks(),
+    losetup: losetup(run, clock),
+    mounter: mounter(run, mounts),
+    blkid: blkid(run),
+    mkfs: mkfs(run),
+    growfs: growfs(run),
+    limits: { ...defaultLimits, ...options.limits },
+    kubeletDirectory: options.kubeletDirectory ?? '/var/lib/kubelet',
+  };
+}

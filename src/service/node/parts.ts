@@ -1,0 +1,44 @@
+import type { LocalId } from '../../model/ids.ts';
+import type { Clock } from '../../run/clock.ts';
+import type { Files } from '../../run/files.ts';
+import type { blkid } from '../../linux/blkid.ts';
+import type { growfs } from '../../linux/growfs.ts';
+import type { Losetup } from '../../linux/losetup.ts';
+import type { mkfs } from '../../linux/mkfs.ts';
+import type { Mounter } from '../../linux/mount.ts';
+import type { Self } from '../../store/nodes.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { VolumeLocks } from './locks.ts';
+import type { NodeRecords } from './noderecords.ts';
+
+/** Finds the root an id belongs to. */
+export interface NodeRoots {
+  /** Undefined for an id that was never given out. Throws unavailable when its root is not mounted. */
+  byId(id: string): Promise<{ readonly store: RootStore; readonly local: LocalId } | undefined>;
+}
+
+/** How long the node waits for things that only come about by and by. */
+export interface NodeLimits {
+  /** For the grown file to show here, when another node grew it. */
+  readonly sizeMs: number;
+  /** For statfs(2), which hangs on a file system that hangs. */
+  readonly statfsMs: number;
+}
+
+/** What the node side of the driver works with. */
+export interface NodeParts {
+  readonly roots: NodeRoots;
+  readonly self: Self;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly records: NodeRecords;
+  readonly lock: VolumeLocks;
+  readonly losetup: Losetup;
+  readonly mounter: Mounter;
+  readonly blkid: ReturnType<typeof blkid>;
+  readonly mkfs: ReturnType<typeof mkfs>;
+  readonly growfs: ReturnType<typeof growfs>;
+  readonly limits: NodeLimits;
+  /** Below this directory a path must not lead through a symbolic link. */
+  readonly kubeletDirectory: string;
+}

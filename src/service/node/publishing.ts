@@ -1,0 +1,125 @@
+import { canonicalCapability, requireSupported } from '../../model/capability.ts';
+import { DriverError } from '../../model/fault.ts';
+import type { Loop } from '../../linux/losetup.ts';
+import type { Mount } from '../../run/mounts.ts';
+import type { PublishAsk } from '../api.ts';
+import { loopsIn, obtainLoop } from './devices.ts';
+import type { NodeRecord, Target } from './noderecords.ts';
+import type { NodeParts } from './parts.ts';
+import { lookAt, resolvePath } from './paths.ts';
+import { isMountedAt } from './places.ts';
+import { requireRoomFor } from './secondtarget.ts';
+import { imageIdentity, readSource, requireAttached } from './source.ts';
+import type { Source } from './source.ts';
+import { isLive } from './staging.ts';
+
+const field = 'target_path';
+
+/** Makes a staged volume visible to a pod: a bind of the mount, or of the device node. */
+export async function publish(parts: NodeParts, ask: PublishAsk): Promise<void> {
+  requireSupported([ask.capability], 'volume_capability');
+  using volume = parts.lock(ask.id);
+  const source = await readSource(parts, volume.id);
+  requireAttached(parts, source, ask.capability);
+  const { record, loop } = await requireStaged(parts, source, ask);
+  const path = await resolvePath(field, ask.targetPath, parts.kubeletDirectory);
+  await lookAt(parts.files, field, path);
+  const target = requireRoomFor(record, {
+    asked: ask.targetPath,
+    path,
+    readonly: ask.readonly,
+    capability: canonicalCapability(ask.capability),
+    mode: ask.capability.mode,
+    loop: null,
+  });
+  const noted = await note(parts, record, target);
+  await makePlace(parts, path, record.kind);
+  const device = await deviceFor(parts, source, noted, { target, loop });
+  await bind(parts, record.kind === 'mount' ? record.stagingPath : device.path, device, target);
+}
+
+async function requireStaged(
+  parts: NodeParts,
+  source: Source,
+  { id, stagingPath, capability }: PublishAsk,
+): Promise<{ readonly record: NodeRecord; readonly loop: Loop }> {
+  const refuse = (why: string) => new DriverError('wrong-state', `volume ${id} ${why}`);
+  const record = await parts.records.read(id);
+  const isHere = record && [record.stagingPath, record.stagingAsked].includes(stagingPath);
+  if (!isHere || !record.loop || !(await isLive(parts, record)))
+    throw refuse(`is not staged at ${JSON.stringify(stagingPath)} here; stage it first`);
+  if (record.generation !== source.key)
+    throw refuse('got a new image since it was staged here; unstage it and stage it again');
+  if (record.kind !== capability.access.kind)
+    throw refuse(`is staged for ${record.kind} access, not for ${capability.access.kind}`);
+  return { record, loop: record.loop };
+}
+
+/** Writes a target into the record, before or after a step on it. */
+async function note(parts: NodeParts, record: NodeRecord, target: Target): Promise<NodeRecord> {
+  const others = record.targets.filter(({ path }) => path !== target.path);
+  const noted = { ...record, targets: [...others, target] };
+  await parts.records.write(noted);
+  return noted;
+}
+
+/** A bind cannot make a device read-only: a read-only publication of a writable device gets one of its own. */
+async function deviceFor(
+  parts: NodeParts,
+  source: Source,
+  record: NodeRecord,
+  { target, loop }: { readonly target: Target; readonly loop: Loop },
+): Promise<Loop> {
+  if (record.kind === 'mount' || !target.readonly || loop.readonly) return loop;
+  const own = await obtainLoop(parts, {
+    source,
+    image: await imageIdentity(parts, source),
+    readonly: true,
+    own: loopsIn(record),
+    current: target.loop,
+    begun: true,
+  });
+  await note(parts, record, { ...target, loop: own });
+  return own;
+}
+
+/** The caller makes only the directory above. */
+async function makePlace(parts: NodeParts, path: string, kind: NodeRecord['kind']): Promise<void> {
+  const found = await lookAt(parts.files, field, path);
+  const fits = kind === 'mount' ? ['directory'] : ['file', 'block'];
+  if (found && fits.includes(found.kind)) return;
+  if (found)
+    throw new DriverError(
+      'wrong-state',
+      `${field} ${JSON.stringify(path)} is a ${found.kind}; remove it, then try again`,
+    );
+  if (kind === 'mount') await parts.files.makeDirectory(path, 0o750);
+  else await parts.files.createSparse(path, 0n, 0o600);
+}
+
+async function bind(parts: NodeParts, from: string, loop: Loop, target: Target): Promise<void> {
+  const { path, readonly } = target;
+  const before = (await parts.mounter.at(path)).at(-1);
+  if (before && !(await isMountedAt(parts, path, loop)))
+    throw new DriverError(
+      'wrong-state',
+      `${before.source} is mounted at ${field} ${JSON.stringify(path)}; unmount it first`,
+    );
+  if (!before) await parts.mounter.bind(from, path, readonly);
+  // mount(8) makes a read-only bind in two steps, and may have died between them.
+  else if (readonly && !isReadonly(before)) await parts.mounter.remountBindReadonly(path);
+  await verify(parts, loop, target);
+}
+
+/** What counts is what the kernel shows, not how a command ended. */
+async function verify(parts: NodeParts, loop: Loop, { path, readonly }: Target): Promise<void> {
+  const top = (await parts.mounter.at(path)).at(-1);
+  const right = await isMountedAt(parts, path, loop);
+  if (top && right && (!readonly || isReadonly(top))) return;
+  throw new DriverError(
+    'command-failed',
+    `${loop.path} was bound to ${JSON.stringify(path)}, but the kernel does not show it there as asked`,
+  );
+}
+
+const isReadonly = ({ options }: Mount): boolean => options.includes('ro');

@@ -1,0 +1,198 @@
+import { canonicalCapability, requireSupported } from '../../model/capability.ts';
+import { DriverError } from '../../model/fault.ts';
+import type { StageAsk } from '../api.ts';
+import { loopsIn, obtainLoop } from './devices.ts';
+import { ensureFilesystem, mountFilesystem } from './filesystem.ts';
+import type { NodeRecord } from './noderecords.ts';
+import type { NodeParts } from './parts.ts';
+import { lookAt, resolvePath } from './paths.ts';
+import { isMountedAt } from './places.ts';
+import { imageIdentity, readSource, recordContent, requireAttached } from './source.ts';
+import type { Source } from './source.ts';
+import { forget, release, tearDown } from './teardown.ts';
+
+const field = 'staging_target_path';
+
+/** Makes a volume usable on this node: mark, loop device, file system, mount. */
+export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
+  requireSupported([ask.capability], 'volume_capability');
+  using volume = parts.lock(ask.id);
+  const first = await readSource(parts, volume.id);
+  requireAttached(parts, first, ask.capability);
+  const path = await stagingDirectory(parts, ask.stagingPath);
+  const found = await parts.records.read(volume.id);
+  const before = await reusable(parts, first, found, ask, path);
+  if (before && (await isLive(parts, before))) return;
+  const begun = found?.generation === first.key;
+  // The record comes before the mark, or a crash between them would leave a mark that nobody takes away.
+  const record = await begin(parts, first, ask, path, before);
+  try {
+    const { source, readonly } = await mark(parts, first, ask);
+    const held = await attach(parts, source, { ...record, readonly }, begun);
+    const fsType = await fill(parts, source, ask, held);
+    await parts.records.write({ ...held, fsType, staged: true });
+  } catch (error) {
+    await abandon(parts, volume.id);
+    throw error;
+  }
+}
+
+/** After a failure nobody may ever call unstage. What cannot be undone stays in the record, for the next call. */
+async function abandon(parts: NodeParts, id: string): Promise<void> {
+  try {
+    const record = await parts.records.read(id);
+    if (!record || record.targets.length > 0) return;
+    await forget(parts, await release(parts, record));
+  } catch {
+    // The failure that brought us here is the one to report.
+  }
+}
+
+async function stagingDirectory(parts: NodeParts, path: string): Promise<string> {
+  const real = await resolvePath(field, path, parts.kubeletDirectory);
+  const found = await lookAt(parts.files, field, real);
+  if (found?.kind === 'directory') return real;
+  throw new DriverError('wrong-state', `${field} ${JSON.stringify(path)} is not a directory`);
+}
+
+/**
+ * What this node has of the volume and may go on with. An older generation never counts: its image belongs
+ * to nobody any more, so whatever uses it is taken down first.
+ */
+async function reusable(
+  parts: NodeParts,
+  source: Source,
+  before: NodeRecord | undefined,
+  ask: StageAsk,
+  path: string,
+): Promise<NodeRecord | undefined> {
+  if (!before) return undefined;
+  if (before.generation === source.key && before.staged) {
+    requireSameUse(parts, source, before, ask, path);
+    return before;
+  }
+  const same = before.generation === source.key && before.stagingPath === path;
+  if (same && before.capability === canonicalCapability(ask.capability)) return before;
+  await tearDown(parts, before);
+  if (before.generation !== source.key)
+    await source.store.marks.clear(before.generation, parts.self.node);
+  return undefined;
+}
+
+function requireSameUse(
+  parts: NodeParts,
+  source: Source,
+  before: NodeRecord,
+  ask: StageAsk,
+  path: string,
+): void {
+  if (before.stagingPath !== path)
+    throw new DriverError(
+      'in-use',
+      `volume ${ask.id} is staged at ${JSON.stringify(before.stagingPath)} on this node; unstage it there first`,
+    );
+  const { readonly } = requireAttached(parts, source, ask.capability);
+  if (before.capability !== canonicalCapability(ask.capability) || before.readonly !== readonly)
+    throw new DriverError(
+      'used-differently',
+      `volume ${ask.id} is staged already, with another capability (${before.capability}${before.readonly ? ', read-only' : ''})`,
+    );
+}
+
+/** True when all that a staged volume needs is there. */
+export async function isLive(parts: NodeParts, record: NodeRecord): Promise<boolean> {
+  const { loop, kind, staged, stagingPath } = record;
+  if (!staged || !loop || !(await parts.losetup.isAttached(loop))) return false;
+  return kind === 'block' || isMountedAt(parts, stagingPath, loop);
+}
+
+/**
+ * Leaves the mark, and only then believes the attachment: whoever takes the volume away from this node
+ * either sees the mark, or has changed the record before we read it.
+ */
+async function mark(
+  parts: NodeParts,
+  first: Source,
+  ask: StageAsk,
+): Promise<{ readonly source: Source; readonly readonly: boolean }> {
+  await first.store.marks.set(first.key, parts.self);
+  const source = await readSource(parts, ask.id);
+  const { readonly } = requireAttached(parts, source, ask.capability);
+  if (source.key === first.key) return { source, readonly };
+  throw new DriverError('busy', `volume ${ask.id} got a new image at this moment; try again`);
+}
+
+async function begin(
+  parts: NodeParts,
+  source: Source,
+  ask: StageAsk,
+  path: string,
+  before: NodeRecord | undefined,
+): Promise<NodeRecord> {
+  const nothing = { readonly: false, fsType: '', loop: null, targets: [] };
+  const { readonly, fsType, loop, targets } = before ?? nothing;
+  const record: NodeRecord = {
+    format: 1,
+    volumeId: ask.id,
+    bootId: parts.self.bootId,
+    stagingPath: path,
+    stagingAsked: ask.stagingPath,
+    generation: source.key,
+    imagePath: source.path,
+    image: await imageIdentity(parts, source),
+    kind: ask.capability.access.kind,
+    capability: canonicalCapability(ask.capability),
+    staged: false,
+    ...{ readonly, fsType, loop, targets },
+  };
+  await parts.records.write(record);
+  return record;
+}
+
+async function attach(
+  parts: NodeParts,
+  source: Source,
+  record: NodeRecord,
+  begun: boolean,
+): Promise<NodeRecord & { readonly loop: NonNullable<NodeRecord['loop']> }> {
+  const loop = await obtainLoop(parts, {
+    source,
+    image: record.image,
+    // A file system is read-only by its mount: a journal that needs a replay needs a writable device.
+    readonly: record.readonly && record.kind === 'block',
+    own: loopsIn(record),
+    current: record.loop,
+    begun,
+  });
+  const held = { ...record, loop };
+  await parts.records.write(held);
+  return held;
+}
+
+/** Mounts the file system, or notes that a pod may write anything to the device; resolves to the file system's type. */
+async function fill(
+  parts: NodeParts,
+  source: Source,
+  { capability: { access } }: StageAsk,
+  held: Awaited<ReturnType<typeof attach>>,
+): Promise<string> {
+  const { content } = source.record;
+  if (access.kind === 'block') {
+    const untouched = content.kind === 'empty' || content.kind === 'formatting';
+    if (untouched && !held.readonly) await recordContent(parts, source, { kind: 'unknown' });
+    return '';
+  }
+  const { path: device } = held.loop;
+  const path = held.stagingPath;
+  if (await isMountedAt(parts, path, held.loop)) return held.fsType;
+  const top = (await parts.mounter.at(path)).at(-1);
+  if (top)
+    throw new DriverError(
+      'wrong-state',
+      `${top.source} is mounted at ${JSON.stringify(path)}, which is to become the staging path of volume ${source.id}; unmount it first`,
+    );
+  const fsType = await ensureFilesystem(parts, source, access, device);
+  const { readonly } = held;
+  await mountFilesystem(parts, { device, path, fsType, flags: access.flags, readonly });
+  return fsType;
+}

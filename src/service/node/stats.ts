@@ -1,0 +1,33 @@
+import { DriverError } from '../../model/fault.ts';
+import { deviceSize } from '../../linux/sysblock.ts';
+import type { Space } from '../../run/files.ts';
+import type { VolumeUsage } from '../api.ts';
+import type { NodeParts } from './parts.ts';
+import { placeOf } from './places.ts';
+
+/** How full a volume is: bytes and inodes of a file system, the size alone of a device. */
+export async function stats(
+  parts: NodeParts,
+  id: string,
+  volumePath: string,
+): Promise<readonly VolumeUsage[]> {
+  const { record, path, loop } = await placeOf(parts, id, volumePath);
+  if (record.kind === 'block') return [{ unit: 'bytes', total: await deviceSize(loop.path) }];
+  const { total, used, available, inodes, inodesFree } = await spaceInTime(parts, id, path);
+  return [
+    { unit: 'bytes', total, used, available },
+    { unit: 'inodes', total: inodes, used: inodes - inodesFree, available: inodesFree },
+  ];
+}
+
+/** statfs(2) on a file system whose storage hangs does not return; the caller shall not hang with it. */
+async function spaceInTime(parts: NodeParts, id: string, path: string): Promise<Space> {
+  const { statfsMs } = parts.limits;
+  const late = parts.clock.sleep(statfsMs).then(() => undefined);
+  const space = await Promise.race([parts.files.space(path), late]);
+  if (space) return space;
+  throw new DriverError(
+    'unavailable',
+    `volume ${id} at ${JSON.stringify(path)} does not answer within ${statfsMs} ms; is the file system under it healthy?`,
+  );
+}

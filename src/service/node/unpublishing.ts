@@ -1,0 +1,71 @@
+import { DriverError } from '../../model/fault.ts';
+import type { Mount } from '../../run/mounts.ts';
+import { shows } from '../../linux/mount.ts';
+import { blockDevice, loopsIn } from './devices.ts';
+import type { NodeRecord, Target } from './noderecords.ts';
+import type { NodeParts } from './parts.ts';
+import { lookAt, resolvePath } from './paths.ts';
+
+const field = 'target_path';
+
+/** Takes a volume from a pod and removes the target. Comes to the same end from every half-done state. */
+export async function unpublish(parts: NodeParts, id: string, targetPath: string): Promise<void> {
+  using volume = parts.lock(id);
+  const record = await parts.records.read(volume.id);
+  const target = record?.targets.find(({ asked, path }) => [asked, path].includes(targetPath));
+  const path = target?.path ?? (await placeOf(parts, targetPath));
+  if (path === undefined) return;
+  if (!target) await requireOurs(parts, id, record, path);
+  await parts.mounter.unmount(path);
+  await removePlace(parts, path);
+  if (record && target) await drop(parts, record, target);
+}
+
+/** Undefined when not even the directory above is there, so nothing can be left. */
+async function placeOf(parts: NodeParts, path: string): Promise<string | undefined> {
+  try {
+    return await resolvePath(field, path, parts.kubeletDirectory);
+  } catch (error) {
+    if (error instanceof DriverError && error.fault.kind === 'wrong-state') return undefined;
+    throw error;
+  }
+}
+
+/** Without a record of the target, only what comes from a device of this volume may be unmounted there. */
+async function requireOurs(
+  parts: NodeParts,
+  id: string,
+  record: NodeRecord | undefined,
+  path: string,
+): Promise<void> {
+  const loops = record ? loopsIn(record) : [];
+  const devices = await Promise.all(loops.map(blockDevice));
+  const isOurs = (mount: Mount) => devices.some((device) => shows(mount, device));
+  const foreign = (await parts.mounter.at(path)).find((mount) => !isOurs(mount));
+  if (foreign)
+    throw new DriverError(
+      'wrong-state',
+      `${foreign.source} is mounted at ${JSON.stringify(path)}, and this node has no record that volume ${id} is published there; unmount it by hand`,
+    );
+}
+
+/** Directory or file, whichever is there: but never with somebody's data in it. */
+async function removePlace(parts: NodeParts, path: string): Promise<void> {
+  const found = await lookAt(parts.files, field, path);
+  if (!found) return;
+  const refuse = (why: string, cause?: unknown) =>
+    new DriverError('wrong-state', `${field} ${JSON.stringify(path)} ${why}; move it away`, cause);
+  if (found.kind === 'file' && found.size === 0n) return parts.files.unlink(path);
+  if (found.kind !== 'directory') throw refuse('is not what the driver made there');
+  try {
+    await parts.files.removeDirectory(path);
+  } catch (error) {
+    throw refuse('holds files that are not on the volume', error);
+  }
+}
+
+async function drop(parts: NodeParts, record: NodeRecord, target: Target): Promise<void> {
+  if (target.loop) await parts.losetup.detach(target.loop);
+  const targets = record.targets.filter(({ path }) => path !== target.path);
+  await parts.records.write({ ...record, targets });
+}

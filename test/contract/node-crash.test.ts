@@ -1,0 +1,172 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { MiB } from '../../src/model/bytes.ts';
+import type { Capability } from '../../src/model/capability.ts';
+import { fileKey } from '../../src/model/ids.ts';
+import { hostFiles } from '../../src/run/hostfiles.ts';
+import type { Files } from '../../src/run/files.ts';
+import type { Run } from '../../src/run/run.ts';
+import { blockAs, fault, mountAs, newGround, publishAsk, run } from './node-ground.ts';
+import type { Ground, Ready } from './node-ground.ts';
+
+let ground: Ground;
+
+beforeAll(async () => {
+  ground = await newGround();
+});
+
+afterEach(async () => {
+  expect(await ground.leaks()).toEqual([]);
+});
+
+afterAll(async () => {
+  await ground.close();
+});
+
+/** Ports of a process that dies at its n-th effect on the machine, before or after it took place. */
+function mortal(at: number, when: 'before' | 'after') {
+  let count = 0;
+  const effect = async <T>(work: () => Promise<T>): Promise<T> => {
+    count += 1;
+    if (count > at || (count === at && when === 'before')) throw new Error('the process died');
+    const result = await work();
+    if (count === at) throw new Error('the process died');
+    return result;
+  };
+  const files = hostFiles();
+  const dying: Partial<Files> = {
+    createDurable: (...given) => effect(() => files.createDurable(...given)),
+    createSparse: (...given) => effect(() => files.createSparse(...given)),
+    rename: (...given) => effect(() => files.rename(...given)),
+    unlink: (...given) => effect(() => files.unlink(...given)),
+    makeDirectory: (...given) => effect(() => files.makeDirectory(...given)),
+    removeDirectory: (...given) => effect(() => files.removeDirectory(...given)),
+  };
+  const dyingRun: Run = (argv, kind, options) =>
+    kind === 'write' ? effect(() => run(argv, kind, options)) : run(argv, kind, options);
+  return { died: () => count >= at, ports: { files: { ...files, ...dying }, run: dyingRun } };
+}
+
+type Node = Ground['node'];
+type Step = (node: Node, ready: Ready) => Promise<void>;
+
+const steps: Record<'stage' | 'publish' | 'unpublish' | 'unstage', Step> = {
+  stage: (node, { ask }) => node.stage(ask),
+  publish: (node, { ask, pod }) => node.publish(publishAsk(ask, pod, true)),
+  unpublish: (node, { volume, pod }) => node.unpublish(volume.id, pod),
+  unstage: (node, { volume, ask }) => node.unstage(volume.id, ask.stagingPath),
+};
+const order = ['stage', 'publish', 'unpublish', 'unstage'] as const;
+
+/** A life of a volume in which one step dies at one point and is repeated by the next process. */
+async function lifeWithDeath(
+  capability: Capability,
+  dies: (typeof order)[number],
+  at: number,
+  when: 'before' | 'after',
+): Promise<boolean> {
+  const ready = await ground.ready(capability, 320n * MiB);
+  const { died, ports } = mortal(at, when);
+  for (const step of order) {
+    if (step === dies) await steps[step](ground.restarted(ports), ready).catch(() => undefined);
+    await steps[step](ground.restarted(), ready);
+    if (step === 'stage') expect(await ground.loops()).toHaveLength(1);
+  }
+  expect(await ground.leaks()).toEqual([]);
+  return died();
+}
+
+describe('85: a process that dies at any moment is followed by one that finishes', () => {
+  const ext4 = order.map((step) => [mountAs('ext4'), step] as const);
+  const block = order.map((step) => [blockAs(), step] as const);
+  const cases = [...ext4, ...block, [mountAs('xfs'), 'stage'] as const];
+  test.each(cases)('%j, in %s', async (capability, step) => {
+    let reached = true;
+    let at = 0;
+    while (reached) {
+      at += 1;
+      for (const when of ['before', 'after'] as const)
+        reached = await lifeWithDeath(capability, step, at, when);
+    }
+    expect(at).toBeGreaterThan(2);
+  });
+});
+
+describe('several callers', () => {
+  test('a crowd of stages of one volume makes one device, the others are busy', async () => {
+    const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
+    const results = await Promise.allSettled(
+      Array.from({ length: 8 }, () => ground.node.stage(ask)),
+    );
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const result of results)
+      if (result.status === 'rejected') expect(result.reason).toEqual(fault('busy'));
+    expect(await ground.loops()).toHaveLength(1);
+    await ground.node.unstage(volume.id, ask.stagingPath);
+  });
+
+  test('different volumes are staged side by side', async () => {
+    const all = await Promise.all(
+      Array.from({ length: 4 }, () => ground.ready(mountAs('ext4'), 64n * MiB)),
+    );
+    await Promise.all(all.map(({ ask }) => ground.node.stage(ask)));
+    expect(await ground.loops()).toHaveLength(4);
+    await Promise.all(
+      all.map(({ volume, ask }) => ground.node.unstage(volume.id, ask.stagingPath)),
+    );
+  });
+});
+
+describe('generations', () => {
+  test('what is staged of an older image is taken down before the current one is used', async () => {
+    const { volume, ask, pod } = await ground.ready(mountAs('ext4'), 64n * MiB);
+    await ground.node.stage(ask);
+    await ground.node.publish(publishAsk(ask, pod));
+    await writeFile(join(pod, 'old'), 'old');
+    await run(['sync', '-f', pod], 'write');
+    const key = fileKey(volume.local, 2, 'abcdef01');
+    const next = ground.store.layout.data('volumes', key);
+    await run(['cp', '--reflink=always', volume.image, next], 'write');
+    const { inode } = await ground.store.files.stat(next);
+    await ground.store.volumes.update(volume.local, (record) => ({
+      ...record,
+      image: { key, inode },
+    }));
+    await writeFile(join(pod, 'lost'), 'written after the fence');
+    await ground.node.stage(ask);
+    expect(await ground.loops()).toHaveLength(1);
+    expect(await ground.mountPoints()).toEqual([ask.stagingPath]);
+    expect(await readFile(join(ask.stagingPath, 'old'), 'utf8')).toBe('old');
+    await expect(readFile(join(ask.stagingPath, 'lost'))).rejects.toThrow('ENOENT');
+    await ground.node.unpublish(volume.id, pod);
+    await ground.node.unstage(volume.id, ask.stagingPath);
+  });
+
+  test('a publish over an older image is refused', async () => {
+    const { volume, ask, pod } = await ground.ready(mountAs('ext4'), 64n * MiB);
+    await ground.node.stage(ask);
+    const key = fileKey(volume.local, 2, 'abcdef02');
+    await ground.store.volumes.update(volume.local, (record) => ({
+      ...record,
+      image: { key, inode: 1n },
+    }));
+    await expect(ground.node.publish(publishAsk(ask, pod))).rejects.toThrow('got a new image');
+    await ground.node.unstage(volume.id, ask.stagingPath);
+  });
+
+  test('an image with another inode than the record says is not used', async () => {
+    const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
+    await run(['cp', volume.image, `${volume.image}-copy`], 'write');
+    await run(['mv', `${volume.image}-copy`, volume.image], 'write');
+    await expect(ground.node.stage(ask)).rejects.toThrow('do not use it before that is explained');
+  });
+
+  test('an image that somebody else attached is left alone', async () => {
+    const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
+    const foreign = (await run(['losetup', '-f', '--show', volume.image], 'write')).trim();
+    await expect(ground.node.stage(ask)).rejects.toThrow(`is attached to ${foreign} already`);
+    expect(await ground.loops()).toEqual([foreign]);
+    await run(['losetup', '-d', foreign], 'write');
+  });
+});

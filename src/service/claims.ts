@@ -1,6 +1,7 @@
-import { DriverError } from '../model/fault.ts';
+import { DriverError, isFault } from '../model/fault.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import type { Self } from '../store/nodes.ts';
+import type { Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Claim } from '../store/schema.ts';
 
@@ -66,6 +67,23 @@ function refuseLiving(fate: 'alive' | 'silent' | 'gone', claim: Claim, what: str
       'unavailable',
       `${what} was being expanded by node ${claim.node}, which is silent but not known to be down; restart the driver there or remove its file in nodes/`,
     );
+}
+
+/** Says in the record that nobody works on it any more; nothing when the claim there is another one. */
+export async function releaseClaim<T extends { readonly claim: Claim | null }>(
+  records: Records<T>,
+  id: string,
+  claim: Claim,
+): Promise<void> {
+  const release = (now: T): T => {
+    if (now.claim?.nonce !== claim.nonce)
+      throw new DriverError('busy', `${id} is claimed by another server`);
+    return { ...now, claim: { ...now.claim, released: true } };
+  };
+  // Somebody else writes the record, so it is no longer ours to release.
+  await records.update(id, release).catch((error: unknown) => {
+    if (!isFault(error, 'busy')) throw error;
+  });
 }
 
 function releasesOf(): Pick<Claims, 'release' | 'retry'> {

@@ -16,6 +16,8 @@ import type { VolumeRecord } from '../store/schema.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operation.ts';
 import { endClaim, statOf } from './parents.ts';
+import type { Parent } from './parents.ts';
+import { reclaim } from './reclaim.ts';
 import { requireSame } from './same.ts';
 import { settleVolume } from './settle.ts';
 import { findSource } from './sources.ts';
@@ -62,18 +64,22 @@ async function createNew(
 ): Promise<VolumeRecord> {
   const during = newRecord(host, order);
   const key = fileKey(during.id, (from?.version ?? 0) + 1, host.nonce());
-  try {
-    return await operate(host, store, {
-      id: during.id,
-      from,
-      plan: { op: 'create', image: key },
-      during,
-      work: (claimed) => build(host, store, claimed, { data: 'volumes', key }, order.source),
-    });
-  } catch (error) {
-    await dropOrphan(store, during.id, key);
-    throw error;
-  }
+  return operate(host, store, {
+    id: during.id,
+    from,
+    plan: { op: 'create', image: key },
+    during,
+    work: async (claimed) => {
+      const image: DataRef = { data: 'volumes', key };
+      const parent = await order.source?.parent(key);
+      try {
+        return await build(host, store, claimed, image, parent);
+      } catch (error) {
+        await dropOrphan(host, store, during.id, { key, parent: parent?.ref.key });
+        throw error;
+      }
+    },
+  });
 }
 
 async function rootFor(
@@ -120,9 +126,8 @@ async function build(
   store: RootStore,
   claimed: Held<VolumeRecord>,
   image: DataRef,
-  source: Source | undefined,
+  parent: Parent | undefined,
 ): Promise<VolumeRecord> {
-  const parent = source && (await source.parent(image.key));
   const { attributes, bytes } = claimed.value;
   let from = claimed;
   if (parent) {
@@ -144,11 +149,25 @@ async function build(
   return (await endClaim(store, from, () => ({ state: 'ready', image: made }))).value;
 }
 
-/** The file of a creation that another server took over and took back may have come to be after that. */
-async function dropOrphan(store: RootStore, id: LocalId, key: FileKey): Promise<void> {
-  const now = await store.volumes.read(id).catch(() => undefined);
-  const needed = !now || now.value.image?.key === key || now.value.claim?.image === key;
-  if (needed) return;
-  const unlink = store.files.unlink(store.layout.data('volumes', key));
-  await ignoring(unlink, 'ENOENT').catch(() => undefined);
+/**
+ * The file of a creation that another server took over and took back may have come to be after that, and its
+ * edge too. What cannot be removed now is an orphan that keeps nobody from anything.
+ */
+async function dropOrphan(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+  { key, parent }: { readonly key: FileKey; readonly parent: FileKey | undefined },
+): Promise<void> {
+  try {
+    const now = await store.volumes.read(id);
+    const needed = !now || now.value.image?.key === key || now.value.claim?.image === key;
+    if (needed) return;
+    await ignoring(store.files.unlink(store.layout.data('volumes', key)), 'ENOENT');
+    if (parent === undefined) return;
+    await store.edges.remove(parent, key);
+    await reclaim(host, store, parent);
+  } catch (error) {
+    host.log.warn({ volume: id, key, error }, 'the file of a creation that was lost may be left');
+  }
 }

@@ -1,6 +1,7 @@
 import { DriverError } from '../model/fault.ts';
 import type { ServiceHost } from './host.ts';
-import { operate, releaseSnapshot } from './operation.ts';
+import { releaseClaim } from './claims.ts';
+import { operate } from './operation.ts';
 import { finishSnapshotRemoval, finishVolumeRemoval } from './removal.ts';
 import type { Place } from './roots.ts';
 import { settleSnapshot, settleVolume } from './settle.ts';
@@ -30,16 +31,13 @@ export async function removeSnapshot(host: ServiceHost, { store, local }: Place)
   if (held?.value.state !== 'ready') return;
   using mine = host.claims.begin({ op: 'delete' });
   const { claim } = mine;
-  // From here on nobody clones it any more; whoever began before has an edge by now.
-  const marked = await store.snapshots.swap(local, held, {
-    ...held.value,
-    state: 'deleting',
-    claim,
-  });
+  const deleting = { ...held.value, state: 'deleting' as const, claim };
   try {
+    // From here on nobody clones it any more; whoever began before has an edge by now.
+    const marked = await store.snapshots.swap(local, held, deleting);
     await finishSnapshotRemoval(host, store, marked);
   } catch (error) {
-    await host.claims.release(() => releaseSnapshot(store, local, claim));
+    await host.claims.release(() => releaseClaim(store.snapshots, local, claim));
     throw error;
   }
 }

@@ -53,6 +53,6 @@ async function sweepDeleted<T extends Deletable>(records: Records<T>, clock: Clo
   for (const shard of await records.shards())
     for (const id of (await records.ids(shard)).keys()) {
       const held = await records.read(id).catch(() => undefined);
-      if (held && old(held)) await records.forget(id);
+      if (held && old(held)) await records.forget(held);
     }
 }

@@ -1,7 +1,7 @@
-import { isFault } from '../model/fault.ts';
 import type { Durability, Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
-import type { Claim, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import type { Claim, VolumeRecord } from '../store/schema.ts';
+import { releaseClaim } from './claims.ts';
 import type { ClaimPlan } from './claims.ts';
 import type { ServiceHost } from './host.ts';
 import { endVolumeClaim } from './settle.ts';
@@ -30,9 +30,9 @@ export async function operate<R>(
   const { id, from, plan, during, durability, work } = operation;
   using mine = host.claims.begin(plan);
   const announced = { ...during, claim: mine.claim };
-  const claimed = await store.volumes.swap(id, from, announced, durability);
   try {
-    return await work(claimed);
+    // Inside: a swap that fails may have written the claim all the same.
+    return await work(await store.volumes.swap(id, from, announced, durability));
   } catch (error) {
     await takeBack(host, store, id, mine.claim);
     throw error;
@@ -49,32 +49,10 @@ async function takeBack(
     const now = await store.volumes.read(id);
     if (now?.value.claim?.nonce !== claim.nonce) return;
     // A deletion is not taken back; whoever asks next goes on with it.
-    if (claim.op === 'delete') await releaseVolume(store, id, claim);
+    if (claim.op === 'delete') await releaseClaim(store.volumes, id, claim);
     else await endVolumeClaim(host, store, now, claim);
   } catch (error) {
     host.log.warn({ volume: id, op: claim.op, error }, 'an operation could not be taken back');
-    await host.claims.release(() => releaseVolume(store, id, claim));
+    await host.claims.release(() => releaseClaim(store.volumes, id, claim));
   }
 }
-
-/** Says in the record that nobody works on it any more. */
-async function releaseVolume(store: RootStore, id: string, claim: Claim): Promise<void> {
-  await store.volumes
-    .update(id, (now) => ({ ...now, claim: released(now.claim, claim) }))
-    .catch(busyIsFine);
-}
-
-/** The same for a snapshot. */
-export async function releaseSnapshot(store: RootStore, id: string, claim: Claim): Promise<void> {
-  const change = (now: SnapshotRecord) => ({ ...now, claim: released(now.claim, claim) });
-  await store.snapshots.update(id, change).catch(busyIsFine);
-}
-
-const released = (now: Claim | null, mine: Claim): Claim | null =>
-  now?.nonce === mine.nonce ? { ...now, released: true } : now;
-
-// Somebody else writes the record, so it is no longer ours to release.
-const busyIsFine = (error: unknown): undefined => {
-  if (isFault(error, 'busy')) return undefined;
-  throw error;
-};

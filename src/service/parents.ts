@@ -29,8 +29,46 @@ export function claimedParent(record: VolumeRecord): DataRef {
   return { data: claim.op === 'snapshot' ? 'snapshots' : 'hidden', key: claim.parent };
 }
 
+/** Puts the clone parent that a claim announces above the image, and ends the claim. */
+export async function cutParent(
+  host: ServiceHost,
+  store: RootStore,
+  claimed: Parenting,
+): Promise<void> {
+  const calm = await isCalm(store, claimed.value);
+  try {
+    await makeParent(host, store, claimed);
+    await endParenting(store, claimed, calm);
+  } catch (error) {
+    await dropLateEdges(host, store, claimed).catch((cause: unknown) => {
+      host.log.warn({ volume: claimed.id, cause }, 'edges of a lost operation may be left');
+    });
+    throw error;
+  }
+}
+
+/**
+ * Edges that this server made after another one had taken its claim and ended it. A parent that was cut so
+ * late has a record of its own: GPFS keeps it while the image reads through it, and it goes when that goes.
+ */
+async function dropLateEdges(
+  host: ServiceHost,
+  store: RootStore,
+  { id, value }: Parenting,
+): Promise<void> {
+  const { key } = claimedParent(value);
+  const now = (await store.volumes.read(id))?.value;
+  if (!now || now.claim?.nonce === value.claim?.nonce || now.parent === key) return;
+  await store.edges.remove(key, imageOf(value).key);
+  if (await parentRecord(store, key)) host.refused.set(key, store);
+  else if (value.parent !== null) {
+    await store.edges.remove(value.parent, key);
+    host.refused.set(value.parent, store);
+  }
+}
+
 /** Makes the parent that a claim announces: edges, then the command. */
-export async function makeParent(
+async function makeParent(
   host: ServiceHost,
   store: RootStore,
   { value }: Parenting,
@@ -41,34 +79,44 @@ export async function makeParent(
 }
 
 /**
+ * No node can write to the image while the claim stands: none has it attached, none left a mark. Only asked
+ * before the parent is cut; afterwards a node may have written, and have been detached since.
+ */
+async function isCalm(store: RootStore, record: VolumeRecord): Promise<boolean> {
+  if (record.attachments.length > 0) return false;
+  return (await store.marks.of(imageOf(record).key)).length === 0;
+}
+
+/**
  * Brings a claim on a clone parent to its end, from any point it stopped at: where the parent's file is
  * there, `mmclone snap` took effect (it is one transaction) and the records follow; else all is undone.
- * Resolves to the volume without the claim.
+ * Resolves to the volume without the claim. `calm`: the image could not change since the parent was cut.
  */
 export async function endParenting(
   store: RootStore,
   volume: Parenting,
+  calm: boolean,
 ): Promise<Held<VolumeRecord>> {
   const parent = claimedParent(volume.value);
   const stat = await statOf(store, pathOf(store, parent));
-  return stat ? adoptParent(store, volume, stat) : dropParent(store, volume);
+  return stat ? adoptParent(store, volume, stat, calm) : dropParent(store, volume);
 }
 
 async function adoptParent(
   store: RootStore,
   volume: Parenting,
   stat: FileStat,
+  calm: boolean,
 ): Promise<Held<VolumeRecord>> {
   const { value } = volume;
   const parent = claimedParent(value);
-  const image = imageOf(value);
   await recordParent(store, value, stat);
-  const done = await endClaim(store, volume, (now) => ({
-    parent: parent.key,
-    unchanged: now.attachments.length === 0,
-  }));
-  if (value.parent !== null) await store.edges.remove(value.parent, image.key);
-  return done;
+  if (value.parent !== null && value.parent !== parent.key) {
+    // While the claim still says that there is something to end: nobody looks for this edge later.
+    requireClaim((await store.volumes.read(volume.id))?.value, value);
+    await store.edges.remove(value.parent, imageOf(value).key);
+  }
+  return endClaim(store, volume, () => ({ parent: parent.key, unchanged: calm }));
 }
 
 async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileStat): Promise<void> {
@@ -149,12 +197,16 @@ export function endClaim(
   return store.volumes.update(
     id,
     (now) => {
-      if (now.claim?.nonce !== value.claim?.nonce)
-        throw new DriverError('busy', `volume ${id} was taken over by another server; try again`);
+      requireClaim(now, value);
       return { ...now, ...change(now), claim: null };
     },
     'name',
   );
+}
+
+function requireClaim(now: VolumeRecord | undefined, { id, claim }: VolumeRecord): void {
+  if (now?.claim?.nonce !== claim?.nonce)
+    throw new DriverError('busy', `volume ${id} was taken over by another server; try again`);
 }
 
 /** lstat, or undefined when nothing is there on a root that is there. */

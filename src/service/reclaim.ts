@@ -6,10 +6,17 @@ import type { ServiceHost } from './host.ts';
 
 /**
  * Removes a hidden clone parent that nothing reads through any more, and then those above it that this
- * leaves childless, all in one pass. What still has children, or belongs to a user, stays.
+ * leaves childless, all in one pass. What still has children, or belongs to a user, stays. Never fails: no
+ * request depends on it, so where it cannot go on it is remembered for the next round of maintenance.
  */
 export async function reclaim(host: ServiceHost, store: RootStore, first: FileKey): Promise<void> {
-  for (let key: FileKey | null = first; key !== null;) key = await reclaimOne(host, store, key);
+  let key: FileKey | null = first;
+  try {
+    while (key !== null) key = await reclaimOne(host, store, key);
+  } catch (error) {
+    host.refused.set(key ?? first, store);
+    host.log.info({ key, error }, 'a clone parent could not be reclaimed now');
+  }
 }
 
 /** The parent of what was removed, or null when nothing was. */
@@ -29,7 +36,7 @@ async function reclaimOne(
   }
   const { parent } = marked.value;
   if (parent !== null) await store.edges.remove(parent, key);
-  await store.hidden.forget(key);
+  await store.hidden.forget(marked);
   return parent;
 }
 

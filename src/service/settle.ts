@@ -3,6 +3,7 @@ import type { LocalId } from '../model/ids.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Claim, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import { releaseClaim } from './claims.ts';
 import { endGrowing } from './growing.ts';
 import type { ServiceHost } from './host.ts';
 import { endParenting } from './parents.ts';
@@ -23,9 +24,15 @@ export async function settleVolume(
   if (!held?.value.claim) return held;
   await host.claims.requireDead(store, held.value.claim, `volume ${id}`);
   using mine = host.claims.begin(held.value.claim);
-  const taken = await store.volumes.swap(id, held, { ...held.value, claim: mine.claim });
-  host.log.warn({ volume: id, op: mine.claim.op }, 'finishing what another server left half done');
-  return await endVolumeClaim(host, store, taken, mine.claim);
+  const { claim } = mine;
+  host.log.warn({ volume: id, op: claim.op }, 'finishing what another server left half done');
+  try {
+    const taken = await store.volumes.swap(id, held, { ...held.value, claim });
+    return await endVolumeClaim(host, store, taken, claim);
+  } catch (error) {
+    await host.claims.release(() => releaseClaim(store.volumes, id, claim));
+    throw error;
+  }
 }
 
 /** Ends the operation that the record of this server's own claim describes. */
@@ -40,7 +47,7 @@ export async function endVolumeClaim(
       return undoVolume(host, store, held);
     case 'snapshot':
     case 'clone':
-      return endParenting(store, held);
+      return endParenting(store, held, held.value.unchanged);
     case 'expand':
       return endGrowing(store, held);
     case 'delete':
@@ -61,15 +68,25 @@ export async function settleSnapshot(
   const now = await store.snapshots.read(id);
   if (now?.value.claim?.nonce !== held.value.claim.nonce) return settleSnapshot(host, store, id);
   using mine = host.claims.begin(held.value.claim);
-  const taken = await store.snapshots.swap(id, now, { ...now.value, claim: mine.claim });
-  if (taken.value.state === 'deleting') return await finishSnapshotRemoval(host, store, taken);
-  const gone = {
-    ...taken.value,
-    state: 'deleted' as const,
-    deletedMs: host.clock.now(),
-    claim: null,
-  };
-  return await store.snapshots.swap(id, taken, gone, 'name');
+  const { claim } = mine;
+  try {
+    const taken = await store.snapshots.swap(id, now, { ...now.value, claim });
+    return await endSnapshotClaim(host, store, taken);
+  } catch (error) {
+    await host.claims.release(() => releaseClaim(store.snapshots, id, claim));
+    throw error;
+  }
+}
+
+async function endSnapshotClaim(
+  host: ServiceHost,
+  store: RootStore,
+  taken: Held<SnapshotRecord>,
+): Promise<Held<SnapshotRecord>> {
+  if (taken.value.state === 'deleting') return finishSnapshotRemoval(host, store, taken);
+  const deletedMs = host.clock.now();
+  const gone = { ...taken.value, state: 'deleted' as const, deletedMs, claim: null };
+  return store.snapshots.swap(taken.id, taken, gone, 'name');
 }
 
 /** The volume, ready and without an operation under way. Throws volume-missing or busy. */

@@ -1,14 +1,15 @@
-import { DriverError, invalid } from '../model/fault.ts';
+import { DriverError, invalid, isFault } from '../model/fault.ts';
 import { fileKey, localIdOf } from '../model/ids.ts';
 import { ownParameters } from '../model/parameters.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema.ts';
-import type { SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import type { Claim, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
 import type { ServiceHost } from './host.ts';
-import { operate, releaseSnapshot } from './operation.ts';
-import { endParenting, makeParent } from './parents.ts';
-import { readyVolume, settleSnapshot, volumeMissing } from './settle.ts';
+import { releaseClaim } from './claims.ts';
+import { operate } from './operation.ts';
+import { cutParent } from './parents.ts';
+import { readyVolume, settleSnapshot, settleVolume, volumeMissing } from './settle.ts';
 
 /** A snapshot and the root it lives in. */
 export interface FoundSnapshot {
@@ -45,10 +46,24 @@ export async function createSnapshot(
         'name-taken',
         `snapshot ${JSON.stringify(spec.name)} exists already, of volume ${held.value.volume}; use another name`,
       );
+    await endCut(host, store, held.value);
     return { store, record: held.value };
   }
   const volume = await readyVolume(host, store, local);
   return { store, record: await takeSnapshot(host, store, spec, volume, held) };
+}
+
+/** A server that is gone may have left its claim on the volume after the snapshot was ready. */
+async function endCut(
+  host: ServiceHost,
+  store: RootStore,
+  { id, volume }: SnapshotRecord,
+): Promise<void> {
+  const source = await store.volumes.read(volume);
+  if (source?.value.claim?.snapshot !== id) return;
+  await settleVolume(host, store, volume).catch((error: unknown) => {
+    if (!isFault(error, 'busy')) throw error;
+  });
 }
 
 async function takeSnapshot(
@@ -62,27 +77,24 @@ async function takeSnapshot(
   const key = fileKey(id, (from?.version ?? 0) + 1, host.nonce());
   using mine = host.claims.begin({ op: 'create', image: key });
   const record = { ...newRecord(host, spec, volume.value), claim: mine.claim };
-  const claimed = await store.snapshots.swap(id, from, record);
   try {
+    await store.snapshots.swap(id, from, record);
     await operate(host, store, {
       id: volume.id,
       from: volume,
       plan: { op: 'snapshot', parent: key, snapshot: id },
       during: volume.value,
       durability: 'name',
-      work: async (held) => {
-        await makeParent(host, store, held);
-        return endParenting(store, held);
-      },
+      work: (held) => cutParent(host, store, held),
     });
-    return await readReady(store, claimed);
+    return await readReady(store, id);
   } catch (error) {
-    await host.claims.release(() => forgetUnmade(host, store, claimed));
+    await host.claims.release(() => forgetUnmade(host, store, record, mine.claim));
     throw error;
   }
 }
 
-async function readReady(store: RootStore, { id }: Held<SnapshotRecord>): Promise<SnapshotRecord> {
+async function readReady(store: RootStore, id: string): Promise<SnapshotRecord> {
   const now = await store.snapshots.read(id);
   if (now?.value.state === 'ready') return now.value;
   throw new DriverError('busy', `snapshot ${id} was deleted while it was taken; try again`);
@@ -92,16 +104,14 @@ async function readReady(store: RootStore, { id }: Held<SnapshotRecord>): Promis
 async function forgetUnmade(
   host: ServiceHost,
   store: RootStore,
-  claimed: Held<SnapshotRecord>,
+  { id, volume }: SnapshotRecord,
+  claim: Claim,
 ): Promise<void> {
-  const { claim, volume } = claimed.value;
-  if (!claim) return;
   const source = await store.volumes.read(volume);
-  if (source?.value.claim?.snapshot === claimed.id)
-    return releaseSnapshot(store, claimed.id, claim);
-  const now = await store.snapshots.read(claimed.id);
+  if (source?.value.claim?.snapshot === id) return releaseClaim(store.snapshots, id, claim);
+  const now = await store.snapshots.read(id);
   if (now?.value.claim?.nonce !== claim.nonce) return;
-  await store.snapshots.swap(claimed.id, now, {
+  await store.snapshots.swap(id, now, {
     ...now.value,
     state: 'deleted',
     deletedMs: host.clock.now(),

@@ -8,7 +8,7 @@ import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operation.ts';
-import { endParenting, makeParent, parentRecord } from './parents.ts';
+import { cutParent, parentRecord } from './parents.ts';
 import type { Parent } from './parents.ts';
 import { readySnapshot, readyVolume, snapshotMissing, volumeMissing } from './settle.ts';
 
@@ -81,10 +81,7 @@ async function parentOfVolume(
     plan: { op: 'clone', parent: key },
     during: held.value,
     durability: 'name',
-    work: async (claimed) => {
-      await makeParent(host, store, claimed);
-      return endParenting(store, claimed);
-    },
+    work: (claimed) => cutParent(host, store, claimed),
   });
   const made = await parentRecord(store, key);
   if (made) return made;

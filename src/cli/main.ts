@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+import { DriverError } from '../model/fault.ts';
+import { UsageError } from './config.ts';
+import { serve } from './serve.ts';
+import { simulate } from './simulate.ts';
+import type { Subcommand, Terminal } from './subcommand.ts';
+import { packageVersion } from './version.ts';
+
+// A shared file system that hangs holds the threads that wait for it; four would be none left soon.
+process.env['UV_THREADPOOL_SIZE'] ??= '16';
+
+const subcommands = { serve, simulate } as const satisfies Record<string, Subcommand>;
+
+const help = [
+  'gpfs-csi: Kubernetes volumes on GPFS file clones',
+  '',
+  'usage: gpfs-csi SUBCOMMAND [flags]',
+  '',
+  ...Object.entries(subcommands).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`),
+  '  version     print the version',
+  '',
+  'gpfs-csi SUBCOMMAND --help tells more. Exit status: 0 done, 1 failed, 2 wrong usage.',
+].join('\n');
+
+const terminal: Terminal = {
+  env: process.env,
+  out: (text) => {
+    process.stdout.write(`${text}\n`);
+  },
+  err: (text) => {
+    process.stderr.write(`${text}\n`);
+  },
+};
+
+const words: Readonly<Record<string, () => string>> = {
+  '--help': () => help,
+  help: () => help,
+  '--version': packageVersion,
+  version: packageVersion,
+};
+
+async function main([name = '', ...rest]: readonly string[]): Promise<number> {
+  const word = Object.hasOwn(words, name) ? words[name] : undefined;
+  if (word) return answer(word());
+  const chosen = Object.entries(subcommands).find(([known]) => known === name)?.[1];
+  if (!chosen)
+    throw new UsageError(
+      name === '' ? 'a subcommand is missing' : `${JSON.stringify(name)} is not a subcommand`,
+    );
+  return rest.includes('--help') ? answer(chosen.help) : await chosen.run(rest, terminal);
+}
+
+function answer(text: string): number {
+  terminal.out(text);
+  return 0;
+}
+
+function failed(error: unknown): number {
+  if (error instanceof UsageError) {
+    terminal.err(`gpfs-csi: ${error.message}\ngpfs-csi --help tells how it is used`);
+    return 2;
+  }
+  if (error instanceof DriverError) terminal.err(`gpfs-csi: ${error.message}`);
+  else terminal.err(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return 1;
+}
+
+process.exit(await main(process.argv.slice(2)).catch(failed));

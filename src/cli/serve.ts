@@ -1,0 +1,38 @@
+import { hostname } from 'node:os';
+import { jsonLog } from '../observe/logger.ts';
+import type { Log } from '../observe/log.ts';
+import { describeConfig, readConfig, serveFlags } from './config.ts';
+import { startServer } from './server.ts';
+import type { Subcommand } from './subcommand.ts';
+import { packageVersion } from './version.ts';
+
+/** `gpfs-csi serve`: the CSI driver of one node. */
+export const serve: Subcommand = {
+  summary: 'serve CSI on the socket that CSI_ENDPOINT names',
+  help: [
+    'usage: CSI_ENDPOINT=unix:///folder/csi.sock gpfs-csi serve --root DIR[,DIR] [flags]',
+    '',
+    'Each flag may also be set as an environment variable: --mm-dir is GPFS_CSI_MM_DIR.',
+    '',
+    ...serveFlags.map(([flag, meaning]) => `  ${flag.padEnd(24)}${meaning}`),
+  ].join('\n'),
+  run: async (argv, terminal) => {
+    const config = readConfig(argv, terminal.env, hostname());
+    const log = jsonLog(config.logLevel);
+    log.info({ version: packageVersion(), config: describeConfig(config) }, 'gpfs-csi starts');
+    const server = await startServer(config, log);
+    const status = await Promise.race([server.lost, stopSignal(log)]);
+    await server.close();
+    return status;
+  },
+};
+
+function stopSignal(log: Log): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => {
+      log.info({ signal }, 'ending; running requests finish first');
+      resolve(0);
+    });
+  return promise;
+}

@@ -1,0 +1,151 @@
+import { gpfsCommands } from '../gpfs/commands.ts';
+import type { Log } from '../observe/log.ts';
+import { createMetrics } from '../observe/metrics.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { randomNonce, systemClock } from '../run/clock.ts';
+import { hostRun } from '../run/host.ts';
+import { hostFiles, hostMounts } from '../run/hostfiles.ts';
+import { observedRun } from '../run/observed.ts';
+import { serveHttp } from '../server/http.ts';
+import type { HttpServer } from '../server/http.ts';
+import { serveGrpc } from '../server/listen.ts';
+import type { GrpcServer } from '../server/listen.ts';
+import type { Services } from '../service/api.ts';
+import { driverOf } from '../service/driver.ts';
+import type { Driver } from '../service/driver.ts';
+import { nodeVolumes } from '../service/node/nodevolumes.ts';
+import type { NodeSide } from '../service/node/nodevolumes.ts';
+import { findSimulator } from '../simulator/find.ts';
+import { simulatedFiles } from '../simulator/simulated-files.ts';
+import type { Config } from './config.ts';
+import { readSelf } from './self.ts';
+import { startTending } from './tending.ts';
+import { packageVersion } from './version.ts';
+
+/** A server that answers. */
+export interface RunningServer {
+  readonly driver: Driver;
+  readonly services: Services;
+  /** Resolves to an exit status when the server cannot go on by itself. */
+  readonly lost: Promise<number>;
+  /** Lets running requests finish; bounded by the configured grace. */
+  close(): Promise<void>;
+}
+
+/** Builds the driver of one node and serves it. */
+export async function startServer(config: Config, log: Log): Promise<RunningServer> {
+  const metrics = createMetrics();
+  const { driver, services, node } = await assemble(config, log, metrics);
+  const lost = Promise.withResolvers<number>();
+  const grpc = await openGrpc(config, services, metrics, log, (path) => {
+    log.error(
+      { path },
+      'the socket was taken away; ending, so that this node can be reached again',
+    );
+    lost.resolve(1);
+  });
+  const http = await openHttp(config, services, metrics);
+  const tending = startTending(driver, {
+    readiness: services.readiness,
+    controller: grpc.controller,
+    reconcile: () => node.reconcile(),
+    log,
+  });
+  log.info({ endpoint: config.endpoint }, 'serving');
+  return {
+    driver,
+    services,
+    lost: lost.promise,
+    close: async () => {
+      tending[Symbol.dispose]();
+      await closeAll(grpc, http, config.shutdownGraceMs, log);
+    },
+  };
+}
+
+function openGrpc(
+  config: Config,
+  services: Services,
+  metrics: Metrics,
+  log: Log,
+  onVanished: (path: string) => void,
+): Promise<GrpcServer> {
+  const seconds = metrics.histogram('gpfs_csi_rpc_duration_seconds', 'Requests, by name and code.');
+  return serveGrpc({
+    services,
+    log,
+    endpoint: config.endpoint,
+    controller: config.controller,
+    limitMs: config.requestLimitMs,
+    onDone: ({ rpc, code, ms }) => {
+      seconds(ms / 1000, { rpc, code });
+    },
+    onVanished,
+  });
+}
+
+async function assemble(
+  config: Config,
+  log: Log,
+  metrics: Metrics,
+): Promise<{ readonly driver: Driver; readonly services: Services; readonly node: NodeSide }> {
+  const { mmDirectory, mmRunner, stateDirectory, kubeletDirectory } = config;
+  const simulator = findSimulator(mmDirectory);
+  if (simulator) log.warn({ mount: simulator.mount }, 'this is a simulated GPFS: not for data');
+  const run = observedRun(hostRun({ mmDirectory, mmRunner }), log, metrics);
+  const host = hostFiles();
+  const version = packageVersion();
+  const common = {
+    mounts: hostMounts(),
+    self: await readSelf(config, version, randomNonce),
+    clock: systemClock,
+    nonce: randomNonce,
+    log,
+  };
+  const driver = driverOf({
+    ...common,
+    ...config,
+    files: simulator ? simulatedFiles(host, simulator) : host,
+    gpfs: gpfsCommands(run),
+    mountType: simulator?.mountType ?? config.mountType,
+  });
+  const { roots } = driver;
+  const node = nodeVolumes({
+    ...common,
+    files: host,
+    roots,
+    run,
+    stateDirectory,
+    kubeletDirectory,
+  });
+  const { driverName, nodeId, maxVolumesPerNode } = config;
+  const services = { ...driver, node, driverName, version, nodeId, maxVolumesPerNode };
+  return { driver, services, node };
+}
+
+function openHttp(
+  { httpPort }: Config,
+  { readiness }: Services,
+  metrics: Metrics,
+): Promise<HttpServer | undefined> {
+  if (httpPort === 0) return Promise.resolve(undefined);
+  return serveHttp({
+    host: '0.0.0.0',
+    port: httpPort,
+    readiness,
+    metrics: () => metrics.render(),
+  });
+}
+
+async function closeAll(
+  grpc: GrpcServer,
+  http: HttpServer | undefined,
+  graceMs: number,
+  log: Log,
+): Promise<void> {
+  await grpc.close(graceMs);
+  await http?.close();
+  const running = grpc.running();
+  if (running > 0)
+    log.warn({ running }, 'requests did not end in time; a retry will find how far they went');
+}

@@ -1,0 +1,85 @@
+import type { Log } from '../observe/log.ts';
+import type { ControllerSocket } from '../server/listen.ts';
+import type { Readiness } from '../service/api.ts';
+import type { Driver } from '../service/driver.ts';
+import { sweepRoot, tend } from '../service/maintenance.ts';
+import { heartbeatMs } from '../store/nodes.ts';
+
+/** How often it is looked whether the roots can be used; an idle driver does nothing more often. */
+const readinessMs = 10_000;
+
+/** How long calls over the sidecars' socket may take to end when the roots went away. */
+const drainMs = 5_000;
+
+/** How often records of objects deleted long ago are forgotten. */
+const sweepMs = 6 * 3_600_000;
+
+/** What a server does by itself, until it is disposed of. */
+export function startTending(driver: Driver, followed: Followed): Disposable {
+  const { log } = followed;
+  const timers = [
+    every(heartbeatMs, log, 'heartbeat', async () => tend(driver.host)),
+    every(sweepMs, log, 'sweep', async () => {
+      for (const store of await driver.roots.all()) await sweepRoot(driver.host, store);
+    }),
+    every(readinessMs, log, 'readiness', followReadiness(followed), true),
+  ];
+  return {
+    [Symbol.dispose]: () => {
+      for (const timer of timers) clearInterval(timer);
+    },
+  };
+}
+
+/** What happens when the roots become usable, and when they stop to be. */
+export interface Followed {
+  readonly readiness: Readiness;
+  readonly controller: ControllerSocket | undefined;
+  /** Brings this node's own records in line with its kernel; resolves to what it did or found. */
+  readonly reconcile: () => Promise<readonly string[]>;
+  readonly log: Log;
+}
+
+/** The sidecars' socket is there while the roots can be used; elsewhere another replica leads then. */
+function followReadiness({ readiness, controller, reconcile, log }: Followed): () => Promise<void> {
+  let last = '';
+  let reconciled = false;
+  return async () => {
+    const now = await readiness().catch((error: unknown) =>
+      error instanceof Error ? error.message : String(error),
+    );
+    if (now !== last) log.info({ readiness: now }, 'readiness changed');
+    last = now;
+    if (now !== 'ready') {
+      await controller?.close(drainMs);
+      return;
+    }
+    await controller?.open();
+    if (!reconciled) for (const found of await reconcile()) log.warn({ found }, 'reconciled');
+    reconciled = true;
+  };
+}
+
+/** Runs `work` every so often, never twice at once; what fails is logged and tried again. */
+function every(
+  ms: number,
+  log: Log,
+  what: string,
+  work: () => Promise<void>,
+  atOnce = false,
+): NodeJS.Timeout {
+  let running = false;
+  const round = (): void => {
+    if (running) return;
+    running = true;
+    work()
+      .catch((error: unknown) => {
+        log.warn({ what, error }, 'a round of upkeep failed');
+      })
+      .finally(() => {
+        running = false;
+      });
+  };
+  if (atOnce) round();
+  return setInterval(round, ms).unref();
+}

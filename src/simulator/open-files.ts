@@ -1,0 +1,48 @@
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+
+// Processes end and devices go while we look: what cannot be read is not there.
+function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
+
+const namesIn = (directory: string): readonly string[] =>
+  attempt(() => readdirSync(directory)) ?? [];
+
+export interface LoopDevice {
+  /** `/dev/loop3` */
+  readonly device: string;
+  /** Path of the file behind it, as it was when it was attached. */
+  readonly backing: string;
+}
+
+/** Loop devices that have a file, from sysfs. */
+export const loopDevices = (): readonly LoopDevice[] =>
+  namesIn('/sys/block').flatMap((name) => {
+    if (!name.startsWith('loop')) return [];
+    const file = attempt(() => readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8'));
+    return file === undefined ? [] : [{ device: `/dev/${name}`, backing: file.trimEnd() }];
+  });
+
+/** Devices whose file is this one. */
+export const loopsOf = (image: string): readonly string[] =>
+  loopDevices().flatMap(({ device, backing }) =>
+    backing === image || backing === `${image} (deleted)` ? [device] : [],
+  );
+
+/** Whether a loop device or a process has this file open for writing. */
+export const isOpenForWriting = (path: string): boolean =>
+  loopDevices().some(({ backing }) => backing === path) ||
+  namesIn('/proc').some((pid) => /^\d+$/.test(pid) && processWrites(pid, path));
+
+const processWrites = (pid: string, path: string): boolean =>
+  namesIn(`/proc/${pid}/fd`).some((fd) => {
+    if (attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) !== path) return false;
+    const info = attempt(() => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1')) ?? '';
+    const flags = /^flags:\s+(\d+)/m.exec(info)?.[1] ?? '0';
+    // The lowest two bits of open(2) flags are the access mode; 0 is read only.
+    return (parseInt(flags, 8) & 3) !== 0;
+  });

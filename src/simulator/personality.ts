@@ -1,0 +1,119 @@
+/** Releases whose `-Y` headers and fields the simulator knows. */
+export const releases = ['4.1', '5.0', '5.2', '6.0'] as const;
+export type Release = (typeof releases)[number];
+
+export const daemonStates = ['active', 'arbitrating', 'down', 'unknown'] as const;
+export type DaemonState = (typeof daemonStates)[number];
+
+export const removeErrors = ['EROFS', 'EPERM', 'EBUSY'] as const;
+export type RemoveError = (typeof removeErrors)[number];
+
+/** How this GPFS behaves: what the documentation leaves open, and what can be wrong with a cluster. */
+export interface Personality {
+  readonly release: Release;
+  readonly daemon: DaemonState;
+  /** False: the node belongs to no GPFS cluster. */
+  readonly member: boolean;
+  readonly mounted: boolean;
+  /** Whatever needs a block or an inode fails with ENOSPC. */
+  readonly full: boolean;
+  /** The same with EDQUOT. */
+  readonly quota: boolean;
+  /** Commands that never return; `all` stands for every one. */
+  readonly hang: readonly string[];
+  readonly latencyMs: number;
+  /** A line of noise before the output of every `-Y` query. */
+  readonly garbage: boolean;
+  /** Queries that fail print why, and exit with status 0. */
+  readonly zeroOnFailure: boolean;
+  /** Exit status of a query for a fileset that is not there. */
+  readonly missingFileset: 2 | 22;
+  /** For so long after the last child went, its parent cannot be removed. */
+  readonly deleteWindowMs: number;
+  /** Two-name snap of a file that is open for writing: allowed, or EBUSY. */
+  readonly snapOpen: boolean;
+  /** redirect and split of a file that is itself a parent: allowed, or EPERM. */
+  readonly redirectParent: boolean;
+  /** What removing a parent with children fails with. */
+  readonly removeParent: RemoveError;
+  readonly maxDepth: number;
+}
+
+/** GPFS as documented, and well; where nothing is documented, the answer that asks most of a caller. */
+export const documented: Personality = {
+  release: '5.2',
+  daemon: 'active',
+  member: true,
+  mounted: true,
+  full: false,
+  quota: false,
+  hang: [],
+  latencyMs: 0,
+  garbage: false,
+  zeroOnFailure: false,
+  missingFileset: 22,
+  deleteWindowMs: 0,
+  snapOpen: true,
+  redirectParent: false,
+  removeParent: 'EROFS',
+  maxDepth: 1000,
+};
+
+const oneOf =
+  (...allowed: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    allowed.includes(value);
+const isCount = (value: unknown): boolean =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+const isFlag = oneOf(true, false);
+
+// By hand and not with a schema library: every simulated command reads this at its start.
+const checks: Readonly<Record<keyof Personality, (value: unknown) => boolean>> = {
+  release: oneOf(...releases),
+  daemon: oneOf(...daemonStates),
+  member: isFlag,
+  mounted: isFlag,
+  full: isFlag,
+  quota: isFlag,
+  hang: (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
+  latencyMs: isCount,
+  garbage: isFlag,
+  zeroOnFailure: isFlag,
+  missingFileset: oneOf(2, 22),
+  deleteWindowMs: isCount,
+  snapOpen: isFlag,
+  redirectParent: isFlag,
+  removeParent: oneOf(...removeErrors),
+  maxDepth: isCount,
+};
+
+/** A personality from what a file or a flag says of it; unknown keys and values are refused by name. */
+export function readPersonality(told: Readonly<Record<string, unknown>>): Personality {
+  for (const [key, value] of Object.entries(told)) {
+    const check = Object.hasOwn(checks, key) ? checks[key as keyof Personality] : undefined;
+    if (!check) throw new Error(`the simulator has no setting ${key}; see docs/simulator.md`);
+    if (!check(value)) throw new Error(`${JSON.stringify(value)} is no value for setting ${key}`);
+  }
+  return { ...documented, ...told };
+}
+
+/** One `key=value` of a command line: JSON where it is JSON, else the text itself. */
+export function readSetting(text: string): readonly [string, unknown] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new Error(`${text} is not of the form key=value`);
+  const key = text.slice(0, at);
+  const value = text.slice(at + 1);
+  if (key === 'hang') return [key, value === '' ? [] : value.split(',')];
+  const words: Readonly<Record<string, unknown>> = { true: true, false: false };
+  if (Object.hasOwn(words, value)) return [key, words[value]];
+  // Releases look like numbers and are not.
+  return [key, key !== 'release' && /^\d+$/.test(value) ? Number(value) : value];
+}
+
+/** The errno of anything that needs space, when there is none. */
+export const noSpace = (personality: Personality): 'ENOSPC' | 'EDQUOT' | undefined =>
+  personality.full ? 'ENOSPC' : personality.quota ? 'EDQUOT' : undefined;
+
+/** Whether the file system is there at all on this node. */
+export const isMounted = (personality: Personality): boolean =>
+  personality.member && personality.mounted && personality.daemon === 'active';

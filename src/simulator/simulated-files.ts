@@ -1,0 +1,140 @@
+import { lstatSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+
+import { errnoError } from '../run/files.ts';
+import type { Files } from '../run/files.ts';
+import { birthOf, damagesOf } from './census.ts';
+import { layoutOf } from './layout.ts';
+import type { Layout } from './layout.ts';
+import { noSpace, readPersonality } from './personality.ts';
+import { checkOneFileset, removeName, rename } from './programs.ts';
+import { absolute, lockOf, realGround } from './real-ground.ts';
+import type { RealGround } from './real-ground.ts';
+import { lookAt, stateFiles } from './state-files.ts';
+
+/**
+ * The host's Files as they would be on GPFS: refuses what the kernel under the simulator lets pass, and
+ * takes note at once of what goes. Files that are no clones pass straight through.
+ */
+export function simulatedFiles(host: Files, simulator: { readonly dir: string }): Files {
+  const layout = layoutOf(simulator.dir);
+  const guard = guardOf(layout);
+  return {
+    ...host,
+    read: async (path) => {
+      await guard.sound(path);
+      return host.read(path);
+    },
+    stat: async (path) => {
+      await guard.sound(path);
+      return host.stat(path);
+    },
+    createDurable: async (path, text, mode) => {
+      await guard.spend(path);
+      await host.createDurable(path, text, mode);
+    },
+    createSparse: async (path, size, mode) => {
+      await guard.spend(path);
+      return host.createSparse(path, size, mode);
+    },
+    makeDirectory: async (path, mode) => {
+      if (!lookAt(path)) await guard.spend(path);
+      await host.makeDirectory(path, mode);
+    },
+    grow: async (path, size) => {
+      await guard.sound(path);
+      if (guard.isParent(path)) throw errnoError('EROFS', 'open', path);
+      if ((await host.stat(path)).size < size) await guard.spend(path);
+      return host.grow(path, size);
+    },
+    link: async (existing, path) => {
+      checkOneFileset(layout, existing, path);
+      await host.link(existing, path);
+    },
+    ...removing(host, guard, layout),
+  };
+}
+
+function removing(
+  host: Files,
+  guard: Guard,
+  layout: Layout,
+): Pick<Files, 'rename' | 'unlink' | 'touch' | 'space'> {
+  return {
+    rename: (from, to) =>
+      guard.isKnown(from) || guard.isKnown(to) || lookAt(from)?.isDirectory()
+        ? guard.locked((ground) => {
+            rename(ground, from, to);
+          })
+        : host.rename(from, to),
+    unlink: (path) =>
+      guard.isKnown(path)
+        ? guard.locked((ground) => {
+            removeName(ground, path);
+          })
+        : host.unlink(path),
+    touch: async (path) => {
+      await host.touch(path);
+      if (guard.isParent(path)) {
+        await guard.locked((ground) => {
+          thaw(ground, path);
+        });
+      }
+    },
+    space: async (path) => {
+      const space = await host.space(path);
+      const full = (await personalityOf(layout)).full && guard.isOn(path);
+      return full ? { ...space, used: space.total, available: 0n } : space;
+    },
+  };
+}
+
+type Guard = ReturnType<typeof guardOf>;
+
+function guardOf(layout: Layout) {
+  const states = stateFiles(layout);
+  const lock = lockOf(layout);
+  const stateOf = (path: string) => {
+    const stat = lookAt(path);
+    const state = stat?.isFile() ? states.read(String(stat.ino)) : undefined;
+    return stat && state?.birth === birthOf(stat) ? state : undefined;
+  };
+  const isOn = (path: string): boolean =>
+    lookAt(path)?.dev === lstatSync(layout.mount, { bigint: true }).dev;
+  const locked = <T>(work: (ground: RealGround) => T): Promise<T> =>
+    lock.holdSoon(() => {
+      const ground = realGround(layout.dir);
+      ground.recover();
+      return work(ground);
+    });
+  return {
+    ...{ isOn, locked },
+    isKnown: (path: string): boolean => isOn(path) && stateOf(path) !== undefined,
+    isParent: (path: string): boolean => isOn(path) && stateOf(path)?.record.isParent === true,
+    /** EIO for a file that reads through a damaged one. */
+    sound: async (path: string): Promise<void> => {
+      if (damagesOf(layout).length === 0 || !isOn(path) || !stateOf(path)) return;
+      await locked((ground) => ground.facts(path));
+    },
+    /** ENOSPC or EDQUOT when the personality says so. */
+    spend: async (path: string): Promise<void> => {
+      const code = noSpace(await personalityOf(layout));
+      if (code !== undefined && isOn(absolute(`${path}/..`))) throw errnoError(code, 'open', path);
+    },
+  };
+}
+
+async function personalityOf(layout: Layout) {
+  return readPersonality(
+    JSON.parse(await readFile(layout.personality, 'utf8')) as Record<string, unknown>,
+  );
+}
+
+// Times are attributes, and those of a parent may change: only its data may not.
+function thaw(ground: RealGround, path: string): void {
+  const stat = lstatSync(path, { bigint: true });
+  const state = ground.states.read(String(stat.ino));
+  if (!state?.frozen) return;
+  const frozen = { ...state.frozen, modifiedNs: String(stat.mtimeNs) };
+  ground.states.write({ ...state, frozen });
+}

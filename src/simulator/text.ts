@@ -1,0 +1,71 @@
+/** What a command leaves behind, as a process would. */
+export interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+export const printed = (lines: readonly string[]): Outcome => ({
+  stdout: lines.map((line) => `${line}\n`).join(''),
+  stderr: '',
+  exitCode: 0,
+});
+
+/** A refusal: the cause first, and last the pointer that every mm command ends with. */
+export const refused = (name: string, exitCode: number, ...causes: string[]): Outcome => ({
+  stdout: '',
+  stderr: [...causes, pointer(name)].map((line) => `${line}\n`).join(''),
+  exitCode,
+});
+
+export const pointer = (name: string): string =>
+  `${name}: Command failed. Examine previous error messages to determine cause.`;
+
+/** A name or value in a `-Y` row, where `:` separates; the release decides nothing here. */
+export const encode = (value: string): string =>
+  value.replace(
+    /[:%/\n\\]/g,
+    (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+
+/** The `-` and `_` of names are escaped only where a whole value means "none". */
+export const none = '%2D%2D';
+
+/** A `-Y` table: one HEADER, then rows; all lines end in `:`. */
+export function table(
+  command: string,
+  section: string,
+  columns: readonly string[],
+  rows: readonly (readonly string[])[],
+): readonly string[] {
+  const header = `${command}:${section}:HEADER:version:reserved:reserved:${columns.join(':')}:`;
+  return [header, ...rows.map((row) => `${command}:${section}:0:1:::${row.join(':')}:`)];
+}
+
+const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
+const months = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
+const two = (value: number): string => String(value).padStart(2, '0');
+
+/** A time as ctime(3) writes it, in UTC. */
+export function ctime(ms: number): string {
+  const at = new Date(ms);
+  const clock = [at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds()].map(two).join(':');
+  const day = String(at.getUTCDate()).padStart(2, ' ');
+  return `${days[at.getUTCDay()] ?? ''} ${months[at.getUTCMonth()] ?? ''} ${day} ${clock} ${at.getUTCFullYear()}`;
+}
+
+/** Flags (with their values where they take one) and the rest of an argument list. */
+export function split(
+  args: readonly string[],
+  takesValue: ReadonlySet<string>,
+): { readonly flags: ReadonlyMap<string, string>; readonly rest: readonly string[] } {
+  const flags = new Map<string, string>();
+  const rest: string[] = [];
+  for (let at = 0; at < args.length; at += 1) {
+    const arg = args[at] ?? '';
+    if (!arg.startsWith('-') || arg === '-') rest.push(arg);
+    else if (takesValue.has(arg)) flags.set(arg, args[(at += 1)] ?? '');
+    else flags.set(arg, '');
+  }
+  return { flags, rest };
+}

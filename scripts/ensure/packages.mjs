@@ -1,0 +1,58 @@
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ask, complete, findProgram, Refusal, say } from './run.mjs';
+
+/** Installs what package-lock.json names, unless it is there, and makes src/wire from proto/. */
+export async function ensurePackages(root) {
+  if (!isInstalled(root)) await npmCi(root);
+  if (!isWireFresh(root)) {
+    const script = join(root, 'scripts', 'proto.mjs');
+    const { ok, output } = await complete(process.execPath, [script], { cwd: root });
+    if (!ok) throw new Refusal(`src/wire could not be made from proto/:\n${output.trimEnd()}`);
+  }
+}
+
+async function npmCi(root) {
+  if (findProgram('npm') === undefined) {
+    throw new Refusal('npm is missing: install the npm that belongs to this Node');
+  }
+  say('installing npm packages (npm ci)');
+  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
+  const { ok, output } = await complete('npm', args, { cwd: root });
+  if (!ok) throw new Refusal(`npm ci failed:\n${output.trimEnd()}`);
+  if (!hasOwnNode(root)) {
+    throw new Refusal('npm ci gave no Node 24 in node_modules: are install scripts switched off?');
+  }
+}
+
+/** npm keeps a list of what it installed; each package of the lock file must be in it, as it is. */
+function isInstalled(root) {
+  const wanted = readPackages(join(root, 'package-lock.json'));
+  const present = readPackages(join(root, 'node_modules', '.package-lock.json'));
+  if (wanted === undefined || present === undefined) return false;
+  const needed = Object.entries(wanted).filter(([path, { optional }]) => path !== '' && !optional);
+  const same = ([path, { version }]) => present[path]?.version === version;
+  return needed.every(same) && hasOwnNode(root);
+}
+
+function readPackages(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')).packages;
+  } catch {
+    return undefined;
+  }
+}
+
+const hasOwnNode = (root) =>
+  ask(join(root, 'node_modules', '.bin', 'node'), ['--version'])?.startsWith('v24.') === true;
+
+// A checkout of another commit brings another interface without an install.
+function isWireFresh(root) {
+  const made = join(root, 'src', 'wire', 'types.ts');
+  if (!existsSync(made)) return false;
+  const protos = readdirSync(join(root, 'proto'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  const sources = [...protos, join(root, 'scripts', 'proto.mjs')];
+  return sources.every((file) => statSync(file).mtimeMs <= statSync(made).mtimeMs);
+}

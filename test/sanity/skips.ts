@@ -1,0 +1,38 @@
+const group = 'GroupController Service [GroupController VolumeGroupSnapshots]';
+const modify = 'ModifyVolume [Controller Server]';
+const health = 'ControllerGetVolumeHealth [Controller Server]';
+const controller = 'Controller Service [Controller Server]';
+
+/** The specs that need a capability which the driver does not have: all of them, by name. */
+export const allowedSkips: readonly string[] = [
+  // Groups of snapshots.
+  'GroupController Service [GroupController Server] > GroupControllerGetCapabilities > should return appropriate capabilities',
+  `${group} > CreateVolumeGroupSnapshot > should fail when no name is provided`,
+  `${group} > GetVolumeGroupSnapshot > should fail when no volume id is provided`,
+  `${group} > GetVolumeGroupSnapshot > should fail when an invalid volume id is used`,
+  `${group} > DeleteVolumeGroupSnapshot > should fail when no volume id is provided`,
+  `${group} > DeleteVolumeGroupSnapshot > should succeed when an invalid volume id is used`,
+  // Topology of snapshots.
+  'CreateSnapshot [Controller Server] > should succeed when creating a snapshot with accessibility requirements',
+  // Volumes that are modified.
+  `${controller} > CreateVolume > should create volume with a volume attribute class`,
+  `${controller} > CreateVolume > should not create volume with an invalid volume attribute class`,
+  `${modify} > should fail if no volume id is given`,
+  `${modify} > should fail if volume does not exist`,
+  `${modify} > should fail if specified mutable parameters are not supported by the volume`,
+  `${modify} > should modify a volume created without a volume attribute class`,
+  `${modify} > should modify a volume created with a volume attribute class`,
+  `${modify} > should fail to modify a volume created with a volume attribute class if new mutable parameters are not supported by volume`,
+  // Health.
+  `${health} > should fail when no volume id is provided`,
+  `${health} > should return health for a valid volume`,
+  'ControllerListVolumeHealth [Controller Server] > should return appropriate response',
+  'Node Service > NodeGetVolumeHealth > should fail when no volume id is provided',
+  'Node Service > NodeGetVolumeHealth > should return health for a valid volume',
+  'Node Service > NodeGetStorageHealth > should return appropriate response',
+];
+
+/** The one spec that csi-sanity itself never runs. */
+export const pending: readonly string[] = [
+  `${controller} > ListVolumes > pagination should detect volumes added between pages and accept tokens when the last volume from a page is deleted`,
+];

@@ -1,0 +1,120 @@
+import { join } from 'node:path';
+import { ESLint } from 'eslint';
+import { describe, expect, test } from 'vitest';
+import { orphans, wrongImports } from './tidy/imports.ts';
+import { resolvedHosts, wrongDecisions } from './tidy/papers.ts';
+import { filesIn, readTree } from './tidy/tree.ts';
+import { bannedWords } from './tidy/words.ts';
+
+const root = join(import.meta.dirname, '..');
+const tree = readTree(root);
+
+describe('the repository', () => {
+  test('is what was looked at', () => {
+    expect(filesIn(tree, 'src', '.ts')).toContain('src/cli/main.ts');
+    expect(filesIn(tree, 'test', '.test.ts')).toContain('test/tidy.test.ts');
+  });
+
+  test('imports point down', () => {
+    expect(wrongImports(tree)).toEqual([]);
+  });
+
+  test('every file is used', () => {
+    expect(orphans(tree)).toEqual([]);
+  });
+
+  test('no file holds a banned word', () => {
+    expect(bannedWords(tree)).toEqual([]);
+  });
+
+  test('the lock file names no registry', () => {
+    expect(resolvedHosts(tree)).toEqual([]);
+  });
+
+  test('decisions have their form', () => {
+    expect(wrongDecisions(tree)).toEqual([]);
+  });
+
+  test('the linter holds the size of files and functions', async () => {
+    const eslint = new ESLint({ cwd: root });
+    for (const folder of ['cli', 'simulator', 'server', 'service', 'service/node', 'model']) {
+      const file = join(root, 'src', folder, 'some.ts');
+      const { rules } = (await eslint.calculateConfigForFile(file)) as { rules: object };
+      expect(rules).toMatchObject({
+        'max-lines': [2, { max: 250 }],
+        'max-lines-per-function': [2, { max: 40 }],
+        complexity: [2, { max: 8 }],
+      });
+    }
+  });
+});
+
+describe('the checks can fail', () => {
+  const files = (texts: Readonly<Record<string, string>>) => new Map(Object.entries(texts));
+
+  test.each([
+    ['src/model/a.ts', "import { b } from '../run/b.ts';"],
+    ['src/store/a.ts', "import type { B } from '../gpfs/b.ts';"],
+    ['src/simulator/a.ts', "export { b } from '../gpfs/b.ts';"],
+    ['src/server/a.ts', "const b = await import('../cli/b.ts');"],
+    ['src/service/a.ts', "import type { B } from '../wire/types.ts';"],
+    ['src/service/a.ts', "import { execa } from 'execa';"],
+    ['src/cli/a.ts', "import { spawn } from 'node:child_process';"],
+    ['src/model/a.ts', "import { readFile } from 'node:fs/promises';"],
+    ['src/cli/a.ts', "import { b } from '../../test/support/b.ts';"],
+    ['src/elsewhere/a.ts', "import { b } from '../model/b.ts';"],
+  ])('%s with %s', (path, text) => {
+    expect(wrongImports(files({ [path]: text }))).toHaveLength(1);
+  });
+
+  test('an import that points down is fine', () => {
+    const text = "import { b } from '../gpfs/b.ts';\nimport { z } from 'zod';";
+    expect(wrongImports(files({ 'src/service/a.ts': text }))).toEqual([]);
+  });
+
+  test('a file that nothing uses, and one that only a test uses', () => {
+    const some = files({
+      'package.json': '"cli": "node src/cli/main.ts"',
+      'src/cli/main.ts': "import { used } from '../model/used.ts';",
+      'src/model/used.ts': '',
+      'src/model/tested.ts': '',
+      'src/simulator/tested.ts': '',
+      'test/unit/a.test.ts':
+        "import '../../src/model/tested.ts';\nimport '../../src/simulator/tested.ts';\nimport '../support/a.ts';",
+      'test/support/a.ts': '',
+      'test/support/b.ts': '',
+    });
+    expect(orphans(some)).toEqual(['src/model/tested.ts', 'test/support/b.ts']);
+  });
+
+  test.each([
+    ['docs/a.md', 'see /~work/main'],
+    ['package.json', '"https://regis~try.example.org"'],
+    ['src/cli/a.ts', '// TO~DO later'],
+    ['test/a.test.ts', "test.~skip('a', () => {});"],
+    ['test/a.test.ts', 'vi.~fn()'],
+    ['src/cli/a.ts', '// @ts-~ignore'],
+    ['src/cli/a.ts', '// eslint-disable-next-line comple~xity'],
+    ['src/server/a.ts', "process.~env['HOME']"],
+    ['src/run/a.ts', "import x from '@gr~pc/x'"],
+  ])('%s with %s', (path, broken) => {
+    // The gap keeps this file from what it forbids.
+    const text = broken.replace('~', '');
+    expect(bannedWords(files({ [path]: `\n${text}\n` }))).toHaveLength(1);
+  });
+
+  test('a decision without its sections, and one that says nothing', () => {
+    const lines = Array.from({ length: 20 }, () => 'x');
+    const full = ['# One', '## Context', '## Decision', '## Consequences', ...lines];
+    const good = { 'docs/adr/0001-one.md': full.join('\n') };
+    expect(wrongDecisions(files(good))).toEqual([]);
+    expect(wrongDecisions(files({}))).toHaveLength(1);
+    expect(wrongDecisions(files({ ...good, 'docs/adr/0001-two.md': '# Two' }))).toHaveLength(5);
+    expect(wrongDecisions(files({ 'docs/adr/one.md': full.join('\n') }))).toHaveLength(1);
+  });
+
+  test('a lock file that names a host', () => {
+    const text = `{ "resolved": "https://packages.example.org/a.tgz" }`;
+    expect(resolvedHosts(files({ 'package-lock.json': text }))).toHaveLength(1);
+  });
+});

@@ -1,4 +1,4 @@
-import { DriverError, invalid } from './fault.ts';
+import { invalid } from './fault.ts';
 
 /** Access modes by their CSI names; UNKNOWN never gets past decoding. */
 export type AccessMode =
@@ -76,7 +76,3 @@ export function canonicalCapability({ access, mode }: Capability): string {
   if (access.kind === 'block') return `block ${mode}`;
   return `mount ${access.fsType || fsTypes[0]} ${mode} ${JSON.stringify([...access.flags].sort())}`;
 }
-
-/** Raised where a capability asks for more than the volume or the node can give. */
-export const unsupportedUse = (what: string, why: string): DriverError =>
-  new DriverError('wrong-state', `${what}: ${why}`);

@@ -26,7 +26,7 @@ export type Step =
 
 /** Modes of data files: images are written, clone parents never again. */
 export const imageMode = 0o660;
-export const parentMode = 0o640;
+const parentMode = 0o640;
 
 /** An empty volume. Attributes come before the first block, so that every block lands where it should. */
 export const planEmpty = (

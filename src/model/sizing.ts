@@ -6,7 +6,7 @@ import { DriverError } from './fault.ts';
 import type { CapacityRange } from './volume.ts';
 
 /** What a volume gets when nobody says a size. */
-export const defaultBytes: Bytes = GiB;
+const defaultBytes: Bytes = GiB;
 
 /** The largest volume: what ext4 with 4 KiB blocks holds on every kernel we meet is above it. */
 export const maximumBytes: Bytes = 64n * TiB;

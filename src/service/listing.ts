@@ -7,9 +7,9 @@ import type { Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 
 /** The most one page holds: replies stay far below the 4 MiB that callers accept. */
-export const largestPage = 1000;
+const largestPage = 1000;
 
-/** Records read at once; node:fs has sixteen threads at most to read with. */
+/** Shards or records read at once; node:fs has sixteen threads at most to read with. */
 const width = 16;
 
 /** What is listed, and how a record becomes an entry; undefined for one that is not listed. */
@@ -67,16 +67,23 @@ async function* walkRoot<T, R>(
 ): AsyncGenerator<Listed<R>> {
   const records = listing.records(store);
   const from = after === undefined ? '' : shardOf(after);
-  for (const shard of (await records.shards()).filter((each) => each >= from)) {
-    const all = [...(await records.ids(shard)).keys()];
-    const ids = all.filter((id) => shard !== from || after === undefined || id > after);
-    for (let at = 0; at < ids.length; at += width) {
-      const some = ids.slice(at, at + width);
-      const read = await Promise.all(some.map((id) => readListed(listing, store, records, id)));
-      yield* read.flatMap((item) => item ?? []);
+  const shards = (await records.shards()).filter((each) => each >= from);
+  // Shards hold a few records each: one after the other, most of the time would be spent waiting.
+  for (const some of inGroups(shards)) {
+    const found = some.map(async (shard) => {
+      const ids = [...(await records.ids(shard))];
+      return shard === from && after !== undefined ? ids.filter(([id]) => id > after) : ids;
+    });
+    for (const group of inGroups((await Promise.all(found)).flat())) {
+      const read = group.map((each) => readListed(listing, store, records, each));
+      yield* (await Promise.all(read)).flatMap((item) => item ?? []);
     }
   }
   await store.check();
+}
+
+function* inGroups<Item>(items: readonly Item[]): Generator<readonly Item[]> {
+  for (let at = 0; at < items.length; at += width) yield items.slice(at, at + width);
 }
 
 /** A record that cannot be read is reported each time and keeps nobody from seeing the others. */
@@ -84,10 +91,10 @@ async function readListed<T, R>(
   listing: Listing<T, R>,
   store: RootStore,
   records: Records<T>,
-  id: string,
+  [id, version]: readonly [id: string, version: number],
 ): Promise<Listed<R> | undefined> {
   try {
-    const held = await records.read(id);
+    const held = await records.readListed(id, version);
     const entry = held && listing.entry(store, held.value);
     return entry === undefined ? undefined : { root: store.id, id, entry };
   } catch (error) {

@@ -23,7 +23,7 @@ export const imageOf = (record: VolumeRecord): DataRef => {
 };
 
 /** Where the clone parent of a running claim lies: a snapshot's file, or a hidden one. */
-export function claimedParent(record: VolumeRecord): DataRef {
+function claimedParent(record: VolumeRecord): DataRef {
   const { claim } = record;
   if (!claim?.parent) throw new Error(`volume ${record.id} has no claim on a clone parent`);
   return { data: claim.op === 'snapshot' ? 'snapshots' : 'hidden', key: claim.parent };
@@ -58,7 +58,7 @@ async function dropLateEdges(
 ): Promise<void> {
   const { key } = claimedParent(value);
   const now = (await store.volumes.read(id))?.value;
-  if (!now || now.claim?.nonce === value.claim?.nonce || now.parent === key) return;
+  if (!now || isClaimed(now, value) || now.parent === key) return;
   await store.edges.remove(key, imageOf(value).key);
   if (await parentRecord(store, key)) host.refused.set(key, store);
   else if (value.parent !== null) {
@@ -204,8 +204,12 @@ export function endClaim(
   );
 }
 
+/** Still carries the same claim. */
+const isClaimed = (now: VolumeRecord, { claim }: Pick<VolumeRecord, 'claim'>): boolean =>
+  now.claim?.nonce === claim?.nonce;
+
 function requireClaim(now: VolumeRecord | undefined, { id, claim }: VolumeRecord): void {
-  if (now?.claim?.nonce !== claim?.nonce)
+  if (!now || !isClaimed(now, { claim }))
     throw new DriverError('busy', `volume ${id} was taken over by another server; try again`);
 }
 

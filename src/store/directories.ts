@@ -8,14 +8,17 @@ export async function makeIn<T>(
   directory: string,
   action: () => Promise<T>,
 ): Promise<T> {
-  try {
-    return await action();
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    await makePath(files, directory);
-    return action();
-  }
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await action();
+    } catch (error) {
+      // Another server may remove an empty one between the two calls.
+      if (errnoOf(error) !== 'ENOENT' || attempt === attempts) throw error;
+      await makePath(files, directory);
+    }
 }
+
+const attempts = 10;
 
 /** The directory, and those above it that are missing; never above one that exists. */
 async function makePath(files: Files, directory: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ownerOfKey, shardOf } from '../model/ids.ts';
-import type { FileKey, LocalId } from '../model/ids.ts';
+import type { FileKey } from '../model/ids.ts';
 
 /** Kinds of records; each has a directory of its own. */
 export type RecordKind = 'volumes' | 'snapshots' | 'hidden';
@@ -77,6 +77,3 @@ export function highestVersions(names: readonly string[]): ReadonlyMap<string, n
   }
   return new Map([...highest].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
-
-/** The name of a node as part of a path; node names are as free as volume names. */
-export type NodeName = LocalId;

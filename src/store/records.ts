@@ -24,12 +24,14 @@ export type Durability = 'text' | 'name';
 export interface Records<T> {
   /** The highest version, or undefined when there is none. */
   read(id: string): Promise<Held<T> | undefined>;
+  /** The version that a listing named; when it is gone by now, the highest there is. */
+  readListed(id: string, version: number): Promise<Held<T> | undefined>;
   /** Writes the version after `held`; `undefined` means that nothing was there. */
   swap(id: string, held: Held<T> | undefined, value: T, durability?: Durability): Promise<Held<T>>;
   /** Reads, changes, swaps; again when another writer came between. `change` may throw to give up. */
   update(id: string, change: (value: T) => T, durability?: Durability): Promise<Held<T>>;
-  /** Removes every version. Only for ids that are never used again. */
-  forget(id: string): Promise<void>;
+  /** Removes what was read and what came before it; a version that another writer made since stays. */
+  forget(held: Held<T>): Promise<void>;
   /** Shards in order. */
   shards(): Promise<readonly string[]>;
   /** Ids in one shard, sorted, each with its highest version. */
@@ -64,6 +66,7 @@ export function recordsOf<T extends object>(options: RecordsOptions<T>): Records
 
   return {
     read,
+    readListed: (id, version) => readListed(options, id, version),
     swap,
     update: async (id, change, durability) => {
       for (let attempt = 0; attempt < attempts; attempt++) {
@@ -74,9 +77,10 @@ export function recordsOf<T extends object>(options: RecordsOptions<T>): Records
       }
       throw lost(id);
     },
-    forget: async (id) => {
+    forget: async ({ id, version: last }) => {
+      const versions = versionsOf(await listed(files, shardPath(id)), id);
       // Lowest first: an old version must never be the highest one.
-      for (const version of versionsOf(await listed(files, shardPath(id)), id))
+      for (const version of versions.filter((each) => each <= last))
         await files
           .unlink(join(shardPath(id), versionName(id, version)))
           .catch(undefinedWhenMissing);
@@ -104,6 +108,18 @@ async function readHighest<T>(
     if (text !== undefined) return { id, version, value: fromText(schema, text, path) };
   }
   throw lost(id);
+}
+
+async function readListed<T>(
+  options: RecordsOptions<T>,
+  id: string,
+  version: number,
+): Promise<Held<T> | undefined> {
+  const { files, layout, kind, schema } = options;
+  const path = join(layout.recordShard(kind, id), versionName(id, version));
+  const text = await files.read(path).catch(undefinedWhenMissing);
+  if (text === undefined) return readHighest(options, id);
+  return { id, version, value: fromText(schema, text, path) };
 }
 
 const listed = (files: Files, directory: string): Promise<readonly string[]> =>

@@ -130,6 +130,11 @@ async function build(
 ): Promise<VolumeRecord> {
   const { attributes, bytes } = claimed.value;
   let from = claimed;
+  if (parent && parent.bytes > bytes)
+    throw new DriverError(
+      'busy',
+      `the source of volume ${claimed.id} grew while it was being cloned; try again`,
+    );
   if (parent) {
     // Kept in the record before the edge is made, so that whoever takes over knows which edge to remove.
     from = await store.volumes.swap(claimed.id, claimed, {

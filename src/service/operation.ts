@@ -1,3 +1,5 @@
+import { DriverError, isFault } from '../model/fault.ts';
+import { errnoOf } from '../run/files.ts';
 import type { Durability, Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Claim, VolumeRecord } from '../store/schema.ts';
@@ -30,24 +32,38 @@ export async function operate<R>(
   const { id, from, plan, during, durability, work } = operation;
   using mine = host.claims.begin(plan);
   const announced = { ...during, claim: mine.claim };
+  let begun = false;
   try {
     // Inside: a swap that fails may have written the claim all the same.
-    return await work(await store.volumes.swap(id, from, announced, durability));
+    const claimed = await store.volumes.swap(id, from, announced, durability);
+    begun = true;
+    return await work(claimed);
   } catch (error) {
-    await takeBack(host, store, id, mine.claim);
-    throw error;
+    const ours = await takeBack(host, store, id, mine.claim);
+    throw ours || !begun ? error : overtaken(id, error);
   }
 }
 
+/**
+ * Where another server took the claim over, whatever failed here says nothing about the volume: a file that
+ * went away, for one, must not reach the caller as NOT_FOUND.
+ */
+function overtaken(id: string, error: unknown): unknown {
+  const defect = !(error instanceof DriverError) && errnoOf(error) === undefined;
+  if (defect || isFault(error, 'busy', 'unavailable', 'no-space')) return error;
+  return new DriverError('busy', `volume ${id} was taken over by another server; try again`, error);
+}
+
+/** False when the claim in the record is not, or no more, the one given. */
 async function takeBack(
   host: ServiceHost,
   store: RootStore,
   id: string,
   claim: Claim,
-): Promise<void> {
+): Promise<boolean> {
   try {
     const now = await store.volumes.read(id);
-    if (now?.value.claim?.nonce !== claim.nonce) return;
+    if (now?.value.claim?.nonce !== claim.nonce) return false;
     // A deletion is not taken back; whoever asks next goes on with it.
     if (claim.op === 'delete') await releaseClaim(store.volumes, id, claim);
     else await endVolumeClaim(host, store, now, claim);
@@ -55,4 +71,5 @@ async function takeBack(
     host.log.warn({ volume: id, op: claim.op, error }, 'an operation could not be taken back');
     await host.claims.release(() => releaseClaim(store.volumes, id, claim));
   }
+  return true;
 }

@@ -19,6 +19,26 @@ export async function reclaim(host: ServiceHost, store: RootStore, first: FileKe
   }
 }
 
+/**
+ * Does what leaves a clone parent perhaps childless, then reclaims. A failed write may have taken effect, and
+ * then nobody asks for it again, so the parent is remembered.
+ */
+export async function reclaimAfter<T>(
+  host: ServiceHost,
+  store: RootStore,
+  parent: FileKey | null,
+  work: Promise<T>,
+): Promise<T> {
+  try {
+    const done = await work;
+    if (parent !== null) await reclaim(host, store, parent);
+    return done;
+  } catch (error) {
+    if (parent !== null) host.refused.set(parent, store);
+    throw error;
+  }
+}
+
 /** The parent of what was removed, or null when nothing was. */
 async function reclaimOne(
   host: ServiceHost,
@@ -36,7 +56,7 @@ async function reclaimOne(
   }
   const { parent } = marked.value;
   if (parent !== null) await store.edges.remove(parent, key);
-  await store.hidden.forget(marked);
+  await store.hidden.forget(marked).catch(() => host.refused.set(key, store));
   return parent;
 }
 

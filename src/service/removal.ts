@@ -5,7 +5,7 @@ import { recordFormat } from '../store/schema.ts';
 import type { HiddenRecord, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
 import type { ServiceHost } from './host.ts';
 import { imageOf } from './parents.ts';
-import { reclaim, unlinkParent } from './reclaim.ts';
+import { reclaimAfter, unlinkParent } from './reclaim.ts';
 import { pathOf } from './steps.ts';
 
 /** Ends a deletion that a record announces, from any point it stopped at. */
@@ -24,9 +24,7 @@ export async function finishVolumeRemoval(
     deletedMs: host.clock.now(),
     claim: null,
   };
-  const done = await store.volumes.swap(held.id, held, gone, 'name');
-  if (parent !== null) await reclaim(host, store, parent);
-  return done;
+  return reclaimAfter(host, store, parent, store.volumes.swap(held.id, held, gone, 'name'));
 }
 
 /** Ends the deletion of a snapshot, from any point it stopped at. */
@@ -48,10 +46,8 @@ export async function finishSnapshotRemoval(
     deletedMs: host.clock.now(),
     claim: null,
   };
-  const done = await store.snapshots.swap(held.id, held, gone, 'name');
   const next = unlinked ? parent : key;
-  if (next !== null) await reclaim(host, store, next);
-  return done;
+  return reclaimAfter(host, store, next, store.snapshots.swap(held.id, held, gone, 'name'));
 }
 
 /** Makes a tombstone of a snapshot's file: the id is free again, the blocks stay for those who need them. */

@@ -4,7 +4,7 @@ import { ignoring } from '../store/edges.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema.ts';
 import type { ServiceHost } from './host.ts';
-import { reclaim } from './reclaim.ts';
+import { reclaimAfter } from './reclaim.ts';
 import { pathOf } from './steps.ts';
 
 /** Takes back a volume that was never finished: its file, its edge, and its record's claim on the name. */
@@ -27,7 +27,5 @@ export async function undoVolume(
     image: null,
     parent: null,
   };
-  const done = await store.volumes.swap(held.id, held, gone, 'name');
-  if (parent !== null) await reclaim(host, store, parent);
-  return done;
+  return reclaimAfter(host, store, parent, store.volumes.swap(held.id, held, gone, 'name'));
 }

@@ -2,6 +2,7 @@ import type { AccessMode, Capability } from '../../src/model/capability.ts';
 import type { ContentSource, VolumeSpec } from '../../src/model/volume.ts';
 import { gpfsCommands } from '../../src/gpfs/commands.ts';
 import { silentLog } from '../../src/observe/log.ts';
+import type { Log } from '../../src/observe/log.ts';
 import { driverOf } from '../../src/service/driver.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import { simulateGpfs } from '../../src/simulator/gpfs.ts';
@@ -27,7 +28,12 @@ export async function clusterWithRoot(
 export function serverOn(
   view: View,
   node = 'a1',
-  options: { readonly pool?: string; readonly maxVolumes?: number; readonly boot?: string } = {},
+  options: {
+    readonly pool?: string;
+    readonly maxVolumes?: number;
+    readonly boot?: string;
+    readonly log?: Log;
+  } = {},
 ): Driver {
   return driverOf({
     gpfs: gpfsCommands(view.run),
@@ -35,7 +41,7 @@ export function serverOn(
     mounts: view.mounts,
     clock: view.clock,
     nonce: view.nonce,
-    log: silentLog,
+    log: options.log ?? silentLog,
     self: {
       node,
       machineId: `machine-${node}`,

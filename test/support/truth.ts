@@ -15,8 +15,7 @@ export interface SeenRecord {
   readonly attachments?: readonly { readonly node: string }[];
 }
 
-const kinds = ['volumes', 'snapshots', 'hidden'] as const;
-type Kind = (typeof kinds)[number];
+type Kind = 'volumes' | 'snapshots' | 'hidden';
 
 /** The newest version of each record of a kind, read past the ports. */
 export function recordsIn(gpfs: Cluster, kind: Kind): readonly SeenRecord[] {
@@ -101,7 +100,7 @@ const wrongInodes = (gpfs: Cluster): readonly string[] =>
     if (record.state !== 'ready' || !file) return [];
     const open = gpfs.open(fileOf(gpfs, file.key), 'read');
     open.close();
-    return String(open.inode) === file.inode ? [] : [`${record.id} has inode ${file.inode}`];
+    return open.inode === file.inode ? [] : [`${record.id} has inode ${file.inode}`];
   });
 
 const edgesIn = (gpfs: Cluster): readonly string[] =>

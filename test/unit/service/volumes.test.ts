@@ -21,7 +21,7 @@ const setup = async () => {
 };
 
 const fault = (kind: string) =>
-  expect.objectContaining({ fault: expect.objectContaining({ kind }) as unknown });
+  expect.objectContaining({ fault: expect.objectContaining({ kind }) as unknown }) as unknown;
 
 /** The image file of a volume, by what the tree of files shows. */
 const imagePath = (gpfs: Cluster, name: string): string => {

@@ -1,0 +1,197 @@
+import { describe, expect, test } from 'vitest';
+import type { AccessMode } from '../../../src/model/capability.ts';
+import type { FileKey } from '../../../src/model/ids.ts';
+import { localIdOf } from '../../../src/model/ids.ts';
+import { serverOn, block, clusterWithRoot, mounted, spec } from '../../support/driver.ts';
+import type { Driver } from '../../../src/service/driver.ts';
+import { attach } from '../../support/scenarios.ts';
+import { living } from '../../support/truth.ts';
+
+const fault = (kind: string) =>
+  expect.objectContaining({ fault: expect.objectContaining({ kind }) as unknown }) as unknown;
+
+/** Two nodes that take two volumes each, and a volume. */
+async function setup() {
+  const gpfs = await clusterWithRoot();
+  const a1 = serverOn(gpfs, 'a1', { maxVolumes: 2 });
+  const b1 = serverOn(gpfs.server('b1'), 'b1', { maxVolumes: 2 });
+  const [store] = await a1.roots.all();
+  await b1.roots.all();
+  const { id } = await a1.volumes.create(spec('v'));
+  const nodes = async () => (await a1.volumes.get(id)).publishedNodes;
+  if (!store) throw new Error('the root is not there');
+  return { gpfs, a1, b1, id, nodes, store, attachments: a1.attachments };
+}
+
+const multi: AccessMode = 'MULTI_NODE_MULTI_WRITER';
+
+describe('publish', () => {
+  test('the same again is the same, and changes nothing', async () => {
+    const { attachments, id, nodes, gpfs } = await setup();
+    await attachments.publish(attach(id));
+    gpfs.resetCounts();
+    await attachments.publish(attach(id));
+    expect(gpfs.counts.fsyncs).toBe(0);
+    expect(await nodes()).toEqual(['a1']);
+  });
+
+  test.each([
+    ['another capability', { capability: mounted() }],
+    ['another mode', { capability: block('SINGLE_NODE_MULTI_WRITER') }],
+    ['another readonly flag', { readonly: true }],
+  ])('to the same node with %s is refused', async (_, other) => {
+    const { attachments, id } = await setup();
+    await attachments.publish(attach(id));
+    await expect(attachments.publish({ ...attach(id), ...other })).rejects.toEqual(
+      fault('used-differently'),
+    );
+  });
+
+  test.each([block(), mounted(), block('SINGLE_NODE_READER_ONLY')])(
+    'to a second node is refused, naming the first: %j',
+    async (capability) => {
+      const { attachments, id, nodes } = await setup();
+      await attachments.publish(attach(id, 'a1', capability));
+      const second = attachments.publish(attach(id, 'b1', capability));
+      await expect(second).rejects.toEqual(fault('in-use'));
+      await expect(second).rejects.toThrow('node a1');
+      expect(await nodes()).toEqual(['a1']);
+    },
+  );
+
+  test('of a block volume for several nodes to two nodes is fine', async () => {
+    const { attachments, id, nodes } = await setup();
+    await attachments.publish(attach(id, 'a1', block(multi)));
+    await attachments.publish(attach(id, 'b1', block(multi)));
+    expect(await nodes()).toEqual(['a1', 'b1']);
+    await expect(attachments.publish(attach(id, 'c1', block(multi)))).rejects.toEqual(
+      fault('node-missing'),
+    );
+  });
+
+  test('for one writer on several nodes: a second writer is refused, a reader is not', async () => {
+    const { attachments, id } = await setup();
+    const capability = block('MULTI_NODE_SINGLE_WRITER');
+    await attachments.publish(attach(id, 'a1', capability));
+    const second = attach(id, 'b1', capability);
+    await expect(attachments.publish(second)).rejects.toEqual(fault('in-use'));
+    await attachments.publish({ ...second, readonly: true });
+  });
+
+  test('of a file system for several nodes is refused', async () => {
+    const { attachments, id } = await setup();
+    const work = attachments.publish(attach(id, 'a1', mounted('ext4', multi)));
+    await expect(work).rejects.toEqual(fault('invalid-request'));
+  });
+
+  test('to a node that nobody knows, or of an unknown volume, is refused', async () => {
+    const { attachments, id, store } = await setup();
+    for (const node of ['c1', '../a1', ''])
+      await expect(attachments.publish(attach(id, node))).rejects.toEqual(fault('node-missing'));
+    for (const unknown of [`${store.id}.w`, 'nonsense', ''])
+      await expect(attachments.publish(attach(unknown))).rejects.toEqual(fault('volume-missing'));
+  });
+
+  test('over the limit of a node is refused, until one is detached', async () => {
+    const { a1, attachments, id } = await setup();
+    const others = [await a1.volumes.create(spec('w')), await a1.volumes.create(spec('x'))];
+    const [w = { id: '' }, x = { id: '' }] = others;
+    await attachments.publish(attach(id));
+    await attachments.publish(attach(w.id));
+    await expect(attachments.publish(attach(x.id))).rejects.toEqual(fault('limit-reached'));
+    await attachments.publish(attach(w.id));
+    await attachments.publish(attach(x.id, 'b1'));
+    await attachments.unpublish(x.id, 'b1');
+    await attachments.unpublish(id, 'a1');
+    await attachments.publish(attach(x.id));
+  });
+
+  test('what a crash left in the index of a node does not count', async () => {
+    const { attachments, store, id } = await setup();
+    for (const name of ['gone1', 'gone2', 'gone3']) await store.attached.add('a1', name);
+    await attachments.publish(attach(id));
+  });
+});
+
+describe('unpublish', () => {
+  test('without a node is from all of them', async () => {
+    const { attachments, id, nodes } = await setup();
+    for (const node of ['a1', 'b1']) await attachments.publish(attach(id, node, block(multi)));
+    await attachments.unpublish(id, 'a1');
+    expect(await nodes()).toEqual(['b1']);
+    await attachments.publish(attach(id, 'a1', block(multi)));
+    await attachments.unpublish(id, '');
+    expect(await nodes()).toEqual([]);
+  });
+
+  test('of what is not published, not there or unknown succeeds', async () => {
+    const { a1, attachments, id, store } = await setup();
+    await attachments.unpublish(id, 'a1');
+    await attachments.unpublish(id, 'nobody');
+    for (const unknown of [`${store.id}.w`, 'nonsense', ''])
+      await attachments.unpublish(unknown, 'a1');
+    await a1.volumes.remove(id);
+    await attachments.unpublish(id, '');
+  });
+});
+
+describe('a mark of a node that has not unstaged', () => {
+  const markedBy = async (node: string) => {
+    const world = await setup();
+    const key = living(world.gpfs).get('volumes/v') as FileKey;
+    const self = { ...world.b1.host.self, node, machineId: `machine-${node}` };
+    await world.store.marks.set(key, self);
+    return world;
+  };
+  const restarted = async (
+    {
+      gpfs,
+    }: {
+      gpfs: Parameters<typeof serverOn>[0] & {
+        server(name: string): Parameters<typeof serverOn>[0];
+      };
+    },
+    boot: string,
+  ): Promise<Driver> => {
+    const driver = serverOn(gpfs.server('b1'), 'b1', { boot });
+    await driver.roots.all();
+    return driver;
+  };
+
+  test('keeps the volume from other nodes, named in the reason, but not from its own', async () => {
+    const world = await markedBy('b1');
+    const work = world.attachments.publish(attach(world.id, 'a1'));
+    await expect(work).rejects.toEqual(fault('in-use'));
+    await expect(work).rejects.toThrow('node b1');
+    await world.attachments.publish(attach(world.id, 'b1'));
+  });
+
+  test('still counts when only the driver there started again, not after a new boot', async () => {
+    const world = await markedBy('b1');
+    await restarted(world, 'boot-1');
+    await expect(world.attachments.publish(attach(world.id, 'a1'))).rejects.toEqual(
+      fault('in-use'),
+    );
+    await restarted(world, 'boot-2');
+    await world.attachments.publish(attach(world.id, 'a1'));
+  });
+
+  test('of a node that nobody knows any more still counts', async () => {
+    const world = await markedBy('c1');
+    await expect(world.attachments.publish(attach(world.id, 'a1'))).rejects.toThrow('node c1');
+    await world.store.marks.clear(living(world.gpfs).get('volumes/v') as FileKey, 'c1');
+    await world.attachments.publish(attach(world.id, 'a1'));
+  });
+
+  test('does not keep a block volume for several nodes from any', async () => {
+    const world = await markedBy('b1');
+    await world.attachments.publish(attach(world.id, 'a1', block(multi)));
+  });
+});
+
+test('an attached volume is not deleted; its snapshots are taken and its clones made', async () => {
+  const { a1, attachments, id, gpfs } = await setup();
+  await attachments.publish(attach(id));
+  await expect(a1.volumes.remove(id)).rejects.toEqual(fault('in-use'));
+  expect(living(gpfs).has(`volumes/${localIdOf('v')}`)).toBe(true);
+});

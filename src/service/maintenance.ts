@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { ServiceHost } from './host.ts';
-import { reclaim } from './reclaim.ts';
+import { reclaim, reclaimAll } from './reclaim.ts';
 
 /** How long the record of a deleted object stays: far longer than any server sleeps and wakes up again. */
 const keepDeletedMs = 24 * 3_600_000;
@@ -30,6 +30,8 @@ export async function sweepRoot(host: ServiceHost, store: RootStore): Promise<vo
   await sweepTemporary(store, host.clock);
   await sweepDeleted(store.volumes, host.clock);
   await sweepDeleted(store.snapshots, host.clock);
+  // What a server left that died between a deletion and what it set free.
+  await reclaimAll(host, store);
 }
 
 async function sweepTemporary(store: RootStore, clock: Clock): Promise<void> {

@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { memoryFigures } from '../part.ts';
+import type { Bench, Found } from '../part.ts';
+
+/** What a server costs while nobody asks it anything. */
+export function idle(bench: Bench): Promise<Found> {
+  return bench.withServer(
+    'idle',
+    async (server) => {
+      const seconds = bench.quick ? 3 : 15;
+      bench.say(`idle for ${seconds} s`);
+      // What a start leaves behind is collected by then.
+      await sleep(2_000, undefined, { signal: bench.signal });
+      const { resident } = await server.memory();
+      const [cpu, commands] = [await server.cpu(), server.commands().length];
+      await sleep(seconds * 1000, undefined, { signal: bench.signal });
+      const used = ((await server.cpu()) - cpu) * 1000;
+      return {
+        figures: [
+          { what: 'resident 2 s after start', value: resident, unit: 'MiB', below: 75 },
+          ...(await memoryFigures(server, `${seconds + 2} s after start`)),
+          { what: 'processor time while idle', value: used / seconds, unit: 'ms per second' },
+          {
+            what: `commands in ${seconds} s`,
+            value: server.commands().length - commands,
+            unit: '',
+            below: 1,
+          },
+        ],
+      };
+    },
+    'debug',
+  );
+}

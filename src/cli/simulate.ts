@@ -5,7 +5,7 @@ import { hostRun } from '../run/host.ts';
 import type { Run } from '../run/run.ts';
 import { simulateDown } from '../simulator/down.ts';
 import type { Description } from '../simulator/layout.ts';
-import { readSetting } from '../simulator/personality.ts';
+import { readPersonality, readSetting } from '../simulator/personality.ts';
 import { simulateStatus } from '../simulator/status.ts';
 import { simulateUp } from '../simulator/up.ts';
 import { UsageError } from './config.ts';
@@ -110,7 +110,10 @@ function settings(values: Values): Readonly<Record<string, unknown>> {
   const release = values.release === undefined ? [] : [`release=${values.release}`];
   const latency = values.latency === undefined ? [] : [`latencyMs=${values.latency}`];
   try {
-    return Object.fromEntries([...release, ...latency, ...(values.set ?? [])].map(readSetting));
+    const told = [...release, ...latency, ...(values.set ?? [])].map(readSetting);
+    const personality = Object.fromEntries(told);
+    readPersonality(personality);
+    return personality;
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }

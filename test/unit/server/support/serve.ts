@@ -19,7 +19,7 @@ interface Line {
 }
 
 /** A log that keeps every line of every level. */
-function memoryLog(): { readonly log: Log; readonly lines: readonly Line[] } {
+export function memoryLog(): { readonly log: Log; readonly lines: readonly Line[] } {
   const lines: Line[] = [];
   const at = (level: keyof Log) => (fields: Fields, message: string) => {
     lines.push({ level, fields, message });

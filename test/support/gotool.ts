@@ -47,8 +47,9 @@ export async function goTool({ program, name, source, version }: GoTool): Promis
   const file = join(folder, program);
   if (await isExecutable(file)) return file;
   await mkdir(folder, { recursive: true });
-  // `go install` puts the finished program in place by a rename, so a broken build leaves none.
-  await execute('go', ['install', `${source}@${version}`], {
+  // `go install` puts the finished program in place by a rename, so a broken build leaves none. Test
+  // files run side by side; the lock has one of them build, and the others find it built.
+  await execute('flock', [folder, 'go', 'install', `${source}@${version}`], {
     env: { ...env, GOBIN: folder, CGO_ENABLED: '0' },
     timeout: goToolLimitMs,
   });

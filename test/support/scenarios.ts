@@ -55,13 +55,13 @@ export async function volume(world: World, name: string, value = name): Promise<
 }
 
 /** A snapshot of a volume. */
-export async function cut(world: World, name: string, of: string): Promise<void> {
+async function cut(world: World, name: string, of: string): Promise<void> {
   const { id } = await world.driver.snapshots.create(snap(name, idOf(world, of)));
   world.ids.set(name, id);
 }
 
 /** A volume made from another, or from a snapshot. */
-export async function derived(
+async function derived(
   world: World,
   name: string,
   kind: ContentSource['kind'],

@@ -3,6 +3,7 @@ import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema.ts';
 import type { HiddenRecord, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from './host.ts';
 import { imageOf } from './parents.ts';
 import { reclaimAfter, unlinkParent } from './reclaim.ts';
@@ -18,12 +19,7 @@ export async function finishVolumeRemoval(
   const image = imageOf(held.value);
   await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
   if (parent !== null) await store.edges.remove(parent, image.key);
-  const gone = {
-    ...held.value,
-    state: 'deleted' as const,
-    deletedMs: host.clock.now(),
-    claim: null,
-  };
+  const gone = asDeleted(host, held.value);
   return reclaimAfter(host, store, parent, store.volumes.swap(held.id, held, gone, 'name'));
 }
 
@@ -40,12 +36,7 @@ export async function finishSnapshotRemoval(
   const unlinked = childless && (await unlinkParent(host, store, 'snapshots', key));
   if (!unlinked) await bury(store, held.value);
   else if (parent !== null) await store.edges.remove(parent, key);
-  const gone = {
-    ...held.value,
-    state: 'deleted' as const,
-    deletedMs: host.clock.now(),
-    claim: null,
-  };
+  const gone = asDeleted(host, held.value);
   const next = unlinked ? parent : key;
   return reclaimAfter(host, store, next, store.snapshots.swap(held.id, held, gone, 'name'));
 }

@@ -5,6 +5,7 @@ import type { RootStore } from '../store/root.ts';
 import type { Claim, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
 import { releaseClaim } from './claims.ts';
 import { endGrowing } from './growing.ts';
+import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from './host.ts';
 import { endParenting } from './parents.ts';
 import { finishSnapshotRemoval, finishVolumeRemoval } from './removal.ts';
@@ -84,9 +85,7 @@ async function endSnapshotClaim(
   taken: Held<SnapshotRecord>,
 ): Promise<Held<SnapshotRecord>> {
   if (taken.value.state === 'deleting') return finishSnapshotRemoval(host, store, taken);
-  const deletedMs = host.clock.now();
-  const gone = { ...taken.value, state: 'deleted' as const, deletedMs, claim: null };
-  return store.snapshots.swap(taken.id, taken, gone, 'name');
+  return store.snapshots.swap(taken.id, taken, asDeleted(host, taken.value), 'name');
 }
 
 /** The volume, ready and without an operation under way. Throws volume-missing or busy. */

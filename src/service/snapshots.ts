@@ -5,6 +5,7 @@ import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema.ts';
 import type { Claim, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from './host.ts';
 import { releaseClaim } from './claims.ts';
 import { operate } from './operation.ts';
@@ -111,12 +112,7 @@ async function forgetUnmade(
   if (source?.value.claim?.snapshot === id) return releaseClaim(store.snapshots, id, claim);
   const now = await store.snapshots.read(id);
   if (now?.value.claim?.nonce !== claim.nonce) return;
-  await store.snapshots.swap(id, now, {
-    ...now.value,
-    state: 'deleted',
-    deletedMs: host.clock.now(),
-    claim: null,
-  });
+  await store.snapshots.swap(id, now, asDeleted(host, now.value));
 }
 
 const newRecord = (

@@ -3,6 +3,7 @@ import type { Held } from '../store/records.ts';
 import { ignoring } from '../store/edges.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema.ts';
+import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from './host.ts';
 import { reclaimAfter } from './reclaim.ts';
 import { pathOf } from './steps.ts';
@@ -19,13 +20,6 @@ export async function undoVolume(
     await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
     if (parent !== null) await store.edges.remove(parent, image.key);
   }
-  const gone = {
-    ...held.value,
-    state: 'deleted' as const,
-    deletedMs: host.clock.now(),
-    claim: null,
-    image: null,
-    parent: null,
-  };
+  const gone = { ...asDeleted(host, held.value), image: null, parent: null };
   return reclaimAfter(host, store, parent, store.volumes.swap(held.id, held, gone, 'name'));
 }

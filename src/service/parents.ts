@@ -191,17 +191,14 @@ async function dropParent(store: RootStore, volume: Parenting): Promise<Held<Vol
 /** Drops the claim, beside whatever else changed in the record meanwhile; busy when the claim was taken over. */
 export function endClaim(
   store: RootStore,
-  { id, value }: Held<VolumeRecord>,
+  held: Held<VolumeRecord>,
   change: (now: VolumeRecord) => Partial<VolumeRecord>,
 ): Promise<Held<VolumeRecord>> {
-  return store.volumes.update(
-    id,
-    (now) => {
-      requireClaim(now, value);
-      return { ...now, ...change(now), claim: null };
-    },
-    'name',
-  );
+  const end = (now: VolumeRecord): VolumeRecord => {
+    requireClaim(now, held.value);
+    return { ...now, ...change(now), claim: null };
+  };
+  return store.volumes.update(held.id, end, 'name', held);
 }
 
 /** Still carries the same claim. */

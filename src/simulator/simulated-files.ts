@@ -1,5 +1,4 @@
-import { lstatSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { lstatSync, readFileSync } from 'node:fs';
 
 import { errnoError } from '../run/files.ts';
 import type { Files } from '../run/files.ts';
@@ -30,21 +29,21 @@ export function simulatedFiles(host: Files, simulator: { readonly dir: string })
       return host.stat(path);
     },
     createDurable: async (path, text, mode) => {
-      await guard.spend(path);
+      guard.spend(path);
       await host.createDurable(path, text, mode);
     },
     createSparse: async (path, size, mode) => {
-      await guard.spend(path);
+      guard.spend(path);
       return host.createSparse(path, size, mode);
     },
     makeDirectory: async (path, mode) => {
-      if (!lookAt(path)) await guard.spend(path);
+      if (!lookAt(path)) guard.spend(path);
       await host.makeDirectory(path, mode);
     },
     grow: async (path, size) => {
       await guard.sound(path);
       if (guard.isParent(path)) throw errnoError('EROFS', 'open', path);
-      if ((await host.stat(path)).size < size) await guard.spend(path);
+      if ((await host.stat(path)).size < size) guard.spend(path);
       return host.grow(path, size);
     },
     link: async (existing, path) => {
@@ -83,7 +82,7 @@ function removing(
     },
     space: async (path) => {
       const space = await host.space(path);
-      const full = (await personalityOf(layout)).full && guard.isOn(path);
+      const full = personalityOf(layout).full && guard.isOn(path);
       return full ? { ...space, used: space.total, available: 0n } : space;
     },
   };
@@ -117,18 +116,16 @@ function guardOf(layout: Layout) {
       await locked((ground) => ground.facts(path));
     },
     /** ENOSPC or EDQUOT when the personality says so. */
-    spend: async (path: string): Promise<void> => {
-      const code = noSpace(await personalityOf(layout));
+    spend: (path: string): void => {
+      const code = noSpace(personalityOf(layout));
       if (code !== undefined && isOn(absolute(`${path}/..`))) throw errnoError(code, 'open', path);
     },
   };
 }
 
-async function personalityOf(layout: Layout) {
-  return readPersonality(
-    JSON.parse(await readFile(layout.personality, 'utf8')) as Record<string, unknown>,
-  );
-}
+// At once: a few bytes on a local disk, asked for at every call, must not cost four turns of the thread pool.
+const personalityOf = (layout: Layout) =>
+  readPersonality(JSON.parse(readFileSync(layout.personality, 'utf8')) as Record<string, unknown>);
 
 // Times are attributes, and those of a parent may change: only its data may not.
 function thaw(ground: RealGround, path: string): void {

@@ -2,37 +2,43 @@ import { DriverError } from '../model/fault.ts';
 import { errnoOf } from '../run/files.ts';
 import type { Files } from '../run/files.ts';
 
-/**
- * The same calls. Each change first waits for `check` and is not made when that throws; and what says
- * something about the file system rather than the file becomes a fault that callers understand.
- */
+type Call = (...args: never[]) => Promise<unknown>;
+
+/** The same calls; what says something about the file system rather than the file becomes a fault that callers understand. */
+export function translatedFiles(files: Files): Files {
+  const translated = <C extends Call>(call: C): C =>
+    ((...args: Parameters<C>) => call(...args).catch(translate)) as C;
+  return mapCalls(files, translated);
+}
+
+/** The same calls, each change of which first waits for `check` and is not made when that throws. */
 export function guardedFiles(files: Files, check: () => Promise<void>): Files {
-  const plain =
-    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
-    (...args: A): Promise<R> =>
-      call(...args).catch(translate);
-  const guard =
-    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
+  const guarded = <C extends Call>(call: C): C =>
+    (async (...args: Parameters<C>) => {
       await check();
-      return call(...args).catch(translate);
-    };
+      return call(...args);
+    }) as C;
+  const { read, list, stat, space, syncDirectory } = files;
+  return { ...mapCalls(files, guarded), read, list, stat, space, syncDirectory };
+}
+
+function mapCalls(files: Files, wrap: <C extends Call>(call: C) => C): Files {
   return {
-    read: plain(files.read),
-    list: plain(files.list),
-    stat: plain(files.stat),
-    space: plain(files.space),
-    syncDirectory: plain(files.syncDirectory),
-    createDurable: guard(files.createDurable),
-    createSparse: guard(files.createSparse),
-    grow: guard(files.grow),
-    link: guard(files.link),
-    rename: guard(files.rename),
-    unlink: guard(files.unlink),
-    makeDirectory: guard(files.makeDirectory),
-    removeDirectory: guard(files.removeDirectory),
-    chmod: guard(files.chmod),
-    touch: guard(files.touch),
+    read: wrap(files.read),
+    list: wrap(files.list),
+    stat: wrap(files.stat),
+    space: wrap(files.space),
+    syncDirectory: wrap(files.syncDirectory),
+    createDurable: wrap(files.createDurable),
+    createSparse: wrap(files.createSparse),
+    grow: wrap(files.grow),
+    link: wrap(files.link),
+    rename: wrap(files.rename),
+    unlink: wrap(files.unlink),
+    makeDirectory: wrap(files.makeDirectory),
+    removeDirectory: wrap(files.removeDirectory),
+    chmod: wrap(files.chmod),
+    touch: wrap(files.touch),
   };
 }
 

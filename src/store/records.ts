@@ -28,8 +28,16 @@ export interface Records<T> {
   readListed(id: string, version: number): Promise<Held<T> | undefined>;
   /** Writes the version after `held`; `undefined` means that nothing was there. */
   swap(id: string, held: Held<T> | undefined, value: T, durability?: Durability): Promise<Held<T>>;
-  /** Reads, changes, swaps; again when another writer came between. `change` may throw to give up. */
-  update(id: string, change: (value: T) => T, durability?: Durability): Promise<Held<T>>;
+  /**
+   * Reads, changes, swaps; again when another writer came between. `change` may throw to give up. `start`
+   * saves the first read where the caller has what it wrote last.
+   */
+  update(
+    id: string,
+    change: (value: T) => T,
+    durability?: Durability,
+    start?: Held<T>,
+  ): Promise<Held<T>>;
   /** Removes what was read and what came before it; a version that another writer made since stays. */
   forget(held: Held<T>): Promise<void>;
   /** Shards in order. */
@@ -40,6 +48,11 @@ export interface Records<T> {
 
 export interface RecordsOptions<T> {
   readonly files: Files;
+  /**
+   * For names of a temporary file that was made under guard a moment ago, and of versions that were just
+   * listed beside it: on another file system neither is there, so there is nothing to guard.
+   */
+  readonly unguarded: Pick<Files, 'link' | 'unlink'>;
   readonly layout: Layout;
   /** Asked before "there is none" is believed: an unmounted root has no records either. */
   readonly check: () => Promise<void>;
@@ -68,9 +81,9 @@ export function recordsOf<T extends object>(options: RecordsOptions<T>): Records
     read,
     readListed: (id, version) => readListed(options, id, version),
     swap,
-    update: async (id, change, durability) => {
+    update: async (id, change, durability, start) => {
       for (let attempt = 0; attempt < attempts; attempt++) {
-        const held = await read(id);
+        const held = attempt === 0 && start ? start : await read(id);
         if (!held) throw lost(id);
         const done = await swap(id, held, change(held.value), durability).catch(undefinedWhenLost);
         if (done) return done;
@@ -130,7 +143,7 @@ const listed = (files: Files, directory: string): Promise<readonly string[]> =>
  * writer that slept so long that its version was written, followed and swept finds the higher one afterwards.
  */
 async function writeVersion<T>(
-  { files, layout, kind, nonce }: RecordsOptions<T>,
+  { files, unguarded, layout, kind, nonce }: RecordsOptions<T>,
   id: string,
   version: number,
   text: string,
@@ -140,18 +153,18 @@ async function writeVersion<T>(
   await files.createDurable(temporary, text, 0o640);
   try {
     const path = join(shard, versionName(id, version));
-    await makeIn(files, shard, () => files.link(temporary, path));
+    await makeIn(files, shard, () => unguarded.link(temporary, path));
     const names = await files.list(shard);
     if (!isNext(names, id, version)) {
-      await files.unlink(path).catch(undefinedWhenMissing);
+      await unguarded.unlink(path).catch(undefinedWhenMissing);
       throw lost(id);
     }
     for (const old of versionsOf(names, id).filter((each) => each < version))
-      await files.unlink(join(shard, versionName(id, old))).catch(() => undefined);
+      await unguarded.unlink(join(shard, versionName(id, old))).catch(() => undefined);
   } catch (error) {
     throw errnoOf(error) === 'EEXIST' ? lost(id, error) : error;
   } finally {
-    await files.unlink(temporary).catch(() => undefined);
+    await unguarded.unlink(temporary).catch(() => undefined);
   }
 }
 

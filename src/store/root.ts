@@ -9,7 +9,7 @@ import type { Mounts } from '../run/mounts.ts';
 import { makeIn } from './directories.ts';
 import { attachedIndexOf, edgesOf, ignoring } from './edges.ts';
 import type { AttachedIndex, Edges } from './edges.ts';
-import { guardedFiles } from './guarded.ts';
+import { guardedFiles, translatedFiles } from './guarded.ts';
 import { fromText, toText } from './json.ts';
 import { layoutOf } from './layout.ts';
 import type { Layout } from './layout.ts';
@@ -70,10 +70,11 @@ export async function openRoot(
   const facts = (await readRootFile(layout, host)) ?? (await setUp(layout, expected, host));
   requireSame(path, facts, expected);
   const check = rootCheck(layout, facts, host);
-  const files = guardedFiles(host.files, check);
+  const unguarded = translatedFiles(host.files);
+  const files = guardedFiles(unguarded, check);
   for (const directory of layout.fixed) await files.makeDirectory(directory, 0o750);
   const { clock, nonce } = host;
-  const common = { files, layout, nonce, check };
+  const common = { files, unguarded, layout, nonce, check };
   return {
     id: facts.rootId as RootId,
     facts,

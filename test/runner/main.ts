@@ -37,7 +37,7 @@ const lint: Stage['run'] = async (live) => {
   });
 };
 
-const testFolders = ['unit', 'property', 'contract'] as const;
+const testFolders = ['unit', 'property', 'contract', 'chart'] as const;
 
 function stagesFor(only: readonly string[]): readonly Stage[] {
   const wanted = testFolders.filter((name) => only.includes(name));

@@ -1,0 +1,56 @@
+{{- define "gpfs-csi.driverEnv" -}}
+- name: CSI_ENDPOINT
+  value: unix:///csi/csi.sock
+- name: GPFS_CSI_CONTROLLER_ENDPOINT
+  value: unix:///csi-controller/csi.sock
+- name: GPFS_CSI_CONTROLLER_GROUP
+  value: {{ .Values.controller.group | quote }}
+{{- if not .Values.sidecars.registrar.enabled }}
+- name: GPFS_CSI_REGISTRATION_DIR
+  value: /registration
+- name: GPFS_CSI_KUBELET_ENDPOINT
+  value: {{ include "gpfs-csi.pluginDir" . }}/csi.sock
+{{- end }}
+- name: GPFS_CSI_NODE_ID
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
+- name: GPFS_CSI_ROOT
+  value: {{ include "gpfs-csi.roots" . | quote }}
+- name: GPFS_CSI_MM_RUNNER
+  value: {{ include "gpfs-csi.mmRunner" . }}
+- name: GPFS_CSI_MM_DIR
+  value: {{ include "gpfs-csi.mmDirectory" . }}
+- name: GPFS_CSI_MOUNT_TYPE
+  value: {{ .Values.mountType }}
+- name: GPFS_CSI_POOL
+  value: {{ .Values.pool | quote }}
+# The cluster that the roots belong to: the UID of its namespace kube-system.
+- name: GPFS_CSI_OWNER
+  value: {{ include "gpfs-csi.owner" . | quote }}
+- name: GPFS_CSI_DRIVER_NAME
+  value: {{ .Values.driverName }}
+- name: GPFS_CSI_KUBELET_DIR
+  value: {{ .Values.kubeletDir }}
+- name: GPFS_CSI_STATE_DIR
+  value: /var/lib/gpfs-csi
+- name: GPFS_CSI_MACHINE_ID_PATH
+  value: /host/machine-id
+{{- if .Values.node.bootIdFile }}
+- name: GPFS_CSI_BOOT_ID_PATH
+  value: /host/boot-id
+{{- end }}
+- name: GPFS_CSI_MAX_VOLUMES_PER_NODE
+  value: {{ .Values.node.maxVolumes | quote }}
+- name: GPFS_CSI_HTTP_PORT
+  value: {{ .Values.node.httpPort | quote }}
+- name: GPFS_CSI_LOG_LEVEL
+  value: {{ .Values.logLevel }}
+- name: GPFS_CSI_REQUEST_LIMIT
+  value: {{ .Values.requestLimitMs | quote }}
+- name: UV_THREADPOOL_SIZE
+  value: {{ .Values.node.threads | quote }}
+{{- with .Values.node.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

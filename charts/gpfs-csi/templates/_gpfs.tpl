@@ -1,0 +1,90 @@
+{{/*
+Folders of the host to mount, as a JSON list: the parent of each GPFS mount point. A mount of the file system itself
+would pin it, and go stale when GPFS restarts. A parent that lies in another one is there already.
+*/}}
+{{- define "gpfs-csi.parents" -}}
+{{- $parents := list -}}
+{{- if not .Values.simulator.enabled -}}
+{{- range (include "gpfs-csi.mountPoints" . | fromJsonArray) -}}
+{{- $parents = append $parents (dir .) -}}
+{{- end -}}
+{{- end -}}
+{{- $outer := list -}}
+{{- range $parent := uniq $parents -}}
+{{- $covered := false -}}
+{{- range $other := $parents -}}
+{{- if hasPrefix (printf "%s/" $other) $parent }}{{ $covered = true }}{{ end -}}
+{{- end -}}
+{{- if not $covered }}{{ $outer = append $outer $parent }}{{ end -}}
+{{- end -}}
+{{- toJson $outer -}}
+{{- end -}}
+
+{{/* Mount points of GPFS, as a JSON list: those of the values, or the first two elements of each root. */}}
+{{- define "gpfs-csi.mountPoints" -}}
+{{- $points := .Values.mountPoints -}}
+{{- if not $points -}}
+{{- range .Values.roots -}}
+{{- $points = append $points (regexFind "^/[^/]+/[^/]+" .) -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $points | toJson -}}
+{{- end -}}
+
+{{/* Refuses values that make no sense together, each with what to do. */}}
+{{- define "gpfs-csi.check" -}}
+{{- if .Values.simulator.enabled -}}
+{{- include "gpfs-csi.checkSimulator" . -}}
+{{- else -}}
+{{- if not .Values.roots -}}
+{{- fail "roots is empty: name the GPFS directories that volumes live in, as in --set 'roots={/gpfs/fs1/csi}', or try the driver with --set simulator.enabled=true" -}}
+{{- end -}}
+{{- include "gpfs-csi.checkMountPoints" . -}}
+{{- end -}}
+{{- include "gpfs-csi.checkClasses" . -}}
+{{- $timeout := .Values.sidecars.timeout -}}
+{{- if and (regexMatch "^[0-9]+s$" $timeout) (le (mul 1000 (trimSuffix "s" $timeout | int)) (int .Values.requestLimitMs)) -}}
+{{- fail (printf "sidecars.timeout is %s, and the driver may take %d ms for a request: raise it, or lower requestLimitMs, so that no request is sent again while it runs" $timeout (int .Values.requestLimitMs)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpfs-csi.checkMountPoints" -}}
+{{- $points := include "gpfs-csi.mountPoints" . | fromJsonArray -}}
+{{- range $root := .Values.roots -}}
+{{- $inside := false -}}
+{{- range $points -}}
+{{- if or (eq . $root) (hasPrefix (printf "%s/" .) $root) }}{{ $inside = true }}{{ end -}}
+{{- end -}}
+{{- if not $inside -}}
+{{- fail (printf "root %s lies in none of mountPoints (%s): name the mount point of its file system" $root (join ", " $points)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $points -}}
+{{- $parent := dir . -}}
+{{- if or (eq $parent "/") (has $parent (list "/bin" "/boot" "/dev" "/etc" "/lib" "/lib64" "/opt" "/proc" "/root" "/run" "/sbin" "/sys" "/tmp" "/usr" "/var" "/var/lib")) -}}
+{{- fail (printf "mount point %s lies directly in %s, which cannot be mounted into the driver: name the file system's own mount point in mountPoints, or mount it in a folder of its own, as /gpfs/fs1" . $parent) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpfs-csi.checkClasses" -}}
+{{- $roots := ternary (list (include "gpfs-csi.roots" .)) .Values.roots .Values.simulator.enabled -}}
+{{- $default := 0 -}}
+{{- range .Values.storageClasses -}}
+{{- if .default }}{{ $default = add1 $default }}{{ end -}}
+{{- $root := dig "parameters" "root" "" . -}}
+{{- if and $root (not (has $root $roots)) -}}
+{{- fail (printf "storage class %s names root %s, which is not one of roots: %s" .name $root (join ", " $roots)) -}}
+{{- end -}}
+{{- end -}}
+{{- if gt (int $default) 1 -}}
+{{- fail "more than one of storageClasses is the default: choose one" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpfs-csi.checkSimulator" -}}
+{{- $nodes := dig "items" list (lookup "v1" "Node" "" "") -}}
+{{- if and (gt (len $nodes) 1) (not .Values.node.nodeSelector) -}}
+{{- fail (printf "simulator.enabled gives a file system to one node, and this cluster has %d: choose one, as in --set node.nodeSelector.'kubernetes\\.io/hostname'=NODE, and run the pods that use it there" (len $nodes)) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,124 @@
+{{- define "gpfs-csi.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "gpfs-csi.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains (include "gpfs-csi.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "gpfs-csi.name" .) | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpfs-csi.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
+{{- define "gpfs-csi.selector" -}}
+app.kubernetes.io/name: {{ include "gpfs-csi.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "gpfs-csi.labels" -}}
+{{ include "gpfs-csi.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes a list: the root context, and an image of the values. */}}
+{{- define "gpfs-csi.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index . 1 -}}
+{{- $registry := default $image.registry $root.Values.global.imageRegistry -}}
+{{- $name := ternary $image.repository (printf "%s/%s" $registry $image.repository) (empty $registry) -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $name $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name (default $root.Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of pods: none that change with each version of the chart, or every upgrade would restart them. */}}
+{{- define "gpfs-csi.podLabels" -}}
+{{ include "gpfs-csi.selector" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* A JSON list. */}}
+{{- define "gpfs-csi.pullSecrets" -}}
+{{- concat .Values.global.imagePullSecrets .Values.imagePullSecrets | uniq | toJson -}}
+{{- end -}}
+
+{{- define "gpfs-csi.nodeAccount" -}}
+{{- default (printf "%s-node" (include "gpfs-csi.fullname" .)) .Values.serviceAccounts.node -}}
+{{- end -}}
+
+{{- define "gpfs-csi.controllerAccount" -}}
+{{- default (printf "%s-controller" (include "gpfs-csi.fullname" .)) .Values.serviceAccounts.controller -}}
+{{- end -}}
+
+{{- define "gpfs-csi.pluginDir" -}}
+{{- printf "%s/plugins/%s" .Values.kubeletDir .Values.driverName -}}
+{{- end -}}
+
+{{- define "gpfs-csi.simulatorDir" -}}
+{{- printf "%s/simulator" (include "gpfs-csi.pluginDir" .) -}}
+{{- end -}}
+
+{{- define "gpfs-csi.roots" -}}
+{{- if .Values.simulator.enabled -}}
+{{- printf "%s/fs1/csi-data" (include "gpfs-csi.simulatorDir" .) -}}
+{{- else -}}
+{{- join "," .Values.roots -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpfs-csi.mmRunner" -}}
+{{- ternary "direct" .Values.mmRunner .Values.simulator.enabled -}}
+{{- end -}}
+
+{{- define "gpfs-csi.mmDirectory" -}}
+{{- ternary (printf "%s/bin" (include "gpfs-csi.simulatorDir" .)) .Values.mmDirectory .Values.simulator.enabled -}}
+{{- end -}}
+
+{{/* UID of the cluster; nothing where helm cannot ask the cluster and no value says it. */}}
+{{- define "gpfs-csi.owner" -}}
+{{- if .Values.owner -}}
+{{- .Values.owner -}}
+{{- else -}}
+{{- dig "metadata" "uid" "" (lookup "v1" "Namespace" "" "kube-system") -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" where the sidecar and the classes of snapshots are wanted. */}}
+{{- define "gpfs-csi.snapshots" -}}
+{{- if eq .Values.snapshots "auto" -}}
+{{- if .Capabilities.APIVersions.Has "snapshot.storage.k8s.io/v1" -}}true{{- end -}}
+{{- else if eq .Values.snapshots "always" -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" where SecurityContextConstraints are wanted. */}}
+{{- define "gpfs-csi.scc" -}}
+{{- if eq .Values.openshift.scc "auto" -}}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}true{{- end -}}
+{{- else if eq .Values.openshift.scc "always" -}}true{{- end -}}
+{{- end -}}
+
+{{/* What every container may not do, but for the driver itself. */}}
+{{- define "gpfs-csi.hardened" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop:
+    - ALL
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}

@@ -1,0 +1,48 @@
+{{/* One container of the controller. Takes a list: the root context, its name, its port, its own arguments. */}}
+{{- define "gpfs-csi.sidecar" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $port := index . 2 -}}
+{{- $own := index . 3 -}}
+{{- $sidecars := $root.Values.sidecars -}}
+{{- with index $sidecars $name -}}
+- name: {{ $name }}
+  image: {{ include "gpfs-csi.image" (list $root .image) }}
+  imagePullPolicy: {{ .image.pullPolicy }}
+  args:
+    - --csi-address=/csi/csi.sock
+    - --timeout={{ $sidecars.timeout }}
+    - --leader-election
+    - --leader-election-namespace=$(NAMESPACE)
+    - --http-endpoint=:{{ $port }}
+    - --kube-api-qps={{ $sidecars.kubeApi.qps }}
+    - --kube-api-burst={{ $sidecars.kubeApi.burst }}
+    - --v={{ $sidecars.logLevel }}
+    {{- range $own }}
+    - {{ . }}
+    {{- end }}
+    {{- with .extraArgs }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  env:
+    - name: NAMESPACE
+      valueFrom:
+        fieldRef:
+          fieldPath: metadata.namespace
+  ports:
+    - name: {{ $name }}
+      containerPort: {{ $port }}
+  securityContext:
+    runAsNonRoot: true
+    {{- include "gpfs-csi.hardened" $root | nindent 4 }}
+  {{- with .resources }}
+  resources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  volumeMounts:
+    # A socket of a read-only mount can still be connected to.
+    - name: socket
+      mountPath: /csi
+      readOnly: true
+{{- end -}}
+{{- end -}}

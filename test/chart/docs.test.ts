@@ -1,0 +1,91 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { chart } from './helm.ts';
+import { documentedValues } from './readme.ts';
+
+const root = join(import.meta.dirname, '../..');
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+const below = (folder: string, end: string): readonly string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith(end))
+    .map((path) => join(folder, path));
+
+const pages = [
+  ...below('docs', '.md'),
+  'README.md',
+  'deploy/README.md',
+  'charts/gpfs-csi/README.md',
+];
+const sources = below('src', '.ts')
+  .filter((path) => !path.startsWith('src/wire/'))
+  .map(read)
+  .join('\n');
+
+describe('documentation', () => {
+  test('links lead somewhere', () => {
+    const broken = pages.flatMap((page) =>
+      [...read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)]
+        .map(([, to = '']) => join(dirname(page), to))
+        .filter((to) => !existsSync(join(root, to)))
+        .map((to) => `${page}: ${to}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  test('every page of docs is in its list', () => {
+    const list = read('docs/README.md');
+    const names = readdirSync(join(root, 'docs')).filter((name) => name !== 'README.md');
+    for (const name of names) expect(list).toContain(`](${name})`);
+  });
+
+  test('messages in the troubleshooting page are those of the driver', () => {
+    const headings = [...read('docs/troubleshooting.md').matchAll(/^### `(.+)`$/gm)];
+    const ours = headings
+      .map(([, text = '']) => text)
+      .filter((text) => !text.startsWith('driver name'));
+    expect(ours.length).toBeGreaterThan(20);
+    const literal = sources
+      .replaceAll(/\$\{(?:[^{}]|\{[^{}]*\})*\}/g, '…')
+      .replaceAll(/` \+\s+`/g, '');
+    const strange = ours
+      .flatMap((text) => text.split('…').map((part) => part.trim()))
+      .filter((part) => part.length > 2 && !literal.includes(part));
+    expect(strange).toEqual([]);
+  });
+
+  test('metrics are those that the driver has', () => {
+    const named = [...pages, 'charts/gpfs-csi/templates/alerts.yaml'].flatMap((page) =>
+      [...read(page).matchAll(/gpfs_csi_[a-z_]+/g)].map(([name]) =>
+        name.replace(/_(?:bucket|count|sum)$/, ''),
+      ),
+    );
+    expect(new Set(named).size).toBe(3);
+    for (const name of new Set(named)) expect(sources).toContain(`'${name}'`);
+  });
+
+  test('alerts are those that the chart has', () => {
+    const names = (text: string) =>
+      new Set([...text.matchAll(/GpfsCsi\w+/g)].map(([name]) => name));
+    expect(names(read('docs/monitoring.md'))).toEqual(
+      names(read('charts/gpfs-csi/templates/alerts.yaml')),
+    );
+  });
+
+  test('values that a page sets exist', () => {
+    const values = documentedValues(readFileSync(join(chart, 'values.yaml'), 'utf8')).map(
+      ({ path }) => path,
+    );
+    const set = pages.flatMap((page) =>
+      [...read(page).matchAll(/--set '?([a-z][\w.]*)/g)].map(([, path = '']) =>
+        path.replace(/\.$/, ''),
+      ),
+    );
+    expect(set.length).toBeGreaterThan(10);
+    for (const path of set)
+      expect(
+        values.some((known) => path === known || path.startsWith(`${known}.`)),
+        path,
+      ).toBe(true);
+  });
+});

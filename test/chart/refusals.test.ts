@@ -1,0 +1,102 @@
+import { beforeAll, expect, test } from 'vitest';
+import { goTool, goToolLimitMs, helmTool } from '../support/gotool.ts';
+import { render } from './helm.ts';
+import type { Values } from './helm.ts';
+
+beforeAll(() => goTool(helmTool), goToolLimitMs);
+
+const roots = ['/gpfs/fs1/csi'];
+
+const wrong: readonly (readonly [what: string, values: Values, why: RegExp])[] = [
+  ['no roots', {}, /roots is empty: name the GPFS directories/],
+  ['a misspelt value', { roots, root: '/gpfs' }, /additional properties 'root' not allowed/],
+  ['a misspelt value inside', { roots, node: { nodeselector: {} } }, /'nodeselector' not allowed/],
+  ['a misspelt value of a sidecar', { roots, sidecars: { provisoner: {} } }, /'provisoner'/],
+  ['a misspelt value of an image', { roots, image: { tags: 'v1' } }, /'tags' not allowed/],
+  ['a root that is no absolute path', { roots: ['gpfs/fs1'] }, /roots\/0/],
+  ['a root that climbs', { roots: ['/gpfs/../etc'] }, /roots\/0/],
+  ['a root with a comma', { roots: ['/gpfs/a,b'] }, /roots\/0/],
+  ['a root twice', { roots: [...roots, ...roots] }, /roots.*items at 0 and 1 are equal/s],
+  ['roots as one text', { roots: '/gpfs/fs1/csi' }, /roots/],
+  [
+    'a root outside of the mount points',
+    { roots, mountPoints: ['/ibm/fs'] },
+    /root \/gpfs\/fs1\/csi lies in none of mountPoints \(\/ibm\/fs\)/,
+  ],
+  [
+    'a mount point in a folder of the system',
+    { roots: ['/var/mnt/csi'] },
+    /lies directly in \/var, which cannot be mounted/,
+  ],
+  ['a mount point in /', { roots, mountPoints: ['/gpfs'] }, /lies directly in \//],
+  [
+    'a class of an unknown root',
+    { roots, storageClasses: [{ name: 'a', parameters: { root: '/gpfs/fs2' } }] },
+    /storage class a names root \/gpfs\/fs2, which is not one of roots: \/gpfs\/fs1\/csi/,
+  ],
+  [
+    'two default classes',
+    {
+      roots,
+      storageClasses: [
+        { name: 'a', default: true },
+        { name: 'b', default: true },
+      ],
+    },
+    /more than one/,
+  ],
+  [
+    'an unknown class parameter',
+    { roots, storageClasses: [{ name: 'a', parameters: { replicas: '2' } }] },
+    /'replicas' not allowed/,
+  ],
+  [
+    'four replicas',
+    { roots, storageClasses: [{ name: 'a', parameters: { dataReplicas: 4 } }] },
+    /dataReplicas/,
+  ],
+  [
+    'a file system we do not have',
+    { roots, storageClasses: [{ name: 'a', fsType: 'btrfs' }] },
+    /fsType/,
+  ],
+  [
+    'a class without a name',
+    { roots, storageClasses: [{ fsType: 'xfs' }] },
+    /missing property 'name'/,
+  ],
+  [
+    'parameters of a snapshot class',
+    { roots, volumeSnapshotClasses: [{ name: 'a', parameters: { x: 'y' } }] },
+    /'parameters' not allowed/,
+  ],
+  ['a driver name with a slash', { roots, driverName: 'a/b' }, /driverName/],
+  ['a driver name that ends with a digit', { roots, driverName: 'gpfs1' }, /driverName/],
+  ['a digest that is none', { roots, image: { digest: 'sha256:abc' } }, /digest/],
+  ['a tag with a digest in it', { roots, image: { tag: 'v1@sha256:abc' } }, /tag/],
+  ['a number as text', { roots, controller: { replicas: '2' } }, /replicas/],
+  ['no replica', { roots, controller: { replicas: 0 } }, /replicas/],
+  ['sidecars as root', { roots, controller: { group: 0 } }, /group/],
+  ['a duration without its unit', { roots, sidecars: { timeout: '120' } }, /timeout/],
+  ['a switch that is neither', { roots, snapshots: true }, /snapshots/],
+  ['a port that is none', { roots, node: { httpPort: 70_000 } }, /httpPort/],
+  ['a label that is no text', { roots, commonLabels: { a: 1 } }, /commonLabels/],
+  ['a log level', { roots, logLevel: 'verbose' }, /logLevel/],
+  ['a runner', { roots, mmRunner: 'ssh' }, /mmRunner/],
+  [
+    'sidecars that give up before the driver',
+    { roots, sidecars: { timeout: '60s' } },
+    /sidecars.timeout is 60s, and the driver may take 110000 ms/,
+  ],
+  ['a simulator of no size', { simulator: { enabled: true, size: '20 GB' } }, /simulator\/size/],
+];
+
+test.each(wrong)('%s is refused with the reason', async (_, values, why) => {
+  const rendered = await render(values);
+  expect(rendered.ok ? 'helm took it' : rendered.why).toMatch(why);
+});
+
+test('values of a parent chart are let through', async () => {
+  const rendered = await render({ roots, global: { somethingElse: true } });
+  expect(rendered.ok).toBe(true);
+});

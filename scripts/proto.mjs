@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const protoFile = 'csi/v1/csi.proto';
+const registrationFile = 'pluginregistration/v1/api.proto';
 const wire = join(root, 'src', 'wire');
 const require = createRequire(import.meta.url);
 const loader = require.resolve('@grpc/proto-loader/package.json');
@@ -21,18 +22,18 @@ function generateTypes(outDir) {
     ...['--includeDirs=proto', `--outDir=${outDir}`],
   ];
   // It writes the paths it is given into the output: run it from the root, with relative ones.
-  execFileSync(process.execPath, [generator, ...options, '--', protoFile], {
+  execFileSync(process.execPath, [generator, ...options, '--', protoFile, registrationFile], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }
 
-/** One file that names every type of the interface, so that nobody has to know 90 of them. */
-function gatherTypes(outDir) {
-  const files = readdirSync(join(outDir, 'csi', 'v1')).sort();
-  if (!files.includes('Controller.ts')) throw new Error(`${protoFile} gave no Controller`);
-  const lines = files.map((file) => `export type * from './csi/v1/${file}';\n`);
-  writeFileSync(join(outDir, 'types.ts'), lines.join(''));
+/** One file that names every type of an interface, so that nobody has to know 90 of them. */
+function gatherTypes(outDir, folder, service, name) {
+  const files = readdirSync(join(outDir, folder)).sort();
+  if (!files.includes(`${service}.ts`)) throw new Error(`${folder} has no ${service}`);
+  const lines = files.map((file) => `export type * from './${folder}/${file}';\n`);
+  writeFileSync(join(outDir, name), lines.join(''));
 }
 
 /** proto-loader forgets the options of fields at run time; the parser under it does not. */
@@ -58,7 +59,8 @@ mkdirSync(fresh, { recursive: true });
 mkdirSync(dirname(wire), { recursive: true });
 try {
   generateTypes(fresh);
-  gatherTypes(fresh);
+  gatherTypes(fresh, 'csi/v1', 'Controller', 'types.ts');
+  gatherTypes(fresh, 'pluginregistration', 'Registration', 'registration.ts');
   listSecrets(fresh);
   rmSync(wire, { recursive: true, force: true });
   renameSync(fresh, wire);

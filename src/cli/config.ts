@@ -5,6 +5,7 @@ import type { LogLevel } from '../observe/logger.ts';
 import { logLevels } from '../observe/logger.ts';
 import type { MmRunner } from '../run/place.ts';
 import { socketPath } from '../server/endpoint.ts';
+import { registrationSocket } from '../server/registration.ts';
 
 /** How one server runs; made once at start and never changed. */
 export interface Config {
@@ -12,6 +13,8 @@ export interface Config {
   readonly endpoint: string;
   /** The socket of the sidecars, where they have one, and the group they run with. */
   readonly controller: { readonly path: string; readonly gid: number | undefined } | undefined;
+  /** Where the kubelet looks for drivers, and our socket as it sees it; undefined leaves that to a sidecar. */
+  readonly registration: { readonly directory: string; readonly endpoint: string } | undefined;
   readonly roots: readonly string[];
   readonly mmDirectory: string;
   readonly mmRunner: MmRunner;
@@ -92,6 +95,12 @@ const settings = z.object({
   'controller-group': wholeNumber(0, 999_999_999)
     .optional()
     .describe('number of the group that may use the second socket'),
+  'registration-dir': absolutePath
+    .optional()
+    .describe('directory of the kubelet for plugins that register themselves (default: none do)'),
+  'kubelet-endpoint': absolutePath
+    .optional()
+    .describe('path of the first socket as the kubelet sees it (default: as we see it)'),
   'http-port': wholeNumber(0, 65535).prefault('0').describe('port of health and metrics; 0 is off'),
   'driver-name': name(
     /^[a-zA-Z][a-zA-Z0-9._-]{0,61}[a-zA-Z]$/,
@@ -145,7 +154,7 @@ export function readConfig(argv: readonly string[], env: Environment, hostName: 
     ...flags.problems,
     ...unknownVariables(env),
     ...(endpoint.success ? [] : endpointProblems(env, endpoint.error)),
-    ...(parsed.success ? [] : parsed.error.issues.map(sentence)),
+    ...(parsed.success ? registrationProblems(parsed.data) : parsed.error.issues.map(sentence)),
   ];
   if (problems.length > 0 || !parsed.success || !endpoint.success) {
     throw new UsageError(problems.join('\n'));
@@ -162,6 +171,7 @@ const toConfig = (values: z.output<typeof settings>, endpoint: string): Config =
   Object.freeze({
     endpoint,
     controller: controllerSocket(values['controller-endpoint'], values['controller-group']),
+    registration: registration(values, endpoint),
     roots: Object.freeze(values.root),
     mmDirectory: values['mm-dir'],
     mmRunner: runner(values['mm-runner'], values['proc-path']),
@@ -186,6 +196,23 @@ const runner = (where: 'host' | 'direct', procPath: string): MmRunner =>
 
 const controllerSocket = (endpoint: string | undefined, gid: number | undefined) =>
   endpoint === undefined ? undefined : { path: socketPath(endpoint), gid };
+
+const registration = (values: z.output<typeof settings>, endpoint: string) => {
+  const directory = values['registration-dir'];
+  const seen = values['kubelet-endpoint'] ?? socketPath(endpoint);
+  return directory === undefined ? undefined : { directory, endpoint: seen };
+};
+
+// Together they make the path of a socket, and one may be too long.
+const registrationProblems = (values: z.output<typeof settings>): readonly string[] => {
+  const directory = values['registration-dir'];
+  try {
+    if (directory !== undefined) registrationSocket(directory, values['driver-name']);
+    return [];
+  } catch (error) {
+    return [`--registration-dir: ${error instanceof Error ? error.message : String(error)}`];
+  }
+};
 
 const PREFIX = 'GPFS_CSI_';
 const variable = (setting: string): string =>

@@ -1,4 +1,5 @@
 import { gpfsCommands } from '../gpfs/commands.ts';
+import type { Gpfs } from '../gpfs/commands.ts';
 import type { Log } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -10,6 +11,8 @@ import { serveHttp } from '../server/http.ts';
 import type { HttpServer } from '../server/http.ts';
 import { serveGrpc } from '../server/listen.ts';
 import type { GrpcServer } from '../server/listen.ts';
+import { keepRegistered } from '../server/registration.ts';
+import type { Registration } from '../server/registration.ts';
 import type { Services } from '../service/api.ts';
 import { driverOf } from '../service/driver.ts';
 import type { Driver } from '../service/driver.ts';
@@ -18,6 +21,7 @@ import type { NodeSide } from '../service/node/nodevolumes.ts';
 import { findSimulator } from '../simulator/find.ts';
 import { simulatedFiles } from '../simulator/simulated-files.ts';
 import type { Config } from './config.ts';
+import { whyNotOnThisNode } from './installed.ts';
 import { readSelf } from './self.ts';
 import { startTending } from './tending.ts';
 import { packageVersion } from './version.ts';
@@ -35,7 +39,7 @@ export interface RunningServer {
 /** Builds the driver of one node and serves it. */
 export async function startServer(config: Config, log: Log): Promise<RunningServer> {
   const metrics = createMetrics();
-  const { driver, services, node } = await assemble(config, log, metrics);
+  const { driver, services, node, gpfs } = await assemble(config, log, metrics);
   const lost = Promise.withResolvers<number>();
   const grpc = await openGrpc(config, services, metrics, log, (path) => {
     log.error(
@@ -45,6 +49,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     lost.resolve(1);
   });
   const http = await openHttp(config, services, metrics);
+  const registration = openRegistration(config, gpfs, log);
   const tending = startTending(driver, {
     readiness: services.readiness,
     controller: grpc.controller,
@@ -58,7 +63,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     lost: lost.promise,
     close: async () => {
       tending[Symbol.dispose]();
-      await closeAll(grpc, http, config.shutdownGraceMs, log);
+      await Promise.all([registration?.close(), closeAll(grpc, http, config.shutdownGraceMs, log)]);
     },
   };
 }
@@ -84,15 +89,19 @@ function openGrpc(
   });
 }
 
-async function assemble(
-  config: Config,
-  log: Log,
-  metrics: Metrics,
-): Promise<{ readonly driver: Driver; readonly services: Services; readonly node: NodeSide }> {
+interface Assembled {
+  readonly driver: Driver;
+  readonly services: Services;
+  readonly node: NodeSide;
+  readonly gpfs: Gpfs;
+}
+
+async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Assembled> {
   const { mmDirectory, mmRunner, stateDirectory, kubeletDirectory } = config;
   const simulator = findSimulator(mmDirectory);
   if (simulator) log.warn({ mount: simulator.mount }, 'this is a simulated GPFS: not for data');
   const run = observedRun(hostRun({ mmDirectory, mmRunner }), log, metrics);
+  const gpfs = gpfsCommands(run);
   const host = hostFiles();
   const version = packageVersion();
   const common = {
@@ -106,7 +115,7 @@ async function assemble(
     ...common,
     ...config,
     files: simulator ? simulatedFiles(host, simulator) : host,
-    gpfs: gpfsCommands(run),
+    gpfs,
     mountType: simulator?.mountType ?? config.mountType,
   });
   const { roots } = driver;
@@ -120,7 +129,17 @@ async function assemble(
   });
   const { driverName, nodeId, maxVolumesPerNode } = config;
   const services = { ...driver, node, driverName, version, nodeId, maxVolumesPerNode };
-  return { driver, services, node };
+  return { driver, services, node, gpfs };
+}
+
+function openRegistration(
+  { registration, driverName, mmDirectory }: Config,
+  gpfs: Gpfs,
+  log: Log,
+): Registration | undefined {
+  if (!registration) return undefined;
+  const whyNot = () => whyNotOnThisNode(gpfs, mmDirectory);
+  return keepRegistered({ ...registration, driverName, whyNot, log });
 }
 
 function openHttp(

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { DriverError } from '../model/fault.ts';
+import type { ProtoGrpcType as RegistrationTypes } from '../wire/api.ts';
 import type { ProtoGrpcType } from '../wire/csi.ts';
 
 /** The five CSI services by name: `csi.Node.service` to serve one, `new csi.Node(…)` to call it. */
@@ -16,16 +17,12 @@ const serviceNames = [
   'Node',
 ] as const;
 
+// The types in src/wire are made with the same choices; see scripts/proto.mjs.
+const choices = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
+
 /** Reads the interface from csi.proto; `path` is for a file kept in an unusual place. */
-export function loadCsi(path = findProto()): Csi {
-  // The types in src/wire are made with the same choices; see scripts/proto.mjs.
-  const definition = loadSync(path, {
-    keepCase: true,
-    longs: String,
-    enums: String,
-    defaults: true,
-    oneofs: true,
-  });
+export function loadCsi(path = findProto('csi/v1/csi.proto')): Csi {
+  const definition = loadSync(path, choices);
   const { csi } = loadPackageDefinition(definition) as unknown as Partial<ProtoGrpcType>;
   const services: Partial<Csi> = csi?.v1 ?? {};
   const missing = serviceNames.filter((name) => services[name] === undefined);
@@ -38,17 +35,22 @@ export function loadCsi(path = findProto()): Csi {
   return Object.fromEntries(serviceNames.map((name) => [name, services[name]])) as unknown as Csi;
 }
 
+/** The service by which the kubelet gets to know a driver. */
+export function loadRegistration(): RegistrationTypes['pluginregistration']['Registration'] {
+  const definition = loadSync(findProto('pluginregistration/v1/api.proto'), choices);
+  const { pluginregistration } = loadPackageDefinition(definition) as unknown as RegistrationTypes;
+  return pluginregistration.Registration;
+}
+
 // Beside the bundle, one folder up from dist/, two up from src/server/: the nearest one wins.
 const places = ['./proto', '../proto', '../../proto'];
 
-function findProto(): string {
-  const files = places.map((place) =>
-    fileURLToPath(new URL(`${place}/csi/v1/csi.proto`, import.meta.url)),
-  );
+function findProto(name: string): string {
+  const files = places.map((place) => fileURLToPath(new URL(`${place}/${name}`, import.meta.url)));
   const found = files.find((file) => existsSync(file));
   if (found !== undefined) return found;
   throw new DriverError(
     'misconfigured',
-    `the CSI interface csi/v1/csi.proto is not in any of ${files.join(', ')}; install the driver together with its proto folder`,
+    `the interface ${name} is not in any of ${files.join(', ')}; install the driver together with its proto folder`,
   );
 }

@@ -62,12 +62,12 @@ async function makeRoom(path: string): Promise<void> {
   if (!found.isSocket())
     throw new DriverError(
       'misconfigured',
-      `${path} exists and is not a socket; remove it, or choose another CSI_ENDPOINT`,
+      `${path} exists and is not a socket; remove it, or choose another path`,
     );
   if (await answers(path))
     throw new DriverError(
       'misconfigured',
-      `another instance is live on ${path}; stop it first, or choose another CSI_ENDPOINT`,
+      `another instance is live on ${path}; stop it first, or choose another path`,
     );
   await unlink(path).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw cannotListen(path, error);

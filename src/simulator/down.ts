@@ -6,11 +6,12 @@ import { DriverError } from '../model/fault.ts';
 import { errnoOf } from '../run/files.ts';
 import { parseMountinfo } from '../run/mounts.ts';
 import type { Run } from '../run/run.ts';
+import { attachments, attachmentsOn } from './attachments.ts';
 import { detach } from './detach.ts';
 import { layoutOf, readDescription } from './layout.ts';
 import type { Layout } from './layout.ts';
-import { loopDevices, loopsOf } from './open-files.ts';
-import type { LoopDevice } from './open-files.ts';
+import { loopDevices } from './open-files.ts';
+import { mountAt } from './status.ts';
 import { ownMount } from './up.ts';
 
 export interface DownOptions {
@@ -29,7 +30,7 @@ export async function simulateDown({ run, dir, force = false }: DownOptions): Pr
   }
   await freeVolumes(run, layout, force);
   if (ownMount(layout)) await run(['umount', layout.mount], 'write');
-  for (const device of loopsOf(layout.image)) await detach(run, device);
+  for (const device of await attachments(run, layout.image)) await detach(run, device);
   const { image, state, library, bin, personality } = layout;
   const made = [image, `${image}.new`, state, library, bin, personality, `${personality}.new`];
   for (const path of made) await rm(path, { recursive: true, force: true });
@@ -53,19 +54,21 @@ async function refuseForeign(layout: Layout): Promise<void> {
 
 // A loop device on a volume keeps the file system busy, and somebody may be using it.
 async function freeVolumes(run: Run, layout: Layout, force: boolean): Promise<void> {
-  const used = loopDevices().filter(({ backing }) => backing.startsWith(`${layout.mount}/`));
+  const mount = mountAt(layout);
+  const used = mount ? await attachmentsOn(run, mount.device) : [];
   const [first] = used;
-  if (!first) return;
+  if (first === undefined) return;
   if (!force) {
+    const file = loopDevices().find(({ device }) => device === first)?.backing ?? '';
     throw new DriverError(
       'wrong-state',
-      `${first.device} still uses ${basename(first.backing)} in ${layout.mount}; unstage it, or take the simulator down with --force`,
+      `${first} still uses ${basename(file)} in ${layout.mount}; unstage it, or take the simulator down with --force`,
     );
   }
   for (const device of used) await free(run, device);
 }
 
-async function free(run: Run, { device }: LoopDevice): Promise<void> {
+async function free(run: Run, device: string): Promise<void> {
   const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'latin1'));
   const name = `/${basename(device)}`;
   const points = mounts.filter(({ source, root }) => source === device || root === name);

@@ -27,15 +27,18 @@ export const loopDevices = (): readonly LoopDevice[] =>
     return file === undefined ? [] : [{ device: `/dev/${name}`, backing: file.trimEnd() }];
   });
 
-/** Devices whose file is this one. */
-export const loopsOf = (image: string): readonly string[] =>
-  loopDevices().flatMap(({ device, backing }) =>
-    backing === image || backing === `${image} (deleted)` ? [device] : [],
-  );
+/** Devices whose file is this one, as far as its path tells; `attachments` knows for certain. */
+export const loopsOf = (file: string): readonly string[] =>
+  loopDevices().flatMap(({ device, backing }) => (mayBe(backing, file) ? [device] : []));
+
+// The kernel shows the whole path only while the mount namespace lives in which the file was attached.
+// Of a container that has ended, what was above its mount is missing.
+const mayBe = (backing: string, file: string): boolean =>
+  file.endsWith(backing.replace(/ \(deleted\)$/, ''));
 
 /** Whether a loop device or a process has this file open for writing. */
 export const isOpenForWriting = (path: string): boolean =>
-  loopDevices().some(({ backing }) => backing === path) ||
+  loopsOf(path).length > 0 ||
   namesIn('/proc').some((pid) => /^\d+$/.test(pid) && processWrites(pid, path));
 
 const processWrites = (pid: string, path: string): boolean =>

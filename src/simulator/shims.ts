@@ -23,6 +23,8 @@ export async function writeShims(layout: Layout): Promise<void> {
     `require(${JSON.stringify(script)});`,
     '',
   ].join('\n');
+  // A directory inside of somebody's package may belong to one of modules; these are scripts.
+  await writeFile(join(layout.bin, 'package.json'), '{"type":"commonjs"}\n');
   for (const name of [...commandNames, ...helpers]) {
     const path = join(layout.bin, name);
     await writeFile(`${path}.new`, text);

@@ -6,11 +6,11 @@ import type { Bytes } from '../model/bytes.ts';
 import { GiB, MiB, showBytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import type { Run } from '../run/run.ts';
+import { attachments } from './attachments.ts';
 import { detach } from './detach.ts';
 import { layoutOf, readDescription, readJson } from './layout.ts';
 import type { Description, Layout } from './layout.ts';
 import { processLock } from './lock.ts';
-import { loopsOf } from './open-files.ts';
 import { readPersonality } from './personality.ts';
 import { realFilesets } from './real-filesets.ts';
 import { writeShims } from './shims.ts';
@@ -96,7 +96,7 @@ async function adopt(layout: Layout): Promise<void> {
 async function discard(run: Run, layout: Layout, description: Description): Promise<void> {
   writeWhole(layout.marker, JSON.stringify(description));
   if (ownMount(layout)) await run(['umount', layout.mount], 'write');
-  for (const device of loopsOf(layout.image)) await detach(run, device);
+  for (const device of await attachments(run, layout.image)) await detach(run, device);
   for (const path of [layout.image, layout.state]) await rm(path, { recursive: true, force: true });
 }
 
@@ -125,7 +125,7 @@ async function makeImage(run: Run, layout: Layout, size: Bytes): Promise<void> {
 async function attach(run: Run, layout: Layout): Promise<void> {
   await mkdir(layout.mount, { recursive: true });
   if (ownMount(layout)) return;
-  const [first, ...more] = loopsOf(layout.image);
+  const [first, ...more] = await attachments(run, layout.image);
   for (const device of more) await detach(run, device);
   const device = first ?? (await run(['losetup', '-f', '--show', layout.image], 'write')).trim();
   await run(['mount', '-t', 'xfs', device, layout.mount], 'write');

@@ -35,10 +35,11 @@ const stateOf = async (dir: string): Promise<string> => (await simulateStatus({ 
 const devicesIn = (dir: string): readonly string[] =>
   loopDevices().flatMap(({ device, backing }) => (backing.startsWith(dir) ? [device] : []));
 
-/** A Run whose nth command does not happen, or happens and nobody hears of it: up was killed there. */
+/** A Run whose nth change does not happen, or happens and nobody hears of it: up was killed there. */
 function brokenAt(n: number, when: 'before' | 'after'): Run {
   let calls = 0;
   return async (argv, kind, options) => {
+    if (kind === 'read') return run(argv, kind, options);
     calls += 1;
     if (calls === n && when === 'before') throw new Error('killed');
     const output = await run(argv, kind, options);
@@ -94,6 +95,37 @@ test('a mount that was lost is made again with the data in it', async () => {
   await simulateUp({ run, dir, size });
   const shown = await ended(join(made.bin, 'mmclone'), ['show', join(made.filesetPath, 'vol')]);
   expect(shown.stdout).toContain('   yes      0 ');
+});
+
+test('a disk image that a container attached which has ended is found and used', async () => {
+  const dir = await fresh();
+  const made = await simulateUp({ run, dir, size });
+  await writeFile(join(made.mount, 'kept'), 'data');
+  await run(['umount', made.mount], 'write');
+  const [device = ''] = devicesIn(dir);
+  await run(['losetup', '-d', device], 'write');
+  const attach = 'mount --bind "$1" "$1" && exec losetup -f --show "$1/image.xfs"';
+  const image = join(dir, 'image.xfs');
+  const [other] = (await run(['unshare', '-m', 'sh', '-c', attach, 'sh', dir], 'write')).split(
+    '\n',
+  );
+  expect(loopDevices()).toContainEqual({ device: other, backing: '/image.xfs' });
+
+  expect(await simulateUp({ run, dir, size })).toEqual(made);
+  expect((await run(['losetup', '-n', '-O', 'NAME', '-j', image], 'read')).trim()).toBe(other);
+  expect(await readFile(join(made.mount, 'kept'), 'utf8')).toBe('data');
+  expect(await stateOf(dir)).toBe('up');
+  await simulateDown({ run, dir });
+  expect(loopDevices().map(({ device: left }) => left)).not.toContain(other);
+});
+
+test('the executables also run below a package of modules', async () => {
+  const above = await fresh();
+  await writeFile(join(above, 'package.json'), '{"type":"module"}');
+  const dir = join(above, 'simulator');
+  used.unshift(dir);
+  const made = await simulateUp({ run, dir, size });
+  expect(await ended(join(made.bin, 'mmgetstate'), ['-Y'])).toMatchObject({ exitCode: 0 });
 });
 
 test('a directory with anything foreign in it is left alone', async () => {

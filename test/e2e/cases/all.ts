@@ -1,0 +1,17 @@
+import type { Case } from '../case.ts';
+import { chartCases } from './chart.ts';
+import { exampleCases } from './examples.ts';
+import { manyCases } from './many.ts';
+import { mishapCases } from './mishaps.ts';
+import { volumeCases } from './volumes.ts';
+import { wordCases } from './words.ts';
+
+/** All cases, in the order in which they are run: what is worth most first. */
+export const allCases: readonly Case[] = [
+  ...volumeCases,
+  ...wordCases,
+  ...exampleCases,
+  ...manyCases,
+  ...mishapCases,
+  ...chartCases,
+];

@@ -1,0 +1,52 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { checkout, gpfsFolder, rootFolder } from './setup/places.ts';
+import { until } from './setup/wait.ts';
+import { sh } from './setup/shell.ts';
+import type { Node } from './cluster/node.ts';
+import { onNode } from './cluster/node.ts';
+
+const program = join(checkout, 'src', 'cli', 'main.ts');
+
+const simulate = (...args: string[]): Promise<string> =>
+  sh([process.execPath, program, 'simulate', ...args, '--dir', gpfsFolder, '--json'], {
+    cwd: checkout,
+  });
+
+/** Where the simulated GPFS is mounted. */
+export const gpfsMount = join(gpfsFolder, 'fs1');
+
+/** Brings the simulated GPFS up, for nodes that are started afterwards. */
+export async function gpfsUp(): Promise<void> {
+  await simulate('up', '--size', '40G');
+  await mkdir(rootFolder, { recursive: true, mode: 0o750 });
+}
+
+/** Takes the simulated GPFS down with all volumes; the loop devices of killed nodes go with it. */
+export async function gpfsDown(): Promise<void> {
+  await simulate('down', '--force');
+}
+
+const status = z.object({ state: z.string(), reasons: z.array(z.string()) });
+
+/** What the simulator found to be wrong with its data; nothing when it is sound. */
+export async function gpfsDamage(): Promise<readonly string[]> {
+  // It ends with 1 when something is wrong, and says what all the same.
+  const out = await simulate('status').catch(
+    (error: unknown) => z.object({ stdout: z.string() }).parse(error).stdout,
+  );
+  const { state, reasons } = status.parse(JSON.parse(out));
+  return state === 'up' ? [] : [`${state}: ${reasons.join('; ')}`];
+}
+
+/** Unmounts GPFS on one node, as soon as no driver has a file of it open. */
+export const unmountOn = (node: Node): Promise<string> =>
+  until(`GPFS is unmounted on ${node.name}`, 30_000, () => onNode(node, ['umount', gpfsMount]));
+
+/** Mounts GPFS on one node again: the same device, as all nodes of a cluster mount the same disks. */
+export async function mountOn(node: Node): Promise<void> {
+  const image = join(gpfsFolder, 'image.xfs');
+  const device = (await sh(['losetup', '-n', '-O', 'NAME', '-j', image])).trim();
+  await onNode(node, ['mount', '-t', 'xfs', device, gpfsMount]);
+}

@@ -1,0 +1,110 @@
+import { copyFile, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cache, checkout, driverImage, podImage } from '../setup/places.ts';
+import { go, programFile, sidecars } from '../setup/programs.ts';
+import { sh } from '../setup/shell.ts';
+import { packImage } from './archive.ts';
+
+const folder = join(cache, 'images');
+
+/** Names under which the examples of deploy/ ask for a shell. */
+const exampleImages = ['docker.io/library/busybox:1.37'];
+
+/** The sandbox of each pod. */
+export const pauseImage = 'localhost/pause:1';
+
+/** The name of a sidecar's image, as the values of a chart have it. */
+export const sidecarImage = (
+  name: string,
+): { readonly registry: string; readonly repository: string; readonly tag: string } => ({
+  registry: 'localhost',
+  repository: name,
+  tag: sidecars.find((each) => each.name === name)?.version ?? '',
+});
+
+/** Makes the images that are not there yet, and the driver's always; resolves to the archives. */
+export async function makeImages(say: (line: string) => void): Promise<readonly string[]> {
+  await mkdir(folder, { recursive: true });
+  const small = [pause(), shell(), ...sidecars.map(sidecarArchive)];
+  return [...(await Promise.all(small)), await driver(say)];
+}
+
+// What made an image is older than the image, or it is made again.
+async function unlessNewer(
+  file: string,
+  sources: readonly string[],
+  make: (work: string) => Promise<void>,
+): Promise<string> {
+  const made = await stat(file).catch(() => undefined);
+  const times = await Promise.all(sources.map(async (each) => (await stat(each)).mtimeMs));
+  if (made !== undefined && times.every((time) => time <= made.mtimeMs)) return file;
+  const work = await mkdtemp(join(tmpdir(), 'gpfs-csi-image-'));
+  try {
+    await make(work);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return file;
+}
+
+const pause = (): Promise<string> => {
+  const file = join(folder, 'pause.tar');
+  const source = join(import.meta.dirname, '..', 'tools', 'pause', 'main.go');
+  return unlessNewer(file, [source], async (work) => {
+    await go('pause', ['build', '-trimpath', '-ldflags', '-s -w', '-o', join(work, 'pause'), '.']);
+    await packImage(work, file, { names: [pauseImage], entrypoint: ['/pause'] });
+  });
+};
+
+const shell = (): Promise<string> => {
+  const file = join(folder, 'busybox.tar');
+  return unlessNewer(file, ['/bin/busybox'], async (work) => {
+    for (const each of [
+      'bin',
+      'etc',
+      'tmp',
+      'root',
+      'dev',
+      'proc',
+      'sys',
+      'usr/bin',
+      'usr/sbin',
+      'sbin',
+    ])
+      await mkdir(join(work, each), { recursive: true });
+    await copyFile('/bin/busybox', join(work, 'bin', 'busybox'));
+    const applets = (await sh(['/bin/busybox', '--list'])).split('\n');
+    const others = applets.filter((name) => name !== '' && name !== 'busybox');
+    for (const name of others) await symlink('busybox', join(work, 'bin', name));
+    await writeFile(join(work, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
+    await writeFile(join(work, 'etc', 'group'), 'root:x:0:\n');
+    await packImage(work, file, { names: [podImage, ...exampleImages], command: ['sh'] });
+  });
+};
+
+const sidecarArchive = (program: (typeof sidecars)[number]): Promise<string> => {
+  const { registry, repository, tag } = sidecarImage(program.name);
+  const file = join(folder, `${program.name}-${tag}.tar`);
+  return unlessNewer(file, [programFile(program)], async (work) => {
+    await copyFile(programFile(program), join(work, program.name));
+    // The sidecars speak TLS to the API server with the cluster's own authority, and keep files here.
+    await mkdir(join(work, 'tmp'), { mode: 0o1777 });
+    await packImage(work, file, {
+      names: [`${registry}/${repository}:${tag}`],
+      entrypoint: [`/${program.name}`],
+    });
+  });
+};
+
+async function driver(say: (line: string) => void): Promise<string> {
+  const { repository, tag } = driverImage;
+  const file = join(folder, 'gpfs-csi.tar');
+  const script = join(checkout, 'scripts', 'image.mjs');
+  const out = await sh([process.execPath, script, '--tag', `${repository}:${tag}`, '--out', file], {
+    cwd: checkout,
+    limitMs: 20 * 60_000,
+  });
+  say(`  the driver's image: ${out.trim().split('\n').at(-1) ?? ''}`);
+  return file;
+}

@@ -1,0 +1,147 @@
+// `npm run test:e2e`: the chart on a real two-node cluster, from nothing to nothing.
+import { parseArgs } from 'node:util';
+import { runCases } from './case.ts';
+import type { Case } from './case.ts';
+import { allCases } from './cases/all.ts';
+import { clusterDown, clusterUp, removeState } from './cluster/cluster.ts';
+import { kubeconfig } from './cluster/network.ts';
+import { installDriver } from './driver.ts';
+import { gpfsDown, gpfsUp } from './gpfs.ts';
+import { makeImages } from './images/all.ts';
+import { leftovers } from './leftovers.ts';
+import { installPackages } from './setup/packages.ts';
+import { release } from './setup/places.ts';
+import { buildPrograms, kubernetesFolder } from './setup/programs.ts';
+
+const show = (text: string): void => {
+  process.stdout.write(text);
+};
+const say = (line: string): void => {
+  show(`${line}\n`);
+};
+
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    stopping.abort(new Error(`stopped by ${signal}`));
+  });
+}
+
+/** Runs one stage and shows its time; after a stop, no further stage begins. */
+async function stage<T>(name: string, work: () => Promise<T>): Promise<T> {
+  stopping.signal.throwIfAborted();
+  return timed(name, work);
+}
+
+async function timed<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  try {
+    return await work();
+  } finally {
+    say(`${name.padEnd(28)}${((performance.now() - start) / 1000).toFixed(1).padStart(7)} s`);
+  }
+}
+
+async function up(): Promise<void> {
+  await stage('packages', installPackages);
+  await stage('programs', () => buildPrograms(say));
+  const archives = await stage('images', () => makeImages(say));
+  await stage('simulated GPFS', gpfsUp);
+  await stage('cluster', () => clusterUp(archives));
+  await stage('helm install', () => installDriver());
+}
+
+async function down(): Promise<void> {
+  await timed('cluster down', clusterDown);
+  await timed('simulated GPFS down', gpfsDown);
+  await removeState();
+}
+
+interface Counts {
+  passed: number;
+  failed: number;
+}
+
+async function test(wanted: readonly Case[], keep: boolean): Promise<number> {
+  const start = performance.now();
+  const counts = await upAndRun(wanted);
+  if (!keep) await downAndCheck(counts);
+  say(`\nall of it in ${((performance.now() - start) / 1000).toFixed(0)} s`);
+  say(`${counts.passed} passed, ${counts.failed} failed`);
+  return counts.failed === 0 ? 0 : 1;
+}
+
+async function upAndRun(wanted: readonly Case[]): Promise<Counts> {
+  try {
+    await up();
+    const verdicts = await stage('cases', () => runCases(wanted, show, stopping.signal));
+    const passed = verdicts.filter(({ ok }) => ok).length;
+    return { passed, failed: wanted.length - passed };
+  } catch (error) {
+    say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return { passed: 0, failed: 1 };
+  }
+}
+
+async function downAndCheck(counts: Counts): Promise<void> {
+  await down();
+  const left = await leftovers();
+  for (const each of left) say(`left behind: ${each}`);
+  if (left.length === 0) counts.passed += 1;
+  else counts.failed += 1;
+}
+
+function choose(only: string | undefined): readonly Case[] {
+  if (only === undefined) return allCases;
+  const ids = only.split(',');
+  const known = allCases.map(({ id }) => id);
+  const unknown = ids.filter((id) => !known.includes(id));
+  if (unknown.length > 0)
+    throw new Error(`no case ${unknown.join(', ')}; there are ${known.join(', ')}`);
+  return allCases.filter(({ id }) => ids.includes(id));
+}
+
+function explain(): void {
+  say('\nthe cluster stays up; to use it:');
+  say(`  export KUBECONFIG=${kubeconfig('admin')} PATH=${kubernetesFolder}:$PATH`);
+  say(`  kubectl -n ${release.namespace} get pods`);
+  say('to end it: npm run e2e:down');
+}
+
+function usage(problem: string): number {
+  process.stderr.write(`${problem}\n`);
+  process.stderr.write(
+    'usage: npm run test:e2e [-- --only CASE[,CASE] --keep], npm run e2e:up, npm run e2e:down\n',
+  );
+  return 2;
+}
+
+const verbs: Readonly<Record<string, (wanted: readonly Case[], keep: boolean) => Promise<number>>> =
+  {
+    test,
+    up: async () => {
+      await up();
+      explain();
+      return 0;
+    },
+    down: async () => {
+      await down();
+      return 0;
+    },
+  };
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { only: { type: 'string' }, keep: { type: 'boolean' } },
+  });
+  const run = verbs[positionals.join(' ') || 'test'];
+  if (run === undefined) throw new Error(`${positionals.join(' ')} is neither test, up nor down`);
+  return run(choose(values.only), values.keep ?? false);
+}
+
+process.exit(
+  await main().catch((error: unknown) =>
+    usage(error instanceof Error ? error.message : String(error)),
+  ),
+);

@@ -1,0 +1,86 @@
+import type { Manifest } from './kube.ts';
+import { podImage } from './setup/places.ts';
+import type { Node } from './cluster/node.ts';
+
+/** The chart's own class, for claims and for snapshots. */
+export const className = 'gpfs-csi';
+
+/** What a claim may ask for beyond the usual. */
+export interface ClaimOptions {
+  readonly size?: string;
+  readonly className?: string;
+  readonly block?: boolean;
+  readonly access?: 'ReadWriteOnce' | 'ReadWriteMany' | 'ReadWriteOncePod' | 'ReadOnlyMany';
+  /** Made from a snapshot or from another claim. */
+  readonly from?: {
+    readonly kind: 'VolumeSnapshot' | 'PersistentVolumeClaim';
+    readonly name: string;
+  };
+}
+
+/** A claim of 1 GiB with a file system, unless said otherwise. */
+export const claim = (name: string, options: ClaimOptions = {}): Manifest => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: { name },
+  spec: {
+    storageClassName: options.className ?? className,
+    accessModes: [options.access ?? 'ReadWriteOnce'],
+    volumeMode: options.block === true ? 'Block' : 'Filesystem',
+    resources: { requests: { storage: options.size ?? '1Gi' } },
+    ...(options.from === undefined ? {} : { dataSource: dataSource(options.from) }),
+  },
+});
+
+const dataSource = ({ kind, name }: NonNullable<ClaimOptions['from']>): unknown =>
+  kind === 'VolumeSnapshot' ? { apiGroup: 'snapshot.storage.k8s.io', kind, name } : { kind, name };
+
+/** A snapshot of a claim. */
+export const snapshot = (name: string, of: string): Manifest => ({
+  apiVersion: 'snapshot.storage.k8s.io/v1',
+  kind: 'VolumeSnapshot',
+  metadata: { name },
+  spec: { volumeSnapshotClassName: className, source: { persistentVolumeClaimName: of } },
+});
+
+/** What a pod may be beyond a shell that waits. */
+export interface PodOptions {
+  readonly claim: string;
+  readonly node?: Node;
+  readonly script?: string;
+  readonly block?: boolean;
+  readonly tolerateAll?: boolean;
+}
+
+/** Where a pod sees its volume. */
+export const volumePath = '/volume';
+
+/** A pod with one volume that runs a shell script, or waits for ever. */
+export const pod = (name: string, options: PodOptions): Manifest => {
+  const volume =
+    options.block === true
+      ? { volumeDevices: [{ name: 'volume', devicePath: volumePath }] }
+      : { volumeMounts: [{ name: 'volume', mountPath: volumePath }] };
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      restartPolicy: 'Never',
+      terminationGracePeriodSeconds: 0,
+      ...(options.node === undefined
+        ? {}
+        : { nodeSelector: { 'kubernetes.io/hostname': options.node.name } }),
+      ...(options.tolerateAll === true ? { tolerations: [{ operator: 'Exists' }] } : {}),
+      containers: [
+        {
+          name: 'shell',
+          image: podImage,
+          command: ['sh', '-c', options.script ?? 'while :; do sleep 3600; done'],
+          ...volume,
+        },
+      ],
+      volumes: [{ name: 'volume', persistentVolumeClaim: { claimName: options.claim } }],
+    },
+  };
+};

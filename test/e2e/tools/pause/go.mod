@@ -1,0 +1,3 @@
+module gpfs-csi.test/pause
+
+go 1.26.0

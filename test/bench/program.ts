@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 
 const root = join(import.meta.dirname, '..', '..');
 const bundle = join(root, 'dist', 'gpfs-csi.js');
@@ -10,6 +11,21 @@ export function program(): string {
   if (madeAt(bundle) < Math.max(...sources().map(madeAt)))
     execFileSync(process.execPath, [join(root, 'scripts', 'build.mjs')], { cwd: root });
   return bundle;
+}
+
+/** Node's flags and the environment that the image starts the driver with, read from its Dockerfile. */
+export function asInImage(): {
+  readonly flags: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+} {
+  const text = readFileSync(join(root, 'Dockerfile'), 'utf8');
+  const entry = /^ENTRYPOINT (?<words>\[.*\])$/m.exec(text)?.groups?.['words'] ?? '';
+  const words = z.array(z.string()).parse(JSON.parse(entry));
+  const set = [...text.matchAll(/\b(?<name>UV_\w+|MALLOC_\w+)=(?<value>\d+)/g)];
+  return {
+    flags: words.filter((word) => word.startsWith('--')),
+    env: Object.fromEntries(set.map((match) => [match[1] ?? '', match[2] ?? ''])),
+  };
 }
 
 const sources = (): readonly string[] =>

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Executables } from '../support/executables.ts';
 import { csiClient, nodeName } from './csi.ts';
 import type { Csi } from './csi.ts';
+import { asInImage } from './program.ts';
 
 /** A server in a process of its own, with a root of its own. */
 export interface Server {
@@ -96,8 +97,9 @@ function launch(plan: ServerPlan, folder: string, root: string, socket: string, 
   const log = openSync(logFile, 'a');
   const argv = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
   // A group of its own, so that Ctrl-C reaches us and not it: we end it when all calls are in.
-  const child = spawn(process.execPath, [plan.program, 'serve', ...argv], {
-    env: { PATH: process.env['PATH'], CSI_ENDPOINT: `unix://${socket}` },
+  const image = asInImage();
+  const child = spawn(process.execPath, [...image.flags, plan.program, 'serve', ...argv], {
+    env: { ...image.env, PATH: process.env['PATH'], CSI_ENDPOINT: `unix://${socket}` },
     stdio: ['ignore', 'ignore', log],
     detached: true,
   });

@@ -184,8 +184,14 @@ async function leaseOf(sidecar: string): Promise<string> {
   return found;
 }
 
-/** The node of the replica that leads for a sidecar. */
-async function leaderNode(sidecar: string): Promise<Node> {
+/**
+ * The node of the replica that leads for a sidecar. The lease of a pod that is gone stands until it runs out,
+ * and nobody leads meanwhile.
+ */
+const leaderNode = (sidecar: string): Promise<Node> =>
+  until(`a replica that runs leads for the ${sidecar}`, 90_000, () => leaseHolder(sidecar));
+
+async function leaseHolder(sidecar: string): Promise<Node> {
   const place = ['-n', release.namespace, 'get'];
   const lease = await leaseOf(sidecar);
   const holder = await kubectl([...place, 'lease', lease, '-o', 'jsonpath={.spec.holderIdentity}']);

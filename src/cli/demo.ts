@@ -123,5 +123,7 @@ async function stay(teller: Narrator, place: Place, root: string, bin: string): 
   });
 }
 
+// Who reads along may leave; what was begun is cleaned up all the same.
+process.stdout.on('error', () => undefined);
 const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
 await main(values.keep);

@@ -131,3 +131,15 @@ export const plainRecord = (inode: Inode): FileRecord => ({
   attributes: plainAttributes,
   childlessSinceMs: undefined,
 });
+
+/** The part of the ground that filesets stand on. */
+export type FilesetPart = Pick<
+  Ground,
+  | 'filesets'
+  | 'filesetOf'
+  | 'makeFilesetRoot'
+  | 'putFileset'
+  | 'moveFilesetRoot'
+  | 'removeFilesetRoot'
+  | 'isFilesetEmpty'
+>;

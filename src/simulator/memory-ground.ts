@@ -1,4 +1,4 @@
-import type { Facts, Fileset, Ground, Inode, Pool } from './ground.ts';
+import type { Facts, Fileset, FilesetPart, Ground, Inode, Pool } from './ground.ts';
 import { memoryState } from './memory-state.ts';
 import type { MemoryState } from './memory-state.ts';
 import { isMounted } from './personality.ts';
@@ -82,17 +82,6 @@ function draft(tree: Tree, source: string, as: 'snap' | 'copy', nowMs: number): 
   for (const [block, value] of from.blocks) node.blocks.set(block, value);
   return node.inode;
 }
-
-type FilesetPart = Pick<
-  Ground,
-  | 'filesets'
-  | 'filesetOf'
-  | 'makeFilesetRoot'
-  | 'putFileset'
-  | 'moveFilesetRoot'
-  | 'removeFilesetRoot'
-  | 'isFilesetEmpty'
->;
 
 function memoryFilesets(tree: Tree, drop: (node: MemoryNode) => void): FilesetPart {
   const filesets = new Map<string, Fileset>();

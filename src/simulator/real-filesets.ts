@@ -1,21 +1,10 @@
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-import type { Fileset, Ground } from './ground.ts';
+import type { Fileset, FilesetPart } from './ground.ts';
 import { readJson } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { lookAt, writeWhole } from './state-files.ts';
-
-type FilesetPart = Pick<
-  Ground,
-  | 'filesets'
-  | 'filesetOf'
-  | 'makeFilesetRoot'
-  | 'putFileset'
-  | 'moveFilesetRoot'
-  | 'removeFilesetRoot'
-  | 'isFilesetEmpty'
->;
 
 /** Filesets as directories: at their junctions while they are linked, else out of the way. */
 export function realFilesets(layout: Layout): FilesetPart {

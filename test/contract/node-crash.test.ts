@@ -1,27 +1,20 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { fileKey } from '../../src/model/ids.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
 import type { Files } from '../../src/run/files.ts';
 import type { Run } from '../../src/run/run.ts';
-import { blockAs, fault, mountAs, newGround, publishAsk, run } from './node-ground.ts';
+import { blockAs, fault, mountAs, publishAsk, run } from './node-ground.ts';
+import { onGround } from './node-suite.ts';
 import type { Ground, Ready } from './node-ground.ts';
 
 let ground: Ground;
 
-beforeAll(async () => {
-  ground = await newGround();
-});
-
-afterEach(async () => {
-  expect(await ground.leaks()).toEqual([]);
-});
-
-afterAll(async () => {
-  await ground.close();
+onGround((fresh) => {
+  ground = fresh;
 });
 
 /** Ports of a process that dies at its n-th effect on the machine, before or after it took place. */

@@ -1,32 +1,16 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { fileKey } from '../../src/model/ids.ts';
-import {
-  blockAs,
-  fault,
-  mountAs,
-  newGround,
-  publishAsk,
-  run,
-  self,
-  stageAsk,
-} from './node-ground.ts';
+import { blockAs, fault, mountAs, publishAsk, run, self, stageAsk } from './node-ground.ts';
+import { onGround } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 
-beforeAll(async () => {
-  ground = await newGround();
-});
-
-afterEach(async () => {
-  expect(await ground.leaks()).toEqual([]);
-});
-
-afterAll(async () => {
-  await ground.close();
+onGround((fresh) => {
+  ground = fresh;
 });
 
 describe('two nodes that share one kernel', () => {

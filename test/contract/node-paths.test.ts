@@ -1,33 +1,19 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
-import { fault, mountAs, newGround, publishAsk } from './node-ground.ts';
+import { fault, mountAs, publishAsk } from './node-ground.ts';
+import { onGround, stagedOn } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 
-beforeAll(async () => {
-  ground = await newGround();
+onGround((fresh) => {
+  ground = fresh;
 });
 
-afterEach(async () => {
-  expect(await ground.leaks()).toEqual([]);
-});
-
-afterAll(async () => {
-  await ground.close();
-});
-
-const staged = async (capability = mountAs('ext4'), bytes = 64n * MiB) => {
-  const ready = await ground.ready(capability, bytes);
-  await ground.node.stage(ready.ask);
-  const done = async (...targets: string[]) => {
-    for (const target of targets) await ground.node.unpublish(ready.volume.id, target);
-    await ground.node.unstage(ready.volume.id, ready.ask.stagingPath);
-  };
-  return { ...ready, done };
-};
+const staged = (capability = mountAs('ext4'), bytes = 64n * MiB) =>
+  stagedOn(ground, capability, bytes);
 
 const isThere = (path: string) =>
   ground.store.files.stat(path).then(

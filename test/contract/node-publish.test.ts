@@ -1,34 +1,20 @@
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { AccessMode } from '../../src/model/capability.ts';
-import { blockAs, fault, mountAs, newGround, publishAsk, run, self } from './node-ground.ts';
+import { blockAs, fault, mountAs, publishAsk, run, self } from './node-ground.ts';
+import { onGround, stagedOn } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 
-beforeAll(async () => {
-  ground = await newGround();
+onGround((fresh) => {
+  ground = fresh;
 });
 
-afterEach(async () => {
-  expect(await ground.leaks()).toEqual([]);
-});
-
-afterAll(async () => {
-  await ground.close();
-});
-
-const staged = async (capability = mountAs('ext4'), bytes = 64n * MiB) => {
-  const ready = await ground.ready(capability, bytes);
-  await ground.node.stage(ready.ask);
-  const done = async (...targets: string[]) => {
-    for (const target of targets) await ground.node.unpublish(ready.volume.id, target);
-    await ground.node.unstage(ready.volume.id, ready.ask.stagingPath);
-  };
-  return { ...ready, done };
-};
+const staged = (capability = mountAs('ext4'), bytes = 64n * MiB) =>
+  stagedOn(ground, capability, bytes);
 
 /** Writes through a device, to the disk. */
 async function writeTo(path: string): Promise<void> {

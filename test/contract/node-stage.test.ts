@@ -1,23 +1,16 @@
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { superblock } from '../../src/linux/superblock.ts';
-import { blockAs, fault, mountAs, newGround, run, stageAsk } from './node-ground.ts';
+import { blockAs, fault, mountAs, run, stageAsk } from './node-ground.ts';
+import { onGround } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 
-beforeAll(async () => {
-  ground = await newGround();
-});
-
-afterEach(async () => {
-  expect(await ground.leaks()).toEqual([]);
-});
-
-afterAll(async () => {
-  await ground.close();
+onGround((fresh) => {
+  ground = fresh;
 });
 
 const mountOptions = async (point: string) =>

@@ -1,24 +1,17 @@
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { DriverError } from '../../src/model/fault.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
+import { onGround } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
-import { blockAs, fault, mountAs, newGround, publishAsk } from './node-ground.ts';
+import { blockAs, fault, mountAs, publishAsk } from './node-ground.ts';
 
 let ground: Ground;
 
-beforeAll(async () => {
-  ground = await newGround();
-});
-
-afterEach(async () => {
-  expect(await ground.leaks()).toEqual([]);
-});
-
-afterAll(async () => {
-  await ground.close();
+onGround((fresh) => {
+  ground = fresh;
 });
 
 const published = async (capability = mountAs('ext4'), bytes = 512n * MiB) => {

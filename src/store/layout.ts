@@ -15,6 +15,9 @@ export interface Layout {
   readonly rootFile: string;
   readonly temporary: string;
   readonly nodes: string;
+  /** What the probe found out about this root's GPFS, and the directory it tries things in. */
+  readonly abilities: string;
+  readonly probe: string;
   readonly node: (nodeName: string) => string;
   readonly records: (kind: RecordKind) => string;
   readonly recordShard: (kind: RecordKind, id: string) => string;
@@ -37,6 +40,8 @@ export function layoutOf(root: string): Layout {
     rootFile: at('root.json'),
     temporary: at('tmp'),
     nodes: at('nodes'),
+    abilities: at('abilities.json'),
+    probe: at('probe'),
     node: (nodeName) => at('nodes', `${nodeName}.json`),
     records: (kind) => at('records', kind),
     recordShard: (kind, id) => at('records', kind, shardOf(recordOwner(id))),

@@ -7,6 +7,8 @@ import type { FileStat, Files } from '../run/files.ts';
 import { mountOf } from '../run/mounts.ts';
 import type { Mounts } from '../run/mounts.ts';
 import { makeIn } from './directories.ts';
+import { abilitiesOf } from './abilities.ts';
+import type { KeptAbilities } from './abilities.ts';
 import { attachedIndexOf, edgesOf, ignoring } from './edges.ts';
 import type { AttachedIndex, Edges } from './edges.ts';
 import { guardedFiles, translatedFiles } from './guarded.ts';
@@ -32,6 +34,7 @@ export interface RootStore {
   readonly attached: AttachedIndex;
   readonly marks: Marks;
   readonly nodes: Nodes;
+  readonly abilities: KeptAbilities;
   /** Checked before every change: a call on a root that went away fails as unavailable and touches nothing. */
   readonly files: Files;
   /** Throws unavailable unless the root is mounted and is the one that was opened. */
@@ -89,6 +92,7 @@ export async function openRoot(
     edges: edgesOf(files, layout),
     attached: attachedIndexOf(files, layout),
     nodes: nodesOf(files, layout, clock, nonce),
+    abilities: abilitiesOf(files, layout),
     marks: marksOf(files, layout, clock, nonce),
   };
 }

@@ -177,3 +177,20 @@ export const markFile = z.looseObject({
   sinceMs: z.number(),
 });
 export type MarkFile = z.output<typeof markFile>;
+
+/** What the probe of a root found out; see model/abilities.ts. A field it did not come to is absent. */
+export const abilitiesFile = z.looseObject({
+  format: z.number(),
+  /** Where and when it was found out, and with which version of the driver. */
+  node: z.string(),
+  version: z.string(),
+  probedMs: z.number(),
+  abilities: z.looseObject({
+    snapOpen: z.boolean().optional(),
+    redirectOpen: z.boolean().optional(),
+    redirectAttached: z.boolean().optional(),
+    redirectParent: z.boolean().optional(),
+    zeroInClone: z.boolean().optional(),
+    directIo: z.boolean().optional(),
+  }),
+});

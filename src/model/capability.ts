@@ -30,9 +30,12 @@ export interface Capability {
 export const fsTypes = ['ext4', 'xfs'] as const;
 export type FsType = (typeof fsTypes)[number];
 
-/** The file system a mount capability asks for. Throws invalid-request for one we do not have. */
-export function fsTypeOf(access: Extract<Access, { kind: 'mount' }>): FsType {
-  if (access.fsType === '') return fsTypes[0];
+/** The file system a mount capability asks for, or else its class. Throws invalid-request for one we do not have. */
+export function fsTypeOf(
+  access: Extract<Access, { kind: 'mount' }>,
+  ofClass: FsType = fsTypes[0],
+): FsType {
+  if (access.fsType === '') return ofClass;
   const known = fsTypes.find((type) => type === access.fsType);
   if (known) return known;
   throw invalid(
@@ -65,6 +68,19 @@ export function requireSupported(capabilities: readonly Capability[], field: str
     const why = whyUnsupported(capability);
     if (why !== undefined) throw invalid(field, `cannot be served: ${why}`);
   }
+}
+
+/** Throws invalid-request where a capability asks for another file system than its class. */
+export function requireFsType(
+  capabilities: readonly Capability[],
+  ofClass: FsType | undefined,
+): void {
+  for (const { access } of capabilities)
+    if (access.kind === 'mount' && ofClass !== undefined && fsTypeOf(access, ofClass) !== ofClass)
+      throw invalid(
+        'parameters',
+        `key "fsType" is ${ofClass}, but the volume capability (csi.storage.k8s.io/fstype) asks for ${access.fsType}; make them the same, or leave one out`,
+      );
 }
 
 /** Two capabilities that may describe one use of a volume: same access type, file system and flags, same mode. */

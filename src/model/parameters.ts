@@ -1,10 +1,21 @@
+import { z } from 'zod';
+import type { FsType } from './capability.ts';
 import { invalid } from './fault.ts';
+import { definitions } from './parameter-keys.ts';
+import { mkfsWords } from './mkfs-options.ts';
 
 /** What a storage class may say, decoded; absent means the root's or GPFS's default. */
 export interface ClassParameters {
   /** Path of a configured root. */
   readonly root?: string;
   readonly attributes: FileAttributes;
+  readonly options: VolumeOptions;
+  /** A source in another root is copied whole; without it, it is refused. */
+  readonly crossRootCopy: boolean;
+  /** The golden image that a new volume starts from. */
+  readonly image?: { readonly name: string; readonly share: ShareMode };
+  /** Only a file system that encrypts at rest will do. */
+  readonly encrypted: boolean;
 }
 
 /** What mmchattr sets on a data file. */
@@ -12,31 +23,75 @@ export interface FileAttributes {
   readonly pool?: string | undefined;
   readonly dataReplicas?: number | undefined;
   readonly metadataReplicas?: number | undefined;
+  readonly directIo?: boolean | undefined;
+  readonly writeAffinityDepth?: number | undefined;
+  readonly blockGroupFactor?: number | undefined;
+  readonly writeAffinityFailureGroup?: string | undefined;
 }
+
+/** What the record of a volume keeps of its class, for whoever looks after it later. */
+export interface VolumeOptions {
+  readonly provisioning?: 'thin' | 'thick' | undefined;
+  /** 0: no bound. */
+  readonly maxCloneDepth?: number | undefined;
+  /** Thick volumes have `off`: nothing may make them sparse again, mkfs neither. */
+  readonly discard?: 'auto' | 'on' | 'off' | undefined;
+  readonly freeze?: 'auto' | 'never' | undefined;
+  readonly fsType?: FsType | undefined;
+  readonly fsLabel?: string | undefined;
+  /** Words of a command line, checked against what is allowed for `fsType`. */
+  readonly mkfsOptions?: readonly string[] | undefined;
+}
+
+/** Whether a volume reads through its golden image or has a copy of its own. */
+export type ShareMode = 'copyOnWrite' | 'copy';
 
 /** Prefix of what the Kubernetes sidecars add of their own accord. */
 const sidecarPrefix = 'csi.storage.k8s.io/';
 
-const known = ['root', 'pool', 'dataReplicas', 'metadataReplicas'] as const;
+/** Every key of a class, in the order of the documentation. */
+const keys = Object.keys(definitions) as readonly (keyof typeof definitions)[];
+
+const schema = z.object({
+  ...Object.fromEntries(keys.map((key) => [key, definitions[key].schema.optional()])),
+} as { [Key in keyof typeof definitions]: z.ZodOptional<(typeof definitions)[Key]['schema']> });
+
+type Decoded = z.output<typeof schema>;
 
 /** Decodes class parameters. Throws invalid-request naming a key we do not know or cannot use. */
 export function classParameters(parameters: ReadonlyMap<string, string>): ClassParameters {
   const own = ownParameters(parameters);
-  for (const key of own.keys())
-    if (!known.some((name) => name === key))
-      throw invalid(
-        'parameters',
-        `has an unknown key ${JSON.stringify(key)}; known are ${known.join(', ')}`,
-      );
-  const root = own.get('root');
+  for (const key of own.keys()) requireKnown('parameters', key, keys);
+  const decoded = decodeKeys('parameters', schema, own);
+  refuseContradictions(decoded);
+  const { root, crossRootCopy, encryptionAtRest } = decoded;
   return {
-    ...(root === undefined ? {} : { root: absolute(root) }),
-    attributes: {
-      ...text(own, 'pool', /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/),
-      ...replicas(own, 'dataReplicas'),
-      ...replicas(own, 'metadataReplicas'),
-    },
+    ...(root === undefined ? {} : { root }),
+    ...(decoded.image === undefined
+      ? {}
+      : { image: { name: decoded.image, share: decoded.imageShareMode ?? 'copyOnWrite' } }),
+    attributes: attributesOf(decoded),
+    options: optionsOf(decoded),
+    crossRootCopy: crossRootCopy ?? false,
+    encrypted: encryptionAtRest === 'required',
   };
+}
+
+function requireKnown(field: string, key: string, known: readonly string[]): void {
+  if (known.includes(key)) return;
+  throw invalid(field, `has an unknown key ${JSON.stringify(key)}; known are ${known.join(', ')}`);
+}
+
+// Messages of the schema go on from `key "…"`.
+function decodeKeys<T>(field: string, by: z.ZodType<T>, own: ReadonlyMap<string, string>): T {
+  const result = by.safeParse(Object.fromEntries(own));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const key = String(issue?.path[0]);
+  throw invalid(
+    field,
+    `key "${key}" ${issue?.message ?? 'is wrong'}, not ${JSON.stringify(own.get(key))}`,
+  );
 }
 
 /** The parameters without those of the sidecars: what two requests must have in common. */
@@ -49,30 +104,84 @@ export const ownParameters = (
 export const hasAttributes = (attributes: FileAttributes): boolean =>
   Object.values(attributes).some((value) => value !== undefined);
 
-function absolute(root: string): string {
-  if (root.startsWith('/')) return root;
-  throw invalid('parameters', `key "root" must be an absolute path, not ${JSON.stringify(root)}`);
+const attributesOf = (decoded: Decoded): FileAttributes =>
+  said({
+    pool: decoded.pool,
+    dataReplicas: decoded.dataReplicas,
+    metadataReplicas: decoded.metadataReplicas,
+    directIo: decoded.directIO,
+    writeAffinityDepth: decoded.writeAffinityDepth,
+    blockGroupFactor: decoded.blockGroupFactor,
+    writeAffinityFailureGroup: decoded.writeAffinityFailureGroup,
+  });
+
+function optionsOf(decoded: Decoded): VolumeOptions {
+  const { provisioning, maxCloneDepth, discard, freeze, fsType, fsLabel } = decoded;
+  return said({
+    provisioning,
+    maxCloneDepth,
+    discard: provisioning === 'thick' ? 'off' : discard,
+    freeze,
+    fsType,
+    fsLabel,
+    mkfsOptions: mkfsOptions(decoded),
+  });
 }
 
-function text<K extends string>(
-  own: ReadonlyMap<string, string>,
-  key: K,
-  form: RegExp,
-): Partial<Record<K, string>> {
-  const value = own.get(key);
-  if (value === undefined) return {};
-  if (!form.test(value))
-    throw invalid('parameters', `key "${key}" cannot be ${JSON.stringify(value)}`);
-  return { [key]: value } as Record<K, string>;
+const said = <T extends object>(values: T): T =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+
+function mkfsOptions({ mkfsOptions: text, fsType }: Decoded): readonly string[] | undefined {
+  if (text === undefined || fsType === undefined) return undefined;
+  const read = mkfsWords(fsType, text);
+  if ('words' in read) return read.words;
+  throw invalid('parameters', `key "mkfsOptions" ${read.problem}`);
 }
 
-function replicas<K extends string>(
-  own: ReadonlyMap<string, string>,
-  key: K,
-): Partial<Record<K, number>> {
-  const value = own.get(key);
-  if (value === undefined) return {};
-  if (!/^[123]$/.test(value))
-    throw invalid('parameters', `key "${key}" must be 1, 2 or 3, not ${JSON.stringify(value)}`);
-  return { [key]: Number(value) } as Record<K, number>;
+type Rule = readonly [wrong: (decoded: Decoded) => boolean, sentence: string];
+
+const given = (value: unknown): boolean => value !== undefined;
+
+const rules: readonly Rule[] = [
+  [
+    ({ dataReplicas: data, metadataReplicas: metadata }) =>
+      data !== undefined && metadata !== undefined && data > metadata,
+    'key "dataReplicas" must not be larger than "metadataReplicas"',
+  ],
+  [
+    ({ provisioning, discard }) => provisioning === 'thick' && given(discard) && discard !== 'off',
+    'key "discard" must be off with "provisioning" thick, which discarding would undo',
+  ],
+  [
+    ({ mkfsOptions: options, fsType }) => given(options) && !given(fsType),
+    'key "mkfsOptions" needs "fsType" in the same class, since the options of ext4 and xfs differ',
+  ],
+  [
+    ({ fsLabel, fsType }) => (fsLabel?.length ?? 0) > 12 && fsType !== 'ext4',
+    'key "fsLabel" must be at most 12 characters, or 16 with "fsType" ext4',
+  ],
+  [
+    ({ image, fsLabel, mkfsOptions: options }) =>
+      given(image) && (given(fsLabel) || given(options)),
+    'key "image" contradicts "fsLabel" and "mkfsOptions": an image is never formatted',
+  ],
+  [
+    ({ image, imageShareMode }) => given(imageShareMode) && !given(image),
+    'key "imageShareMode" needs "image" in the same class',
+  ],
+];
+
+function refuseContradictions(decoded: Decoded): void {
+  const broken = rules.find(([wrong]) => wrong(decoded));
+  if (broken) throw invalid('parameters', broken[1]);
+}
+
+/** The table of docs/parameters.md. */
+export function parameterTable(): string {
+  const head = '| parameter | value | default | meaning |\n| --- | --- | --- | --- |';
+  const rows = keys.map((key) => {
+    const { value, otherwise, meaning } = definitions[key];
+    return `| \`${key}\` | ${value} | ${otherwise} | ${meaning} |`;
+  });
+  return [head, ...rows].join('\n');
 }

@@ -1,6 +1,6 @@
 import { GiB, MiB, TiB, roundDown, roundUp, sector, showBytes } from './bytes.ts';
 import type { Bytes } from './bytes.ts';
-import type { Capability } from './capability.ts';
+import type { Capability, FsType } from './capability.ts';
 import { fsTypeOf } from './capability.ts';
 import { DriverError } from './fault.ts';
 import type { CapacityRange } from './volume.ts';
@@ -12,8 +12,11 @@ const defaultBytes: Bytes = GiB;
 export const maximumBytes: Bytes = 64n * TiB;
 
 /** The smallest volume: mkfs.xfs refuses anything under 300 MiB. */
-export const minimumBytes = (capabilities: readonly Capability[]): Bytes =>
-  capabilities.some(({ access }) => access.kind === 'mount' && fsTypeOf(access) === 'xfs')
+export const minimumBytes = (
+  capabilities: readonly Capability[],
+  ofClass: FsType | undefined,
+): Bytes =>
+  capabilities.some(({ access }) => access.kind === 'mount' && fsTypeOf(access, ofClass) === 'xfs')
     ? 300n * MiB
     : MiB;
 

@@ -1,6 +1,7 @@
 import type { Bytes } from '../model/bytes.ts';
 import { roundDown, sector } from '../model/bytes.ts';
 import { whyUnsupported } from '../model/capability.ts';
+import type { Capability } from '../model/capability.ts';
 import { invalid, isFault } from '../model/fault.ts';
 import { classParameters } from '../model/parameters.ts';
 import { maximumBytes, minimumBytes } from '../model/sizing.ts';
@@ -53,10 +54,10 @@ export function poolsOf(gpfs: Pick<Gpfs, 'pools'>, clock: Clock): Pools {
 export function capacityOf(roots: Roots, pools: Pools): Capacity {
   return {
     capacity: async ({ capabilities, parameters }) => {
-      const minimum = capabilities.some(whyUnsupported) ? 0n : minimumBytes(capabilities);
+      const { root, attributes, options } = classParameters(parameters);
+      const minimum = minimumBytes(capabilities.filter(isSupported), options.fsType);
       const nothing = { available: 0n, maximum: maximumBytes, minimum };
-      if (minimum === 0n) return nothing;
-      const { root, attributes } = classParameters(parameters);
+      if (!capabilities.every(isSupported)) return { ...nothing, minimum: 0n };
       try {
         const store = await roots.byPath(root);
         const available = await availableIn(store, pools, attributes.pool);
@@ -69,6 +70,8 @@ export function capacityOf(roots: Roots, pools: Pools): Capacity {
     },
   };
 }
+
+const isSupported = (capability: Capability): boolean => whyUnsupported(capability) === undefined;
 
 async function availableIn(
   store: RootStore,

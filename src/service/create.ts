@@ -1,4 +1,4 @@
-import { canonicalCapability, requireSupported } from '../model/capability.ts';
+import { canonicalCapability, requireFsType, requireSupported } from '../model/capability.ts';
 import { planCopy, planEmpty } from '../model/clone-tree.ts';
 import type { DataRef } from '../model/clone-tree.ts';
 import { DriverError, invalid } from '../model/fault.ts';
@@ -34,8 +34,10 @@ export interface Found {
 export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise<Found> {
   requireSupported(spec.capabilities, 'volume_capabilities');
   const parameters = classParameters(spec.parameters);
+  const { fsType } = parameters.options;
+  requireFsType(spec.capabilities, fsType);
   // Refused before anything is looked up: a size that fits nowhere is wrong for every volume.
-  if (!spec.source) sizeOfNew(spec.range, minimumBytes(spec.capabilities), undefined);
+  if (!spec.source) sizeOfNew(spec.range, minimumBytes(spec.capabilities, fsType), undefined);
   const source = spec.source && (await findSource(host, spec.source));
   const store = await rootFor(host, parameters, source);
   const held = await settleVolume(host, store, localIdOf(spec.name));
@@ -102,7 +104,11 @@ function newRecord(host: ServiceHost, { spec, source, parameters }: Order): Volu
     id: localIdOf(spec.name),
     name: spec.name,
     state: 'creating',
-    bytes: sizeOfNew(spec.range, minimumBytes(spec.capabilities), source?.bytes),
+    bytes: sizeOfNew(
+      spec.range,
+      minimumBytes(spec.capabilities, parameters.options.fsType),
+      source?.bytes,
+    ),
     asked: {
       requiredBytes: spec.range?.requiredBytes ?? 0n,
       limitBytes: spec.range?.limitBytes ?? 0n,
@@ -111,6 +117,7 @@ function newRecord(host: ServiceHost, { spec, source, parameters }: Order): Volu
       source: spec.source ? { ...spec.source } : null,
     },
     attributes: { ...host.defaults, ...parameters.attributes },
+    options: { ...parameters.options },
     image: null,
     parent: null,
     content: { kind: 'empty' },

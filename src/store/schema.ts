@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { fsTypes } from '../model/capability.ts';
 import type { AccessMode } from '../model/capability.ts';
 import type { FileKey, LocalId } from '../model/ids.ts';
 
@@ -85,7 +86,24 @@ const attributes = z.looseObject({
   pool: z.string().optional(),
   dataReplicas: z.number().optional(),
   metadataReplicas: z.number().optional(),
+  directIo: z.boolean().optional(),
+  writeAffinityDepth: z.number().optional(),
+  blockGroupFactor: z.number().optional(),
+  writeAffinityFailureGroup: z.string().optional(),
 });
+
+/** What the class of a volume said beyond placement (model/parameters.ts); records of older versions have none. */
+const options = z
+  .looseObject({
+    provisioning: z.enum(['thin', 'thick']).optional(),
+    maxCloneDepth: z.number().optional(),
+    discard: z.enum(['auto', 'on', 'off']).optional(),
+    freeze: z.enum(['auto', 'never']).optional(),
+    fsType: z.enum(fsTypes).optional(),
+    fsLabel: z.string().optional(),
+    mkfsOptions: z.array(z.string()).readonly().optional(),
+  })
+  .default({});
 
 const state = z.enum(['creating', 'ready', 'deleting', 'deleted']);
 
@@ -97,6 +115,7 @@ export const volumeRecord = z.looseObject({
   bytes,
   asked,
   attributes,
+  options,
   image: dataFile.nullable(),
   /** The clone parent that the image reads through. */
   parent: key.nullable(),

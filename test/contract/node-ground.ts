@@ -239,6 +239,7 @@ async function add(
     bytes,
     asked: { ...asked, source: null },
     attributes: {},
+    options: {},
     image: { key, inode },
     parent: null,
     content,

@@ -4,6 +4,7 @@ import { MiB, sector } from '../../src/model/bytes.ts';
 import { DriverError, isFault } from '../../src/model/fault.ts';
 import { localIdOf, parseId, publicId, shardOf } from '../../src/model/ids.ts';
 import type { RootId } from '../../src/model/ids.ts';
+import { definitions } from '../../src/model/parameter-keys.ts';
 import { classParameters, ownParameters } from '../../src/model/parameters.ts';
 import { maximumBytes, sizeOfGrown, sizeOfNew } from '../../src/model/sizing.ts';
 import { positionOf, tokenOf } from '../../src/model/token.ts';
@@ -172,16 +173,18 @@ describe('tokens', () => {
 });
 
 describe('class parameters', () => {
-  const known = ['root', 'pool', 'dataReplicas', 'metadataReplicas'];
+  const known = Object.keys(definitions);
+  const nothing = { attributes: {}, options: {}, crossRootCopy: false, encrypted: false };
 
   test('an unknown key is named, whatever it is; what the sidecars add is not looked at', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (key, value) => {
         fc.pre(!known.includes(key));
         const read = () => classParameters(new Map([[key, value]]));
-        if (key.startsWith('csi.storage.k8s.io/')) expect(read()).toEqual({ attributes: {} });
+        if (key.startsWith('csi.storage.k8s.io/')) expect(read()).toEqual(nothing);
         else expect(read).toThrow(JSON.stringify(key));
       }),
+      { examples: [['csi.storage.k8s.io/pvc/name', 'x']] },
     );
     const own = ownParameters(
       new Map([

@@ -1,6 +1,8 @@
 import { posix } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { defaultCompaction } from '../service/compaction/defaults.ts';
+import type { CompactionOptions } from '../service/host.ts';
 import type { LogLevel } from '../observe/logger.ts';
 import { logLevels } from '../observe/logger.ts';
 import type { MmRunner } from '../run/place.ts';
@@ -31,6 +33,7 @@ export interface Config {
   readonly pool: string | undefined;
   /** UID of the cluster that owns the roots; empty outside of Kubernetes. */
   readonly owner: string;
+  readonly compaction: CompactionOptions;
   readonly logLevel: LogLevel;
   readonly requestLimitMs: number;
   readonly shutdownGraceMs: number;
@@ -56,6 +59,14 @@ const wholeNumber = (least: number, most: number) =>
     .refine(
       (text) => /^\d{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most,
       `must be a whole number from ${least} to ${most}`,
+    )
+    .transform(Number);
+const decimal = (least: number, most: number) =>
+  z
+    .string()
+    .refine(
+      (text) => /^\d{1,3}(\.\d{1,3})?$/.test(text) && Number(text) >= least && Number(text) <= most,
+      `must be a number from ${least} to ${most}`,
     )
     .transform(Number);
 const oneOf = <const Values extends readonly [string, ...string[]]>(values: Values) =>
@@ -122,6 +133,31 @@ const settings = z.object({
   owner: name(/^[A-Za-z0-9._-]{1,128}$/, 'a UID')
     .optional()
     .describe('UID of the kube-system namespace, so that two clusters never share a root'),
+  compaction: oneOf(['on', 'paused'])
+    .prefault('on')
+    .describe('whether deep clone trees are brought down: on or paused'),
+  'compact-attached': oneOf(['auto', 'never'])
+    .prefault('never')
+    .describe(
+      'compact volumes in use as well, where a probe of two nodes allows it: auto or never',
+    ),
+  'compact-factor': decimal(0, 100)
+    .prefault(String(defaultCompaction.rule.factor))
+    .describe(
+      'a tombstone is absorbed while it holds at most so many times what was written since',
+    ),
+  'compact-dead-share': decimal(0.1, 10)
+    .prefault(String(defaultCompaction.rule.deadShare))
+    .describe('dead blocks of a volume at most, as a share of the volume'),
+  'compact-parallel': wholeNumber(1, 64)
+    .prefault(String(defaultCompaction.atOnce))
+    .describe('redirects at once on this node'),
+  'compact-per-file-system': wholeNumber(1, 64)
+    .prefault(String(defaultCompaction.perFileSystem))
+    .describe('redirects at once in one file system, from this node'),
+  'max-clone-depth': wholeNumber(10, 900)
+    .prefault(String(defaultCompaction.maxDepth))
+    .describe('clone parents above a volume at most; beyond it snapshots are refused'),
   'log-level': oneOf(logLevels).prefault('info').describe(logLevels.join(', ')),
   'request-limit': wholeNumber(100, 3_600_000).prefault('110000').describe('ms for one request'),
   'shutdown-grace': wholeNumber(0, 3_600_000).prefault('25000').describe('ms for running requests'),
@@ -184,12 +220,26 @@ const toConfig = (values: z.output<typeof settings>, endpoint: string): Config =
     mountType: values['mount-type'],
     pool: values.pool,
     owner: values.owner ?? '',
+    compaction: compaction(values),
     logLevel: values['log-level'],
     requestLimitMs: values['request-limit'],
     shutdownGraceMs: values['shutdown-grace'],
     bootIdPath: values['boot-id-path'],
     machineIdPath: values['machine-id-path'],
   });
+
+const compaction = (values: z.output<typeof settings>): CompactionOptions => ({
+  rule: {
+    ...defaultCompaction.rule,
+    factor: values['compact-factor'],
+    deadShare: values['compact-dead-share'],
+  },
+  paused: values.compaction === 'paused',
+  attached: values['compact-attached'],
+  perFileSystem: values['compact-per-file-system'],
+  atOnce: values['compact-parallel'],
+  maxDepth: values['max-clone-depth'],
+});
 
 const runner = (where: 'host' | 'direct', procPath: string): MmRunner =>
   where === 'host' ? { kind: 'nsenter', procPath } : { kind: 'direct' };

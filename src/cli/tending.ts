@@ -2,7 +2,7 @@ import type { Log } from '../observe/log.ts';
 import type { ControllerSocket } from '../server/listen.ts';
 import type { Readiness } from '../service/api.ts';
 import type { Driver } from '../service/driver.ts';
-import { sweepRoot, tend } from '../service/maintenance.ts';
+import { beat, sweepMs, sweepRoot } from '../service/maintenance.ts';
 import { heartbeatMs } from '../store/nodes.ts';
 
 /** How often it is looked whether the roots can be used; an idle driver does nothing more often. */
@@ -11,22 +11,56 @@ const readinessMs = 10_000;
 /** How long calls over the sidecars' socket may take to end when the roots went away. */
 const drainMs = 5_000;
 
-/** How often records of objects deleted long ago are forgotten. */
-const sweepMs = 6 * 3_600_000;
+/** How soon work that a request left is begun: the next requests come first. */
+const soonMs = 1_000;
 
 /** What a server does by itself, until it is disposed of. */
 export function startTending(driver: Driver, followed: Followed): Disposable {
   const { log } = followed;
   const timers = [
-    every(heartbeatMs, log, 'heartbeat', async () => tend(driver.host)),
+    every(heartbeatMs, log, 'heartbeat', async () => beat(driver.host)),
     every(sweepMs, log, 'sweep', async () => {
       for (const store of await driver.roots.all()) await sweepRoot(driver.host, store);
     }),
     every(readinessMs, log, 'readiness', followReadiness(followed), true),
   ];
+  const work = startWork(driver, log);
   return {
     [Symbol.dispose]: () => {
-      for (const timer of timers) clearInterval(timer);
+      for (const { timer } of timers) clearInterval(timer);
+      work[Symbol.dispose]();
+    },
+  };
+}
+
+/**
+ * Works off the queues: soon after this process put something there, when the next item is due, and at each
+ * heartbeat, for what other servers put there.
+ */
+function startWork(driver: Driver, log: Log): Disposable {
+  let timer: NodeJS.Timeout | undefined;
+  let dueMs = Infinity;
+  const round = every(heartbeatMs, log, 'work on clone trees', async () => {
+    dueMs = Infinity;
+    const next = await driver.worker.round();
+    if (next !== undefined) schedule(next);
+  });
+  const schedule = (atMs: number): void => {
+    const now = driver.host.clock.now();
+    const soonest = Math.max(atMs, now + soonMs);
+    // What is due after the next heartbeat needs no timer of its own.
+    if (soonest >= dueMs || soonest > now + heartbeatMs) return;
+    dueMs = soonest;
+    clearTimeout(timer);
+    timer = setTimeout(round.now, soonest - now).unref();
+  };
+  driver.host.backlog.follow(() => {
+    schedule(0);
+  });
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(round.timer);
+      clearTimeout(timer);
     },
   };
 }
@@ -60,6 +94,12 @@ function followReadiness({ readiness, controller, reconcile, log }: Followed): (
   };
 }
 
+interface Repeated {
+  readonly timer: NodeJS.Timeout;
+  /** A round out of turn; nothing while one is running. */
+  readonly now: () => void;
+}
+
 /** Runs `work` every so often, never twice at once; what fails is logged and tried again. */
 function every(
   ms: number,
@@ -67,7 +107,7 @@ function every(
   what: string,
   work: () => Promise<void>,
   atOnce = false,
-): NodeJS.Timeout {
+): Repeated {
   let running = false;
   const round = (): void => {
     if (running) return;
@@ -81,5 +121,5 @@ function every(
       });
   };
   if (atOnce) round();
-  return setInterval(round, ms).unref();
+  return { timer: setInterval(round, ms).unref(), now: round };
 }

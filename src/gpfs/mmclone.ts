@@ -22,8 +22,11 @@ export interface CloneCommands {
   freeze(file: string): Promise<void>;
   /** A new writable clone of a parent. */
   copy(parent: string, clone: string): Promise<void>;
-  /** Copies what the immediate parent holds, and hangs the file below its grandparent. */
-  redirect(file: string): Promise<void>;
+  /**
+   * Copies what the immediate parent holds, and hangs the file below its grandparent. Takes as long as there is
+   * data; stopped by its signal it leaves a clone that can be redirected again (gpfs-semantics 1.7).
+   */
+  redirect(file: string, signal?: AbortSignal): Promise<void>;
   /** Copies everything that is shared; the file is no clone any more. */
   split(file: string): Promise<void>;
   show(file: string, options?: RunOptions): Promise<CloneStatus>;
@@ -38,7 +41,9 @@ export function mmclone(run: Run): CloneCommands {
     snap: (file, parent) => write('snap', file, parent),
     freeze: (file) => write('snap', file),
     copy: (parent, clone) => write('copy', parent, clone),
-    redirect: (file) => write('redirect', file),
+    redirect: async (file, signal) => {
+      await run(['mmclone', 'redirect', absolute(file)], 'interruptible', { signal });
+    },
     split: (file) => write('split', file),
     show: async (file, options) =>
       parseShow(await run(['mmclone', 'show', absolute(file)], 'read', options), file),

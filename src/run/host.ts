@@ -57,6 +57,7 @@ function stopSignal(
   readTimeoutMs: number,
 ): AbortSignal | undefined {
   if (kind === 'write') return undefined;
+  if (kind === 'interruptible') return options.signal;
   const limit = AbortSignal.timeout(options.timeoutMs ?? readTimeoutMs);
   return options.signal ? AbortSignal.any([options.signal, limit]) : limit;
 }

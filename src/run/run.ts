@@ -1,10 +1,13 @@
-/** Whether ending the command half way is harmless. Writes are never killed: a killed one does not say how far it went. */
-export type RunKind = 'read' | 'write';
+/**
+ * Whether ending the command half way is harmless. Writes are never killed: a killed one does not say how far
+ * it went. What is interruptible may take hours and leaves, when it is stopped, something that can be done again.
+ */
+export type RunKind = 'read' | 'write' | 'interruptible';
 
 export interface RunOptions {
-  /** Ends a read when the request ends. Ignored for a write. */
+  /** Ends a read when the request ends, and what is interruptible when it is to stop. Ignored for a write. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds; a read past it is killed and fails with `timedOut`. A write past it goes on. */
+  /** Milliseconds; a read past it is killed and fails with `timedOut`. Anything else goes on. */
   readonly timeoutMs?: number | undefined;
 }
 

@@ -32,7 +32,7 @@ export function attachmentsOf(host: ServiceHost): Attachments {
       const place = await host.roots.byId(id);
       const held = place && (await place.store.volumes.read(place.local));
       if (!place || !held || held.value.state === 'deleted') return;
-      await detach(place.store, held, node);
+      await detach(host, place.store, held, node);
     },
   };
 }
@@ -143,7 +143,12 @@ async function refuseOverLimit(
   );
 }
 
-async function detach(store: RootStore, held: Held<VolumeRecord>, node: string): Promise<void> {
+async function detach(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  node: string,
+): Promise<void> {
   const going = held.value.attachments.filter((each) => node === '' || each.node === node);
   if (going.length > 0)
     await store.volumes.update(
@@ -155,4 +160,20 @@ async function detach(store: RootStore, held: Held<VolumeRecord>, node: string):
       'name',
     );
   for (const each of going) await store.attached.remove(localIdOf(each.node), held.id);
+  // What could not be compacted while it was in use can be now.
+  if (going.length > 0 && held.value.parent !== null) await host.backlog.add(store, held.id);
+}
+
+/** Nodes that use a volume's image, or may: attached, or with a mark of a machine that has not booted since. */
+export async function usersOf(
+  store: RootStore,
+  { attachments, image }: VolumeRecord,
+): Promise<readonly string[]> {
+  const marks = image ? await store.marks.of(image.key) : [];
+  const alive = await Promise.all(
+    marks.map(async (mark) =>
+      isDeadMark(mark, await store.nodes.read(mark.node)) ? [] : [mark.node],
+    ),
+  );
+  return [...attachments.map(({ node }) => node), ...alive.flat()];
 }

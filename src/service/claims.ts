@@ -6,7 +6,10 @@ import type { RootStore } from '../store/root.ts';
 import type { Claim } from '../store/schema.ts';
 
 /** What an operation says in its claim about what it will do. */
-export type ClaimPlan = Pick<Claim, 'op' | 'parent' | 'snapshot' | 'image' | 'bytes'>;
+export type ClaimPlan = Pick<
+  Claim,
+  'op' | 'parent' | 'snapshot' | 'image' | 'bytes' | 'from' | 'to'
+>;
 
 /** A claim that this process works on, until it is disposed of. */
 export interface LiveClaim extends Disposable {
@@ -16,6 +19,8 @@ export interface LiveClaim extends Disposable {
 /** The claims of this process. */
 export interface Claims {
   begin(plan: ClaimPlan): LiveClaim;
+  /** Whether the server that made a claim may still be at work on it. */
+  fateOf(store: RootStore, claim: Claim): Promise<'alive' | 'silent' | 'gone'>;
   /**
    * Throws busy while the claim's server may still be at work, unavailable where only a proof of its death
    * would do; returns when the claim may be taken over. `what` names the object for the message.
@@ -29,12 +34,13 @@ export interface Claims {
 /** Claims made by this server. */
 export function claimsOf(self: Self, clock: Clock, nonce: Nonce): Claims {
   const active = new Set<string>();
-  const fateOf = (store: RootStore, claim: Claim) => {
+  const fateOf: Claims['fateOf'] = async (store, claim) => {
     if (claim.instance !== self.instance) return store.nodes.fateOf(claim);
     return active.has(claim.nonce) ? 'alive' : 'gone';
   };
   return {
     ...releasesOf(),
+    fateOf,
     begin: (plan) => {
       const claim = {
         ...plan,

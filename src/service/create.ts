@@ -13,6 +13,7 @@ import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema.ts';
 import type { VolumeRecord } from '../store/schema.ts';
+import { deepen, helpForClone, isTooDeep } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operation.ts';
 import { endClaim, statOf } from './parents.ts';
@@ -137,6 +138,7 @@ async function build(
 ): Promise<VolumeRecord> {
   const { attributes, bytes } = claimed.value;
   let from = claimed;
+  let depth = 0;
   if (parent && parent.bytes > bytes)
     throw new DriverError(
       'busy',
@@ -149,6 +151,7 @@ async function build(
       parent: parent.ref.key,
     });
     const size = { parentBytes: parent.bytes, bytes };
+    depth = await deepen(host, store, { ...parent, id: claimed.id, help: helpForClone });
     await perform(store, host.commands, planCopy(parent.ref, image, size, attributes));
   } else await perform(store, host.commands, planEmpty(image, bytes, attributes));
   const stat = await statOf(store, pathOf(store, image));
@@ -158,7 +161,9 @@ async function build(
       `the new image of volume ${claimed.id} has ${stat?.size ?? 'no'} bytes instead of ${bytes}; try again`,
     );
   const made = { key: image.key, inode: stat.inode };
-  return (await endClaim(store, from, () => ({ state: 'ready', image: made }))).value;
+  const ready = await endClaim(store, from, () => ({ state: 'ready', image: made, depth }));
+  if (isTooDeep(depth, ready.value)) await host.backlog.add(store, claimed.id);
+  return ready.value;
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Bytes } from '../model/bytes.ts';
 import { DriverError, isFault } from '../model/fault.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
 import type { Log } from '../observe/log.ts';
@@ -11,8 +12,13 @@ import type { Services } from './api.ts';
 import { attachmentsOf } from './attachments.ts';
 import { capacityOf, poolsOf } from './capacity.ts';
 import { claimsOf } from './claims.ts';
-import type { ServiceHost } from './host.ts';
-import { reclaimAll } from './reclaim.ts';
+import { backlogOf } from './compaction/backlog.ts';
+import { compactingOf } from './compaction/compacting.ts';
+import { turnsOf } from './compaction/turns.ts';
+import { workerOf } from './compaction/worker.ts';
+import type { Worker } from './compaction/worker.ts';
+import type { CompactionOptions, ServiceHost } from './host.ts';
+import { reclaimAll } from './maintenance.ts';
 import { rootsOf } from './roots.ts';
 import type { Roots } from './roots.ts';
 import { snapshotsOf } from './snapshotlist.ts';
@@ -34,6 +40,9 @@ export interface DriverHost {
   readonly pool: string | undefined;
   /** The Kubernetes cluster that owns the roots; '' where there is none. */
   readonly owner: string;
+  readonly compaction: CompactionOptions;
+  /** Called with the path of a root and what a redirect there copied at most. */
+  readonly compacted?: (root: string, bytes: Bytes) => void;
 }
 
 /** The controller's side of the driver, and what is needed to look after it. */
@@ -43,6 +52,7 @@ export interface Driver extends Pick<
 > {
   readonly host: ServiceHost;
   readonly roots: Roots;
+  readonly worker: Worker;
 }
 
 /** How long the answer that a root cannot be used stands: checks run commands, and callers come in crowds. */
@@ -69,13 +79,23 @@ export function driverOf(on: DriverHost): Driver {
     log,
     commands: gpfs,
     claims: claimsOf(self, clock, nonce),
-    refused: new Map(),
+    backlog: backlogOf(log),
+    compaction: on.compaction,
+    compacting: compactingOf(),
+    compacted: (store, bytes) => on.compacted?.(store.layout.root, bytes),
+    turn: turnsOf(on.compaction.perFileSystem),
+    background: (work, about) => {
+      work.catch((error: unknown) => {
+        log.warn({ ...about, error }, 'work in the background failed');
+      });
+    },
     defaults: on.pool === undefined ? {} : { pool: on.pool },
     requirePool: (store, pool) => pools.require(store, pool),
   };
   return {
     host,
     roots,
+    worker: workerOf(host),
     readiness: () => readiness(roots),
     volumes: volumesOf(host),
     snapshots: snapshotsOf(host),

@@ -1,15 +1,31 @@
 import type { Gpfs } from '../gpfs/commands.ts';
-import type { FileKey } from '../model/ids.ts';
+import type { Bytes } from '../model/bytes.ts';
+import type { CompactionRule } from '../model/compaction.ts';
 import type { FileAttributes } from '../model/parameters.ts';
 import type { Log } from '../observe/log.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import type { Self } from '../store/nodes.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Claims } from './claims.ts';
+import type { Backlog } from './compaction/backlog.ts';
+import type { Compacting } from './compaction/compacting.ts';
 import type { Roots } from './roots.ts';
 
 /** The mm commands that make volumes. */
 export type VolumeCommands = Pick<Gpfs, 'clone' | 'setAttributes'>;
+
+/** How clone trees are kept shallow. */
+export interface CompactionOptions {
+  readonly rule: CompactionRule;
+  readonly paused: boolean;
+  /** `auto`: volumes in use too, where a probe of two nodes has shown that this is safe. */
+  readonly attached: 'auto' | 'never';
+  /** Redirects at once in one file system, and in all of them. */
+  readonly perFileSystem: number;
+  readonly atOnce: number;
+  /** Clone parents above a file, at most: beyond it snapshots and clones are refused. */
+  readonly maxDepth: number;
+}
 
 /** What the controller's operations stand on. */
 export interface ServiceHost {
@@ -20,8 +36,16 @@ export interface ServiceHost {
   readonly clock: Clock;
   readonly nonce: Nonce;
   readonly log: Log;
-  /** Clone parents that GPFS did not let go of; tried again at each round of maintenance. */
-  readonly refused: Map<FileKey, RootStore>;
+  /** Work that no request waits for: clone parents to remove, clone trees to compact. */
+  readonly backlog: Backlog;
+  readonly compaction: CompactionOptions;
+  readonly compacting: Compacting;
+  /** Called with what a redirect copied at most. */
+  readonly compacted: (store: RootStore, bytes: Bytes) => void;
+  /** Waits for one of the turns that a file system has for what copies data. */
+  readonly turn: <T>(fileSystem: string, work: () => Promise<T>) => Promise<T>;
+  /** Work that goes on though its request was answered; what fails is logged. */
+  readonly background: (work: Promise<void>, about: Readonly<Record<string, unknown>>) => void;
   /** What a class that says nothing else gets. */
   readonly defaults: FileAttributes;
   /** Throws invalid-request for a pool that the root's file system does not have. */

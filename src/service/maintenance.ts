@@ -1,9 +1,11 @@
-import type { Clock } from '../run/clock.ts';
 import { join } from 'node:path';
+import type { FileKey } from '../model/ids.ts';
+import type { Clock } from '../run/clock.ts';
 import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
+import { takeLease } from './compaction/lease.ts';
 import type { ServiceHost } from './host.ts';
-import { reclaim, reclaimAll } from './reclaim.ts';
+import { reclaim } from './reclaim.ts';
 
 /** How long the record of a deleted object stays: far longer than any server sleeps and wakes up again. */
 const keepDeletedMs = 24 * 3_600_000;
@@ -11,27 +13,49 @@ const keepDeletedMs = 24 * 3_600_000;
 /** How old a temporary file is when nobody can still be writing it. */
 const temporaryMs = 3_600_000;
 
-/** One round of what every server does now and then: show that it lives, give claims back, reclaim. */
-export async function tend(host: ServiceHost): Promise<void> {
-  for (const store of await host.roots.all()) {
-    await store.nodes.beat(host.self.node);
-  }
+/** One round of what every server does now and then: show that it lives, give claims back, write what it could not. */
+export async function beat(host: ServiceHost): Promise<void> {
+  for (const store of await host.roots.all()) await store.nodes.beat(host.self.node);
   await host.claims.retry();
-  const refused = [...host.refused];
-  host.refused.clear();
-  for (const [key, store] of refused) await reclaim(host, store, key);
+  await host.backlog.retry();
 }
+
+/** How often a root is swept, by whichever server gets there first. */
+export const sweepMs = 6 * 3_600_000;
 
 /**
  * Forgets records of objects deleted long ago, and temporary files that crashes left. A writer that slept
  * all that time had its temporary file before it, finds it gone, and writes nothing.
  */
 export async function sweepRoot(host: ServiceHost, store: RootStore): Promise<void> {
+  const lease = await takeLease(host, store);
+  if (!lease) return;
+  const now = host.clock.now();
+  // Every server has such a timer; one of them is enough.
+  if (now - lease.sweptMs < 0.9 * sweepMs) return lease.release();
   await sweepTemporary(store, host.clock);
   await sweepDeleted(store.volumes, host.clock);
   await sweepDeleted(store.snapshots, host.clock);
-  // What a server left that died between a deletion and what it set free.
-  await reclaimAll(host, store);
+  await sweepHidden(host, store);
+  await lease.release(now);
+}
+
+/** Clone parents that a server left which died between a deletion and what that set free, and lost queue items. */
+async function sweepHidden(host: ServiceHost, store: RootStore): Promise<void> {
+  for await (const key of hiddenKeys(store)) {
+    const stays = await reclaim(host, store, key);
+    if (stays?.children === 1) await host.backlog.add(store, stays.key);
+  }
+}
+
+/** Looks at every hidden clone parent when a root is opened: what this server left when it died. */
+export async function reclaimAll(host: ServiceHost, store: RootStore): Promise<void> {
+  for await (const key of hiddenKeys(store)) await reclaim(host, store, key);
+}
+
+async function* hiddenKeys(store: RootStore): AsyncGenerator<FileKey> {
+  for (const shard of await store.hidden.shards())
+    for (const key of (await store.hidden.ids(shard)).keys()) yield key as FileKey;
 }
 
 async function sweepTemporary(store: RootStore, clock: Clock): Promise<void> {

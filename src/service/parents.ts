@@ -10,6 +10,7 @@ import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema.ts';
 import type { Content, HiddenRecord, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { pathOf, perform } from './steps.ts';
 
@@ -38,7 +39,8 @@ export async function cutParent(
   const calm = await isCalm(store, claimed.value);
   try {
     await makeParent(host, store, claimed);
-    await endParenting(store, claimed, calm);
+    const ended = await endParenting(store, claimed, calm);
+    if (isTooDeep(ended.value.depth ?? 0, ended.value)) await host.backlog.add(store, claimed.id);
   } catch (error) {
     await dropLateEdges(host, store, claimed).catch((cause: unknown) => {
       host.log.warn({ volume: claimed.id, cause }, 'edges of a lost operation may be left');
@@ -60,10 +62,10 @@ async function dropLateEdges(
   const now = (await store.volumes.read(id))?.value;
   if (!now || isClaimed(now, value) || now.parent === key) return;
   await store.edges.remove(key, imageOf(value).key);
-  if (await parentRecord(store, key)) host.refused.set(key, store);
+  if (await parentRecord(store, key)) await host.backlog.add(store, key);
   else if (value.parent !== null) {
     await store.edges.remove(value.parent, key);
-    host.refused.set(value.parent, store);
+    await host.backlog.add(store, value.parent);
   }
 }
 
@@ -116,7 +118,11 @@ async function adoptParent(
     requireClaim((await store.volumes.read(volume.id))?.value, value);
     await store.edges.remove(value.parent, imageOf(value).key);
   }
-  return endClaim(store, volume, () => ({ parent: parent.key, unchanged: calm }));
+  return endClaim(store, volume, (now) => ({
+    parent: parent.key,
+    unchanged: calm,
+    ...(now.depth === undefined ? {} : { depth: now.depth + 1 }),
+  }));
 }
 
 async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileStat): Promise<void> {
@@ -133,9 +139,11 @@ async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileSt
     state: 'waiting',
     data: ofSnapshot ? 'snapshots' : 'hidden',
     parent: volume.parent,
+    ...depthOf(volume),
     bytes: volume.bytes,
     content: cut.content,
     createdMs: sinceMs(volume),
+    claim: null,
   };
   await store.hidden.swap(parent.key, undefined, record, 'name');
 }
@@ -149,6 +157,8 @@ async function contentAtCut(store: RootStore, before: VolumeRecord): Promise<Con
   const unclear = after.kind !== before.content.kind && after.kind !== 'formatting';
   return unclear ? { kind: 'unknown' } : after;
 }
+
+const depthOf = ({ depth }: VolumeRecord) => (depth === undefined ? {} : { depth });
 
 const sinceMs = ({ claim }: VolumeRecord): number => claim?.sinceMs ?? 0;
 
@@ -170,6 +180,7 @@ async function completeSnapshot(
     content: volume.content,
     file: { key: parent, inode: stat.inode },
     parent: volume.parent,
+    ...depthOf(volume),
     createdMs: sinceMs(volume),
     claim: null,
   };
@@ -226,6 +237,9 @@ export interface Parent {
   readonly ref: DataRef;
   readonly bytes: Bytes;
   readonly content: Content;
+  /** Its own clone parent, and how many there are above it at most. */
+  readonly parent: FileKey | null;
+  readonly depth?: number | undefined;
 }
 
 /** What the records say of a clone parent; undefined when they know none of this key. */

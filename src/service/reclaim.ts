@@ -4,24 +4,41 @@ import { ignoring } from '../store/edges.ts';
 import type { RootStore } from '../store/root.ts';
 import type { ServiceHost } from './host.ts';
 
+/** A clone parent that stays, and how many read through it. */
+interface Staying {
+  readonly key: FileKey;
+  readonly children: number;
+}
+
 /**
  * Removes a hidden clone parent that nothing reads through any more, and then those above it that this
  * leaves childless, all in one pass. What still has children, or belongs to a user, stays. Never fails: no
- * request depends on it, so where it cannot go on it is remembered for the next round of maintenance.
+ * request depends on it, so where it cannot go on it is put on the queue. Resolves to the hidden parent that ended
+ * the pass, if one did.
  */
-export async function reclaim(host: ServiceHost, store: RootStore, first: FileKey): Promise<void> {
+export async function reclaim(
+  host: ServiceHost,
+  store: RootStore,
+  first: FileKey,
+): Promise<Staying | undefined> {
   let key: FileKey | null = first;
   try {
-    while (key !== null) key = await reclaimOne(host, store, key);
+    while (key !== null) {
+      const next: FileKey | null | Staying = await reclaimOne(host, store, key);
+      if (next !== null && typeof next === 'object') return next;
+      key = next;
+    }
   } catch (error) {
-    host.refused.set(key ?? first, store);
     host.log.info({ key, error }, 'a clone parent could not be reclaimed now');
+    await host.backlog.add(store, key ?? first);
   }
+  return undefined;
 }
 
 /**
  * Does what leaves a clone parent perhaps childless, then reclaims. A failed write may have taken effect, and
- * then nobody asks for it again, so the parent is remembered.
+ * then nobody asks for it again, so the parent is put on the queue. So is one that has a single child left, which
+ * may absorb it.
  */
 export async function reclaimAfter<T>(
   host: ServiceHost,
@@ -31,22 +48,30 @@ export async function reclaimAfter<T>(
 ): Promise<T> {
   try {
     const done = await work;
-    if (parent !== null) await reclaim(host, store, parent);
+    const stays = parent === null ? undefined : await reclaim(host, store, parent);
+    if (stays?.children === 1) await host.backlog.add(store, stays.key);
     return done;
   } catch (error) {
-    if (parent !== null) host.refused.set(parent, store);
+    if (parent !== null) await host.backlog.add(store, parent);
     throw error;
   }
 }
 
-/** The parent of what was removed, or null when nothing was. */
+/** The parent of what was removed, null where nothing is left to do, or what stays. */
 async function reclaimOne(
   host: ServiceHost,
   store: RootStore,
   key: FileKey,
-): Promise<FileKey | null> {
+): Promise<FileKey | null | Staying> {
   const held = await store.hidden.read(key);
-  if (!held || (await store.edges.children(key)).length > 0) return null;
+  if (!held) return null;
+  if (held.value.claim) {
+    // It is being redirected, and looked at again when that ends.
+    await host.backlog.add(store, key);
+    return null;
+  }
+  const children = await store.edges.children(key);
+  if (children.length > 0) return { key, children: children.length };
   // Marked first, looked at again afterwards: a child that came between has its edge by now.
   const marked = await store.hidden.swap(key, held, { ...held.value, state: 'removing' });
   const free = (await store.edges.children(key)).length === 0;
@@ -56,7 +81,7 @@ async function reclaimOne(
   }
   const { parent } = marked.value;
   if (parent !== null) await store.edges.remove(parent, key);
-  await store.hidden.forget(marked).catch(() => host.refused.set(key, store));
+  await store.hidden.forget(marked).catch(() => host.backlog.add(store, key));
   return parent;
 }
 
@@ -75,15 +100,8 @@ export async function unlinkParent(
     return true;
   } catch (error) {
     if (!['EROFS', 'EPERM', 'EBUSY'].includes(errnoOf(error) ?? '')) throw error;
-    host.refused.set(key, store);
     host.log.info({ key, errno: errnoOf(error) }, 'a clone parent cannot be removed yet');
+    await host.backlog.add(store, key);
     return false;
   }
-}
-
-/** Looks at every hidden clone parent of a root: what an earlier pass had to leave, or did not get to. */
-export async function reclaimAll(host: ServiceHost, store: RootStore): Promise<void> {
-  for (const shard of await store.hidden.shards())
-    for (const key of (await store.hidden.ids(shard)).keys())
-      await reclaim(host, store, key as FileKey);
 }

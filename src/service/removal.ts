@@ -34,7 +34,7 @@ export async function finishSnapshotRemoval(
   const { key } = file;
   const childless = (await store.edges.children(key)).length === 0;
   const unlinked = childless && (await unlinkParent(host, store, 'snapshots', key));
-  if (!unlinked) await bury(store, held.value);
+  if (!unlinked) await bury(host, store, held.value);
   else if (parent !== null) await store.edges.remove(parent, key);
   const gone = asDeleted(host, held.value);
   const next = unlinked ? parent : key;
@@ -42,7 +42,7 @@ export async function finishSnapshotRemoval(
 }
 
 /** Makes a tombstone of a snapshot's file: the id is free again, the blocks stay for those who need them. */
-async function bury(store: RootStore, snapshot: SnapshotRecord): Promise<void> {
+async function bury(host: ServiceHost, store: RootStore, snapshot: SnapshotRecord): Promise<void> {
   const { file } = snapshot;
   if (!file || (await store.hidden.read(file.key))) return;
   const tombstone: HiddenRecord = {
@@ -52,9 +52,12 @@ async function bury(store: RootStore, snapshot: SnapshotRecord): Promise<void> {
     state: 'waiting',
     data: 'snapshots',
     parent: snapshot.parent,
+    ...(snapshot.depth === undefined ? {} : { depth: snapshot.depth }),
     bytes: snapshot.bytes,
     content: snapshot.content,
     createdMs: snapshot.createdMs,
+    claim: null,
   };
   await store.hidden.swap(file.key, undefined, tombstone, 'name');
+  await host.backlog.add(store, file.key);
 }

@@ -4,6 +4,8 @@ import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Claim, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
 import { releaseClaim } from './claims.ts';
+import { giveWay } from './compaction/giveway.ts';
+import { headWith, volumeHead } from './compaction/heads.ts';
 import { endGrowing } from './growing.ts';
 import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from './host.ts';
@@ -23,6 +25,10 @@ export async function settleVolume(
 ): Promise<Held<VolumeRecord> | undefined> {
   const held = await store.volumes.read(id);
   if (!held?.value.claim) return held;
+  if (held.value.claim.op === 'compact') {
+    await giveWay(host, store, store.volumes, held, () => volumeHead(store, id));
+    return settleVolume(host, store, id);
+  }
   await host.claims.requireDead(store, held.value.claim, `volume ${id}`);
   using mine = host.claims.begin(held.value.claim);
   const { claim } = mine;
@@ -53,6 +59,8 @@ export async function endVolumeClaim(
       return endGrowing(store, held);
     case 'delete':
       return finishVolumeRemoval(host, store, held);
+    case 'compact':
+      throw new Error(`the compaction of volume ${held.id} is ended by whoever began it`);
   }
 }
 
@@ -64,6 +72,11 @@ export async function settleSnapshot(
 ): Promise<Held<SnapshotRecord> | undefined> {
   const held = await store.snapshots.read(id);
   if (!held?.value.claim) return held;
+  const { file } = held.value;
+  if (held.value.claim.op === 'compact' && file) {
+    await giveWay(host, store, store.snapshots, held, () => headWith(store, file.key));
+    return settleSnapshot(host, store, id);
+  }
   await host.claims.requireDead(store, held.value.claim, `snapshot ${id}`);
   if (held.value.state === 'creating') await settleVolume(host, store, held.value.volume);
   const now = await store.snapshots.read(id);

@@ -6,6 +6,7 @@ import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema.ts';
 import type { Claim, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
 import { asDeleted } from './deleted.ts';
+import { deepen, helpFor } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { releaseClaim } from './claims.ts';
 import { operate } from './operation.ts';
@@ -75,6 +76,8 @@ async function takeSnapshot(
   from: Held<SnapshotRecord> | undefined,
 ): Promise<SnapshotRecord> {
   const id = localIdOf(spec.name);
+  const help = helpFor(volume.value);
+  const depth = await deepen(host, store, { ...volume.value, help });
   const key = fileKey(id, (from?.version ?? 0) + 1, host.nonce());
   using mine = host.claims.begin({ op: 'create', image: key });
   const record = { ...newRecord(host, spec, volume.value), claim: mine.claim };
@@ -84,7 +87,7 @@ async function takeSnapshot(
       id: volume.id,
       from: volume,
       plan: { op: 'snapshot', parent: key, snapshot: id },
-      during: volume.value,
+      during: { ...volume.value, depth: depth - 1 },
       durability: 'name',
       work: (held) => cutParent(host, store, held),
     });

@@ -6,6 +6,7 @@ import type { ContentSource } from '../model/volume.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema.ts';
+import { deepen, helpFor } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operation.ts';
 import { cutParent, parentRecord } from './parents.ts';
@@ -43,9 +44,9 @@ async function snapshotSource(host: ServiceHost, store: RootStore, id: LocalId):
       await needed();
     },
     parent: async () => {
-      const { file, bytes, content } = await needed();
-      if (!file) throw snapshotMissing(id);
-      return { ref: { data: 'snapshots', key: file.key }, bytes, content };
+      const record = await needed();
+      if (!record.file) throw snapshotMissing(id);
+      return { ...record, ref: { data: 'snapshots', key: record.file.key } };
     },
   };
 }
@@ -74,12 +75,13 @@ async function parentOfVolume(
   const shared = held.value.unchanged && held.value.parent;
   const known = shared ? await parentRecord(store, shared) : undefined;
   if (known) return known;
+  const depth = await deepen(host, store, { ...held.value, help: helpFor(held.value) });
   const key = fileKey(held.value.id, held.version + 1, host.nonce());
   await operate(host, store, {
     id: held.id,
     from: held,
     plan: { op: 'clone', parent: key },
-    during: held.value,
+    during: { ...held.value, depth: depth - 1 },
     durability: 'name',
     work: (claimed) => cutParent(host, store, claimed),
   });

@@ -108,10 +108,10 @@ async function perform(
     runCommand(ground, name, argv.slice(1)) ?? {
       ...{ stdout: '', stderr: `${name}: command not found\n`, exitCode: 127 },
     };
-  // Like the host's: a write waits for its command however long it takes.
+  // Like the host's: only a read has a limit, and a write waits for its command however long it takes.
   const limit = kind === 'read' ? (timeoutMs ?? Infinity) : Infinity;
   if (hangs(ground, name)) {
-    await whenLost(behind, kind === 'read' ? signal : undefined, limit);
+    await whenLost(behind, kind === 'write' ? undefined : signal, limit);
     throw timedOut(argv);
   }
   const { latencyMs } = ground.personality;

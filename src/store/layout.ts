@@ -3,7 +3,7 @@ import { ownerOfKey, shardOf } from '../model/ids.ts';
 import type { FileKey } from '../model/ids.ts';
 
 /** Kinds of records; each has a directory of its own. */
-export type RecordKind = 'volumes' | 'snapshots' | 'hidden';
+export type RecordKind = 'volumes' | 'snapshots' | 'hidden' | 'leases';
 
 /** Directories that hold data files: volumes' images, clone parents of snapshots, hidden clone parents. */
 export type DataKind = 'volumes' | 'snapshots' | 'hidden';
@@ -25,6 +25,8 @@ export interface Layout {
   readonly edge: (parent: FileKey, child: FileKey) => string;
   readonly marks: (image: FileKey) => string;
   readonly attached: (nodeName: string) => string;
+  /** Work announced and not begun, and work put off, as one file each. */
+  readonly queue: (state: 'ready' | 'waiting') => string;
   readonly data: (kind: DataKind, key: FileKey) => string;
   /** Every directory that must exist before anything is written. */
   readonly fixed: readonly string[];
@@ -49,10 +51,14 @@ export function layoutOf(root: string): Layout {
     edge: (parent, child) => at('edges', shardOf(ownerOfKey(parent)), parent, child),
     marks: (image) => at('marks', shardOf(ownerOfKey(image)), image),
     attached: (nodeName) => at('attached', nodeName),
+    queue: (state) => at('queue', state),
     data: (kind, key) => join(root, kind, shardOf(ownerOfKey(key)), key),
     fixed: [
-      ...['', 'tmp', 'nodes', 'records', 'edges', 'marks', 'attached'].map((name) => at(name)),
-      ...['volumes', 'snapshots', 'hidden'].map((kind) => at('records', kind)),
+      ...['', 'tmp', 'nodes', 'records', 'edges', 'marks', 'attached', 'queue'].map((name) =>
+        at(name),
+      ),
+      ...['ready', 'waiting'].map((state) => at('queue', state)),
+      ...['volumes', 'snapshots', 'hidden', 'leases'].map((kind) => at('records', kind)),
       ...['volumes', 'snapshots', 'hidden'].map((kind) => join(root, kind)),
     ],
   };

@@ -33,7 +33,9 @@ export interface Nodes {
   read(node: string): Promise<NodeFile | undefined>;
   all(): Promise<readonly NodeFile[]>;
   /** Whether the server that made a claim of another process may still be at work on it. */
-  fateOf(claim: Claim): Promise<'alive' | 'silent' | 'gone'>;
+  fateOf(
+    claim: Pick<Claim, 'node' | 'instance' | 'sinceMs' | 'released'>,
+  ): Promise<'alive' | 'silent' | 'gone'>;
 }
 
 /** The nodes directory of one root. */

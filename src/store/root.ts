@@ -17,10 +17,18 @@ import { layoutOf } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { marksOf, nodesOf } from './nodes.ts';
 import type { Marks, Nodes } from './nodes.ts';
+import { queueOf } from './queue.ts';
+import type { Queue } from './queue.ts';
 import { recordsOf } from './records.ts';
 import type { Records } from './records.ts';
-import { hiddenRecord, recordFormat, rootFile, snapshotRecord, volumeRecord } from './schema.ts';
-import type { HiddenRecord, RootFile, SnapshotRecord, VolumeRecord } from './schema.ts';
+import * as schema from './schema.ts';
+import type {
+  HiddenRecord,
+  LeaseRecord,
+  RootFile,
+  SnapshotRecord,
+  VolumeRecord,
+} from './schema.ts';
 
 /** One root, open: everything the driver remembers in it, and the files it may touch. */
 export interface RootStore {
@@ -30,6 +38,8 @@ export interface RootStore {
   readonly volumes: Records<VolumeRecord>;
   readonly snapshots: Records<SnapshotRecord>;
   readonly hidden: Records<HiddenRecord>;
+  readonly leases: Records<LeaseRecord>;
+  readonly queue: Queue;
   readonly edges: Edges;
   readonly attached: AttachedIndex;
   readonly marks: Marks;
@@ -86,9 +96,11 @@ export async function openRoot(
     check,
     makeIn: (file, action) => makeIn(files, dirname(file), action),
     directoryOf: (file) => files.makeDirectory(dirname(file), 0o750),
-    volumes: recordsOf({ ...common, kind: 'volumes', schema: volumeRecord }),
-    snapshots: recordsOf({ ...common, kind: 'snapshots', schema: snapshotRecord }),
-    hidden: recordsOf({ ...common, kind: 'hidden', schema: hiddenRecord }),
+    volumes: recordsOf({ ...common, kind: 'volumes', schema: schema.volumeRecord }),
+    snapshots: recordsOf({ ...common, kind: 'snapshots', schema: schema.snapshotRecord }),
+    hidden: recordsOf({ ...common, kind: 'hidden', schema: schema.hiddenRecord }),
+    leases: recordsOf({ ...common, kind: 'leases', schema: schema.leaseRecord }),
+    queue: queueOf(files, layout, nonce),
     edges: edgesOf(files, layout),
     attached: attachedIndexOf(files, layout),
     nodes: nodesOf(files, layout, clock, nonce),
@@ -99,7 +111,7 @@ export async function openRoot(
 
 async function readRootFile(layout: Layout, { files }: StoreHost): Promise<RootFile | undefined> {
   try {
-    return fromText(rootFile, await files.read(layout.rootFile), layout.rootFile);
+    return fromText(schema.rootFile, await files.read(layout.rootFile), layout.rootFile);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
@@ -112,7 +124,12 @@ async function setUp(layout: Layout, expected: RootFacts, host: StoreHost): Prom
   await files.makeDirectory(layout.state, 0o750);
   await files.makeDirectory(layout.temporary, 0o750);
   const temporary = join(layout.temporary, `root-${nonce()}`);
-  const facts = { format: recordFormat, rootId: nonce(), ...expected, createdMs: clock.now() };
+  const facts = {
+    format: schema.recordFormat,
+    rootId: nonce(),
+    ...expected,
+    createdMs: clock.now(),
+  };
   await files.createDurable(temporary, toText(facts), 0o640);
   await ignoring(files.link(temporary, layout.rootFile), 'EEXIST');
   await ignoring(files.unlink(temporary), 'ENOENT');

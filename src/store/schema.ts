@@ -34,7 +34,7 @@ export type Content = z.output<typeof content>;
 
 /** The running operation of one server on one object. */
 const claim = z.looseObject({
-  op: z.enum(['create', 'snapshot', 'clone', 'expand', 'delete']),
+  op: z.enum(['create', 'snapshot', 'clone', 'expand', 'delete', 'compact']),
   node: z.string(),
   instance: z.string(),
   boot: z.string(),
@@ -50,6 +50,11 @@ const claim = z.looseObject({
   image: key.optional(),
   /** `expand`: the size to reach. */
   bytes: bytes.optional(),
+  /** `compact`: the parent to be moved off, and the one to hang on afterwards; null for none. */
+  from: key.optional(),
+  to: key.nullable().optional(),
+  /** `compact`: somebody waits for the file; stop and let go of it. */
+  wanted: z.boolean().optional(),
 });
 export type Claim = z.output<typeof claim>;
 
@@ -119,6 +124,8 @@ export const volumeRecord = z.looseObject({
   image: dataFile.nullable(),
   /** The clone parent that the image reads through. */
   parent: key.nullable(),
+  /** Clone parents above the image: an upper bound, as those may be moved up meanwhile. */
+  depth: z.number().optional(),
   content,
   /** No node could have written since `parent` was put above the image, so a clone may share `parent`. */
   unchanged: z.boolean(),
@@ -140,6 +147,7 @@ export const snapshotRecord = z.looseObject({
   bytes,
   file: dataFile.nullable(),
   parent: key.nullable(),
+  depth: z.number().optional(),
   content,
   attributes,
   createdMs: z.number(),
@@ -157,11 +165,34 @@ export const hiddenRecord = z.looseObject({
   /** The directory the file lies in. */
   data: z.enum(['snapshots', 'hidden']),
   parent: key.nullable(),
+  depth: z.number().optional(),
   bytes,
   content,
   createdMs: z.number(),
+  claim: claim.nullable().default(null),
 });
 export type HiddenRecord = z.output<typeof hiddenRecord>;
+
+/** Which server works off the queue of a root: for economy, not for correctness. Good while that server is alive. */
+export const leaseRecord = z.looseObject({
+  format: z.number(),
+  node: z.string(),
+  instance: z.string(),
+  sinceMs: z.number(),
+  released: z.boolean(),
+  /** When the root was last swept, by whoever had the lease then. */
+  sweptMs: z.number().optional(),
+});
+export type LeaseRecord = z.output<typeof leaseRecord>;
+
+/** Why an item of the queue was put off, and until when. An item that never was is an empty file. */
+export const queueItem = z.looseObject({
+  format: z.number(),
+  tries: z.number(),
+  untilMs: z.number(),
+  why: z.string(),
+});
+export type QueueItem = z.output<typeof queueItem>;
 
 export const rootFile = z.looseObject({
   format: z.number(),

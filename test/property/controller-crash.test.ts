@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { tend } from '../../src/service/maintenance.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import type { When } from '../../src/simulator/faults.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
-import { serverOn } from '../support/driver.ts';
+import { serverOn, tend } from '../support/driver.ts';
 import { newWorld, quiet, scenarios } from '../support/scenarios.ts';
 import type { Scenario, World } from '../support/scenarios.ts';
 import { contents, expectSound, problemsIn } from '../support/truth.ts';
@@ -31,7 +30,7 @@ const recoveries: Readonly<Record<string, Recovery>> = {
   'an error, and another server is asked': async (world, breakAndAct) => {
     const driver = await other(world);
     await breakAndAct('failAt');
-    await tend(world.driver.host);
+    await tend(world.driver);
     return driver;
   },
   'a crash, and the server starts again': async (world, breakAndAct) => {
@@ -81,8 +80,8 @@ async function breakOnce(
   if (scenario.name === 'expand a volume') await serverOn(gpfs).roots.all();
   const told = await scenario.act(next, world).catch(String);
   await quiet(gpfs);
-  await tend(next.host);
-  await tend(driver.host);
+  await tend(next);
+  await tend(driver);
   // When a server starts it looks at what a crash left of clone parents; here the one that crashed.
   if (seen.crashed) await serverOn(gpfs).roots.all();
   await quiet(gpfs);

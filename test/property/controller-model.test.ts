@@ -2,9 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DriverError } from '../../src/model/fault.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import { tend } from '../../src/service/maintenance.ts';
 import type { When } from '../../src/simulator/faults.ts';
-import { from, snap, spec } from '../support/driver.ts';
+import { from, snap, spec, tend } from '../support/driver.ts';
 import type { Cluster } from '../support/driver.ts';
 import { attach, newWorld, quiet } from '../support/scenarios.ts';
 import type { World } from '../support/scenarios.ts';
@@ -222,8 +221,8 @@ test('whatever fails on the way, a request that is repeated does what it should,
           wanted,
         ]);
       }
-      await tend(world.driver.host);
-      await tend(world.driver.host);
+      await tend(world.driver);
+      await tend(world.driver);
       expectSound(world.gpfs);
       expectLike(world, model);
       await expectListed(world.driver, model);

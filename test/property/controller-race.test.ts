@@ -2,8 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isFault } from '../../src/model/fault.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import { tend } from '../../src/service/maintenance.ts';
-import { clusterWithRoot, dataFiles, from, serverOn, snap, spec } from '../support/driver.ts';
+import { clusterWithRoot, dataFiles, from, serverOn, snap, spec, tend } from '../support/driver.ts';
 import type { Cluster } from '../support/driver.ts';
 import { attach, quiet } from '../support/scenarios.ts';
 import { expectSound, fileOf, living, recordsIn } from '../support/truth.ts';
@@ -200,11 +199,11 @@ async function raceOnce(
   // Nothing is under way any more, so nobody is told to wait.
   expect(await performAll(race, b1, busyLeft)).toEqual([]);
   expect(await performAll(race, a1, busyRight)).toEqual([]);
-  for (const { host } of [a1, b1]) await tend(host);
+  for (const driver of [a1, b1]) await tend(driver);
   expectSound(gpfs);
   expectContents(race);
   await removeAll(race, b1);
-  for (const { host } of [a1, b1, a1]) await tend(host);
+  for (const driver of [a1, b1, a1]) await tend(driver);
   expectSound(gpfs);
   expect(dataFiles(gpfs)).toEqual([]);
 }

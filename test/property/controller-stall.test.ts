@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import { goneAfterMs } from '../../src/store/nodes.ts';
-import { tend } from '../../src/service/maintenance.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import { reclaimAll } from '../../src/service/reclaim.ts';
-import { dataFiles, serverOn } from '../support/driver.ts';
+import { reclaimAll } from '../../src/service/maintenance.ts';
+import { dataFiles, serverOn, tend } from '../support/driver.ts';
 import type { Cluster } from '../support/driver.ts';
 import { newWorld, quiet, scenarios } from '../support/scenarios.ts';
 import type { Scenario, World } from '../support/scenarios.ts';
@@ -100,10 +99,10 @@ async function leftAfterAll({ gpfs, driver }: World, other: Driver): Promise<rea
     await other.attachments.unpublish(id, '');
     await other.volumes.remove(id);
   }
-  for (const { host } of [driver, other]) {
-    await tend(host);
-    for (const store of await host.roots.all()) await reclaimAll(host, store);
-    await tend(host);
+  for (const server of [driver, other]) {
+    await tend(server);
+    for (const store of await server.roots.all()) await reclaimAll(server.host, store);
+    await tend(server);
   }
   return [...dataFiles(gpfs), ...problemsIn(gpfs)];
 }

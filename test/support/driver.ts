@@ -3,8 +3,11 @@ import type { ContentSource, VolumeSpec } from '../../src/model/volume.ts';
 import { gpfsCommands } from '../../src/gpfs/commands.ts';
 import { silentLog } from '../../src/observe/log.ts';
 import type { Log } from '../../src/observe/log.ts';
+import { defaultCompaction } from '../../src/service/compaction/defaults.ts';
 import { driverOf } from '../../src/service/driver.ts';
 import type { Driver } from '../../src/service/driver.ts';
+import type { CompactionOptions } from '../../src/service/host.ts';
+import { beat } from '../../src/service/maintenance.ts';
 import { simulateGpfs } from '../../src/simulator/gpfs.ts';
 
 /** A simulated cluster, in this process. */
@@ -33,6 +36,7 @@ export function serverOn(
     readonly maxVolumes?: number;
     readonly boot?: string;
     readonly log?: Log;
+    readonly compaction?: Partial<CompactionOptions>;
   } = {},
 ): Driver {
   return driverOf({
@@ -54,7 +58,14 @@ export function serverOn(
     mountType: 'gpfs',
     pool: options.pool,
     owner: '',
+    compaction: { ...defaultCompaction, ...options.compaction },
   });
+}
+
+/** One round of all that a server does by itself. */
+export async function tend(driver: Driver): Promise<void> {
+  await beat(driver.host);
+  await driver.worker.round();
 }
 
 /** A block capability. */

@@ -5,6 +5,7 @@ import { silentLog } from '../../../src/observe/log.ts';
 import { randomNonce, systemClock } from '../../../src/run/clock.ts';
 import { hostRun } from '../../../src/run/host.ts';
 import { hostFiles, hostMounts } from '../../../src/run/hostfiles.ts';
+import { defaultCompaction } from '../../../src/service/compaction/defaults.ts';
 import { driverOf } from '../../../src/service/driver.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import type { Csi } from '../csi.ts';
@@ -108,5 +109,6 @@ function driverOn({ ground }: Bench, root: string): Driver {
     mountType: 'xfs',
     pool: undefined,
     owner: '',
+    compaction: defaultCompaction,
   });
 }

@@ -1,0 +1,72 @@
+import type { Above, Chain, Child } from '../../model/compaction.ts';
+import type { FileKey } from '../../model/ids.ts';
+import { heldBytes } from '../../store/blocks.ts';
+import type { RootStore } from '../../store/root.ts';
+import { brokenChain } from '../depth.ts';
+import { parentRecord } from '../parents.ts';
+import type { Head } from './heads.ts';
+import { headWith } from './heads.ts';
+
+/** With more children than this, a dead parent is not worth a look: copying it into each would cost too much. */
+const fewChildren = 8;
+
+/** Few enough children that it may be worth it to redirect them all. */
+export const isFewChildren = (children: readonly FileKey[]): boolean =>
+  children.length <= fewChildren;
+
+/** No GPFS allows a deeper tree (gpfs-semantics 1.4), so records that say so go round in a circle. */
+const deepest = 1000;
+
+/** What the records and block counts say of a head and of everything above it. */
+export async function readChain(
+  store: RootStore,
+  head: Head,
+  settings: Pick<Chain, 'redirectParent'>,
+): Promise<Chain> {
+  const above: Above[] = [];
+  for (let key = head.parent; key !== null;) {
+    if (above.length === deepest) throw brokenChain(head.id, `it has more than ${deepest} parents`);
+    const { parent, ...each } = await readParent(store, head, key);
+    above.push(each);
+    key = parent;
+  }
+  return {
+    ...settings,
+    kind: head.kind === 'volume' ? 'volume' : 'parent',
+    heldBytes: await heldBytes(store, head.ref),
+    above,
+    maxDepth: head.volume?.options.maxCloneDepth ?? 0,
+  };
+}
+
+async function readParent(
+  store: RootStore,
+  head: Head,
+  key: FileKey,
+): Promise<Above & { readonly parent: FileKey | null }> {
+  const record = await parentRecord(store, key);
+  if (!record) throw brokenChain(head.id, `no record knows its clone parent ${key}`);
+  const dead = (await store.hidden.read(key)) !== undefined;
+  const children = await store.edges.children(key);
+  const known = dead && children.length > 1 && isFewChildren(children);
+  return {
+    key,
+    dead,
+    parent: record.parent,
+    heldBytes: await heldBytes(store, record.ref),
+    children: known ? await readChildren(store, children) : children.map(() => unknownChild),
+  };
+}
+
+// Counts as one into which everything would be copied.
+const unknownChild: Child = { heldBytes: 0n, bytes: 1n << 62n };
+
+const readChildren = (store: RootStore, children: readonly FileKey[]): Promise<readonly Child[]> =>
+  Promise.all(
+    children.map(async (key) => {
+      const child = await headWith(store, key);
+      return child
+        ? { bytes: child.bytes, heldBytes: await heldBytes(store, child.ref) }
+        : unknownChild;
+    }),
+  );

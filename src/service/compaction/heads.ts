@@ -1,0 +1,104 @@
+import type { Bytes } from '../../model/bytes.ts';
+import type { DataRef } from '../../model/clone-tree.ts';
+import { DriverError } from '../../model/fault.ts';
+import { ownerOfKey } from '../../model/ids.ts';
+import type { FileKey, LocalId } from '../../model/ids.ts';
+import type { Held, Records } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Claim, HiddenRecord, SnapshotRecord, VolumeRecord } from '../../store/schema.ts';
+
+/** A file that hangs on a clone parent and may be redirected, with the record that says so. */
+export interface Head {
+  readonly kind: 'volume' | 'snapshot' | 'hidden';
+  /** The id of its record. */
+  readonly id: string;
+  readonly ref: DataRef;
+  readonly path: string;
+  readonly bytes: Bytes;
+  readonly parent: FileKey | null;
+  readonly claim: Claim | null;
+  /** The volume itself, where it is one. */
+  readonly volume: VolumeRecord | undefined;
+  /** Writes the claim into the version that was read. Throws busy when it is no longer the highest. */
+  begin(claim: Claim, depth: number | undefined): Promise<void>;
+  /** Drops the claim, and moves the file to another parent where it went there. Throws busy when it was taken over. */
+  end(claim: Claim, moved: { readonly to: FileKey | null } | undefined): Promise<void>;
+  /** The claim that the record carries now. */
+  claimNow(): Promise<Claim | null>;
+}
+
+type HeadRecord = VolumeRecord | SnapshotRecord | HiddenRecord;
+
+/** The volume of this id as a head; undefined unless it is there and has an image. */
+export async function volumeHead(store: RootStore, id: LocalId): Promise<Head | undefined> {
+  const held = await store.volumes.read(id);
+  if (held?.value.state !== 'ready' || !held.value.image) return undefined;
+  const moved = (now: VolumeRecord, to: FileKey | null): VolumeRecord => ({
+    ...under(now, to),
+    // The parent it hangs on now does not hold what the volume holds, so no clone may share it.
+    unchanged: false,
+  });
+  const ref = { data: 'volumes', key: held.value.image.key } as const;
+  return {
+    ...headOf(store.volumes, held, moved),
+    ...at(store, ref),
+    kind: 'volume',
+    volume: held.value,
+  };
+}
+
+/** Whatever has this data file; undefined when no record that stands has it. */
+export async function headWith(store: RootStore, key: FileKey): Promise<Head | undefined> {
+  const hidden = await store.hidden.read(key);
+  if (hidden?.value.state === 'waiting') {
+    const place = at(store, { data: hidden.value.data, key });
+    return { ...headOf(store.hidden, hidden, under), ...place, kind: 'hidden', volume: undefined };
+  }
+  const id = ownerOfKey(key);
+  const snapshot = await store.snapshots.read(id);
+  if (snapshot?.value.state === 'ready' && snapshot.value.file?.key === key) {
+    const place = at(store, { data: 'snapshots', key });
+    const rest = { kind: 'snapshot', volume: undefined } as const;
+    return { ...headOf(store.snapshots, snapshot, under), ...place, ...rest };
+  }
+  const volume = await volumeHead(store, id);
+  return volume?.ref.key === key ? volume : undefined;
+}
+
+const at = (store: RootStore, ref: DataRef): Pick<Head, 'ref' | 'path'> => ({
+  ref,
+  path: store.layout.data(ref.data, ref.key),
+});
+
+const under = <T extends HeadRecord>(now: T, to: FileKey | null): T => ({
+  ...now,
+  parent: to,
+  ...(now.depth === undefined ? {} : { depth: to === null ? 0 : Math.max(0, now.depth - 1) }),
+});
+
+function headOf<T extends HeadRecord>(
+  records: Records<T>,
+  held: Held<T>,
+  moved: (now: T, to: FileKey | null) => T,
+) {
+  const { id, value } = held;
+  return {
+    id,
+    bytes: value.bytes,
+    parent: value.parent,
+    claim: value.claim,
+    begin: async (claim: Claim, depth: number | undefined) => {
+      const exact = depth === undefined ? {} : { depth };
+      await records.swap(id, held, { ...value, ...exact, claim }, 'name');
+    },
+    end: async (claim: Claim, to: { readonly to: FileKey | null } | undefined) => {
+      const change = (now: T): T => {
+        if (now.claim?.nonce !== claim.nonce)
+          throw new DriverError('busy', `${id} was taken over by another server; try again`);
+        return { ...(to ? moved(now, to.to) : now), claim: null };
+      };
+      await records.update(id, change, 'name');
+    },
+    claimNow: async () => (await records.read(id))?.value.claim ?? null,
+  };
+}

@@ -1,0 +1,56 @@
+import { isFault } from '../../model/fault.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import { recordFormat } from '../../store/schema.ts';
+import type { LeaseRecord } from '../../store/schema.ts';
+import type { ServiceHost } from '../host.ts';
+
+const name = 'upkeep';
+
+/** Upkeep of one root by this server. Two at once would do some work twice, and no harm. */
+export interface Lease {
+  /** False when another server took over. */
+  isMine(): Promise<boolean>;
+  /** When the root was last swept by anybody; 0: never. */
+  readonly sweptMs: number;
+  /** Gives the lease back; `sweptMs` where a sweep was made under it. */
+  release(sweptMs?: number): Promise<void>;
+}
+
+/** Takes the lease of a root, unless a server that lives has it: its heartbeat is the lease's. */
+export async function takeLease(host: ServiceHost, store: RootStore): Promise<Lease | undefined> {
+  const held = await store.leases.read(name);
+  if (held && !(await isFree(host, store, held.value))) return undefined;
+  const lease: LeaseRecord = {
+    ...held?.value,
+    format: recordFormat,
+    node: host.self.node,
+    instance: host.self.instance,
+    sinceMs: host.clock.now(),
+    released: false,
+  };
+  try {
+    return leaseOf(store, await store.leases.swap(name, held, lease));
+  } catch (error) {
+    if (isFault(error, 'busy')) return undefined;
+    throw error;
+  }
+}
+
+async function isFree(host: ServiceHost, store: RootStore, lease: LeaseRecord): Promise<boolean> {
+  // This process takes one lease at a time: what its name stands under is left from a failure.
+  if (lease.instance === host.self.instance) return true;
+  return (await store.nodes.fateOf(lease)) !== 'alive';
+}
+
+const leaseOf = (store: RootStore, mine: Held<LeaseRecord>): Lease => ({
+  isMine: async () => (await store.leases.read(name))?.version === mine.version,
+  sweptMs: mine.value.sweptMs ?? 0,
+  release: async (sweptMs) => {
+    const given = { ...mine.value, released: true, ...(sweptMs === undefined ? {} : { sweptMs }) };
+    await store.leases.swap(name, mine, given).catch((error: unknown) => {
+      // Somebody took it over meanwhile: nothing is left to give back.
+      if (!isFault(error, 'busy')) throw error;
+    });
+  },
+});

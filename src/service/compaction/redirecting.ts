@@ -1,0 +1,153 @@
+import { DriverError } from '../../model/fault.ts';
+import type { FileKey } from '../../model/ids.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Claim } from '../../store/schema.ts';
+import type { ServiceHost } from '../host.ts';
+import { parentRecord, statOf } from '../parents.ts';
+import { reclaim } from '../reclaim.ts';
+import { pathOf } from '../steps.ts';
+import type { Head } from './heads.ts';
+
+/** How often a running redirect looks whether somebody waits for its file. */
+const lookMs = 1_000;
+
+/** One redirect: the head copies what its parent `from` holds, and hangs on `to` afterwards. */
+export interface Move {
+  readonly from: FileKey;
+  readonly to: FileKey | null;
+  /** Clone parents above the head before it, counted. */
+  readonly depth: number;
+}
+
+/**
+ * Redirects one file under a claim in its record, and reclaims the parent it came from where nothing else needs
+ * that. A request that wants the file meanwhile makes it stop: what was copied by then is kept, and the file is a
+ * valid clone of the parent it had. Throws `busy` then, or when the claim was taken over.
+ */
+export async function redirect(
+  host: ServiceHost,
+  store: RootStore,
+  head: Head,
+  { from, to, depth }: Move,
+): Promise<void> {
+  using mine = host.claims.begin({ op: 'compact', from, to });
+  const { claim } = mine;
+  const running = host.compacting.begin(claim.nonce);
+  try {
+    await head.begin(claim, depth);
+    await move(host, store, head, claim, running.signal);
+  } finally {
+    running.end();
+  }
+}
+
+async function move(
+  host: ServiceHost,
+  store: RootStore,
+  head: Head,
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    if (claim.to) await store.edges.add(claim.to, head.ref.key);
+    // The records may be behind: a redirect of a server that stalled then would go one parent too far.
+    if ((await placeOf(host, store, head, claim)) === 'from')
+      await watched(host, head, claim, signal);
+    await endMoved(host, store, head, claim);
+  } catch (error) {
+    await endMove(host, store, head, claim);
+    throw signal.aborted
+      ? new DriverError('busy', `${head.id} was wanted while it was being compacted`, error)
+      : error;
+  }
+}
+
+/** Runs the command, and stops it when the record says that somebody waits for the file. */
+async function watched(
+  host: ServiceHost,
+  head: Head,
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<void> {
+  const wanted = new AbortController();
+  const { clone } = host.commands;
+  let over = false;
+  const running = clone
+    .redirect(head.path, AbortSignal.any([signal, wanted.signal]))
+    .finally(() => {
+      over = true;
+    });
+  const watching = (async () => {
+    for (;;) {
+      await host.clock.sleep(lookMs);
+      if (over) return;
+      const now = await head.claimNow().catch(() => claim);
+      if (now?.nonce !== claim.nonce || now.wanted === true) wanted.abort();
+    }
+  })();
+  await running.catch(async (error: unknown) => {
+    await watching;
+    throw wanted.signal.aborted
+      ? new DriverError('busy', `${head.id} was wanted while it was being compacted`, error)
+      : error;
+  });
+}
+
+/**
+ * Ends a move from any point it stopped at. GPFS says where the file hangs; this is asked only of a move that
+ * was cut short, and never while a request waits. Throws when the file hangs on neither of the two.
+ */
+export async function endMove(
+  host: ServiceHost,
+  store: RootStore,
+  head: Head,
+  claim: Claim,
+): Promise<void> {
+  const place = await placeOf(host, store, head, claim);
+  if (place === 'to') return endMoved(host, store, head, claim);
+  await head.end(claim, undefined);
+  if (claim.to) await store.edges.remove(claim.to, head.ref.key);
+  await reclaimHead(host, store, head);
+  if (place === 'elsewhere')
+    throw new DriverError(
+      'wrong-state',
+      `${head.path} hangs on another clone parent than its record says; see gpfs-csi doctor`,
+    );
+}
+
+async function endMoved(
+  host: ServiceHost,
+  store: RootStore,
+  head: Head,
+  claim: Claim,
+): Promise<void> {
+  await head.end(claim, { to: claim.to ?? null });
+  if (!claim.from) return;
+  await store.edges.remove(claim.from, head.ref.key);
+  await reclaim(host, store, claim.from);
+  await reclaimHead(host, store, head);
+}
+
+/** A dead parent that was redirected may have lost its last child meanwhile, and nobody else looks again. */
+async function reclaimHead(host: ServiceHost, store: RootStore, head: Head): Promise<void> {
+  if (head.kind === 'hidden') await reclaim(host, store, head.ref.key);
+}
+
+/** Where GPFS says that the head hangs. */
+async function placeOf(
+  host: ServiceHost,
+  store: RootStore,
+  head: Head,
+  { from, to }: Claim,
+): Promise<'from' | 'to' | 'elsewhere'> {
+  const status = await host.commands.clone.show(head.path);
+  const seen = status.kind === 'plain' ? undefined : status.parentInode;
+  if (from && seen !== undefined && seen === (await inodeOf(store, from))) return 'from';
+  const goal = to ? await inodeOf(store, to) : undefined;
+  return seen === goal && (to === null || goal !== undefined) ? 'to' : 'elsewhere';
+}
+
+async function inodeOf(store: RootStore, key: FileKey): Promise<bigint | undefined> {
+  const record = await parentRecord(store, key);
+  return record && (await statOf(store, pathOf(store, record.ref)))?.inode;
+}

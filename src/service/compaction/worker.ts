@@ -1,0 +1,177 @@
+import { DriverError } from '../../model/fault.ts';
+import type { FileKey, LocalId } from '../../model/ids.ts';
+import { errnoOf } from '../../run/files.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { ServiceHost } from '../host.ts';
+import { reclaim } from '../reclaim.ts';
+import { isFewChildren } from './chain.ts';
+import { consider, ofLostClaim } from './consider.ts';
+import type { Outcome } from './consider.ts';
+import { headWith, volumeHead } from './heads.ts';
+import { takeLease } from './lease.ts';
+
+/** Items taken from the queue at a time; between them it is seen whether the lease is still ours. */
+const batch = 100;
+
+/** How long an item that was begun counts as under way, should its server die with it. */
+const underWayMs = 10 * 60_000;
+
+/** An item that waits for something else is looked at this often all the same. */
+const waitMs = 60 * 60_000;
+
+/** The first pause after a failure, and the longest. Each is twice the one before. */
+const pauseMs = { first: 1_000, longest: 60 * 60_000 };
+
+/** Items put off are listed this often where this process knows of none. */
+const listMs = 10 * 60_000;
+
+/** Works off the queues of all roots. */
+export interface Worker {
+  /** What is due now; resolves to the moment when the next item of this process is due, if there is one. */
+  round(): Promise<number | undefined>;
+}
+
+/** The worker of this process. */
+export function workerOf(host: ServiceHost): Worker {
+  const due = new Map<string, number>();
+  return {
+    round: async () => {
+      for (const store of await host.roots.all()) {
+        const next = due.get(store.id) ?? 0;
+        if ((await store.queue.ready()).length === 0 && next > host.clock.now()) continue;
+        const soonest = await workOff(host, store, next <= host.clock.now());
+        const listed = next <= host.clock.now() ? host.clock.now() + listMs : next;
+        due.set(store.id, Math.min(soonest ?? Infinity, listed));
+      }
+      const all = [...due.values()];
+      return all.length === 0 ? undefined : Math.min(...all);
+    },
+  };
+}
+
+async function namesDue(
+  store: RootStore,
+  waiting: boolean,
+  nowMs: number,
+): Promise<readonly string[]> {
+  const ready = await store.queue.ready();
+  if (!waiting) return ready.slice(0, batch);
+  const due = [...(await store.queue.waiting())].flatMap(([name, { untilMs }]) =>
+    untilMs <= nowMs ? [name] : [],
+  );
+  return [...new Set([...ready, ...due])].slice(0, batch);
+}
+
+/**
+ * Under the lease: what is announced, what is put on the queue meanwhile, and what was put off and is due by now.
+ * Resolves to when the first of those that were put off is due again.
+ */
+async function workOff(
+  host: ServiceHost,
+  store: RootStore,
+  waiting: boolean,
+): Promise<number | undefined> {
+  let names = await namesDue(store, waiting, host.clock.now());
+  const lease = names.length === 0 ? undefined : await takeLease(host, store);
+  if (!lease) return undefined;
+  let soonest: number | undefined;
+  try {
+    while (names.length > 0 && (await lease.isMine())) {
+      const until = await workOnAll(host, store, names);
+      if (until !== undefined) soonest = Math.min(until, soonest ?? until);
+      names = await namesDue(store, false, host.clock.now());
+    }
+  } finally {
+    await lease.release();
+  }
+  return soonest;
+}
+
+/** Several at once; resolves to the earliest moment that one of them is due again. */
+async function workOnAll(
+  host: ServiceHost,
+  store: RootStore,
+  names: readonly string[],
+): Promise<number | undefined> {
+  const left = [...names];
+  const again: number[] = [];
+  const some = async (): Promise<void> => {
+    for (let name = left.shift(); name !== undefined; name = left.shift()) {
+      const until = await workOn(host, store, name);
+      if (until !== undefined) again.push(until);
+    }
+  };
+  await Promise.all(Array.from({ length: host.compaction.atOnce }, some));
+  return again.length === 0 ? undefined : Math.min(...again);
+}
+
+/** One item, from the queue to its end; resolves to when it is due again, if it is put off. */
+async function workOn(
+  host: ServiceHost,
+  store: RootStore,
+  name: string,
+): Promise<number | undefined> {
+  const now = host.clock.now();
+  const tries = (await store.queue.putOffBefore(name))?.tries ?? 0;
+  // Announced anew from here on: what is put on the queue while we look is looked at again.
+  const why = `node ${host.self.node} is at work on it`;
+  await store.queue.putOff(name, { tries, untilMs: now + underWayMs, why });
+  const outcome = await host.turn(store.facts.fileSystem, () =>
+    look(host, store, name).catch(outcomeOfFailure),
+  );
+  switch (outcome.kind) {
+    case 'done':
+      await store.queue.done(name);
+      return undefined;
+    case 'waits':
+      await store.queue.putOff(name, { tries: 0, untilMs: now + waitMs, why: outcome.why });
+      return undefined;
+    case 'failed': {
+      const untilMs = host.clock.now() + Math.min(pauseMs.first * 2 ** tries, pauseMs.longest);
+      host.log.info({ name, tries, why: outcome.why }, 'work on a clone tree is put off');
+      await store.queue.putOff(name, { tries: tries + 1, untilMs, why: outcome.why });
+      return untilMs;
+    }
+  }
+}
+
+/** What a failure of one item comes to; a defect of ours goes on up. */
+function outcomeOfFailure(error: unknown): Outcome {
+  if (error instanceof DriverError) return { kind: 'failed', why: error.message };
+  if (error instanceof Error && errnoOf(error) !== undefined)
+    return { kind: 'failed', why: error.message };
+  throw error;
+}
+
+/** An item is the id of a volume, or the key of a clone parent whose children are to be looked at. */
+async function look(host: ServiceHost, store: RootStore, name: string): Promise<Outcome> {
+  if (!name.includes('.')) return consider(host, store, () => volumeHead(store, name as LocalId));
+  const key = name as FileKey;
+  const own = await headWith(store, key);
+  const claimed = own && (await ofLostClaim(host, store, own, () => headWith(store, key)));
+  if (claimed) return claimed;
+  const children = await store.edges.children(key);
+  if (children.length === 0) return lookAtChildless(host, store, key);
+  if (!isFewChildren(children) || !(await store.hidden.read(key))) return { kind: 'done' };
+  for (const child of children) {
+    const head = await headWith(store, child);
+    // What waits is known by its volume, so that a detach finds it.
+    if (head?.volume) await host.backlog.add(store, head.id);
+    else {
+      const outcome = await consider(host, store, () => headWith(store, child));
+      if (outcome.kind !== 'done') return outcome;
+    }
+  }
+  return { kind: 'done' };
+}
+
+async function lookAtChildless(
+  host: ServiceHost,
+  store: RootStore,
+  key: FileKey,
+): Promise<Outcome> {
+  await reclaim(host, store, key);
+  const held = await store.hidden.read(key);
+  if (!held) return { kind: 'done' };
+  return { kind: 'failed', why: `GPFS does not remove clone parent ${key} yet` };
+}

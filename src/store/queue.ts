@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import type { Nonce } from '../run/clock.ts';
+import { errnoOf } from '../run/files.ts';
+import type { Files } from '../run/files.ts';
+import { ignoring } from './edges.ts';
+import { fromText, toText } from './json.ts';
+import type { Layout } from './layout.ts';
+import { queueItem, recordFormat } from './schema.ts';
+import type { QueueItem } from './schema.ts';
+
+/**
+ * What somebody should look at, by name: a volume's id, or the key of a clone parent. An item says only
+ * that a look is worth it, so one too many costs a look, and a lost one is found by the next sweep.
+ */
+export interface Queue {
+  /** Announces; resolves too when it is announced already. */
+  add(name: string): Promise<void>;
+  /** Names announced and not begun, sorted. */
+  ready(): Promise<readonly string[]>;
+  /** Names put off or begun, with what is known of each. */
+  waiting(): Promise<ReadonlyMap<string, QueueItem>>;
+  /** Takes an item out of those announced and notes why it is not done yet; what comes later is announced anew. */
+  putOff(name: string, item: Omit<QueueItem, 'format'>): Promise<void>;
+  /** What is known of an item that was put off before. */
+  putOffBefore(name: string): Promise<QueueItem | undefined>;
+  /** Nothing is left to do; what was announced since stays. */
+  done(name: string): Promise<void>;
+}
+
+/** The queue kept in one root. */
+export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
+  const ready = (name: string) => join(layout.queue('ready'), name);
+  const waiting = (name: string) => join(layout.queue('waiting'), name);
+  const read = async (name: string): Promise<QueueItem | undefined> => {
+    const text = await files.read(waiting(name)).catch(absent);
+    return text === undefined ? undefined : fromText(queueItem, text, waiting(name));
+  };
+  return {
+    add: async (name) => {
+      await ignoring(nothing(files.createSparse(ready(name), 0n, 0o640)), 'EEXIST');
+    },
+    ready: () => files.list(layout.queue('ready')),
+    waiting: async () => {
+      const names = await files.list(layout.queue('waiting'));
+      const items = await Promise.all(names.map(read));
+      const found = names.flatMap((name, at): [string, QueueItem][] => {
+        const item = items[at];
+        return item ? [[name, item]] : [];
+      });
+      return new Map(found);
+    },
+    putOff: async (name, item) => {
+      const temporary = join(layout.temporary, `queue-${nonce()}`);
+      await files.createDurable(temporary, toText({ format: recordFormat, ...item }), 0o640);
+      await files.rename(temporary, waiting(name));
+      await ignoring(files.unlink(ready(name)), 'ENOENT');
+    },
+    putOffBefore: read,
+    done: (name) => ignoring(files.unlink(waiting(name)), 'ENOENT'),
+  };
+}
+
+const nothing = async (work: Promise<unknown>): Promise<void> => {
+  await work;
+};
+
+const absent = (error: unknown): undefined => {
+  if (errnoOf(error) === 'ENOENT') return undefined;
+  throw error;
+};

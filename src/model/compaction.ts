@@ -107,13 +107,16 @@ function passStuck(chain: Chain, rule: CompactionRule): Verdict {
   return { until: chain.above[last + 1]?.key ?? null, reason: 'stuck' };
 }
 
-/** Parents from the nearest on, up to the first that is large against all that the head would hold by then. */
+/**
+ * Parents from the nearest on, up to the first that others read through as well, who would keep it, or that is
+ * large against all that the head would hold by then.
+ */
 function passable({ heldBytes, above }: Chain, { factor }: CompactionRule): readonly Above[] {
   let held = heldBytes;
   const end = above.findIndex((each) => {
     const small = within(each.heldBytes, factor, held) || !each.dead;
     held += each.heldBytes;
-    return !small;
+    return !small || each.children.length > 1;
   });
   return end < 0 ? above : above.slice(0, end);
 }

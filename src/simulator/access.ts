@@ -21,6 +21,7 @@ export function access(ground: MemoryGround) {
       file.close();
     },
     readBlock: (path: string, block: number) => ground.blockOf(find(path).inode, block),
+    heldBlocks: (path: string) => find(path).blocks.size,
     hash: (path: string) => hashOf(ground, find(path)),
     paths: () => pathsBelow(ground.tree.root, ground.mountPoint),
     strayPaths: () => pathsBelow(ground.local.find(ground.mountPoint, 'open'), ground.mountPoint),

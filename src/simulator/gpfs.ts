@@ -67,6 +67,8 @@ export interface SimulatedGpfs extends ServerView {
   write(path: string, block: number, value: string): void;
   /** Undefined: a hole, also in all ancestors. */
   readBlock(path: string, block: number): string | undefined;
+  /** Blocks that a file holds itself, without what it reads through its parents. */
+  heldBlocks(path: string): number;
   /** Equal exactly for files with equal content. */
   hash(path: string): string;
   /** All files on GPFS, sorted; also while it is not mounted. */

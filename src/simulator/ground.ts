@@ -49,7 +49,13 @@ export type Change =
   /** Blocks went to the new parent: this file reads them through it from now on. */
   | { readonly do: 'yield'; readonly inode: Inode }
   /** Blocks of the immediate parent, or of all ancestors, become the file's own. */
-  | { readonly do: 'absorb'; readonly inode: Inode; readonly all: boolean };
+  | {
+      readonly do: 'absorb';
+      readonly inode: Inode;
+      readonly all: boolean;
+      /** So many of them only. */
+      readonly most?: number;
+    };
 
 export interface Fileset {
   readonly name: string;

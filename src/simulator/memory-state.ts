@@ -44,7 +44,7 @@ export function memoryState(tree: Tree): MemoryState {
         nodeOf(tree, change.inode).blocks.clear();
         return;
       case 'absorb':
-        data.absorb(change.inode, change.all);
+        data.absorb(change);
         return;
     }
   };
@@ -62,6 +62,8 @@ export function memoryState(tree: Tree): MemoryState {
 const nodeOf = (tree: Tree, inode: Inode): MemoryNode =>
   tree.nodes.get(inode) ?? fail('ESTALE', 'inode', inode);
 
+type Absorb = Extract<Change, { do: 'absorb' }>;
+
 function sharedBlocks(tree: Tree, records: ReadonlyMap<Inode, FileRecord>) {
   const blockOf = (inode: Inode, block: number): string | undefined => {
     let at: Inode | undefined = inode;
@@ -77,13 +79,13 @@ function sharedBlocks(tree: Tree, records: ReadonlyMap<Inode, FileRecord>) {
     const inherited = parent === undefined ? [] : contentOf(parent);
     return new Map([...inherited, ...(tree.nodes.get(inode)?.blocks ?? [])]);
   };
-  const absorb = (inode: Inode, all: boolean): void => {
+  const absorb = ({ inode, all, most = Infinity }: Absorb): void => {
     const parent = records.get(inode)?.parent;
     if (parent === undefined) return;
     const { blocks } = nodeOf(tree, inode);
-    for (const [block, value] of all ? contentOf(parent) : nodeOf(tree, parent).blocks) {
-      if (!blocks.has(block)) blocks.set(block, value);
-    }
+    const shared = [...(all ? contentOf(parent) : nodeOf(tree, parent).blocks)];
+    const missing = shared.filter(([block]) => !blocks.has(block));
+    for (const [block, value] of missing.slice(0, most)) blocks.set(block, value);
   };
   return { blockOf, contentOf, absorb };
 }

@@ -37,6 +37,8 @@ export interface Personality {
   /** What removing a parent with children fails with. */
   readonly removeParent: RemoveError;
   readonly maxDepth: number;
+  /** Blocks that redirect and split can copy before they run out of space: what was copied stays. -1: no end. */
+  readonly copyRoom: number;
 }
 
 /** GPFS as documented, and well; where nothing is documented, the answer that asks most of a caller. */
@@ -57,6 +59,7 @@ export const documented: Personality = {
   redirectParent: false,
   removeParent: 'EROFS',
   maxDepth: 1000,
+  copyRoom: -1,
 };
 
 const oneOf =
@@ -85,6 +88,7 @@ const checks: Readonly<Record<keyof Personality, (value: unknown) => boolean>> =
   redirectParent: isFlag,
   removeParent: oneOf(...removeErrors),
   maxDepth: isCount,
+  copyRoom: (value) => value === -1 || isCount(value),
 };
 
 /** A personality from what a file or a flag says of it; unknown keys and values are refused by name. */
@@ -107,7 +111,7 @@ export function readSetting(text: string): readonly [string, unknown] {
   const words: Readonly<Record<string, unknown>> = { true: true, false: false };
   if (Object.hasOwn(words, value)) return [key, words[value]];
   // Releases look like numbers and are not.
-  return [key, key !== 'release' && /^\d+$/.test(value) ? Number(value) : value];
+  return [key, key !== 'release' && /^-?\d+$/.test(value) ? Number(value) : value];
 }
 
 /** The errno of anything that needs space, when there is none. */

@@ -74,7 +74,7 @@ export function portRun(behind: Behind): Run {
     for (const counts of behind.counts) {
       count(counts.commands, name === 'mmclone' ? `${name} ${argv[1] ?? ''}` : name);
     }
-    const outcome = await behind.faults
+    const ending = behind.faults
       .through(
         () => behind.turn(`run ${argv.join(' ')}`),
         () => perform(behind, argv, kind, options),
@@ -82,10 +82,33 @@ export function portRun(behind: Behind): Run {
       .catch((error: unknown) => {
         throw asCommandFailure(error, argv);
       });
+    const outcome = await (kind === 'write' ? ending : unlessStopped(ending, options, argv));
     if (outcome.exitCode !== 0) throw new CommandFailed({ argv, ...outcome });
     return outcome.stdout;
   };
 }
+
+/** Rejects when the signal fires first, as the host kills what it may; the command then has no effect any more. */
+async function unlessStopped(
+  ending: Promise<Outcome>,
+  { signal }: RunOptions,
+  argv: readonly string[],
+): Promise<Outcome> {
+  if (!signal) return ending;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = (): void => {
+    reject(killed(argv));
+  };
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop);
+  ending.catch(() => undefined);
+  return Promise.race([ending, promise]).finally(() => {
+    signal.removeEventListener('abort', stop);
+  });
+}
+
+const killed = (argv: readonly string[]): CommandFailed =>
+  new CommandFailed({ argv, exitCode: undefined, stdout: '', stderr: '', aborted: true });
 
 // A fault planned as an errno is, for a command, an exit status and a line of text.
 function asCommandFailure(error: unknown, argv: readonly string[]): unknown {
@@ -117,6 +140,7 @@ async function perform(
   const { latencyMs } = ground.personality;
   if (latencyMs > 0) await clock.sleep(Math.min(latencyMs, limit));
   if (latencyMs > limit) throw timedOut(argv);
+  if (kind !== 'write' && signal?.aborted) throw killed(argv);
   return act();
 }
 

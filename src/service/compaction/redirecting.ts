@@ -81,7 +81,8 @@ async function watched(
     for (;;) {
       await host.clock.sleep(lookMs);
       if (over) return;
-      const now = await head.claimNow().catch(() => claim);
+      // A record that cannot be read could not say that somebody waits, so that stops it as well.
+      const now = await head.claimNow().catch(() => null);
       if (now?.nonce !== claim.nonce || now.wanted === true) wanted.abort();
     }
   })();

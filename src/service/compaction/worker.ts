@@ -8,6 +8,7 @@ import { isFewChildren } from './chain.ts';
 import { consider, ofLostClaim } from './consider.ts';
 import type { Outcome } from './consider.ts';
 import { headWith, volumeHead } from './heads.ts';
+import type { Head } from './heads.ts';
 import { takeLease } from './lease.ts';
 
 /** Items taken from the queue at a time; between them it is seen whether the lease is still ours. */
@@ -153,16 +154,32 @@ async function look(host: ServiceHost, store: RootStore, name: string): Promise<
   const children = await store.edges.children(key);
   if (children.length === 0) return lookAtChildless(host, store, key);
   if (!isFewChildren(children) || !(await store.hidden.read(key))) return { kind: 'done' };
+  const { redirectParent } = await store.abilities.read();
   for (const child of children) {
-    const head = await headWith(store, child);
-    // What waits is known by its volume, so that a detach finds it.
-    if (head?.volume) await host.backlog.add(store, head.id);
-    else {
-      const outcome = await consider(host, store, () => headWith(store, child));
+    if (redirectParent) {
+      const outcome = await consider(host, store, () => parentHead(store, child));
       if (outcome.kind !== 'done') return outcome;
     }
+    await announceReader(host, store, child);
   }
   return { kind: 'done' };
+}
+
+const parentHead = async (store: RootStore, key: FileKey): Promise<Head | undefined> => {
+  const head = await headWith(store, key);
+  return head?.volume ? undefined : head;
+};
+
+/** The volume that reads through this file, where it is the only one, is looked at: a detach finds it by its name. */
+async function announceReader(host: ServiceHost, store: RootStore, first: FileKey): Promise<void> {
+  const seen = new Set<FileKey>();
+  for (let key: FileKey | undefined = first; key !== undefined && !seen.has(key);) {
+    seen.add(key);
+    const children: readonly FileKey[] = await store.edges.children(key);
+    const head = children.length === 0 ? await headWith(store, key) : undefined;
+    if (head?.volume) await host.backlog.add(store, head.id);
+    key = children.length === 1 ? children[0] : undefined;
+  }
 }
 
 async function lookAtChildless(

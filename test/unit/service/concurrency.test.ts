@@ -112,7 +112,9 @@ test('a sweep leaves nothing of what was deleted long ago, and no temporary file
   await quiet(gpfs);
   gpfs.clock.tick(25 * 3_600_000);
   if (store) await sweepRoot(driver.host, store);
-  expect(gpfs.paths().filter((path) => /records/(volumes|snapshots|hidden)|edges|tmp/.test(path))).toEqual([]);
+  expect(
+    gpfs.paths().filter((path) => /records\/(volumes|snapshots|hidden)|edges|tmp/.test(path)),
+  ).toEqual([]);
 });
 
 test('twenty requests for one name at once make one volume; for twenty names, twenty', async () => {

@@ -1,0 +1,374 @@
+import { describe, expect, test } from 'vitest';
+import type { Driver } from '../../../src/service/driver.ts';
+import type { CompactionOptions } from '../../../src/service/host.ts';
+import type { Personality } from '../../../src/simulator/personality.ts';
+import { blockBytes } from '../../../src/simulator/memory-world.ts';
+import {
+  clusterWithRoot,
+  dataFiles,
+  from,
+  serverOn,
+  snap,
+  spec,
+  tend,
+} from '../../support/driver.ts';
+import type { Cluster } from '../../support/driver.ts';
+import { goneAfterMs } from '../../../src/store/nodes.ts';
+import { attach, quiet } from '../../support/scenarios.ts';
+import { expectSound, fileOf, living, recordsIn } from '../../support/truth.ts';
+
+const blocks = 16;
+const range = { requiredBytes: BigInt(blocks) * blockBytes, limitBytes: 0n };
+
+interface Site {
+  readonly gpfs: Cluster;
+  readonly driver: Driver;
+  readonly root: string;
+}
+
+async function site(
+  options: Partial<CompactionOptions> = {},
+  personality: Partial<Personality> = {},
+): Promise<Site> {
+  const gpfs = await clusterWithRoot({ personality });
+  const driver = serverOn(gpfs, 'a1', { compaction: options });
+  const [store] = await driver.roots.all();
+  return { gpfs, driver, root: store?.id ?? '' };
+}
+
+const idOf = ({ root }: Site, name: string) => ({ id: `${root}.${name}` });
+
+/** Writes these blocks of a volume; each gets the text. */
+function write({ gpfs }: Site, name: string, text: string, ...which: readonly number[]): void {
+  const path = fileOf(gpfs, living(gpfs).get(`volumes/${name}`) ?? '');
+  for (const block of which) gpfs.write(path, block, text);
+}
+
+const bytesOf = ({ gpfs }: Site, name: string): readonly (string | undefined)[] => {
+  const path = fileOf(gpfs, living(gpfs).get(name) ?? '');
+  return Array.from({ length: blocks }, (_, block) => gpfs.readBlock(path, block));
+};
+
+const all = Array.from({ length: blocks }, (_, block) => block);
+
+async function create(site: Site, name: string, parameters: Record<string, string> = {}) {
+  await site.driver.volumes.create(spec(name, { range, parameters }));
+  write(site, name, name, ...all);
+}
+
+const cut = (site: Site, name: string, of: string) =>
+  site.driver.snapshots.create(snap(name, idOf(site, of)));
+const drop = (site: Site, name: string) => site.driver.snapshots.remove(idOf(site, name).id);
+const restore = (site: Site, name: string, of: string) =>
+  site.driver.volumes.create(
+    spec(name, { source: from('snapshot', idOf(site, of)), range: undefined }),
+  );
+
+const hidden = ({ gpfs }: Site): number => recordsIn(gpfs, 'hidden').length;
+const redirects = ({ gpfs }: Site): number => gpfs.counts.commands.get('mmclone redirect') ?? 0;
+
+/** Why an item of the queue waits; by its name. */
+async function waiting({ driver }: Site): Promise<Readonly<Record<string, string>>> {
+  const [store] = await driver.roots.all();
+  const items = [...((await store?.queue.waiting()) ?? [])];
+  return Object.fromEntries(items.map(([name, { why }]) => [name, why]));
+}
+
+describe('a volume that is backed up every night', () => {
+  test.each(['one at a time', 'seven kept'] as const)(
+    'stays shallow and small, %s',
+    async (how) => {
+      const here = await site();
+      const keep = how === 'one at a time' ? 0 : 7;
+      await create(here, 'v');
+      let depth = 0;
+      let held = 0;
+      for (let night = 0; night < 60; night++) {
+        await cut(here, `s${night}`, 'v');
+        write(here, 'v', `night ${night}`, night % blocks, (night * 7) % blocks);
+        if (night >= keep) await drop(here, `s${night - keep}`);
+        await tend(here.driver);
+        depth = Math.max(depth, hidden(here));
+        held = Math.max(held, filledBlocks(here));
+      }
+      expectSound(here.gpfs);
+      expect(depth).toBeLessThanOrEqual(keep === 0 ? 8 : 24);
+      if (keep === 0) expect(held).toBeLessThanOrEqual(1.75 * blocks + 2);
+      expect(bytesOf(here, 'volumes/v')[59 % blocks]).toBe('night 59');
+    },
+  );
+});
+
+/** Blocks that all data files hold together. */
+const filledBlocks = ({ gpfs }: Site): number =>
+  dataFiles(gpfs).reduce((sum, path) => sum + gpfs.heldBlocks(`/gpfs/fs1/csi-data/csi/${path}`), 0);
+
+test('what a deleted snapshot held goes into the volume, and the tombstone is gone', async () => {
+  const here = await site();
+  await create(here, 'v');
+  await cut(here, 's', 'v');
+  write(here, 'v', 'later', ...all.slice(0, 9));
+  await drop(here, 's');
+  expect(hidden(here)).toBe(1);
+  await tend(here.driver);
+  expect([hidden(here), redirects(here)]).toEqual([0, 1]);
+  expect(bytesOf(here, 'volumes/v')).toEqual(all.map((block) => (block < 9 ? 'later' : 'v')));
+  expectSound(here.gpfs);
+  expect(await waiting(here)).toEqual({});
+});
+
+test('a clone made after that does not share the parent the volume was moved to', async () => {
+  const here = await site();
+  await create(here, 'v');
+  await cut(here, 's1', 'v');
+  await cut(here, 's2', 'v');
+  await drop(here, 's2');
+  await tend(here.driver);
+  expect(hidden(here)).toBe(0);
+  write(here, 'v', 'only here', 0);
+  const source = from('volume', idOf(here, 'v'));
+  await here.driver.volumes.create(spec('c', { source, range: undefined }));
+  expect(bytesOf(here, 'volumes/c')[0]).toBe('only here');
+  expectSound(here.gpfs);
+});
+
+describe('an attached volume', () => {
+  const worn = async (options: Partial<CompactionOptions> = {}): Promise<Site> => {
+    const here = await site(options);
+    await create(here, 'v');
+    await here.driver.attachments.publish(attach(idOf(here, 'v').id));
+    await cut(here, 's', 'v');
+    write(here, 'v', 'later', ...all);
+    await drop(here, 's');
+    await tend(here.driver);
+    return here;
+  };
+
+  test('waits, says so, and is compacted once it is detached', async () => {
+    const here = await worn();
+    expect([hidden(here), redirects(here)]).toEqual([1, 0]);
+    expect(await waiting(here)).toEqual({
+      v: 'attached to node a1, and compaction of attached volumes is off',
+    });
+    await here.driver.attachments.unpublish(idOf(here, 'v').id, 'a1');
+    await tend(here.driver);
+    expect([hidden(here), redirects(here)]).toEqual([0, 1]);
+    expect(await waiting(here)).toEqual({});
+  });
+
+  test('waits where nothing shows that GPFS redirects files in use', async () => {
+    const here = await worn({ attached: 'auto' });
+    expect((await waiting(here))['v']).toMatch(/^attached to node a1, and no probe has shown/);
+  });
+
+  test('is compacted while it is in use where a probe of two nodes has shown that', async () => {
+    const here = await site({ attached: 'auto' });
+    const [store] = await here.driver.roots.all();
+    await store?.files.createDurable(
+      store.layout.abilities,
+      JSON.stringify({
+        ...{ format: 1, node: 'a1', version: '0', probedMs: 0 },
+        abilities: { redirectAttached: true },
+      }),
+      0o640,
+    );
+    await create(here, 'v');
+    await here.driver.attachments.publish(attach(idOf(here, 'v').id));
+    await cut(here, 's', 'v');
+    write(here, 'v', 'later', ...all);
+    await drop(here, 's');
+    await tend(here.driver);
+    expect([hidden(here), redirects(here)]).toEqual([0, 1]);
+    expectSound(here.gpfs);
+  });
+
+  test('counts as attached while a node has not unstaged it', async () => {
+    const here = await site();
+    await create(here, 'v');
+    await cut(here, 's', 'v');
+    write(here, 'v', 'later', ...all);
+    const [store] = await here.driver.roots.all();
+    const key = living(here.gpfs).get('volumes/v');
+    await store?.marks.set(key as never, here.driver.host.self);
+    await drop(here, 's');
+    await tend(here.driver);
+    expect((await waiting(here))['v']).toMatch(/^attached to node a1/);
+  });
+});
+
+describe('configuration', () => {
+  test('pauses compaction, and nothing else', async () => {
+    const here = await site({ paused: true });
+    await create(here, 'v');
+    await cut(here, 's', 'v');
+    write(here, 'v', 'later', ...all);
+    await drop(here, 's');
+    await tend(here.driver);
+    expect(await waiting(here)).toEqual({ v: 'compaction is paused by configuration' });
+    await here.driver.volumes.remove(idOf(here, 'v').id);
+    expect(dataFiles(here.gpfs)).toEqual([]);
+  });
+
+  test('a class with maxCloneDepth 1 is redirected past kept snapshots', async () => {
+    const here = await site();
+    await create(here, 'v', { maxCloneDepth: '1' });
+    for (const night of [1, 2, 3, 4]) {
+      await cut(here, `s${night}`, 'v');
+      write(here, 'v', `night ${night}`, night);
+      await tend(here.driver);
+    }
+    const tree = [...here.gpfs.tree().values()];
+    const volume = tree.find(({ path }) => path?.includes('/volumes/'));
+    expect(tree.find((each) => each.children.length > 1)?.children).toHaveLength(4);
+    expect(volume?.depth).toBe(1);
+    expectSound(here.gpfs);
+  });
+
+  test('at the hard bound snapshots, clones and restores are refused before any command', async () => {
+    const here = await site({ maxDepth: 4, paused: true });
+    await create(here, 'v');
+    await here.driver.attachments.publish(attach(idOf(here, 'v').id));
+    for (const n of [1, 2, 3, 4]) await cut(here, `s${n}`, 'v');
+    const before = dataFiles(here.gpfs);
+    here.gpfs.resetCounts();
+    const message = /v has 4 clone parents above it, and 4 are the most; detach it from node a1/;
+    await expect(cut(here, 's5', 'v')).rejects.toThrow(message);
+    const source = from('volume', idOf(here, 'v'));
+    const clone = here.driver.volumes.create(spec('c', { source, range: undefined }));
+    await expect(clone).rejects.toThrow(message);
+    expect([...here.gpfs.counts.commands.keys()]).toEqual([]);
+    await restore(here, 'r', 's4');
+    await cut(here, 'deep', 'r').then(
+      () => expect.unreachable('a fifth parent was cut'),
+      (error: unknown) => {
+        expect(String(error)).toMatch(/r has 4 clone parents above it/);
+      },
+    );
+    expect(dataFiles(here.gpfs)).toHaveLength(before.length + 1);
+    expectSound(here.gpfs);
+  });
+});
+
+describe('where GPFS redirects parents', () => {
+  test('a tombstone between kept snapshots goes into the one below it', async () => {
+    const here = await site({}, { redirectParent: true });
+    const [store] = await here.driver.roots.all();
+    await store?.files.createDurable(
+      store.layout.abilities,
+      JSON.stringify({
+        ...{ format: 1, node: 'a1', version: '0', probedMs: 0 },
+        abilities: { redirectParent: true },
+      }),
+      0o640,
+    );
+    await create(here, 'v');
+    for (const n of [1, 2, 3]) {
+      await cut(here, `s${n}`, 'v');
+      write(here, 'v', `after ${n}`, 1, 2, 3);
+    }
+    await drop(here, 's2');
+    await tend(here.driver);
+    expect(hidden(here)).toBe(0);
+    expect(bytesOf(here, 'snapshots/s3')[1]).toBe('after 2');
+    expect(bytesOf(here, 'snapshots/s1')[1]).toBe('v');
+    expectSound(here.gpfs);
+  });
+});
+
+test('a redirect that finds no space leaves a valid clone, and is tried again with growing pauses', async () => {
+  const here = await site();
+  await create(here, 'v');
+  await cut(here, 's', 'v');
+  write(here, 'v', 'later', ...all.slice(0, 9));
+  await drop(here, 's');
+  here.gpfs.set({ copyRoom: 2 });
+  await tend(here.driver);
+  const [store] = await here.driver.roots.all();
+  const pauses: number[] = [];
+  for (let n = 0; n < 3; n++) {
+    const item = (await store?.queue.waiting())?.get('v');
+    expect(item?.why).toMatch(/is full; delete something or add space/);
+    pauses.push((item?.untilMs ?? 0) - here.gpfs.clock.now());
+    here.gpfs.clock.tick(item ? item.untilMs - here.gpfs.clock.now() : 0);
+    await tend(here.driver);
+  }
+  expect(pauses[0]).toBeGreaterThan(0);
+  expect(pauses[1]).toBeGreaterThan(pauses[0] ?? 0);
+  expect(pauses[2]).toBeGreaterThan(pauses[1] ?? 0);
+  expect(bytesOf(here, 'volumes/v')[15]).toBe('v');
+  here.gpfs.set({ copyRoom: -1 });
+  here.gpfs.clock.tick(3_600_000);
+  await tend(here.driver);
+  expect(hidden(here)).toBe(0);
+  expectSound(here.gpfs);
+});
+
+describe('a request that wants a volume while it is compacted', () => {
+  /** The compaction of `v` by a1 stands before its redirect. */
+  const stalled = async () => {
+    const [reached, gate] = [Promise.withResolvers<null>(), Promise.withResolvers<null>()];
+    let closed = false;
+    const gpfs = await clusterWithRoot({
+      schedule: async (label) => {
+        if (!closed || !label.includes('mmclone redirect')) return;
+        reached.resolve(null);
+        await gate.promise;
+      },
+    });
+    const [a1, b1] = [serverOn(gpfs), serverOn(gpfs.server('b1'), 'b1')];
+    const [store] = await a1.roots.all();
+    await b1.roots.all();
+    const here = { gpfs, driver: a1, root: store?.id ?? '' };
+    await create(here, 'v');
+    await cut(here, 's', 'v');
+    write(here, 'v', 'later', ...all);
+    await drop(here, 's');
+    await tend(a1);
+    // The same once more, stopped at the command.
+    await cut(here, 's', 'v');
+    write(here, 'v', 'last', ...all);
+    await drop(here, 's');
+    closed = true;
+    const round = tend(a1).then(
+      () => 'ended',
+      (error: unknown) => String(error),
+    );
+    await reached.promise;
+    const release = (): void => {
+      gate.resolve(null);
+    };
+    return { here, b1, release, round };
+  };
+
+  test('stops it at once in the same process', async () => {
+    const { here, release, round } = await stalled();
+    await cut(here, 's2', 'v');
+    release();
+    expect(await round).toBe('ended');
+    expect(Object.keys(Object.fromEntries(living(here.gpfs)))).toContain('snapshots/s2');
+    expect(bytesOf(here, 'volumes/v')).toEqual(all.map(() => 'last'));
+    expectSound(here.gpfs);
+  });
+
+  test('asks another server to stop, which it does', async () => {
+    const { here, b1, release, round } = await stalled();
+    await b1.snapshots.create(snap('s2', idOf(here, 'v')));
+    release();
+    expect(await round).toBe('ended');
+    expect(bytesOf(here, 'snapshots/s2')).toEqual(all.map(() => 'last'));
+    expectSound(here.gpfs);
+  });
+
+  test('is refused once where that server is gone, and finds the way free then', async () => {
+    const { here, b1, release, round } = await stalled();
+    here.gpfs.crashed = true;
+    here.gpfs.clock.tick(goneAfterMs + 1);
+    await expect(b1.snapshots.create(snap('s2', idOf(here, 'v')))).rejects.toThrow(/which is gone/);
+    await quiet(here.gpfs);
+    await b1.snapshots.create(snap('s2', idOf(here, 'v')));
+    release();
+    expect(await round).toMatch(/cannot be used/);
+    expect(bytesOf(here, 'snapshots/s2')).toEqual(all.map(() => 'last'));
+    expectSound(here.gpfs);
+  });
+});

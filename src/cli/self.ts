@@ -4,8 +4,11 @@ import type { Nonce } from '../run/clock.ts';
 import type { Self } from '../store/nodes.ts';
 import type { Config } from './config.ts';
 
+/** Where to read who this process is. */
+export type Who = Pick<Config, 'nodeId' | 'machineIdPath' | 'bootIdPath' | 'maxVolumesPerNode'>;
+
 /** Who this process is: the node's name, the machine and boot under it, and a name of its own. */
-export async function readSelf(config: Config, version: string, nonce: Nonce): Promise<Self> {
+export async function readSelf(config: Who, version: string, nonce: Nonce): Promise<Self> {
   return {
     node: config.nodeId,
     machineId: await readId(config.machineIdPath, 'machine id'),

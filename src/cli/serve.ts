@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
 import { jsonLog } from '../observe/logger.ts';
 import type { Log } from '../observe/log.ts';
-import { describeConfig, readConfig, serveFlags } from './config.ts';
+import { describeConfig, readConfig } from './config.ts';
 import { startServer } from './server.ts';
+import { allSettings, settingLines } from './settings.ts';
 import type { Subcommand } from './subcommand.ts';
 import { packageVersion } from './version.ts';
 
@@ -14,7 +15,7 @@ export const serve: Subcommand = {
     '',
     'Each flag may also be set as an environment variable: --mm-dir is GPFS_CSI_MM_DIR.',
     '',
-    ...serveFlags.map(([flag, meaning]) => `  ${flag.padEnd(24)}${meaning}`),
+    ...settingLines(allSettings).map(([flag, meaning]) => `  ${flag.padEnd(24)}${meaning}`),
   ].join('\n'),
   run: async (argv, terminal) => {
     const config = readConfig(argv, terminal.env, hostname());

@@ -82,10 +82,36 @@ export async function openRoot(
   await requireMount(path, host);
   const facts = (await readRootFile(layout, host)) ?? (await setUp(layout, expected, host));
   requireSame(path, facts, expected);
+  const store = storeOf(layout, facts, host);
+  for (const directory of layout.fixed) await store.files.makeDirectory(directory, 0o750);
+  return store;
+}
+
+/**
+ * Opens a root that is there, for looking at it: nothing is made, and no server is added to it. Throws
+ * unavailable where it is not mounted, misconfigured where there is none or `owner` is given and is another.
+ */
+export async function openExistingRoot(
+  path: string,
+  owner: string | undefined,
+  host: StoreHost,
+): Promise<RootStore> {
+  const layout = layoutOf(path);
+  await requireMount(path, host);
+  const facts = await readRootFile(layout, host);
+  if (!facts)
+    throw new DriverError(
+      'misconfigured',
+      `${path} is no root of the driver: there is no ${layout.rootFile}; name the directory that \`serve\` uses`,
+    );
+  if (owner !== undefined) requireSame(path, facts, { ...facts, owner });
+  return storeOf(layout, facts, host);
+}
+
+function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
   const check = rootCheck(layout, facts, host);
   const unguarded = translatedFiles(host.files);
   const files = guardedFiles(unguarded, check);
-  for (const directory of layout.fixed) await files.makeDirectory(directory, 0o750);
   const { clock, nonce } = host;
   const common = { files, unguarded, layout, nonce, check };
   return {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Config, Environment } from '../../../src/cli/config.ts';
-import { UsageError, describeConfig, readConfig, serveFlags } from '../../../src/cli/config.ts';
+import type { Config } from '../../../src/cli/config.ts';
+import { UsageError, describeConfig, readConfig } from '../../../src/cli/config.ts';
+import type { Environment } from '../../../src/cli/settings.ts';
+import { allSettings } from '../../../src/cli/settings.ts';
 
 const endpoint = { CSI_ENDPOINT: 'unix:///run/csi.sock' };
 const read = (argv: readonly string[], env: Environment = {}): Config =>
@@ -42,11 +44,7 @@ test('every flag is a variable too, and flags win', () => {
     ...{ 'shutdown-grace': '0', 'proc-path': '/host/proc/1', 'boot-id-path': '/b' },
     ...{ 'machine-id-path': '/m', 'registration-dir': '/reg', 'kubelet-endpoint': '/k/csi.sock' },
   };
-  expect(serveFlags.map(([flag]) => flag).sort()).toEqual(
-    Object.keys(values)
-      .map((name) => `--${name}`)
-      .sort(),
-  );
+  expect([...allSettings].sort()).toEqual(Object.keys(values).sort());
   const env = Object.fromEntries(
     Object.entries(values).map(([name, value]) => [
       `GPFS_CSI_${name.replaceAll('-', '_').toUpperCase()}`,
@@ -96,9 +94,9 @@ describe('what is wrong', () => {
     expect(problems(['--roots', '/a', '--pool'], env)).toEqual([
       ...['--roots is not a flag of serve', '"/a" is not expected here', '--pool needs a value'],
       'GPFS_CSI_LOGLEVEL is not a variable of this driver',
-      expect.stringMatching(/^CSI_ENDPOINT is wrong: .*unix:\/\//),
       expect.stringMatching(/^--root \(GPFS_CSI_ROOT\) is missing: /),
       '--http-port (GPFS_CSI_HTTP_PORT) must be a whole number from 0 to 65535',
+      expect.stringMatching(/^CSI_ENDPOINT is wrong: .*unix:\/\//),
     ]);
   });
 

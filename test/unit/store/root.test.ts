@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DriverError } from '../../../src/model/fault.ts';
-import { openRoot } from '../../../src/store/root.ts';
+import { openExistingRoot, openRoot } from '../../../src/store/root.ts';
 import { simulateGpfs } from '../../../src/simulator/gpfs.ts';
 import { textBlock } from '../../../src/simulator/tree.ts';
 import { clusterWithRoot, serverOn, snap, spec, testRoot } from '../../support/driver.ts';
@@ -55,6 +55,23 @@ describe('setting up', () => {
     await expect(work).rejects.toThrow(why);
     expect(await kindOf(work)).toBe('misconfigured');
     expect(gpfs.paths()).toEqual(before);
+  });
+
+  test('who only looks makes nothing: neither a root, nor a directory, nor a node', async () => {
+    const gpfs = await clusterWithRoot();
+    const look = (owner?: string) => openExistingRoot(testRoot, owner, host(gpfs.server('b1')));
+    expect(await kindOf(look())).toBe('misconfigured');
+    await expect(look()).rejects.toThrow(`${testRoot} is no root of the driver`);
+    const made = await openRoot(testRoot, facts, host(gpfs));
+    const before = gpfs.paths();
+    expect((await look()).facts).toEqual(made.facts);
+    expect((await look('kube-1')).id).toBe(made.id);
+    await expect(look('kube-2')).rejects.toThrow('give each Kubernetes cluster a root of its own');
+    gpfs.set({ mounted: false });
+    expect(await kindOf(look())).toBe('unavailable');
+    gpfs.set({ mounted: true });
+    expect(gpfs.paths()).toEqual(before);
+    expect(await made.nodes.all()).toEqual([]);
   });
 
   test('a root.json that cannot be read is reported and not replaced', async () => {

@@ -1,0 +1,125 @@
+import { gpfsCommands } from '../gpfs/commands.ts';
+import type { Gpfs } from '../gpfs/commands.ts';
+import { randomNonce, systemClock } from '../run/clock.ts';
+import { hostRun } from '../run/host.ts';
+import { hostFiles, hostMounts } from '../run/hostfiles.ts';
+import type { MmRunner } from '../run/place.ts';
+import type { Run } from '../run/run.ts';
+import { findSimulator } from '../simulator/find.ts';
+import { simulatedFiles } from '../simulator/simulated-files.ts';
+import { openExistingRoot } from '../store/root.ts';
+import type { RootStore, StoreHost } from '../store/root.ts';
+import { UsageError, runner } from './config.ts';
+import { parseFlags } from './flags.ts';
+import type { Given } from './flags.ts';
+import { readSettings, settingFlags, settingLines } from './settings.ts';
+import type { Environment, FlagLine, Settings } from './settings.ts';
+
+/** What a command that looks at roots takes besides flags of its own: a part of what `serve` takes. */
+const lookSettings = [
+  'root',
+  'mm-dir',
+  'mm-runner',
+  'proc-path',
+  'mount-type',
+  'owner',
+  'node-id',
+  'boot-id-path',
+  'machine-id-path',
+] as const;
+
+/** How a command looks at roots. */
+export interface LookConfig {
+  readonly roots: readonly string[];
+  readonly mmDirectory: string;
+  readonly mmRunner: MmRunner;
+  readonly mountType: string;
+  /** Undefined where it was not said: then a root may belong to anybody. */
+  readonly owner: string | undefined;
+  readonly nodeId: string;
+  readonly bootIdPath: string;
+  readonly machineIdPath: string;
+}
+
+/** A flag that is one command's alone: on or off, or followed by a value. */
+export interface OwnFlag {
+  readonly takes: 'nothing' | 'value';
+  readonly meaning: string;
+}
+
+/** A command that looks at roots: its name, flags of its own, and how many words it takes. */
+export interface LookGrammar {
+  readonly command: string;
+  readonly own: Readonly<Record<string, OwnFlag>>;
+  readonly words: number;
+}
+
+/** A command line of such a command, understood; `flags` are those of its own. */
+export interface Look extends Pick<Given, 'flags' | 'words'> {
+  readonly config: LookConfig;
+}
+
+/** Reads a command line and environment. Throws UsageError with all that is wrong. */
+export function readLook(
+  { command, own, words }: LookGrammar,
+  argv: readonly string[],
+  env: Environment,
+  hostName: string,
+): Look {
+  const ownFlags = Object.fromEntries(
+    Object.entries(own).map(([name, { takes }]) => [name, takes] as const),
+  );
+  const flags = { ...settingFlags(lookSettings), ...ownFlags };
+  const given = parseFlags({ command, flags, words }, argv);
+  const { settings, problems } = readSettings(lookSettings, given.flags, env, hostName);
+  const all = [...given.problems, ...problems];
+  if (all.length > 0 || !settings) throw new UsageError(all.join('\n'));
+  return { config: toConfig(settings), flags: given.flags, words: given.words };
+}
+
+/** Lines for the help of such a command: its own flags, then those it shares with `serve`. */
+export const lookLines = ({ own }: LookGrammar): readonly string[] => [
+  ...Object.entries(own).map(([name, { meaning }]) => line([`--${name}`, meaning])),
+  '',
+  'These may also be set as variables, as for serve: --mm-dir is GPFS_CSI_MM_DIR.',
+  '',
+  ...settingLines(lookSettings).map(line),
+];
+
+const line = ([flag, meaning]: FlagLine): string => `  ${flag.padEnd(24)}${meaning}`;
+
+const toConfig = (told: Pick<Settings, (typeof lookSettings)[number]>): LookConfig => ({
+  roots: told.root,
+  mmDirectory: told['mm-dir'],
+  mmRunner: runner(told['mm-runner'], told['proc-path']),
+  mountType: told['mount-type'],
+  owner: told.owner,
+  nodeId: told['node-id'],
+  bootIdPath: told['boot-id-path'],
+  machineIdPath: told['machine-id-path'],
+});
+
+/** What such a command stands on: this machine, or the simulator whose commands were named. */
+export interface LookHost extends StoreHost {
+  readonly run: Run;
+  readonly gpfs: Gpfs;
+  /** Opens one root as it is; makes nothing. Throws unavailable or misconfigured. */
+  readonly open: (path: string) => Promise<RootStore>;
+}
+
+/** The machine under a command. Nothing is read or run before it is first used, but for the simulator's marker. */
+export function lookHost({ mmDirectory, mmRunner, mountType, owner }: LookConfig): LookHost {
+  const simulator = findSimulator(mmDirectory);
+  const run = hostRun({ mmDirectory, mmRunner });
+  const files = hostFiles();
+  const host = {
+    run,
+    gpfs: gpfsCommands(run),
+    files: simulator ? simulatedFiles(files, simulator) : files,
+    mounts: hostMounts(),
+    clock: systemClock,
+    nonce: randomNonce,
+    mountType: simulator?.mountType ?? mountType,
+  };
+  return { ...host, open: (path) => openExistingRoot(path, owner, host) };
+}

@@ -20,7 +20,7 @@ const programs = [
   ...['node', 'env', 'mknod', 'nsenter'],
   ...['losetup', 'blkid', 'mount', 'umount', 'fstrim', 'qemu-img'],
   ...['mkfs.ext4', 'e2fsck', 'resize2fs'],
-  ...['mkfs.xfs', 'xfs_repair', 'xfs_growfs'],
+  ...['mkfs.xfs', 'xfs_repair', 'xfs_growfs', 'xfs_io'],
   ...['mkfs.btrfs', 'btrfs'],
 ];
 const settings = ['/etc/mke2fs.conf', '/etc/debian_version', '/etc/os-release'];

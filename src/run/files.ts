@@ -6,8 +6,6 @@ export interface FileStat {
   readonly device: bigint;
   readonly inode: bigint;
   readonly size: Bytes;
-  /** Bytes allocated; on GPFS they lag behind and move to the parent at a snap. */
-  readonly allocated: Bytes;
   readonly links: number;
   /** Permission bits only. */
   readonly mode: number;
@@ -46,6 +44,11 @@ export interface Files {
   /** Names in a directory, sorted by code unit. */
   readonly list: (path: string) => Promise<readonly string[]>;
   readonly stat: (path: string) => Promise<FileStat>;
+  /**
+   * Bytes of the blocks that a file has itself, without those it reads through clone parents. On GPFS they
+   * move to the parent at a snap, and lag behind on nodes that did not write.
+   */
+  readonly held: (path: string) => Promise<Bytes>;
   readonly chmod: (path: string, mode: number) => Promise<void>;
   /** Sets the modification time to now. */
   readonly touch: (path: string) => Promise<void>;

@@ -44,6 +44,7 @@ export function hostFiles(): Files {
     removeDirectory: rmdir,
     list: async (path) => (await readdir(path)).sort(),
     stat: async (path) => fileStat(await lstat(path, { bigint: true })),
+    held: async (path) => (await lstat(path, { bigint: true })).blocks * 512n,
     chmod: (path, mode) => withOpen(path, READ, undefined, (handle) => handle.chmod(mode)),
     touch: (path) => {
       const now = new Date();
@@ -185,7 +186,6 @@ const fileStat = (stat: BigIntStats): FileStat => ({
   device: stat.dev,
   inode: stat.ino,
   size: stat.size,
-  allocated: stat.blocks * 512n,
   links: Number(stat.nlink),
   mode: Number(stat.mode & 0o7777n),
   modifiedMs: Number(stat.mtimeMs),

@@ -45,6 +45,7 @@ const contentCalls = (world: World) => ({
     return world.statOf(path, node);
   },
   stat: (path: string): FileStat => world.statOf(path, world.find(path, 'lstat')),
+  held: (path: string): Bytes => BigInt(world.find(path, 'lstat').blocks.size) * blockBytes,
   chmod: (path: string, mode: number): void => {
     world.find(path, 'chmod').mode = mode;
   },

@@ -73,7 +73,6 @@ const statOf = (gpfs: MemoryGround, tree: Tree, node: MemoryNode): FileStat => (
   device: tree.device,
   inode: BigInt(node.inode),
   size: node.size,
-  allocated: BigInt(node.blocks.size) * blockBytes,
   links: node.names + (tree === gpfs.tree ? gpfs.childCount(node.inode) : 0),
   mode: node.mode,
   modifiedMs: node.modifiedMs,

@@ -60,6 +60,7 @@ export function portFiles(behind: Behind, now: FilesNow): Files {
     removeDirectory: call('removeDirectory', now.removeDirectory),
     list: call('list', now.list),
     stat: call('stat', now.stat),
+    held: call('held', now.held),
     chmod: call('chmod', now.chmod),
     touch: call('touch', now.touch),
     syncDirectory: call('syncDirectory', now.syncDirectory),

@@ -9,6 +9,7 @@ import { noSpace, readPersonality } from './personality.ts';
 import { checkOneFileset, removeName, rename } from './programs.ts';
 import { absolute, lockOf, realGround } from './real-ground.ts';
 import type { RealGround } from './real-ground.ts';
+import { heldOn } from './real-blocks.ts';
 import { lookAt, stateFiles } from './state-files.ts';
 
 /**
@@ -20,14 +21,7 @@ export function simulatedFiles(host: Files, simulator: { readonly dir: string })
   const guard = guardOf(layout);
   return {
     ...host,
-    read: async (path) => {
-      await guard.sound(path);
-      return host.read(path);
-    },
-    stat: async (path) => {
-      await guard.sound(path);
-      return host.stat(path);
-    },
+    ...reading(host, guard, layout),
     createDurable: async (path, text, mode) => {
       guard.spend(path);
       await host.createDurable(path, text, mode);
@@ -51,6 +45,24 @@ export function simulatedFiles(host: Files, simulator: { readonly dir: string })
       await host.link(existing, path);
     },
     ...removing(host, guard, layout),
+  };
+}
+
+function reading(host: Files, guard: Guard, layout: Layout): Pick<Files, 'read' | 'stat' | 'held'> {
+  const held = heldOn(layout);
+  return {
+    read: async (path) => {
+      await guard.sound(path);
+      return host.read(path);
+    },
+    stat: async (path) => {
+      await guard.sound(path);
+      return host.stat(path);
+    },
+    held: async (path) => {
+      await guard.sound(path);
+      return guard.isOn(path) ? held(path) : host.held(path);
+    },
   };
 }
 

@@ -8,7 +8,7 @@ import type { RootStore } from './root.ts';
  * where block counts come from. On GPFS `mmclone snap` moves them to the parent, and they lag on other nodes.
  * Rejects with ENOENT where the file is not there.
  */
-export const heldBytes = async (
+export const heldBytes = (
   store: RootStore,
   { data, key }: { readonly data: DataKind; readonly key: FileKey },
-): Promise<Bytes> => (await store.files.stat(store.layout.data(data, key))).allocated;
+): Promise<Bytes> => store.files.held(store.layout.data(data, key));

@@ -18,8 +18,8 @@ export function guardedFiles(files: Files, check: () => Promise<void>): Files {
       await check();
       return call(...args);
     }) as C;
-  const { read, list, stat, space, syncDirectory } = files;
-  return { ...mapCalls(files, guarded), read, list, stat, space, syncDirectory };
+  const { read, list, stat, held, space, syncDirectory } = files;
+  return { ...mapCalls(files, guarded), read, list, stat, held, space, syncDirectory };
 }
 
 function mapCalls(files: Files, wrap: <C extends Call>(call: C) => C): Files {
@@ -27,6 +27,7 @@ function mapCalls(files: Files, wrap: <C extends Call>(call: C) => C): Files {
     read: wrap(files.read),
     list: wrap(files.list),
     stat: wrap(files.stat),
+    held: wrap(files.held),
     space: wrap(files.space),
     syncDirectory: wrap(files.syncDirectory),
     createDurable: wrap(files.createDurable),

@@ -137,33 +137,46 @@ async function build(
   parent: Parent | undefined,
 ): Promise<VolumeRecord> {
   const { attributes, bytes } = claimed.value;
-  let from = claimed;
-  let depth = 0;
-  if (parent && parent.bytes > bytes)
+  const from = parent ? await hang(host, store, claimed, parent) : claimed;
+  const depth = from.value.depth ?? 0;
+  const steps = parent
+    ? planCopy(parent.ref, image, { parentBytes: parent.bytes, bytes }, attributes)
+    : planEmpty(image, bytes, attributes);
+  await perform(store, host.commands, steps);
+  const made = { key: image.key, inode: await inodeOfMade(store, claimed.value, image) };
+  const ready = await endClaim(store, from, () => ({ state: 'ready', image: made }));
+  if (isTooDeep(depth, ready.value)) await host.backlog.add(store, claimed.id);
+  return ready.value;
+}
+
+async function inodeOfMade(
+  store: RootStore,
+  { id, bytes }: VolumeRecord,
+  image: DataRef,
+): Promise<bigint> {
+  const stat = await statOf(store, pathOf(store, image));
+  if (stat?.size === bytes) return stat.inode;
+  throw new DriverError(
+    'command-failed',
+    `the new image of volume ${id} has ${stat?.size ?? 'no'} bytes instead of ${bytes}; try again`,
+  );
+}
+
+/** Keeps the parent in the record before the edge is made, so that whoever takes over knows which edge to remove. */
+async function hang(
+  host: ServiceHost,
+  store: RootStore,
+  claimed: Held<VolumeRecord>,
+  parent: Parent,
+): Promise<Held<VolumeRecord>> {
+  if (parent.bytes > claimed.value.bytes)
     throw new DriverError(
       'busy',
       `the source of volume ${claimed.id} grew while it was being cloned; try again`,
     );
-  if (parent) {
-    // Kept in the record before the edge is made, so that whoever takes over knows which edge to remove.
-    from = await store.volumes.swap(claimed.id, claimed, {
-      ...claimed.value,
-      parent: parent.ref.key,
-    });
-    const size = { parentBytes: parent.bytes, bytes };
-    depth = await deepen(host, store, { ...parent, id: claimed.id, help: helpForClone });
-    await perform(store, host.commands, planCopy(parent.ref, image, size, attributes));
-  } else await perform(store, host.commands, planEmpty(image, bytes, attributes));
-  const stat = await statOf(store, pathOf(store, image));
-  if (stat?.size !== bytes)
-    throw new DriverError(
-      'command-failed',
-      `the new image of volume ${claimed.id} has ${stat?.size ?? 'no'} bytes instead of ${bytes}; try again`,
-    );
-  const made = { key: image.key, inode: stat.inode };
-  const ready = await endClaim(store, from, () => ({ state: 'ready', image: made, depth }));
-  if (isTooDeep(depth, ready.value)) await host.backlog.add(store, claimed.id);
-  return ready.value;
+  const depth = await deepen(host, store, { ...parent, id: claimed.id, help: helpForClone });
+  const record = { ...claimed.value, parent: parent.ref.key, depth };
+  return store.volumes.swap(claimed.id, claimed, record);
 }
 
 /**

@@ -12,15 +12,11 @@ interface Placed {
 }
 
 /** How many clone parents are above a file: as its record says, which may be more than there are by now. */
-export const recordedDepth = async (store: RootStore, id: string, file: Placed): Promise<number> =>
+const recordedDepth = async (store: RootStore, id: string, file: Placed): Promise<number> =>
   file.depth ?? (await exactDepth(store, id, file.parent));
 
 /** The same, counted. Throws unreadable-record for a chain that ends nowhere or in a circle. */
-export async function exactDepth(
-  store: RootStore,
-  id: string,
-  parent: FileKey | null,
-): Promise<number> {
+async function exactDepth(store: RootStore, id: string, parent: FileKey | null): Promise<number> {
   const seen = new Set<FileKey>();
   for (let key = parent; key !== null;) {
     if (seen.has(key)) throw brokenChain(id, `its clone parents go round in a circle at ${key}`);

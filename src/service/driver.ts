@@ -79,16 +79,7 @@ export function driverOf(on: DriverHost): Driver {
     log,
     commands: gpfs,
     claims: claimsOf(self, clock, nonce),
-    backlog: backlogOf(log),
-    compaction: on.compaction,
-    compacting: compactingOf(),
-    compacted: (store, bytes) => on.compacted?.(store.layout.root, bytes),
-    turn: turnsOf(on.compaction.perFileSystem),
-    background: (work, about) => {
-      work.catch((error: unknown) => {
-        log.warn({ ...about, error }, 'work in the background failed');
-      });
-    },
+    ...backgroundOf(on),
     defaults: on.pool === undefined ? {} : { pool: on.pool },
     requirePool: (store, pool) => pools.require(store, pool),
   };
@@ -103,6 +94,27 @@ export function driverOf(on: DriverHost): Driver {
     capacity: capacityOf(roots, pools),
   };
 }
+
+/** What work stands on that no request waits for. */
+const backgroundOf = ({
+  log,
+  compaction,
+  compacted,
+}: DriverHost): Pick<
+  ServiceHost,
+  'backlog' | 'compaction' | 'compacting' | 'compacted' | 'turn' | 'background'
+> => ({
+  backlog: backlogOf(log),
+  compaction,
+  compacting: compactingOf(),
+  compacted: (store, bytes) => compacted?.(store.layout.root, bytes),
+  turn: turnsOf(compaction.perFileSystem),
+  background: (work, about) => {
+    work.catch((error: unknown) => {
+      log.warn({ ...about, error }, 'work in the background failed');
+    });
+  },
+});
 
 async function readiness(roots: Roots): Promise<'ready' | 'starting'> {
   try {

@@ -72,13 +72,7 @@ export async function settleSnapshot(
 ): Promise<Held<SnapshotRecord> | undefined> {
   const held = await store.snapshots.read(id);
   if (!held?.value.claim) return held;
-  const { file } = held.value;
-  if (held.value.claim.op === 'compact' && file) {
-    await giveWay(host, store, store.snapshots, held, () => headWith(store, file.key));
-    return settleSnapshot(host, store, id);
-  }
-  await host.claims.requireDead(store, held.value.claim, `snapshot ${id}`);
-  if (held.value.state === 'creating') await settleVolume(host, store, held.value.volume);
+  await requireFree(host, store, held, held.value.claim);
   const now = await store.snapshots.read(id);
   if (now?.value.claim?.nonce !== held.value.claim.nonce) return settleSnapshot(host, store, id);
   using mine = host.claims.begin(held.value.claim);
@@ -90,6 +84,20 @@ export async function settleSnapshot(
     await host.claims.release(() => releaseClaim(store.snapshots, id, claim));
     throw error;
   }
+}
+
+/** Throws busy while the claim's server may be at work on the snapshot, or on the volume it is taken from. */
+async function requireFree(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<SnapshotRecord>,
+  claim: Claim,
+): Promise<void> {
+  const { file, state, volume } = held.value;
+  if (claim.op === 'compact' && file)
+    return giveWay(host, store, store.snapshots, held, () => headWith(store, file.key));
+  await host.claims.requireDead(store, claim, `snapshot ${held.id}`);
+  if (state === 'creating') await settleVolume(host, store, volume);
 }
 
 async function endSnapshotClaim(

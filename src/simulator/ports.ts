@@ -126,24 +126,33 @@ async function perform(
   kind: RunKind,
   { signal, timeoutMs }: RunOptions,
 ): Promise<Outcome> {
-  const { ground, clock } = behind;
+  const { ground } = behind;
   const name = basename(argv[0]);
-  const act = (): Outcome =>
-    runCommand(ground, name, argv.slice(1)) ?? {
-      ...{ stdout: '', stderr: `${name}: command not found\n`, exitCode: 127 },
-    };
+  const stop = kind === 'write' ? undefined : signal;
   // Like the host's: only a read has a limit, and a write waits for its command however long it takes.
   const limit = kind === 'read' ? (timeoutMs ?? Infinity) : Infinity;
   if (hangs(ground, name)) {
-    await whenLost(behind, kind === 'write' ? undefined : signal, limit);
+    await whenLost(behind, stop, limit);
     throw timedOut(argv);
   }
+  await takeItsTime(behind, argv, limit);
+  if (stop?.aborted) throw killed(argv);
+  return runCommand(ground, name, argv.slice(1)) ?? notFound(name);
+}
+
+async function takeItsTime(
+  { ground, clock }: Behind,
+  argv: readonly string[],
+  limit: number,
+): Promise<void> {
   const { latencyMs } = ground.personality;
   if (latencyMs > 0) await clock.sleep(Math.min(latencyMs, limit));
   if (latencyMs > limit) throw timedOut(argv);
-  if (kind !== 'write' && signal?.aborted) throw killed(argv);
-  return act();
 }
+
+const notFound = (name: string): Outcome => ({
+  ...{ stdout: '', stderr: `${name}: command not found\n`, exitCode: 127 },
+});
 
 const timedOut = (argv: readonly string[]): CommandFailed =>
   new CommandFailed({ argv, exitCode: undefined, stdout: '', stderr: '', timedOut: true });

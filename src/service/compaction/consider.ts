@@ -1,6 +1,5 @@
 import { judge } from '../../model/compaction.ts';
 import type { Verdict } from '../../model/compaction.ts';
-import type { FileKey } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 import { usersOf } from '../attachments.ts';
 import type { ServiceHost } from '../host.ts';
@@ -26,30 +25,40 @@ export async function consider(
   store: RootStore,
   find: () => Promise<Head | undefined>,
 ): Promise<Outcome> {
-  let until: FileKey | null | undefined;
+  let goal: Verdict;
   for (;;) {
     const head = await find();
     if (!head) return { kind: 'done' };
     if (head.claim) {
-      const left = await ofLostClaim(host, store, head, find);
-      if (left) return left;
+      const busy = await ofLostClaim(host, store, head, find);
+      if (busy) return busy;
       continue;
     }
-    if (until !== undefined && head.parent === until) until = undefined;
-    const verdict = until === undefined ? await judgeTwice(host, store, head) : { until };
-    if (!verdict) return { kind: 'done' };
-    const obstacle = await obstacleTo(host, store, head);
-    if (obstacle !== undefined) return { kind: 'waits', why: obstacle };
-    until = verdict.until;
-    await step(host, store, head, verdict);
+    if (!goal || head.parent === goal.until) goal = await judgeTwice(host, store, head);
+    const stopped = await stepTowards(host, store, head, goal);
+    if (stopped) return stopped;
   }
+}
+
+/** One redirect; what ends the work on this head when there is none to make, or none that may be made now. */
+async function stepTowards(
+  host: ServiceHost,
+  store: RootStore,
+  head: Head,
+  goal: Verdict,
+): Promise<Outcome | undefined> {
+  if (!goal) return { kind: 'done' };
+  const obstacle = await obstacleTo(host, store, head);
+  if (obstacle !== undefined) return { kind: 'waits', why: obstacle };
+  await step(host, store, head, goal);
+  return undefined;
 }
 
 async function step(
   host: ServiceHost,
   store: RootStore,
   head: Head,
-  verdict: { readonly until: FileKey | null; readonly reason?: string },
+  { reason }: NonNullable<Verdict>,
 ): Promise<void> {
   const { above } = await readChain(store, head, { redirectParent: false });
   const [nearest, next] = above;
@@ -57,7 +66,7 @@ async function step(
   const move = { from: nearest.key, to: next?.key ?? null, depth: above.length };
   await redirect(host, store, head, move);
   host.log.info(
-    { id: head.id, kind: head.kind, ...move, copiedAtMost: nearest.heldBytes, why: verdict.reason },
+    { id: head.id, kind: head.kind, ...move, copiedAtMost: nearest.heldBytes, why: reason },
     'compacted',
   );
   host.compacted(store, nearest.heldBytes);
@@ -91,7 +100,7 @@ async function obstacleTo(
   return `attached to node ${user}, and no probe has shown that this GPFS redirects files in use`;
 }
 
-/** Ends a compaction whose server is gone. Undefined when the claim is gone and the head can be looked at anew. */
+/** Ends a compaction whose server is gone. Undefined when there is no claim, or none any more. */
 export async function ofLostClaim(
   host: ServiceHost,
   store: RootStore,

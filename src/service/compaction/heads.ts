@@ -54,15 +54,22 @@ export async function headWith(store: RootStore, key: FileKey): Promise<Head | u
     const place = at(store, { data: hidden.value.data, key });
     return { ...headOf(store.hidden, hidden, under), ...place, kind: 'hidden', volume: undefined };
   }
-  const id = ownerOfKey(key);
-  const snapshot = await store.snapshots.read(id);
-  if (snapshot?.value.state === 'ready' && snapshot.value.file?.key === key) {
-    const place = at(store, { data: 'snapshots', key });
-    const rest = { kind: 'snapshot', volume: undefined } as const;
-    return { ...headOf(store.snapshots, snapshot, under), ...place, ...rest };
-  }
-  const volume = await volumeHead(store, id);
+  const snapshot = await snapshotHead(store, key);
+  if (snapshot) return snapshot;
+  const volume = await volumeHead(store, ownerOfKey(key));
   return volume?.ref.key === key ? volume : undefined;
+}
+
+async function snapshotHead(store: RootStore, key: FileKey): Promise<Head | undefined> {
+  const held = await store.snapshots.read(ownerOfKey(key));
+  if (held?.value.state !== 'ready' || held.value.file?.key !== key) return undefined;
+  const place = at(store, { data: 'snapshots', key });
+  return {
+    ...headOf(store.snapshots, held, under),
+    ...place,
+    kind: 'snapshot',
+    volume: undefined,
+  };
 }
 
 const at = (store: RootStore, ref: DataRef): Pick<Head, 'ref' | 'path'> => ({

@@ -56,9 +56,7 @@ async function move(
     await endMoved(host, store, head, claim);
   } catch (error) {
     await endMove(host, store, head, claim);
-    throw signal.aborted
-      ? new DriverError('busy', `${head.id} was wanted while it was being compacted`, error)
-      : error;
+    throw signal.aborted ? gaveWay(head, error) : error;
   }
 }
 
@@ -70,29 +68,23 @@ async function watched(
   signal: AbortSignal,
 ): Promise<void> {
   const wanted = new AbortController();
-  const { clone } = host.commands;
-  let over = false;
-  const running = clone
-    .redirect(head.path, AbortSignal.any([signal, wanted.signal]))
-    .finally(() => {
-      over = true;
-    });
-  const watching = (async () => {
-    for (;;) {
-      await host.clock.sleep(lookMs);
-      if (over) return;
-      // A record that cannot be read could not say that somebody waits, so that stops it as well.
-      const now = await head.claimNow().catch(() => null);
-      if (now?.nonce !== claim.nonce || now.wanted === true) wanted.abort();
-    }
-  })();
-  await running.catch(async (error: unknown) => {
-    await watching;
-    throw wanted.signal.aborted
-      ? new DriverError('busy', `${head.id} was wanted while it was being compacted`, error)
-      : error;
+  const either = AbortSignal.any([signal, wanted.signal]);
+  const running = host.commands.clone.redirect(head.path, either);
+  const over = running.then(yes, yes);
+  while (!(await Promise.race([over, host.clock.sleep(lookMs)]))) {
+    // A record that cannot be read could not say that somebody waits, so that stops it as well.
+    const now = await head.claimNow().catch(() => null);
+    if (now?.nonce !== claim.nonce || now.wanted === true) wanted.abort();
+  }
+  await running.catch((error: unknown) => {
+    throw either.aborted ? gaveWay(head, error) : error;
   });
 }
+
+const yes = (): true => true;
+
+const gaveWay = ({ id }: Head, cause: unknown): DriverError =>
+  new DriverError('busy', `${id} was wanted while it was being compacted`, cause);
 
 /**
  * Ends a move from any point it stopped at. GPFS says where the file hangs; this is asked only of a move that
@@ -143,12 +135,16 @@ async function placeOf(
 ): Promise<'from' | 'to' | 'elsewhere'> {
   const status = await host.commands.clone.show(head.path);
   const seen = status.kind === 'plain' ? undefined : status.parentInode;
-  if (from && seen !== undefined && seen === (await inodeOf(store, from))) return 'from';
-  const goal = to ? await inodeOf(store, to) : undefined;
-  return seen === goal && (to === null || goal !== undefined) ? 'to' : 'elsewhere';
+  if (seen === undefined) return to ? 'elsewhere' : 'to';
+  if (seen === (await inodeOf(store, from))) return 'from';
+  return seen === (await inodeOf(store, to)) ? 'to' : 'elsewhere';
 }
 
-async function inodeOf(store: RootStore, key: FileKey): Promise<bigint | undefined> {
+async function inodeOf(
+  store: RootStore,
+  key: FileKey | null | undefined,
+): Promise<bigint | undefined> {
+  if (!key) return undefined;
   const record = await parentRecord(store, key);
   return record && (await statOf(store, pathOf(store, record.ref)))?.inode;
 }

@@ -1,15 +1,10 @@
 import { DriverError } from '../../model/fault.ts';
-import type { FileKey, LocalId } from '../../model/ids.ts';
 import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { ServiceHost } from '../host.ts';
-import { reclaim } from '../reclaim.ts';
-import { isFewChildren } from './chain.ts';
-import { consider, ofLostClaim } from './consider.ts';
 import type { Outcome } from './consider.ts';
-import { headWith, volumeHead } from './heads.ts';
-import type { Head } from './heads.ts';
 import { takeLease } from './lease.ts';
+import { look } from './look.ts';
 
 /** Items taken from the queue at a time; between them it is seen whether the lease is still ours. */
 const batch = 100;
@@ -142,53 +137,4 @@ function outcomeOfFailure(error: unknown): Outcome {
   if (error instanceof Error && errnoOf(error) !== undefined)
     return { kind: 'failed', why: error.message };
   throw error;
-}
-
-/** An item is the id of a volume, or the key of a clone parent whose children are to be looked at. */
-async function look(host: ServiceHost, store: RootStore, name: string): Promise<Outcome> {
-  if (!name.includes('.')) return consider(host, store, () => volumeHead(store, name as LocalId));
-  const key = name as FileKey;
-  const own = await headWith(store, key);
-  const claimed = own && (await ofLostClaim(host, store, own, () => headWith(store, key)));
-  if (claimed) return claimed;
-  const children = await store.edges.children(key);
-  if (children.length === 0) return lookAtChildless(host, store, key);
-  if (!isFewChildren(children) || !(await store.hidden.read(key))) return { kind: 'done' };
-  const { redirectParent } = await store.abilities.read();
-  for (const child of children) {
-    if (redirectParent) {
-      const outcome = await consider(host, store, () => parentHead(store, child));
-      if (outcome.kind !== 'done') return outcome;
-    }
-    await announceReader(host, store, child);
-  }
-  return { kind: 'done' };
-}
-
-const parentHead = async (store: RootStore, key: FileKey): Promise<Head | undefined> => {
-  const head = await headWith(store, key);
-  return head?.volume ? undefined : head;
-};
-
-/** The volume that reads through this file, where it is the only one, is looked at: a detach finds it by its name. */
-async function announceReader(host: ServiceHost, store: RootStore, first: FileKey): Promise<void> {
-  const seen = new Set<FileKey>();
-  for (let key: FileKey | undefined = first; key !== undefined && !seen.has(key);) {
-    seen.add(key);
-    const children: readonly FileKey[] = await store.edges.children(key);
-    const head = children.length === 0 ? await headWith(store, key) : undefined;
-    if (head?.volume) await host.backlog.add(store, head.id);
-    key = children.length === 1 ? children[0] : undefined;
-  }
-}
-
-async function lookAtChildless(
-  host: ServiceHost,
-  store: RootStore,
-  key: FileKey,
-): Promise<Outcome> {
-  await reclaim(host, store, key);
-  const held = await store.hidden.read(key);
-  if (!held) return { kind: 'done' };
-  return { kind: 'failed', why: `GPFS does not remove clone parent ${key} yet` };
 }

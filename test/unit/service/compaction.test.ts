@@ -1,78 +1,25 @@
 import { describe, expect, test } from 'vitest';
-import type { Driver } from '../../../src/service/driver.ts';
 import type { CompactionOptions } from '../../../src/service/host.ts';
-import type { Personality } from '../../../src/simulator/personality.ts';
-import { blockBytes } from '../../../src/simulator/memory-world.ts';
+import { dataFiles, from, spec, tend } from '../../support/driver.ts';
+import { attach } from '../../support/scenarios.ts';
 import {
-  clusterWithRoot,
-  dataFiles,
-  from,
-  serverOn,
-  snap,
-  spec,
-  tend,
-} from '../../support/driver.ts';
-import type { Cluster } from '../../support/driver.ts';
-import { goneAfterMs } from '../../../src/store/nodes.ts';
-import { attach, quiet } from '../../support/scenarios.ts';
-import { expectSound, fileOf, living, recordsIn } from '../../support/truth.ts';
-
-const blocks = 16;
-const range = { requiredBytes: BigInt(blocks) * blockBytes, limitBytes: 0n };
-
-interface Site {
-  readonly gpfs: Cluster;
-  readonly driver: Driver;
-  readonly root: string;
-}
-
-async function site(
-  options: Partial<CompactionOptions> = {},
-  personality: Partial<Personality> = {},
-): Promise<Site> {
-  const gpfs = await clusterWithRoot({ personality });
-  const driver = serverOn(gpfs, 'a1', { compaction: options });
-  const [store] = await driver.roots.all();
-  return { gpfs, driver, root: store?.id ?? '' };
-}
-
-const idOf = ({ root }: Site, name: string) => ({ id: `${root}.${name}` });
-
-/** Writes these blocks of a volume; each gets the text. */
-function write({ gpfs }: Site, name: string, text: string, ...which: readonly number[]): void {
-  const path = fileOf(gpfs, living(gpfs).get(`volumes/${name}`) ?? '');
-  for (const block of which) gpfs.write(path, block, text);
-}
-
-const bytesOf = ({ gpfs }: Site, name: string): readonly (string | undefined)[] => {
-  const path = fileOf(gpfs, living(gpfs).get(name) ?? '');
-  return Array.from({ length: blocks }, (_, block) => gpfs.readBlock(path, block));
-};
-
-const all = Array.from({ length: blocks }, (_, block) => block);
-
-async function create(site: Site, name: string, parameters: Record<string, string> = {}) {
-  await site.driver.volumes.create(spec(name, { range, parameters }));
-  write(site, name, name, ...all);
-}
-
-const cut = (site: Site, name: string, of: string) =>
-  site.driver.snapshots.create(snap(name, idOf(site, of)));
-const drop = (site: Site, name: string) => site.driver.snapshots.remove(idOf(site, name).id);
-const restore = (site: Site, name: string, of: string) =>
-  site.driver.volumes.create(
-    spec(name, { source: from('snapshot', idOf(site, of)), range: undefined }),
-  );
-
-const hidden = ({ gpfs }: Site): number => recordsIn(gpfs, 'hidden').length;
-const redirects = ({ gpfs }: Site): number => gpfs.counts.commands.get('mmclone redirect') ?? 0;
-
-/** Why an item of the queue waits; by its name. */
-async function waiting({ driver }: Site): Promise<Readonly<Record<string, string>>> {
-  const [store] = await driver.roots.all();
-  const items = [...((await store?.queue.waiting()) ?? [])];
-  return Object.fromEntries(items.map(([name, { why }]) => [name, why]));
-}
+  all,
+  bytesOf,
+  create,
+  cut,
+  drop,
+  filledBlocks,
+  hidden,
+  idOf,
+  redirects,
+  restore,
+  site,
+  waiting,
+  write,
+  blocks,
+} from '../../support/site.ts';
+import type { Site } from '../../support/site.ts';
+import { expectSound, living } from '../../support/truth.ts';
 
 describe('a volume that is backed up every night', () => {
   test.each(['one at a time', 'seven kept'] as const)(
@@ -98,10 +45,6 @@ describe('a volume that is backed up every night', () => {
     },
   );
 });
-
-/** Blocks that all data files hold together. */
-const filledBlocks = ({ gpfs }: Site): number =>
-  dataFiles(gpfs).reduce((sum, path) => sum + gpfs.heldBlocks(`/gpfs/fs1/csi-data/csi/${path}`), 0);
 
 test('what a deleted snapshot held goes into the volume, and the tombstone is gone', async () => {
   const here = await site();
@@ -284,91 +227,20 @@ test('a redirect that finds no space leaves a valid clone, and is tried again wi
   here.gpfs.set({ copyRoom: 2 });
   await tend(here.driver);
   const [store] = await here.driver.roots.all();
-  const pauses: number[] = [];
+  const pauses: number[] = [0];
   for (let n = 0; n < 3; n++) {
     const item = (await store?.queue.waiting())?.get('v');
     expect(item?.why).toMatch(/is full; delete something or add space/);
-    pauses.push((item?.untilMs ?? 0) - here.gpfs.clock.now());
-    here.gpfs.clock.tick(item ? item.untilMs - here.gpfs.clock.now() : 0);
+    const pause = Number(item?.untilMs) - here.gpfs.clock.now();
+    expect(pause).toBeGreaterThan(Number(pauses.at(-1)));
+    pauses.push(pause);
+    here.gpfs.clock.tick(pause);
     await tend(here.driver);
   }
-  expect(pauses[0]).toBeGreaterThan(0);
-  expect(pauses[1]).toBeGreaterThan(pauses[0] ?? 0);
-  expect(pauses[2]).toBeGreaterThan(pauses[1] ?? 0);
   expect(bytesOf(here, 'volumes/v')[15]).toBe('v');
   here.gpfs.set({ copyRoom: -1 });
   here.gpfs.clock.tick(3_600_000);
   await tend(here.driver);
   expect(hidden(here)).toBe(0);
   expectSound(here.gpfs);
-});
-
-describe('a request that wants a volume while it is compacted', () => {
-  /** The compaction of `v` by a1 stands before its redirect. */
-  const stalled = async () => {
-    const [reached, gate] = [Promise.withResolvers<null>(), Promise.withResolvers<null>()];
-    let closed = false;
-    const gpfs = await clusterWithRoot({
-      schedule: async (label) => {
-        if (!closed || !label.includes('mmclone redirect')) return;
-        reached.resolve(null);
-        await gate.promise;
-      },
-    });
-    const [a1, b1] = [serverOn(gpfs), serverOn(gpfs.server('b1'), 'b1')];
-    const [store] = await a1.roots.all();
-    await b1.roots.all();
-    const here = { gpfs, driver: a1, root: store?.id ?? '' };
-    await create(here, 'v');
-    await cut(here, 's', 'v');
-    write(here, 'v', 'later', ...all);
-    await drop(here, 's');
-    await tend(a1);
-    // The same once more, stopped at the command.
-    await cut(here, 's', 'v');
-    write(here, 'v', 'last', ...all);
-    await drop(here, 's');
-    closed = true;
-    const round = tend(a1).then(
-      () => 'ended',
-      (error: unknown) => String(error),
-    );
-    await reached.promise;
-    const release = (): void => {
-      gate.resolve(null);
-    };
-    return { here, b1, release, round };
-  };
-
-  test('stops it at once in the same process', async () => {
-    const { here, release, round } = await stalled();
-    await cut(here, 's2', 'v');
-    release();
-    expect(await round).toBe('ended');
-    expect(Object.keys(Object.fromEntries(living(here.gpfs)))).toContain('snapshots/s2');
-    expect(bytesOf(here, 'volumes/v')).toEqual(all.map(() => 'last'));
-    expectSound(here.gpfs);
-  });
-
-  test('asks another server to stop, which it does', async () => {
-    const { here, b1, release, round } = await stalled();
-    await b1.snapshots.create(snap('s2', idOf(here, 'v')));
-    release();
-    expect(await round).toBe('ended');
-    expect(bytesOf(here, 'snapshots/s2')).toEqual(all.map(() => 'last'));
-    expectSound(here.gpfs);
-  });
-
-  test('is refused once where that server is gone, and finds the way free then', async () => {
-    const { here, b1, release, round } = await stalled();
-    here.gpfs.crashed = true;
-    here.gpfs.clock.tick(goneAfterMs + 1);
-    await expect(b1.snapshots.create(snap('s2', idOf(here, 'v')))).rejects.toThrow(/which is gone/);
-    await quiet(here.gpfs);
-    await b1.snapshots.create(snap('s2', idOf(here, 'v')));
-    release();
-    expect(await round).toMatch(/cannot be used/);
-    expect(bytesOf(here, 'snapshots/s2')).toEqual(all.map(() => 'last'));
-    expectSound(here.gpfs);
-  });
 });

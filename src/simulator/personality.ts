@@ -39,6 +39,8 @@ export interface Personality {
   readonly maxDepth: number;
   /** Blocks that redirect and split can copy before they run out of space: what was copied stays. -1: no end. */
   readonly copyRoom: number;
+  /** In process: a command that is killed while it is held up has its effect all the same, later. */
+  readonly lateEffects: boolean;
 }
 
 /** GPFS as documented, and well; where nothing is documented, the answer that asks most of a caller. */
@@ -60,6 +62,7 @@ export const documented: Personality = {
   removeParent: 'EROFS',
   maxDepth: 1000,
   copyRoom: -1,
+  lateEffects: false,
 };
 
 const oneOf =
@@ -89,6 +92,7 @@ const checks: Readonly<Record<keyof Personality, (value: unknown) => boolean>> =
   removeParent: oneOf(...removeErrors),
   maxDepth: isCount,
   copyRoom: (value) => value === -1 || isCount(value),
+  lateEffects: isFlag,
 };
 
 /** A personality from what a file or a flag says of it; unknown keys and values are refused by name. */

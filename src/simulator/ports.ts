@@ -136,7 +136,7 @@ async function perform(
     throw timedOut(argv);
   }
   await takeItsTime(behind, argv, limit);
-  if (stop?.aborted) throw killed(argv);
+  if (stop?.aborted && !ground.personality.lateEffects) throw killed(argv);
   return runCommand(ground, name, argv.slice(1)) ?? notFound(name);
 }
 

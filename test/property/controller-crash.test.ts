@@ -3,9 +3,9 @@ import type { Driver } from '../../src/service/driver.ts';
 import type { When } from '../../src/simulator/faults.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import { serverOn, tend } from '../support/driver.ts';
-import { newWorld, quiet, scenarios } from '../support/scenarios.ts';
+import { newWorld, quiet, scenarios, workOff } from '../support/scenarios.ts';
 import type { Scenario, World } from '../support/scenarios.ts';
-import { contents, expectSound, problemsIn } from '../support/truth.ts';
+import { contents, expectSound, problemsIn, recordsIn } from '../support/truth.ts';
 
 /** Breaks the world at a call of server a1 and says who repeats the request. */
 type Recovery = (
@@ -84,10 +84,13 @@ async function breakOnce(
   await tend(driver);
   // When a server starts it looks at what a crash left of clone parents; here the one that crashed.
   if (seen.crashed) await serverOn(gpfs).roots.all();
+  if (scenario.compacts) await workOff(world, next, driver);
   await quiet(gpfs);
+  const dead = scenario.compacts ? recordsIn(gpfs, 'hidden') : [];
   const left = JSON.stringify(contents(gpfs));
   return [
     ...problemsIn(gpfs),
+    ...dead.map(({ id }) => `${id} was not compacted`),
     ...(told === scenario.told ? [] : [`told ${told}`]),
     ...(left === JSON.stringify(sorted(scenario.after)) ? [] : [`left ${left}`]),
   ];

@@ -49,7 +49,7 @@ const callsOf = async (scenario: Scenario): Promise<number> => {
 
 /** What changed for users when the sleeper woke up, and what was left over. */
 async function stallOnce(scenario: Scenario, meanwhile: Meanwhile, n: number) {
-  const world = await newWorld();
+  const world = await newWorld({ lateEffects: true });
   const { gpfs, driver } = world;
   const other = serverOn(gpfs.server('b1'), 'b1');
   await scenario.prepare(world);

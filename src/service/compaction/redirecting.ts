@@ -4,7 +4,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema.ts';
 import type { ServiceHost } from '../host.ts';
 import { parentRecord, statOf } from '../parents.ts';
-import { reclaim } from '../reclaim.ts';
+import { reclaim, reclaimAfter } from '../reclaim.ts';
 import { pathOf } from '../steps.ts';
 import type { Head } from './heads.ts';
 
@@ -34,6 +34,8 @@ export async function redirect(
   const { claim } = mine;
   const running = host.compacting.begin(claim.nonce);
   try {
+    // Should this server die, a volume is found by the item that led here, and any other file by its own.
+    if (!head.volume) await host.backlog.add(store, head.ref.key);
     await head.begin(claim, depth);
     await move(host, store, head, claim, running.signal);
   } finally {
@@ -98,8 +100,9 @@ export async function endMove(
 ): Promise<void> {
   const place = await placeOf(host, store, head, claim);
   if (place === 'to') return endMoved(host, store, head, claim);
+  if ((await head.claimNow())?.nonce === claim.nonce && claim.to)
+    await store.edges.remove(claim.to, head.ref.key);
   await head.end(claim, undefined);
-  if (claim.to) await store.edges.remove(claim.to, head.ref.key);
   await reclaimHead(host, store, head);
   if (place === 'elsewhere')
     throw new DriverError(
@@ -114,10 +117,11 @@ async function endMoved(
   head: Head,
   claim: Claim,
 ): Promise<void> {
-  await head.end(claim, { to: claim.to ?? null });
-  if (!claim.from) return;
-  await store.edges.remove(claim.from, head.ref.key);
-  await reclaim(host, store, claim.from);
+  // While the claim still says that there is something to end: nobody looks for this edge later.
+  if ((await head.claimNow())?.nonce === claim.nonce && claim.from)
+    await store.edges.remove(claim.from, head.ref.key);
+  const ended = head.end(claim, { to: claim.to ?? null });
+  await reclaimAfter(host, store, claim.from ?? null, ended);
   await reclaimHead(host, store, head);
 }
 

@@ -10,7 +10,7 @@ import { look } from './look.ts';
 const batch = 100;
 
 /** How long an item that was begun counts as under way, should its server die with it. */
-const underWayMs = 10 * 60_000;
+export const underWayMs = 10 * 60_000;
 
 /** An item that waits for something else is looked at this often all the same. */
 const waitMs = 60 * 60_000;

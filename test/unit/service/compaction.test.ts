@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CompactionOptions } from '../../../src/service/host.ts';
 import { dataFiles, from, spec, tend } from '../../support/driver.ts';
-import { attach } from '../../support/scenarios.ts';
+import { allow, attach } from '../../support/scenarios.ts';
 import {
   all,
   bytesOf,
@@ -106,15 +106,7 @@ describe('an attached volume', () => {
 
   test('is compacted while it is in use where a probe of two nodes has shown that', async () => {
     const here = await site({ attached: 'auto' });
-    const [store] = await here.driver.roots.all();
-    await store?.files.createDurable(
-      store.layout.abilities,
-      JSON.stringify({
-        ...{ format: 1, node: 'a1', version: '0', probedMs: 0 },
-        abilities: { redirectAttached: true },
-      }),
-      0o640,
-    );
+    await allow(here, { redirectAttached: true });
     await create(here, 'v');
     await here.driver.attachments.publish(attach(idOf(here, 'v').id));
     await cut(here, 's', 'v');
@@ -195,15 +187,7 @@ describe('configuration', () => {
 describe('where GPFS redirects parents', () => {
   test('a tombstone between kept snapshots goes into the one below it', async () => {
     const here = await site({}, { redirectParent: true });
-    const [store] = await here.driver.roots.all();
-    await store?.files.createDurable(
-      store.layout.abilities,
-      JSON.stringify({
-        ...{ format: 1, node: 'a1', version: '0', probedMs: 0 },
-        abilities: { redirectParent: true },
-      }),
-      0o640,
-    );
+    await allow(here, { redirectParent: true });
     await create(here, 'v');
     for (const n of [1, 2, 3]) {
       await cut(here, `s${n}`, 'v');

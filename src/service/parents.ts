@@ -39,8 +39,7 @@ export async function cutParent(
   const calm = await isCalm(store, claimed.value);
   try {
     await makeParent(host, store, claimed);
-    const ended = await endParenting(store, claimed, calm);
-    if (isTooDeep(ended.value.depth ?? 0, ended.value)) await host.backlog.add(store, claimed.id);
+    await endParenting(host, store, claimed, calm);
   } catch (error) {
     await dropLateEdges(host, store, claimed).catch((cause: unknown) => {
       host.log.warn({ volume: claimed.id, cause }, 'edges of a lost operation may be left');
@@ -95,13 +94,18 @@ async function isCalm(store: RootStore, record: VolumeRecord): Promise<boolean> 
  * Resolves to the volume without the claim. `calm`: the image could not change since the parent was cut.
  */
 export async function endParenting(
+  host: ServiceHost,
   store: RootStore,
   volume: Parenting,
   calm: boolean,
 ): Promise<Held<VolumeRecord>> {
   const parent = claimedParent(volume.value);
   const stat = await statOf(store, pathOf(store, parent));
-  return stat ? adoptParent(store, volume, stat, calm) : dropParent(store, volume);
+  if (!stat) return dropParent(store, volume);
+  const adopted = await adoptParent(store, volume, stat, calm);
+  const { id, value } = adopted;
+  if (isTooDeep(value.depth ?? 0, value)) await host.backlog.add(store, id);
+  return adopted;
 }
 
 async function adoptParent(

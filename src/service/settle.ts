@@ -54,7 +54,7 @@ export async function endVolumeClaim(
       return undoVolume(host, store, held);
     case 'snapshot':
     case 'clone':
-      return endParenting(store, held, held.value.unchanged);
+      return endParenting(host, store, held, held.value.unchanged);
     case 'expand':
       return endGrowing(store, held);
     case 'delete':

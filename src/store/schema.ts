@@ -191,6 +191,8 @@ export const queueItem = z.looseObject({
   tries: z.number(),
   untilMs: z.number(),
   why: z.string(),
+  /** The server that is at work on it. */
+  instance: z.string().optional(),
 });
 export type QueueItem = z.output<typeof queueItem>;
 

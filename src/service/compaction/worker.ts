@@ -46,14 +46,15 @@ export function workerOf(host: ServiceHost): Worker {
 }
 
 async function namesDue(
+  { self, clock }: ServiceHost,
   store: RootStore,
   waiting: boolean,
-  nowMs: number,
 ): Promise<readonly string[]> {
   const ready = await store.queue.ready();
   if (!waiting) return ready.slice(0, batch);
-  const due = [...(await store.queue.waiting())].flatMap(([name, { untilMs }]) =>
-    untilMs <= nowMs ? [name] : [],
+  // What another server was at work on is due at once: who works has the lease, and that one has it no more.
+  const due = [...(await store.queue.waiting())].flatMap(([name, { untilMs, instance }]) =>
+    untilMs <= clock.now() || (instance !== undefined && instance !== self.instance) ? [name] : [],
   );
   return [...new Set([...ready, ...due])].slice(0, batch);
 }
@@ -67,7 +68,7 @@ async function workOff(
   store: RootStore,
   waiting: boolean,
 ): Promise<number | undefined> {
-  let names = await namesDue(store, waiting, host.clock.now());
+  let names = await namesDue(host, store, waiting);
   const lease = names.length === 0 ? undefined : await takeLease(host, store);
   if (!lease) return undefined;
   let soonest: number | undefined;
@@ -75,7 +76,7 @@ async function workOff(
     while (names.length > 0 && (await lease.isMine())) {
       const until = await workOnAll(host, store, names);
       if (until !== undefined) soonest = Math.min(until, soonest ?? until);
-      names = await namesDue(store, false, host.clock.now());
+      names = await namesDue(host, store, false);
     }
   } finally {
     await lease.release();
@@ -111,7 +112,8 @@ async function workOn(
   const tries = (await store.queue.putOffBefore(name))?.tries ?? 0;
   // Announced anew from here on: what is put on the queue while we look is looked at again.
   const why = `node ${host.self.node} is at work on it`;
-  await store.queue.putOff(name, { tries, untilMs: now + underWayMs, why });
+  const { instance } = host.self;
+  await store.queue.putOff(name, { tries, untilMs: now + underWayMs, why, instance });
   const outcome = await host.turn(store.facts.fileSystem, () =>
     look(host, store, name).catch(outcomeOfFailure),
   );

@@ -4,7 +4,8 @@ import type { Driver } from '../../src/service/driver.ts';
 import { reclaimAll } from '../../src/service/maintenance.ts';
 import { dataFiles, serverOn, tend } from '../support/driver.ts';
 import type { Cluster } from '../support/driver.ts';
-import { newWorld, quiet, scenarios } from '../support/scenarios.ts';
+import { newWorld, quiet } from '../support/scenarios.ts';
+import { scenarios } from '../support/scenarios-compaction.ts';
 import type { Scenario, World } from '../support/scenarios.ts';
 import { contents, living, problemsIn } from '../support/truth.ts';
 

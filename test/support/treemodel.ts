@@ -21,8 +21,9 @@ interface ModelSnapshot {
 }
 
 const actions = [
-  ...(['create', 'create', 'create', 'remove', 'cut', 'cut', 'cut', 'uncut', 'uncut'] as const),
-  ...(['grow', 'write', 'write', 'write', 'attach', 'detach', 'work', 'work'] as const),
+  ...(['create', 'create', 'create', 'create', 'remove', 'cut', 'cut', 'cut', 'cut'] as const),
+  ...(['uncut', 'uncut', 'uncut', 'grow', 'write', 'write', 'write', 'write'] as const),
+  ...(['attach', 'detach', 'work', 'work'] as const),
 ] as const;
 
 export interface Step {
@@ -50,7 +51,7 @@ export const isCut = (name: string): boolean => cuts.includes(name);
 export const anyStep: fc.Arbitrary<Step> = fc.record({
   action: fc.constantFrom(...actions),
   name: fc.constantFrom(...names),
-  of: fc.constantFrom('', ...names, ...cuts),
+  of: fc.constantFrom('', '', '', '', ...names, ...cuts),
   block: fc.nat(blockCount - 1),
   node: fc.constantFrom('a1', 'b1'),
   server: fc.constantFrom(0 as const, 1 as const),
@@ -68,7 +69,7 @@ export type Told = string;
 type Expected = (model: Model, step: Step) => Told;
 
 /** The snapshot that a step is about. */
-export const cutOf = ({ of }: Step): string => (isCut(of) ? of : 's1');
+export const cutOf = ({ of, block }: Step): string => (isCut(of) ? of : (cuts[block] ?? ''));
 
 const onVolume =
   (change: (volume: ModelVolume, step: Step, model: Model) => Told): Expected =>
@@ -98,12 +99,11 @@ export const expectTold: Readonly<Record<Step['action'], Expected>> = {
     volume.mebibytes += 1;
     return 'ok';
   }),
-  write: ({ volumes }, { name, block }) => {
-    const volume = volumes.get(name);
-    if (volume && volume.node !== '')
-      volume.blocks.set(block, `${volume.blocks.get(block) ?? ''}${name}`);
+  write: onVolume((volume, { name, block, node }) => {
+    if (volume.node === '') volume.node = node;
+    volume.blocks.set(block, `${volume.blocks.get(block) ?? ''}${name}`);
     return 'ok';
-  },
+  }),
   attach: onVolume((volume, { node }) => {
     if (volume.node !== '' && volume.node !== node) return 'in-use';
     volume.node = node;

@@ -160,8 +160,9 @@ async function detach(
       'name',
     );
   for (const each of going) await store.attached.remove(localIdOf(each.node), held.id);
-  // What could not be compacted while it was in use can be now.
-  if (going.length > 0 && held.value.parent !== null) await host.backlog.add(store, held.id);
+  // What could not be compacted while it was in use can be now. Also when there is nothing to detach: this may be
+  // the repetition of a call that failed after its effect.
+  if (held.value.parent !== null) await host.backlog.add(store, held.id);
 }
 
 /** Nodes that use a volume's image, or may: attached, or with a mark of a machine that has not booted since. */

@@ -144,9 +144,8 @@ async function build(
     : planEmpty(image, bytes, attributes);
   await perform(store, host.commands, steps);
   const made = { key: image.key, inode: await inodeOfMade(store, claimed.value, image) };
-  const ready = await endClaim(store, from, () => ({ state: 'ready', image: made }));
-  if (isTooDeep(depth, ready.value)) await host.backlog.add(store, claimed.id);
-  return ready.value;
+  if (isTooDeep(depth, from.value)) await host.backlog.add(store, claimed.id);
+  return (await endClaim(store, from, () => ({ state: 'ready', image: made }))).value;
 }
 
 async function inodeOfMade(

@@ -102,10 +102,10 @@ export async function endParenting(
   const parent = claimedParent(volume.value);
   const stat = await statOf(store, pathOf(store, parent));
   if (!stat) return dropParent(store, volume);
-  const adopted = await adoptParent(store, volume, stat, calm);
-  const { id, value } = adopted;
-  if (isTooDeep(value.depth ?? 0, value)) await host.backlog.add(store, id);
-  return adopted;
+  // Before the claim goes: whoever looks too early finds it and looks again, and no failure can come between.
+  const { id, value } = volume;
+  if (isTooDeep((value.depth ?? 0) + 1, value)) await host.backlog.add(store, id);
+  return adoptParent(store, volume, stat, calm);
 }
 
 async function adoptParent(

@@ -34,15 +34,18 @@ export async function finishSnapshotRemoval(
   const { key } = file;
   const childless = (await store.edges.children(key)).length === 0;
   const unlinked = childless && (await unlinkParent(host, store, 'snapshots', key));
-  if (!unlinked) await bury(host, store, held.value);
-  else if (parent !== null) await store.edges.remove(parent, key);
+  if (!unlinked) {
+    await bury(store, held.value);
+    // Not in bury: a repetition finds the tombstone there, and nobody may have heard of it.
+    await host.backlog.add(store, key);
+  } else if (parent !== null) await store.edges.remove(parent, key);
   const gone = asDeleted(host, held.value);
   const next = unlinked ? parent : key;
   return reclaimAfter(host, store, next, store.snapshots.swap(held.id, held, gone, 'name'));
 }
 
 /** Makes a tombstone of a snapshot's file: the id is free again, the blocks stay for those who need them. */
-async function bury(host: ServiceHost, store: RootStore, snapshot: SnapshotRecord): Promise<void> {
+async function bury(store: RootStore, snapshot: SnapshotRecord): Promise<void> {
   const { file } = snapshot;
   if (!file || (await store.hidden.read(file.key))) return;
   const tombstone: HiddenRecord = {
@@ -59,5 +62,4 @@ async function bury(host: ServiceHost, store: RootStore, snapshot: SnapshotRecor
     claim: null,
   };
   await store.hidden.swap(file.key, undefined, tombstone, 'name');
-  await host.backlog.add(store, file.key);
 }

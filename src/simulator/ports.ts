@@ -136,7 +136,7 @@ async function perform(
     throw timedOut(argv);
   }
   await takeItsTime(behind, argv, limit);
-  if (stop?.aborted && !ground.personality.lateEffects) throw killed(argv);
+  if (isKilled(ground, stop)) throw killed(argv);
   return runCommand(ground, name, argv.slice(1)) ?? notFound(name);
 }
 
@@ -149,6 +149,9 @@ async function takeItsTime(
   if (latencyMs > 0) await clock.sleep(Math.min(latencyMs, limit));
   if (latencyMs > limit) throw timedOut(argv);
 }
+
+const isKilled = ({ personality }: Ground, stop: AbortSignal | undefined): boolean =>
+  stop?.aborted === true && !personality.lateEffects;
 
 const notFound = (name: string): Outcome => ({
   ...{ stdout: '', stderr: `${name}: command not found\n`, exitCode: 127 },

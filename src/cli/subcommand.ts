@@ -3,6 +3,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Whether `out` is read by a person at a terminal. */
+  readonly isTerminal: boolean;
 }
 
 /** One word after `gpfs-csi`. */

@@ -1,20 +1,159 @@
 import { hostname } from 'node:os';
-import { drawForest } from '../model/forest.ts';
+import { sumUp } from '../model/accounts.ts';
+import { DriverError } from '../model/fault.ts';
+import { growForest } from '../model/forest.ts';
+import type { Forest, ForestNode } from '../model/forest.ts';
+import { fileJson, forestDot, forestMermaid } from '../model/forest-graphs.ts';
+import { forestText } from '../model/forest-text.ts';
+import { rowsOf } from '../model/forest-view.ts';
+import type { Row, ViewOptions } from '../model/forest-view.ts';
+import { rootWords } from '../model/forest-words.ts';
+import { parseId } from '../model/ids.ts';
 import { readForest } from '../service/forest.ts';
+import type { RootStore } from '../store/root.ts';
 import { lookHost, lookLines, readLook } from './open.ts';
-import type { Subcommand } from './subcommand.ts';
+import type { LookHost } from './open.ts';
+import type { Subcommand, Terminal } from './subcommand.ts';
+import { readWish, treeFlags } from './treewish.ts';
+import type { TreeWish } from './treewish.ts';
 
-const grammar = { command: 'tree', own: {}, words: 0 };
+const grammar = { command: 'tree', own: treeFlags, words: 1 };
 
 /** `gpfs-csi tree`: the clone forest as a picture. */
 export const tree: Subcommand = {
-  summary: 'the volumes, snapshots and clone parents of a root, as a picture',
-  help: ['usage: gpfs-csi tree [flags]', ...lookLines(grammar)].join('\n'),
+  summary: 'the clone trees of a root as a picture, with what each file holds',
+  help: [
+    'usage: gpfs-csi tree [ROOT | ID] [flags]',
+    '',
+    'Shows every volume, snapshot and clone parent below what it reads through. ROOT shows that root',
+    'alone. ID is a volume or snapshot, by its volumeHandle or snapshotHandle or by its name, and shows',
+    'the whole tree that it is in. docs/clone-trees.md tells how to read it.',
+    '',
+    ...lookLines(grammar),
+    '',
+    'Exit status: 0 shown, 1 the ID is unknown or something could not be read, 2 wrong usage.',
+  ].join('\n'),
   run: async (argv, terminal) => {
-    const { config } = readLook(grammar, argv, terminal.env, hostname());
-    const host = lookHost(config);
-    for (const path of config.roots)
-      for (const line of drawForest(await readForest(await host.open(path)))) terminal.out(line);
-    return 0;
+    const look = readLook(grammar, argv, terminal.env, hostname());
+    const wish = readWish(look);
+    const roots = await readRoots(lookHost(look.config), look.config.roots, wish.id);
+    for (const problem of roots.flatMap(({ problems }) => problems)) terminal.err(problem);
+    show(roots, wish, terminal);
+    return roots.some(({ problems }) => problems.length > 0) ? 1 : 0;
   },
+};
+
+/** A root as it was read. */
+interface Root {
+  readonly store: RootStore;
+  readonly forest: Forest<ForestNode>;
+  /** Files that the ID means. */
+  readonly meant: ReadonlySet<string>;
+  readonly problems: readonly string[];
+}
+
+async function readRoots(
+  host: LookHost,
+  paths: readonly string[],
+  id: string | undefined,
+): Promise<readonly Root[]> {
+  const stores: RootStore[] = [];
+  for (const path of paths) stores.push(await host.open(path));
+  const home = id === undefined ? undefined : parseId(id)?.root;
+  // An id says which root it is of; what only looks like one is a name.
+  const chosen = stores.some((store) => store.id === home)
+    ? stores.filter((store) => store.id === home)
+    : stores;
+  const roots: Root[] = [];
+  for (const store of chosen) roots.push(await readRoot(store, id));
+  if (id === undefined) return roots;
+  const known = roots.filter(({ meant }) => meant.size > 0);
+  if (known.length > 0) return known;
+  throw new DriverError(
+    'volume-missing',
+    `no volume or snapshot is called ${JSON.stringify(id)} in ${paths.join(', ')}; gpfs-csi tree without it lists all`,
+  );
+}
+
+async function readRoot(store: RootStore, id: string | undefined): Promise<Root> {
+  const problems: string[] = [];
+  const onUnreadable = ({ message }: Error) => problems.push(`gpfs-csi: ${message}`);
+  const files = await readForest(store, (file) => file, { onUnreadable });
+  const forest = growForest(files);
+  const meant = files.filter((file) => id !== undefined && isCalled(file, id));
+  return { store, forest, meant: new Set(meant.map(({ key }) => key)), problems };
+}
+
+const isCalled = (file: ForestNode, id: string): boolean =>
+  file.id === id || file.key === id || (file.kind !== 'hidden parent' && file.name === id);
+
+/** What of a root is to be seen. */
+function rowsIn({ forest, meant }: Root, { wanted, collapse, id }: TreeWish): Iterable<Row> {
+  const options: ViewOptions = { collapse, wanted, marked: meant };
+  if (id === undefined) return rowsOf(forest, options);
+  return rowsOf(onlyTreesOf(forest, meant), options);
+}
+
+/** The same forest without the trees that hold none of these files. */
+function onlyTreesOf(forest: Forest<ForestNode>, keys: ReadonlySet<string>): Forest<ForestNode> {
+  const tops = new Set(forest.tops.map(({ key }) => key));
+  const kept = new Set<string>();
+  for (const key of keys)
+    for (let at = forest.nodes.get(key); at; at = forest.nodes.get(at.parent ?? '')) {
+      if (tops.has(at.key)) kept.add(at.key);
+      if (tops.has(at.key)) break;
+    }
+  return { ...forest, tops: forest.tops.filter(({ key }) => kept.has(key)) };
+}
+
+function show(roots: readonly Root[], wish: TreeWish, terminal: Terminal): void {
+  switch (wish.as) {
+    case 'json':
+      terminal.out(json(roots, wish));
+      return;
+    case 'mermaid':
+      terminal.out([...forestMermaid(roots.flatMap((root) => [...rowsIn(root, wish)]))].join('\n'));
+      return;
+    case 'dot':
+      terminal.out([...forestDot(roots.flatMap((root) => [...rowsIn(root, wish)]))].join('\n'));
+      return;
+    case 'text':
+      terminal.out(roots.map((root) => text(root, wish, terminal)).join('\n\n'));
+      return;
+  }
+}
+
+function text(root: Root, wish: TreeWish, { isTerminal, env }: Terminal): string {
+  const rows = [...rowsIn(root, wish)];
+  const options = { nowMs: Date.now(), color: isTerminal && !env['NO_COLOR'] };
+  const { store, forest } = root;
+  const summary = rootWords(store.layout.root, store.id, sumUp([...forest.nodes.values()]));
+  const lines = rows.length > 0 ? [...forestText(rows, options)] : [nothing(forest, wish)];
+  return [summary, ...lines].join('\n');
+}
+
+const nothing = ({ nodes }: Forest<ForestNode>, { wanted }: TreeWish): string =>
+  wanted && nodes.size > 0 ? 'no file is like that' : 'there are no files';
+
+function json(roots: readonly Root[], wish: TreeWish): string {
+  const shown = roots.map((root) => {
+    const { store, forest } = root;
+    const { wanted } = wish;
+    const rows = [...rowsIn(root, { ...wish, collapse: false })];
+    const files = rows.flatMap((row) => ('node' in row ? [row] : []));
+    const asked = files.filter(({ node, account }) => wanted?.(node, account.depth) ?? true);
+    return {
+      path: store.layout.root,
+      id: store.id,
+      accounts: accountsJson(forest),
+      files: asked.map(fileJson),
+    };
+  });
+  return JSON.stringify({ roots: shown }, null, 1);
+}
+
+const accountsJson = ({ nodes }: Forest<ForestNode>) => {
+  const { files, deepest, trees, ...sums } = sumUp([...nodes.values()]);
+  const bytes = Object.entries(sums).map(([name, sum]) => [`${name}Bytes`, Number(sum)] as const);
+  return { files, deepest, trees, ...Object.fromEntries(bytes) };
 };

@@ -15,6 +15,21 @@ export const roundUp = (bytes: Bytes, unit: Bytes): Bytes => ((bytes + unit - 1n
 /** `bytes` down to a multiple of `unit`. */
 export const roundDown = (bytes: Bytes, unit: Bytes): Bytes => (bytes / unit) * unit;
 
+/** A size for people who compare: three digits at most, so rounded. */
+export function roundBytes(bytes: Bytes): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
+  let left = Number(bytes);
+  let unit = 0;
+  // 999.5 would be printed as 1000.
+  while (left >= 999.5 && unit < units.length - 1) {
+    left /= 1024;
+    unit += 1;
+  }
+  if (left === 0) return '0';
+  const digits = left < 9.95 && unit > 0 ? left.toFixed(1).replace('.0', '') : left.toFixed(0);
+  return `${digits} ${units[unit] ?? ''}`;
+}
+
 /** A size for people: exact in the largest unit that divides it, else bytes. */
 export function showBytes(bytes: Bytes): string {
   const units = [

@@ -82,8 +82,12 @@ async function* walkRoot<T, R>(
   await store.check();
 }
 
-function* inGroups<Item>(items: readonly Item[]): Generator<readonly Item[]> {
-  for (let at = 0; at < items.length; at += width) yield items.slice(at, at + width);
+/** So many at a time as are read at once. */
+export function* inGroups<Item>(
+  items: readonly Item[],
+  atOnce = width,
+): Generator<readonly Item[]> {
+  for (let at = 0; at < items.length; at += atOnce) yield items.slice(at, at + atOnce);
 }
 
 /** A record that cannot be read is reported each time and keeps nobody from seeing the others. */

@@ -1,7 +1,9 @@
 import { appendFile, readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GiB, showBytes } from '../../model/bytes.ts';
-import { drawForest } from '../../model/forest.ts';
+import { growForest } from '../../model/forest.ts';
+import { forestText } from '../../model/forest-text.ts';
+import { rowsOf } from '../../model/forest-view.ts';
 import { readForest } from '../../service/forest.ts';
 import type { RunningServer } from '../server.ts';
 import type { DemoClient } from './client.ts';
@@ -132,10 +134,13 @@ async function expand(stage: Stage, volume: Mounted): Promise<void> {
 }
 
 async function draw({ server, narrator }: Stage): Promise<void> {
-  const stores = await server.driver.roots.all();
-  const forests = await Promise.all(stores.map(readForest));
-  const lines = drawForest(forests.flat());
-  narrator.say(
-    `\n${(lines.length > 0 ? lines : ['(no files are left)']).map((line) => `    ${line}`).join('\n')}\n`,
-  );
+  const [store] = await server.driver.roots.all();
+  const complain = ({ message }: Error) => {
+    narrator.say(message);
+  };
+  const files = store ? await readForest(store, (file) => file, { onUnreadable: complain }) : [];
+  const rows = [...rowsOf(growForest(files), { collapse: true })];
+  const options = { nowMs: Date.now(), color: false };
+  const lines = rows.length > 0 ? [...forestText(rows, options)] : ['(no files are left)'];
+  narrator.say(`\n${lines.map((line) => `    ${line}`).join('\n')}\n`);
 }

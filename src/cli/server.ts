@@ -20,6 +20,7 @@ import { nodeVolumes } from '../service/node/nodevolumes.ts';
 import type { NodeSide } from '../service/node/nodevolumes.ts';
 import { findSimulator } from '../simulator/find.ts';
 import { simulatedFiles } from '../simulator/simulated-files.ts';
+import { startAccounting } from './accounting.ts';
 import type { Config } from './config.ts';
 import { whyNotOnThisNode } from './installed.ts';
 import { readSelf } from './self.ts';
@@ -56,6 +57,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     reconcile: () => node.reconcile(),
     log,
   });
+  const accounting = startAccounting(driver.host, metrics);
   log.info({ endpoint: config.endpoint }, 'serving');
   return {
     driver,
@@ -63,6 +65,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     lost: lost.promise,
     close: async () => {
       tending[Symbol.dispose]();
+      accounting[Symbol.dispose]();
       await Promise.all([registration?.close(), closeAll(grpc, http, config.shutdownGraceMs, log)]);
     },
   };

@@ -101,7 +101,7 @@ interface Repeated {
 }
 
 /** Runs `work` every so often, never twice at once; what fails is logged and tried again. */
-function every(
+export function every(
   ms: number,
   log: Log,
   what: string,

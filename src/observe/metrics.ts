@@ -7,12 +7,20 @@ type Count = (labels?: Labels, by?: number) => void;
 /** Puts one value into a histogram. */
 type Observe = (value: number, labels?: Labels) => void;
 
+/** One series of a gauge. */
+export interface Series {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
 /** Numbers about the running driver, for Prometheus. */
 export interface Metrics {
   counter(name: string, help: string): Count;
   histogram(name: string, help: string, buckets?: readonly number[]): Observe;
   /** A value that is asked for when somebody looks. */
   gauge(name: string, help: string, read: () => number): void;
+  /** Values that are asked for when somebody looks, one for each series there is then. */
+  gauges(name: string, help: string, read: () => readonly Series[]): void;
   /** All of it in the text format of Prometheus. */
   render(): string;
 }
@@ -45,6 +53,11 @@ export function createMetrics(): Metrics {
     },
     gauge: (name, help, read) => {
       add(name, 'gauge', help, () => [`${name} ${read()}`]);
+    },
+    gauges: (name, help, read) => {
+      add(name, 'gauge', help, () =>
+        read().map(({ labels, value }) => `${name}${braces(text(labels))} ${value}`),
+      );
     },
     render: () =>
       [...families.values()]

@@ -32,6 +32,8 @@ export interface Nodes {
   beat(node: string): Promise<void>;
   read(node: string): Promise<NodeFile | undefined>;
   all(): Promise<readonly NodeFile[]>;
+  /** Names of those whose server has shown itself lately, sorted. */
+  living(): Promise<readonly string[]>;
   /** Whether the server that made a claim of another process may still be at work on it. */
   fateOf(
     claim: Pick<Claim, 'node' | 'instance' | 'sinceMs' | 'released'>,
@@ -45,6 +47,11 @@ export function nodesOf(files: Files, layout: Layout, clock: Clock, nonce: Nonce
     const text = await files.read(pathOf(node)).catch(absent);
     return text === undefined ? undefined : fromText(nodeFile, text, pathOf(node));
   };
+  const all = async (): Promise<readonly NodeFile[]> => {
+    const names = (await files.list(layout.nodes)).filter((name) => name.endsWith('.json'));
+    const paths = names.map((name) => join(layout.nodes, name));
+    return Promise.all(paths.map(async (path) => fromText(nodeFile, await files.read(path), path)));
+  };
   return {
     register: async (self) => {
       const temporary = join(layout.temporary, `node-${nonce()}`);
@@ -53,12 +60,13 @@ export function nodesOf(files: Files, layout: Layout, clock: Clock, nonce: Nonce
     },
     beat: (node) => files.touch(pathOf(node)),
     read,
-    all: async () => {
-      const names = (await files.list(layout.nodes)).filter((name) => name.endsWith('.json'));
-      const paths = names.map((name) => join(layout.nodes, name));
-      return Promise.all(
-        paths.map(async (path) => fromText(nodeFile, await files.read(path), path)),
-      );
+    all,
+    living: async () => {
+      const seen = (await all()).map(async ({ node }) => {
+        const { modifiedMs } = await files.stat(pathOf(node));
+        return clock.now() - modifiedMs > goneAfterMs ? [] : [node];
+      });
+      return (await Promise.all(seen)).flat().sort();
     },
     fateOf: async (claim) => {
       if (claim.released) return 'gone';

@@ -29,6 +29,18 @@ test('counters, histograms and gauges are rendered as Prometheus reads them', ()
   );
 });
 
+test('a gauge of several series has those there are when somebody looks', () => {
+  const metrics = createMetrics();
+  const roots = new Map<string, number>();
+  metrics.gauges('free', 'Free.', () =>
+    [...roots].map(([root, value]) => ({ labels: { root }, value })),
+  );
+  const head = '# HELP free Free.\n# TYPE free gauge\n';
+  expect(metrics.render()).toBe(head);
+  roots.set('/a', 1).set('/b', 2e15);
+  expect(metrics.render()).toBe(`${head}free{root="/a"} 1\nfree{root="/b"} 2000000000000000\n`);
+});
+
 test('a name is used once', () => {
   const metrics = createMetrics();
   metrics.counter('a', 'A.');

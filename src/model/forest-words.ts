@@ -7,7 +7,7 @@ import type { Bulk, FileRow } from './forest-view.ts';
 const kinds = ['volume', 'snapshot', 'tombstone', 'hidden parent'] as const;
 
 /** `4,997 volumes and 1 snapshot`. */
-export function countFiles(files: Readonly<Record<FileKind, number>>): string {
+function countFiles(files: Readonly<Record<FileKind, number>>): string {
   const parts = kinds.filter((kind) => files[kind] > 0).map((kind) => many(files[kind], kind));
   const last = parts.pop();
   if (last === undefined) return 'no files';
@@ -15,7 +15,7 @@ export function countFiles(files: Readonly<Record<FileKind, number>>): string {
 }
 
 /** `4,997 volumes`. */
-export const many = (count: number, what: string): string =>
+const many = (count: number, what: string): string =>
   `${count.toLocaleString('en-US')} ${what}${count === 1 ? '' : 's'}`;
 
 /** What a line says that stands for many files. */

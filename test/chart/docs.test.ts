@@ -60,7 +60,7 @@ describe('documentation', () => {
         name.replace(/_(?:bucket|count|sum)$/, ''),
       ),
     );
-    expect(new Set(named).size).toBe(3);
+    expect(new Set(named).size).toBe(12);
     for (const name of new Set(named)) expect(sources).toContain(`'${name}'`);
   });
 

@@ -28,6 +28,7 @@ describe.concurrent('the command line', () => {
   test.each([
     [''],
     ['serve'],
+    ['tree'],
     ['simulate'],
     ['simulate up'],
     ['simulate down'],
@@ -46,6 +47,8 @@ describe.concurrent('the command line', () => {
     ['serve --root relative', /absolute/],
     ['serve --nonsense 1', /--nonsense is not a flag/],
     ['serve --root /x --node-id', /--node-id needs a value/],
+    ['tree', /--root .*is missing/],
+    ['tree --nonsense 1 --root /x', /--nonsense is not a flag of tree/],
     ['simulate', /one of up, down, status/],
     ['simulate sideways', /one of up, down, status/],
     ['simulate up --nonsense', /--nonsense/],

@@ -6,7 +6,7 @@ import { rowsOf } from '../../../src/model/forest-view.ts';
 import type { ViewOptions } from '../../../src/model/forest-view.ts';
 
 /** Noon of the day on which the pictures are drawn. */
-export const noon = Date.UTC(2026, 0, 5, 12);
+const noon = Date.UTC(2026, 0, 5, 12);
 
 /** A volume of 10 GiB, made three days ago, or as said. */
 export const file = (as: Partial<ForestNode>): ForestNode => ({

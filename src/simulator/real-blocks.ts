@@ -16,6 +16,8 @@ interface Extent {
   readonly first: bigint;
   readonly last: bigint;
   readonly at: bigint;
+  /** Reserved, and reads as zeros. */
+  readonly unwritten: boolean;
 }
 
 // Every extent is a line, and a worn image has many.
@@ -54,7 +56,7 @@ async function extentsOf(
   paths: readonly string[],
 ): Promise<readonly (readonly Extent[])[] | undefined> {
   try {
-    const found = parseFiemap(await run(['xfs_io', '-r', '-c', 'fiemap', ...paths], 'read'));
+    const found = parseFiemap(await run(['xfs_io', '-r', '-c', 'fiemap -v', ...paths], 'read'));
     return found.length === paths.length ? found : undefined;
   } catch (error) {
     if (error instanceof CommandFailed && errnoOf(error.cause) !== 'ENOENT') return undefined;
@@ -67,32 +69,40 @@ function parseFiemap(output: string): readonly (readonly Extent[])[] {
   const files: Extent[][] = [];
   for (const line of output.split('\n').filter(Boolean))
     if (/^\/.*:$/.test(line)) files.push([]);
-    else files.at(-1)?.push(...extentIn(line));
+    else if (!line.startsWith(' EXT:')) files.at(-1)?.push(...extentIn(line));
   return files;
 }
 
-const row = /^\t\s*\d+: \[(\d+)\.\.(\d+)\]: (?:hole|(\d+)\.\.\d+)$/;
+const row = /^ *\d+: \[(\d+)\.\.(\d+)\]: +(?:hole|(\d+)\.\.\d+) +\d+(?: +0x([0-9a-f]+))?$/;
+const unwrittenFlag = 0x800;
 
 function extentIn(line: string): readonly Extent[] {
-  const [matched, first = '', last = '', at] = row.exec(line) ?? [];
+  const [matched, first = '', last = '', at, flags = '0'] = row.exec(line) ?? [];
   if (matched === undefined) throw new Error(`fiemap printed ${JSON.stringify(line)}`);
-  return at === undefined ? [] : [{ first: BigInt(first), last: BigInt(last), at: BigInt(at) }];
+  if (at === undefined) return [];
+  const unwritten = (parseInt(flags, 16) & unwrittenFlag) !== 0;
+  return [{ first: BigInt(first), last: BigInt(last), at: BigInt(at), unwritten }];
 }
 
 const unit = 512n;
 const blockOfXfs = 4096n;
 
-/** Bytes of a file that do not lie where its parent's do. What is reserved behind its end does not count. */
-function ownBytes([child = [], parent = []]: readonly (readonly Extent[])[], size: Bytes): Bytes {
+/**
+ * Bytes of a file that do not lie where its parent's do. What is reserved behind its end does not count, nor in a
+ * clone what was never written: XFS leaves that with the file at a snap, where GPFS moves it to the parent.
+ */
+function ownBytes([child = [], parent]: readonly (readonly Extent[])[], size: Bytes): Bytes {
   const end = roundUp(size, blockOfXfs) / unit - 1n;
+  const above = parent ?? [];
   let own = 0n;
   let from = 0;
-  for (const extent of child.filter(({ first }) => first <= end)) {
+  const counts = ({ first, unwritten }: Extent) => first <= end && !(parent && unwritten);
+  for (const extent of child.filter(counts)) {
     const mine = { ...extent, last: min(extent.last, end) };
     own += mine.last - mine.first + 1n;
     // Both lists are in order: what ended before this extent ended before the next one too.
-    from = firstFrom(parent, from, mine.first);
-    for (const other of overlapping(parent, from, mine.last))
+    from = firstFrom(above, from, mine.first);
+    for (const other of overlapping(above, from, mine.last))
       if (other.at - other.first === mine.at - mine.first)
         own -= min(mine.last, other.last) - max(mine.first, other.first) + 1n;
   }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -127,6 +128,20 @@ describe('blocks that a file has of its own', () => {
     expect(await compare([...steps, ['split', 'b']])).toEqual({ a: 0n, b: 3n, p: 2n, q: 2n });
     const alone: readonly Step[] = [...steps, ['split', 'b'], ['redirect', 'a'], ['unlink', 'q']];
     expect(await compare(alone)).toEqual({ a: 2n, b: 3n, p: 2n });
+  });
+
+  test('are none in a volume that was just snapshotted, also where space was reserved', async () => {
+    const face = await onXfs();
+    const [volume, parent] = [join(face.root, 'v'), join(face.root, 'p')];
+    await face.files.createSparse(volume, 64n * 4096n, 0o660);
+    await face.write(volume, 0);
+    execFileSync('fallocate', ['--keep-size', '--offset', '32768', '--length', '65536', volume]);
+    expect(await held(face)).toEqual({ v: 17n });
+    await face.run(['mmclone', 'snap', volume, parent], 'write');
+    expect(await held(face)).toEqual({ p: 1n, v: 0n });
+    await face.write(volume, 9);
+    expect(await held(face)).toEqual({ p: 1n, v: 1n });
+    await rm(face.root, { recursive: true });
   });
 
   const name = fc.constantFrom('a', 'b', 'c', 'd', 'e');

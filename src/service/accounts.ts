@@ -49,13 +49,17 @@ export function accountKeeper(
   host: Pick<ServiceHost, 'roots' | 'self' | 'clock' | 'log'>,
 ): AccountKeeper {
   const known = new Map<string, Counted>();
+  const due = new Map<string, number>();
   const refreshRoot = async (store: RootStore, signal: AbortSignal): Promise<void> => {
     const { root } = store.layout;
-    const before = known.get(root);
-    if (before && before.dueMs > host.clock.now()) return;
+    const nowMs = host.clock.now();
+    if ((due.get(root) ?? 0) > nowMs) return;
     const [first] = await store.nodes.living();
-    if (first === host.self.node) known.set(root, await count(host, store, before, signal));
+    const before = known.get(root);
+    const counted = first === host.self.node ? await count(host, store, before, signal) : undefined;
+    if (counted) known.set(root, counted);
     else known.delete(root);
+    due.set(root, counted?.dueMs ?? nowMs + standsMs);
   };
   return {
     refresh: async (signal) => {

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -135,7 +134,10 @@ describe('blocks that a file has of its own', () => {
     const [volume, parent] = [join(face.root, 'v'), join(face.root, 'p')];
     await face.files.createSparse(volume, 64n * 4096n, 0o660);
     await face.write(volume, 0);
-    execFileSync('fallocate', ['--keep-size', '--offset', '32768', '--length', '65536', volume]);
+    await face.run(
+      ['fallocate', '--keep-size', '--offset', '32768', '--length', '65536', volume],
+      'write',
+    );
     expect(await held(face)).toEqual({ v: 17n });
     await face.run(['mmclone', 'snap', volume, parent], 'write');
     expect(await held(face)).toEqual({ p: 1n, v: 0n });

@@ -3,6 +3,7 @@ import type { Config } from '../../../src/cli/config.ts';
 import { UsageError, describeConfig, readConfig } from '../../../src/cli/config.ts';
 import type { Environment } from '../../../src/cli/settings.ts';
 import { allSettings } from '../../../src/cli/settings.ts';
+import { defaultCompaction } from '../../../src/service/compaction/defaults.ts';
 
 const endpoint = { CSI_ENDPOINT: 'unix:///run/csi.sock' };
 const read = (argv: readonly string[], env: Environment = {}): Config =>
@@ -25,7 +26,8 @@ test('a root and an endpoint suffice; the rest has defaults', () => {
     ...{ httpPort: 0, driverName: 'gpfs-clone.csi', stateDirectory: '/var/lib/gpfs-csi' },
     ...{ kubeletDirectory: '/var/lib/kubelet', registration: undefined },
     ...{ maxVolumesPerNode: 256, mountType: 'gpfs', pool: undefined, owner: '' },
-    ...{ logLevel: 'info', requestLimitMs: 110000, shutdownGraceMs: 25000 },
+    ...{ compaction: defaultCompaction, logLevel: 'info' },
+    ...{ requestLimitMs: 110000, shutdownGraceMs: 25000 },
     ...{ bootIdPath: '/proc/sys/kernel/random/boot_id', machineIdPath: '/etc/machine-id' },
   });
 });
@@ -42,7 +44,14 @@ test('every flag is a variable too, and flags win', () => {
     },
     ...{ 'mount-type': 'xfs', 'log-level': 'debug', 'request-limit': '5000' },
     ...{ 'shutdown-grace': '0', 'proc-path': '/host/proc/1', 'boot-id-path': '/b' },
-    ...{ 'machine-id-path': '/m', 'registration-dir': '/reg', 'kubelet-endpoint': '/k/csi.sock' },
+    ...{ compaction: 'paused', 'compact-attached': 'auto', 'compact-factor': '3.5' },
+    ...{ 'compact-dead-share': '0.5', 'compact-parallel': '3', 'compact-per-file-system': '4' },
+    ...{
+      'max-clone-depth': '100',
+      'machine-id-path': '/m',
+      'registration-dir': '/reg',
+      'kubelet-endpoint': '/k/csi.sock',
+    },
   };
   expect([...allSettings].sort()).toEqual(Object.keys(values).sort());
   const env = Object.fromEntries(

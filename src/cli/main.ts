@@ -70,4 +70,14 @@ function failed(error: unknown): number {
   return 1;
 }
 
-process.exit(await main(process.argv.slice(2)).catch(failed));
+// What was written to a pipe and not read yet would go with the process.
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    stream.write('', () => {
+      resolve();
+    });
+  });
+
+const status = await main(process.argv.slice(2)).catch(failed);
+await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+process.exit(status);

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { jsonLog } from '../observe/logger.ts';
 import type { Log } from '../observe/log.ts';
 import { describeConfig, readConfig } from './config.ts';
+import { giveBack } from './memory.ts';
 import { startServer } from './server.ts';
 import { allSettings, settingLines } from './settings.ts';
 import type { Subcommand } from './subcommand.ts';
@@ -31,12 +32,9 @@ export const serve: Subcommand = {
 
 const settledMs = 5_000;
 
-// Starting takes several MiB that serving does not need, and an idle heap never grows enough to be
-// collected. The image runs Node with --expose-gc; elsewhere nothing happens.
+// Starting takes several MiB that serving does not need.
 function giveBackSoon(): void {
-  setTimeout(() => {
-    globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
-  }, settledMs).unref();
+  setTimeout(giveBack, settledMs).unref();
 }
 
 function stopSignal(log: Log): Promise<number> {

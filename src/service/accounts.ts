@@ -17,8 +17,8 @@ export interface RootReport {
 
 /** Counts roots now and then, and remembers what came out. */
 export interface AccountKeeper {
-  /** Counts what is due; returns at once when nothing is. No command is run. */
-  refresh(signal: AbortSignal): Promise<void>;
+  /** Counts what is due, and resolves to the number of files it looked at. No command is run. */
+  refresh(signal: AbortSignal): Promise<number>;
   /** Roots that this server counts. Those that another one counts are not there. */
   latest(): readonly RootReport[];
 }
@@ -42,6 +42,8 @@ interface Counted {
   readonly countedMs: number;
   /** When it is looked at again. */
   readonly dueMs: number;
+  /** Files that were looked at for it. */
+  readonly files: number;
 }
 
 /** Accounts of the roots of one server. Of all servers of a root only the first that lives counts. */
@@ -50,20 +52,27 @@ export function accountKeeper(
 ): AccountKeeper {
   const known = new Map<string, Counted>();
   const due = new Map<string, number>();
-  const refreshRoot = async (store: RootStore, signal: AbortSignal): Promise<void> => {
+  const isOurs = async (store: RootStore): Promise<boolean> =>
+    (await store.nodes.living())[0] === host.self.node;
+  const refreshRoot = async (store: RootStore, signal: AbortSignal): Promise<number> => {
     const { root } = store.layout;
     const nowMs = host.clock.now();
-    if ((due.get(root) ?? 0) > nowMs) return;
-    const [first] = await store.nodes.living();
-    const before = known.get(root);
-    const counted = first === host.self.node ? await count(host, store, before, signal) : undefined;
-    if (counted) known.set(root, counted);
-    else known.delete(root);
-    due.set(root, counted?.dueMs ?? nowMs + standsMs);
+    if ((due.get(root) ?? 0) > nowMs) return 0;
+    if (!(await isOurs(store))) {
+      known.delete(root);
+      due.set(root, nowMs + standsMs);
+      return 0;
+    }
+    const counted = await count(host, store, known.get(root), signal);
+    known.set(root, counted);
+    due.set(root, counted.dueMs);
+    return counted.files;
   };
   return {
     refresh: async (signal) => {
-      for (const store of await host.roots.all()) await refreshRoot(store, signal);
+      let files = 0;
+      for (const store of await host.roots.all()) files += await refreshRoot(store, signal);
+      return files;
     },
     latest: () => [...known.values()].map(({ report }) => report),
   };
@@ -81,7 +90,12 @@ async function count(
   const space = await store.files.space(path);
   const print = await printOf(store, signal);
   if (before?.print === print && !isStale(before, startedMs))
-    return { ...before, report: { ...before.report, space }, dueMs: startedMs + standsMs };
+    return {
+      ...before,
+      report: { ...before.report, space },
+      dueMs: startedMs + standsMs,
+      files: 0,
+    };
   let written = false;
   const keep = (file: ForestNode): Countable => {
     written ||= file.attachedTo.length > 0;
@@ -95,7 +109,7 @@ async function count(
   const endedMs = clock.now();
   const dueMs = endedMs + Math.max(standsMs, pauseFactor * (endedMs - startedMs));
   const report = { path, space, accounts: sumUp(files) };
-  return { report, print, written, countedMs: startedMs, dueMs };
+  return { report, print, written, countedMs: startedMs, dueMs, files: files.length };
 }
 
 const isStale = ({ written, countedMs }: Counted, nowMs: number): boolean =>

@@ -1,7 +1,11 @@
 import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { shardOf } from '../../src/model/ids.ts';
+import { hostMounts } from '../../src/run/hostfiles.ts';
+import { mountOf } from '../../src/run/mounts.ts';
+import { layoutOf, versionName } from '../../src/store/layout.ts';
 import { fromSnapshot, fromVolume, newSnapshot, newVolume } from '../support/csi.ts';
 import { cli } from '../support/realserver.ts';
 import { realSite } from '../support/realsite.ts';
@@ -28,6 +32,28 @@ const nodes = () => readdir(join(site.root, '.gpfs-csi', 'nodes'));
 async function write(id: string, first: number, count: number): Promise<void> {
   await using file = await open(imageOnDisk(site.root, id), 'r+');
   await file.write(Buffer.alloc(count * 4096, first + 1), 0, count * 4096, first * 4096);
+}
+
+const typeOf = async (path: string): Promise<string> =>
+  mountOf(await hostMounts()(), path)?.type ?? '';
+
+/** A root on an ordinary file system, with records of so many files. */
+async function manyFiles(root: string, count: number): Promise<void> {
+  const { state, rootFile, records, recordShard } = layoutOf(root);
+  for (const kind of ['volumes', 'snapshots', 'hidden'] as const)
+    await mkdir(records(kind), { recursive: true });
+  const facts = { clusterId: '1', fileSystem: 'fs1', fileset: 'csi', owner: '' };
+  const common = { format: 1, createdMs: 0 };
+  await writeFile(rootFile, JSON.stringify({ ...common, ...facts, rootId: '0a1b2c3d' }));
+  const hidden = { why: 'clone', state: 'waiting', data: 'hidden', parent: null, bytes: '4096' };
+  for (let n = 0; n < count; n++) {
+    const id = `v${n}.1-a`;
+    const shard = recordShard('hidden', id);
+    await mkdir(shard, { recursive: true });
+    const record = { ...common, ...hidden, id, content: { kind: 'empty' } };
+    await writeFile(join(shard, versionName(id, 1)), JSON.stringify(record));
+  }
+  expect(await readdir(state)).toContain('root.json');
 }
 
 /** What the command says: without flags, so that the environment must do. */
@@ -176,6 +202,25 @@ describe('gpfs-csi tree', () => {
     const elsewhere = await tree(['/proc']);
     expect(elsewhere).toMatchObject({ status: 1, out: '' });
     expect(elsewhere.err).toMatch(/root \/proc is not on a xfs file system but on proc/);
+  });
+
+  test('says all there is to say of thousands of files, also to who reads slowly, or no further', async () => {
+    const root = join(site.directory, 'many');
+    await manyFiles(root, 3000);
+    const argv = ['tree', root, '--mount-type', await typeOf(root)];
+    const slow = cli([...argv, '--json']);
+    slow.child.stdout?.pause();
+    await sleep(3000);
+    slow.child.stdout?.resume();
+    expect(await slow.status).toBe(0);
+    const { roots } = JSON.parse(slow.out()) as Answer;
+    expect(roots[0]?.files).toHaveLength(3000);
+    const gone = cli([...argv, '--all']);
+    gone.child.stdout?.destroy();
+    expect(await gone.status).toBe(0);
+    expect(gone.err()).toBe('');
+    const { out } = await tree(argv.slice(1), {});
+    expect(out).toContain('… 2,997 more hidden parents, 0 of their own');
   });
 
   test('names a record that it cannot read, shows the others, and ends with 1', async () => {

@@ -58,8 +58,9 @@ test('a count stands for minutes, and as long as no record changes', async () =>
     await driver.host.roots.all();
     gpfs.resetCounts();
     for (const store of await driver.roots.all()) await store.nodes.beat('a1');
-    await accounts.refresh(forEver);
-    return gpfs.total.files.get('held') ?? 0;
+    const files = await accounts.refresh(forEver);
+    expect(gpfs.total.files.get('held') ?? 0).toBe(files);
+    return files;
   };
   expect(await reads(0)).toBe(5);
   await driver.volumes.create(spec('later'));

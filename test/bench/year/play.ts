@@ -14,7 +14,7 @@ import {
 import type { Cluster } from '../../support/driver.ts';
 import { fileOf, living } from '../../support/truth.ts';
 
-export const nights = 365;
+const nights = 365;
 export const volumeBlocks = 2_000;
 
 /** One way to look after the clone tree of a volume. */

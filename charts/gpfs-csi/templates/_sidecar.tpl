@@ -32,6 +32,14 @@
   ports:
     - name: {{ $name }}
       containerPort: {{ $port }}
+  # A process that hangs; whether the driver can be reached, it finds out by itself (docs/adr/0010-replicas.md).
+  livenessProbe:
+    httpGet:
+      path: /healthz/leader-election
+      port: {{ $name }}
+    periodSeconds: 20
+    timeoutSeconds: 10
+    failureThreshold: 3
   securityContext:
     runAsNonRoot: true
     {{- include "gpfs-csi.hardened" $root | nindent 4 }}

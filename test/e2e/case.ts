@@ -1,6 +1,6 @@
 import { Space, kubectl } from './kube.ts';
 import { gpfsDamage } from './gpfs.ts';
-import { until } from './setup/wait.ts';
+import { longPatienceMs, patienceMs, until } from './setup/wait.ts';
 import { traces } from './traces.ts';
 
 /** One thing that must hold on a real cluster. */
@@ -44,7 +44,7 @@ async function runCase({ id, run }: Case): Promise<string | undefined> {
   const before = new Set(await traces());
   try {
     await kubectl(['create', 'namespace', space.name]);
-    await until('the namespace has its account', 20_000, () =>
+    await until('the namespace has its account', patienceMs, () =>
       space.kubectl(['get', 'serviceaccount', 'default']),
     );
     await run(space);
@@ -61,14 +61,20 @@ async function runCase({ id, run }: Case): Promise<string | undefined> {
 
 // Pods first: a claim stays as long as a pod uses it.
 async function clear(space: Space): Promise<void> {
-  await space.kubectl(['delete', 'pods', '--all', '--wait=true', '--timeout=120s']);
+  await space.kubectl([
+    'delete',
+    'pods',
+    '--all',
+    '--wait=true',
+    `--timeout=${patienceMs / 1000}s`,
+  ]);
   await kubectl(['delete', 'namespace', space.name, '--wait=false']);
 }
 
 async function nothingNew(before: ReadonlySet<string>): Promise<void> {
   let left: readonly string[] = [];
   // After a change of leaders, and with the provisioner waiting longer after each refusal, minutes may pass.
-  await until('all of the case is gone', 240_000, async () => {
+  await until('all of the case is gone', longPatienceMs, async () => {
     left = (await traces()).filter((each) => !before.has(each));
     return left.length === 0;
   }).catch((error: unknown) => {

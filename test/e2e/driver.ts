@@ -1,19 +1,28 @@
+import { join } from 'node:path';
 import { kubectl, clusterEnv } from './kube.ts';
 import { sidecarImage } from './images/all.ts';
 import { checkout, driverImage, gpfsFolder, release, rootFolder } from './setup/places.ts';
+import type { Release } from './setup/places.ts';
 import { sh } from './setup/shell.ts';
+import { longPatienceMs } from './setup/wait.ts';
 import { goTool, helmTool } from '../support/gotool.ts';
 
-const chart = 'charts/gpfs-csi';
+/** The chart of this checkout. */
+export const chartFolder = join(checkout, 'charts', 'gpfs-csi');
 
-/** The driver's DaemonSet, as kubectl names it. */
+/** The driver's DaemonSet. */
 export const daemonSet = `daemonset/${release.name}-node`;
 const deployment = `deployment/${release.name}-controller`;
 
-/** Values of the chart for this cluster; everything else is the chart's default. */
-const values = (tag: string): unknown => ({
-  roots: [rootFolder],
-  mmDirectory: `${gpfsFolder}/bin`,
+/** What of an installation differs from the usual. */
+export interface Installation {
+  readonly tag?: string;
+  readonly chart?: string;
+  readonly values?: Readonly<Record<string, unknown>>;
+}
+
+/** Values that any installation in this cluster needs: images that are here. */
+export const localImages = (tag: string): Readonly<Record<string, unknown>> => ({
   image: { repository: driverImage.repository, tag },
   sidecars: Object.fromEntries(
     ['provisioner', 'attacher', 'snapshotter', 'resizer'].map((name) => [
@@ -23,32 +32,46 @@ const values = (tag: string): unknown => ({
   ),
 });
 
+const patience = ['--wait', '--timeout', `${longPatienceMs / 1000}s`];
+
 /** Runs helm against the cluster. */
 export async function helm(args: readonly string[], input = ''): Promise<string> {
   const program = await goTool(helmTool);
-  return sh([program, ...args], { cwd: checkout, env: clusterEnv(), input, limitMs: 300_000 });
+  const limitMs = longPatienceMs + 60_000;
+  return sh([program, ...args], { cwd: checkout, env: clusterEnv(), input, limitMs });
 }
 
-/** Installs the chart, or moves what is installed to another image tag, and waits until all is ready. */
-export async function installDriver(tag: string = driverImage.tag): Promise<void> {
-  const { name, namespace } = release;
+/** Installs or changes any release; waits until helm finds it ready, unless told not to. */
+export async function installRelease(
+  { name, namespace }: Release,
+  chart: string,
+  values: Readonly<Record<string, unknown>>,
+  ready: readonly string[] = patience,
+): Promise<void> {
   const place = ['--namespace', namespace, '--create-namespace'];
-  const patience = ['--wait', '--timeout', '180s'];
-  const args = ['upgrade', '--install', name, chart, ...place, ...patience, '--values', '-'];
-  await helm(args, JSON.stringify(values(tag)));
+  const args = ['upgrade', '--install', name, chart, ...place, ...ready, '--values', '-'];
+  await helm(args, JSON.stringify(values));
+}
+
+/** Installs the driver, or changes what is installed, and waits until all is ready. */
+export async function installDriver(how: Installation = {}): Promise<void> {
+  const { tag = driverImage.tag, chart = chartFolder, values = {} } = how;
+  await installRelease(release, chart, { ...ownValues, ...localImages(tag), ...values });
   await rolledOut();
 }
+
+/** Values of the usual installation; everything else is the chart's default. */
+const ownValues = { roots: [rootFolder], mmDirectory: `${gpfsFolder}/bin` };
 
 /** Waits until each node has its driver and the sidecars run. */
 export async function rolledOut(): Promise<void> {
   for (const what of [daemonSet, deployment]) {
-    const status = ['rollout', 'status', what, '--timeout=180s'];
-    await kubectl(['-n', release.namespace, ...status]);
+    const status = ['rollout', 'status', what, `--timeout=${longPatienceMs / 1000}s`];
+    await kubectl(['-n', release.namespace, ...status], { limitMs: longPatienceMs + 60_000 });
   }
 }
 
-/** Takes the chart out of the cluster. */
-export async function uninstallDriver(): Promise<void> {
-  const { name, namespace } = release;
-  await helm(['uninstall', name, '--namespace', namespace, '--wait', '--timeout', '120s']);
+/** Takes a release out of the cluster. */
+export async function uninstall({ name, namespace }: Release): Promise<void> {
+  await helm(['uninstall', name, '--namespace', namespace, ...patience]);
 }

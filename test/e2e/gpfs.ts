@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
+import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { checkout, gpfsFolder, rootFolder } from './setup/places.ts';
-import { until } from './setup/wait.ts';
+import { patienceMs, until } from './setup/wait.ts';
 import { sh } from './setup/shell.ts';
 import type { Node } from './cluster/node.ts';
 import { onNode } from './cluster/node.ts';
@@ -42,7 +42,7 @@ export async function gpfsDamage(): Promise<readonly string[]> {
 
 /** Unmounts GPFS on one node, as soon as no driver has a file of it open. */
 export const unmountOn = (node: Node): Promise<string> =>
-  until(`GPFS is unmounted on ${node.name}`, 30_000, () => onNode(node, ['umount', gpfsMount]));
+  until(`GPFS is unmounted on ${node.name}`, patienceMs, () => onNode(node, ['umount', gpfsMount]));
 
 /** Mounts GPFS on one node again: the same device, as all nodes of a cluster mount the same disks. */
 export async function mountOn(node: Node): Promise<void> {
@@ -50,3 +50,22 @@ export async function mountOn(node: Node): Promise<void> {
   const device = (await sh(['losetup', '-n', '-O', 'NAME', '-j', image])).trim();
   await onNode(node, ['mount', '-t', 'xfs', device, gpfsMount]);
 }
+
+/** Changes one setting of the simulated GPFS, on all nodes at once. */
+export const setGpfs = (key: string, value: string): Promise<string> =>
+  simulate('up', '--set', `${key}=${value}`);
+
+const commands = join(gpfsFolder, 'bin');
+
+/** Makes one command be missing on one node, as where GPFS is not installed. */
+export async function hideCommand(node: Node, name: string): Promise<void> {
+  const others = join(node.folder, 'commands');
+  await rm(others, { recursive: true, force: true });
+  await cp(commands, others, { recursive: true, verbatimSymlinks: true });
+  await rm(join(others, name));
+  await onNode(node, ['mount', '--bind', others, commands]);
+}
+
+/** Undoes hideCommand. */
+export const showCommands = (node: Node): Promise<string> =>
+  onNode(node, ['umount', '-l', commands]);

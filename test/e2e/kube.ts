@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import { get, list, pathOf, valueAt } from './api.ts';
 import { kubeconfig } from './cluster/network.ts';
 import { kubernetesFolder } from './setup/programs.ts';
 import { sh } from './setup/shell.ts';
 import type { Manner } from './setup/shell.ts';
-import { until } from './setup/wait.ts';
+import { patienceMs, until } from './setup/wait.ts';
 
 /** Environment of programs that speak to the cluster. */
 export const clusterEnv = (): NodeJS.ProcessEnv => ({
@@ -16,7 +16,7 @@ export const clusterEnv = (): NodeJS.ProcessEnv => ({
 /** Runs kubectl as the administrator of the cluster. */
 export const kubectl = (args: readonly string[], manner: Manner = {}): Promise<string> =>
   sh([join(kubernetesFolder, 'kubectl'), ...args], {
-    limitMs: 180_000,
+    limitMs: 2 * patienceMs,
     ...manner,
     env: clusterEnv(),
   });
@@ -53,12 +53,12 @@ export class Space {
     }));
     return apply(...placed);
   }
-  /** One value of an object, as a JSONPath names it; empty when it is not there. */
-  get(what: string, path: string): Promise<string> {
-    return this.kubectl(['get', what, '-o', `jsonpath={${path}}`]);
+  /** One value of an object, as `pod/a` and `.status.phase`; empty when it is not there. */
+  async get(what: string, path: string): Promise<string> {
+    return valueAt(await get(pathOf(what, this.name)), path);
   }
   /** Waits until a value of an object is as wanted, and says what it was when it never is. */
-  async reaches(what: string, path: string, wanted: string, limitMs = 60_000): Promise<void> {
+  async reaches(what: string, path: string, wanted: string, limitMs = patienceMs): Promise<void> {
     let last = '';
     await until(`${what} has ${path} = ${wanted}`, limitMs, async () => {
       last = await this.get(what, path);
@@ -69,13 +69,14 @@ export class Space {
       throw new Error(`${why}; it has "${last}"\n${events}`, { cause: error });
     });
   }
-  /** What the cluster told about an object, newest last. */
+  /** What the cluster told about an object. */
   async events(what: string): Promise<string> {
     const [kind = '', name = ''] = what.split('/');
-    const field = `involvedObject.name=${name}`;
-    const out = await this.kubectl(['get', 'events', '--field-selector', field, '-o', 'json']);
-    const { items } = eventList.parse(JSON.parse(out));
-    return items.map(({ reason, message }) => `${kind} ${name}: ${reason}: ${message}`).join('\n');
+    const path = `${pathOf('event', this.name)}?fieldSelector=involvedObject.name%3D${name}`;
+    const lines = (await list(path)).map(
+      (event) => `${kind} ${name}: ${valueAt(event, 'reason')}: ${valueAt(event, 'message')}`,
+    );
+    return lines.join('\n');
   }
   /** Runs a shell command in a pod. */
   exec(pod: string, script: string): Promise<string> {
@@ -83,10 +84,9 @@ export class Space {
   }
   /** Deletes objects and waits until they are gone. */
   async remove(...what: readonly string[]): Promise<void> {
-    await this.kubectl(['delete', '--wait=true', '--timeout=120s', '--ignore-not-found', ...what]);
+    await this.kubectl(['delete', ...andWait, '--ignore-not-found', ...what]);
   }
 }
 
-const eventList = z.object({
-  items: z.array(z.object({ reason: z.string().nullish(), message: z.string().nullish() })),
-});
+/** For `kubectl delete`: until the objects are gone. */
+const andWait = ['--wait=true', `--timeout=${patienceMs / 1000}s`] as const;

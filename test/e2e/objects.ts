@@ -1,3 +1,4 @@
+import { ok } from 'node:assert/strict';
 import type { Manifest } from './kube.ts';
 import { podImage } from './setup/places.ts';
 import type { Node } from './cluster/node.ts';
@@ -36,11 +37,11 @@ const dataSource = ({ kind, name }: NonNullable<ClaimOptions['from']>): unknown 
   kind === 'VolumeSnapshot' ? { apiGroup: 'snapshot.storage.k8s.io', kind, name } : { kind, name };
 
 /** A snapshot of a claim. */
-export const snapshot = (name: string, of: string): Manifest => ({
+export const snapshot = (name: string, of: string, snapshotClass = className): Manifest => ({
   apiVersion: 'snapshot.storage.k8s.io/v1',
   kind: 'VolumeSnapshot',
   metadata: { name },
-  spec: { volumeSnapshotClassName: className, source: { persistentVolumeClaimName: of } },
+  spec: { volumeSnapshotClassName: snapshotClass, source: { persistentVolumeClaimName: of } },
 });
 
 /** What a pod may be beyond a shell that waits. */
@@ -84,3 +85,16 @@ export const pod = (name: string, options: PodOptions): Manifest => {
     },
   };
 };
+
+/** A script that writes 1, 2, 3 and so on, each synced, and ends when that fails. */
+export const countFor = (path: string): string =>
+  `n=0; while :; do n=$((n+1)); echo $n >> ${path} || exit 1; sync; sleep 0.1; done`;
+
+/** Fails unless a text is what countFor wrote, with nothing missing. */
+export function isCount(text: string): void {
+  const lines = text.trim().split('\n').map(Number);
+  ok(
+    lines.length > 10 && lines.every((line, n) => line === n + 1),
+    `each line is one more than that before it, of ${lines.length}`,
+  );
+}

@@ -1,8 +1,11 @@
 import type { Case } from '../case.ts';
 import { chartCases } from './chart.ts';
 import { exampleCases } from './examples.ts';
+import { leaderCases } from './leaders.ts';
 import { manyCases } from './many.ts';
 import { mishapCases } from './mishaps.ts';
+import { simulatedCases } from './simulated.ts';
+import { upgradeCases } from './upgrade.ts';
 import { volumeCases } from './volumes.ts';
 import { wordCases } from './words.ts';
 
@@ -13,5 +16,8 @@ export const allCases: readonly Case[] = [
   ...exampleCases,
   ...manyCases,
   ...mishapCases,
+  ...leaderCases,
+  ...upgradeCases,
+  ...simulatedCases,
   ...chartCases,
 ];

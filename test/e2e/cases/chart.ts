@@ -1,12 +1,13 @@
-import { deepEqual, equal } from 'node:assert/strict';
+import { deepEqual, equal, rejects } from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { Case } from '../case.ts';
 import { nodes } from '../cluster/node.ts';
-import { helm, installDriver, uninstallDriver } from '../driver.ts';
+import { chartFolder, helm, installDriver, installRelease, uninstall } from '../driver.ts';
 import { claim, pod, volumePath } from '../objects.ts';
 import { release } from '../setup/places.ts';
-import { until } from '../setup/wait.ts';
+import { patienceMs, until } from '../setup/wait.ts';
 import { dataFiles, volumeLoops, volumeMounts } from '../traces.ts';
 
 const file = `${volumePath}/file`;
@@ -17,7 +18,18 @@ export const chartCases: readonly Case[] = [
     id: 'helm-test',
     says: '`helm test` passes',
     run: async () => {
-      await helm(['test', release.name, '--namespace', release.namespace, '--timeout', '120s']);
+      const patience = ['--timeout', `${patienceMs / 1000}s`];
+      await helm(['test', release.name, '--namespace', release.namespace, ...patience]);
+    },
+  },
+  {
+    id: 'wrong-values',
+    says: 'helm refuses values that make no sense, says why, and leaves what is installed as it is',
+    run: async () => {
+      const revision = await installed();
+      for (const [values, why] of wrongValues)
+        await rejects(installRelease(release, chartFolder, values), why);
+      equal(await installed(), revision);
     },
   },
   {
@@ -28,20 +40,52 @@ export const chartCases: readonly Case[] = [
       await space.reaches('pod/user', '.status.phase', 'Running');
       await space.exec('user', `echo kept > ${file} && sync`);
       await space.remove('pod/user');
-      await until('nothing is attached', 60_000, async () => (await volumeLoops()).length === 0);
+      await until(
+        'nothing is attached',
+        patienceMs,
+        async () => (await volumeLoops()).length === 0,
+      );
       const files = await dataFiles();
-      await uninstallDriver();
-      await until('the node pods are gone', 90_000, async () => (await sockets()).length === 0);
+      await uninstall(release);
+      await until('the node pods are gone', patienceMs, async () => (await sockets()).length === 0);
       deepEqual(await volumeMounts(), []);
       deepEqual(await volumeLoops(), []);
       deepEqual(await dataFiles(), files);
       await installDriver();
       await space.apply(pod('user', { claim: 'a' }));
-      await space.reaches('pod/user', '.status.phase', 'Running', 120_000);
+      await space.reaches('pod/user', '.status.phase', 'Running');
       equal(await space.exec('user', `cat ${file}`), 'kept\n');
     },
   },
 ];
+
+const roots = ['/gpfs/fs1/csi'];
+
+const wrongValues: readonly (readonly [values: Readonly<Record<string, unknown>>, why: RegExp])[] =
+  [
+    [{}, /roots is empty: name the GPFS directories/],
+    [{ roots, nodeSelector: {} }, /additional properties 'nodeSelector' not allowed/],
+    [
+      { roots, storageClasses: [{ name: 'a', parameters: { root: '/gpfs/fs2' } }] },
+      /storage class a names root \/gpfs\/fs2, which is not one of roots: \/gpfs\/fs1\/csi/,
+    ],
+    [
+      { roots: ['/var/mnt/csi'] },
+      /lies directly in \/var, which cannot be mounted into the driver/,
+    ],
+    [{ roots, sidecars: { timeout: '60s' } }, /sidecars.timeout is 60s, and the driver may take/],
+    [{ simulator: { enabled: true } }, /gives a file system to one node, and this cluster has 2/],
+  ];
+
+/** The revision of the release, and whether it is deployed. */
+async function installed(): Promise<string> {
+  const { name, namespace } = release;
+  const out = await helm(['status', name, '--namespace', namespace, '--output', 'json']);
+  const { version, info } = z
+    .object({ version: z.number(), info: z.object({ status: z.string() }) })
+    .parse(JSON.parse(out));
+  return `${version} ${info.status}`;
+}
 
 /** Sockets of the driver on any node: its own and that of its registration. */
 async function sockets(): Promise<readonly string[]> {

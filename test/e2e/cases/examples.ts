@@ -1,4 +1,4 @@
-import { equal } from 'node:assert/strict';
+import { deepEqual, equal, ok } from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -7,20 +7,115 @@ import { kubectl } from '../kube.ts';
 import type { Space } from '../kube.ts';
 import { claim, pod, volumePath } from '../objects.ts';
 import { checkout } from '../setup/places.ts';
-import { until } from '../setup/wait.ts';
+import { patienceMs, until } from '../setup/wait.ts';
 
 const folder = join(checkout, 'deploy', 'examples');
 
+/** A file of deploy/examples, after those that it stands on, and what a reader expects of it. */
+interface Example {
+  readonly file: string;
+  readonly after: readonly string[];
+  readonly says: string;
+  readonly holds: (space: Space) => Promise<void>;
+}
+
+const claimAndPod = ['01-claim.yaml', '02-pod.yaml'] as const;
+
+const examples: readonly Example[] = [
+  {
+    file: '01-claim.yaml',
+    after: [],
+    says: 'a volume of 1 GiB',
+    holds: async (space) => {
+      equal(await space.get('pvc/data', '.status.capacity.storage'), '1Gi');
+    },
+  },
+  {
+    file: '02-pod.yaml',
+    after: ['01-claim.yaml'],
+    says: 'a pod, not as root, that writes into it',
+    holds: (space) => has(space, 'writer', 'cat /data/greeting', 'hello\n'),
+  },
+  {
+    file: '03-snapshot.yaml',
+    after: claimAndPod,
+    says: 'a snapshot while the pod uses the volume',
+    holds: async (space) => {
+      equal(await space.get('volumesnapshot/data-1', '.status.restoreSize'), '1Gi');
+    },
+  },
+  {
+    file: '04-restore.yaml',
+    after: [...claimAndPod, '03-snapshot.yaml'],
+    says: 'a volume from the snapshot, with what was there then',
+    holds: (space) => has(space, 'restored', 'cat /data/greeting', 'hello\n'),
+  },
+  {
+    file: '05-clone.yaml',
+    after: claimAndPod,
+    says: 'a volume from the volume, with what is in it',
+    holds: (space) => has(space, 'cloned', 'cat /data/greeting', 'hello\n'),
+  },
+  {
+    file: '06-raw-block.yaml',
+    after: [],
+    says: 'a raw block device that keeps what is written',
+    holds: (space) => has(space, 'disk', 'head -c 6 /dev/disk', 'hello\n'),
+  },
+  {
+    file: '07-shared-block.yaml',
+    after: [],
+    says: 'a raw block device that pods on both nodes see',
+    holds: async (space) => {
+      const places = await Promise.all(
+        ['a', 'b'].map((each) => space.get(`pod/shared-${each}`, '.spec.nodeName')),
+      );
+      equal(new Set(places).size, 2);
+      const read = 'dd if=/dev/disk bs=4096 count=1 iflag=direct 2>/dev/null | head -c 6';
+      await has(space, 'shared-b', read, 'hello\n');
+    },
+  },
+  {
+    file: '08-expansion.yaml',
+    after: claimAndPod,
+    says: 'a larger claim, whose file system grows under the pod',
+    holds: async (space) => {
+      const out = await space.exec('writer', 'df -k /data | tail -1');
+      const kibibytes = Number(out.trim().split(/\s+/)[1]);
+      ok(kibibytes > 1.8 * 2 ** 20, `the file system has ${kibibytes} KiB`);
+    },
+  },
+];
+
+/** Waits until a command in a pod prints what it should: an example's own pod may still be writing. */
+async function has(space: Space, pod: string, script: string, wanted: string): Promise<void> {
+  await until(`${script} in ${pod} prints ${JSON.stringify(wanted)}`, patienceMs, async () => {
+    return (await space.exec(pod, script)) === wanted;
+  });
+}
+
 /** Each file of deploy/examples does what a reader expects of it. */
 export const exampleCases: readonly Case[] = [
+  ...examples.map(({ file, after, says, holds }) => ({
+    id: `example-${file.replaceAll(/^\d+-|\.yaml$/g, '')}`,
+    says: `deploy/examples/${file}: ${says}`,
+    run: async (space: Space) => {
+      for (const each of [...after, file]) {
+        await settle(space, each);
+        if (each === '02-pod.yaml') await has(space, 'writer', 'cat /data/greeting', 'hello\n');
+      }
+      await holds(space);
+    },
+  })),
   {
-    id: 'examples',
-    says: 'each example of deploy/examples is accepted, its claims are bound and its pods run',
-    run: async (space) => {
+    id: 'examples-all',
+    says: 'deploy/examples has no file without a case of its own',
+    run: async () => {
       const files = (await readdir(folder)).filter((name) => name.endsWith('.yaml')).toSorted();
-      if (files.length === 0) throw new Error(`there are no examples in ${folder}`);
-      // In the order of their names: a restore comes after the snapshot that it is made from.
-      for (const name of files) await settle(space, name);
+      deepEqual(
+        files,
+        examples.map(({ file }) => file),
+      );
     },
   },
   {
@@ -64,7 +159,7 @@ async function giveUp(space: Space, name: string): Promise<string> {
   const handle = await kubectl(['get', 'pv', volume, '-o', path]);
   await reclaim(volume, 'Retain');
   await space.remove(`pvc/${name}`);
-  await kubectl(['delete', 'pv', volume, '--timeout=60s']);
+  await kubectl(['delete', 'pv', volume, `--timeout=${patienceMs / 1000}s`]);
   return handle;
 }
 
@@ -90,7 +185,7 @@ const objects = z.object({
 async function settle(space: Space, name: string): Promise<void> {
   await space.kubectl(['apply', '-f', join(folder, name)]);
   let waiting: readonly string[] = [];
-  await until(`all of ${name} is there`, 120_000, async () => {
+  await until(`all of ${name} is there`, patienceMs, async () => {
     const kinds = 'pods,pvc,volumesnapshots';
     const { items } = objects.parse(JSON.parse(await space.kubectl(['get', kinds, '-o', 'json'])));
     waiting = items.filter(isWaiting).map(({ kind, metadata }) => `${kind}/${metadata.name}`);

@@ -1,10 +1,11 @@
-import { equal } from 'node:assert/strict';
+import { equal, ok } from 'node:assert/strict';
+import { list, pathOf, valueAt } from '../api.ts';
 import type { Case } from '../case.ts';
 import { onNode, nodes } from '../cluster/node.ts';
 import { rolledOut } from '../driver.ts';
 import { claim, snapshot } from '../objects.ts';
 import type { Space } from '../kube.ts';
-import { sleep, until } from '../setup/wait.ts';
+import { longPatienceMs, patienceMs, until } from '../setup/wait.ts';
 import { dataFiles } from '../traces.ts';
 
 const numbers = (count: number): readonly number[] => Array.from({ length: count }, (_, n) => n);
@@ -17,21 +18,26 @@ export const manyCases: readonly Case[] = [
     run: async (space) => {
       await space.apply(...numbers(100).map((n) => claim(`c${n}`)));
       await allBound(space, 100);
-      await space.kubectl(['delete', 'pvc', '--all', '--wait=true', '--timeout=120s']);
+      await space.remove('pvc', '--all');
     },
   },
   {
     id: 'kill',
-    says: 'the driver is killed in the middle of 50 claims; all are bound and none is there twice',
+    says: 'the driver is killed in the middle of 50 claims, twice; all are bound and none is there twice',
     run: async (space) => {
       const before = (await dataFiles()).length;
-      await space.apply(...numbers(50).map((n) => claim(`c${n}`)));
-      for (const patience of [500, 1500]) {
-        await sleep(patience);
+      let [waves, kills] = [0, 0];
+      while (kills < 2) {
+        const first = waves * 50;
+        ok(waves < 8, 'claims are bound too fast here to kill the driver among them');
+        waves += 1;
+        await space.apply(...numbers(50).map((n) => claim(`c${first + n}`)));
+        if ((await atLeast(space, first + 5)) === waves * 50) continue;
         await killDrivers();
+        kills += 1;
       }
-      await allBound(space, 50);
-      equal((await dataFiles()).length, before + 50);
+      await allBound(space, waves * 50);
+      equal((await dataFiles()).length, before + waves * 50);
       await rolledOut();
     },
   },
@@ -57,16 +63,32 @@ export const manyCases: readonly Case[] = [
   },
 ];
 
+async function boundClaims(space: Space): Promise<number> {
+  const all = await list(pathOf('pvc', space.name));
+  return all.filter((each) => valueAt(each, '.status.phase') === 'Bound').length;
+}
+
 async function allBound(space: Space, count: number): Promise<void> {
   let bound = 0;
-  await until(`${count} claims are bound`, 240_000, async () => {
-    const phases = await space.kubectl(['get', 'pvc', '-o', 'jsonpath={.items[*].status.phase}']);
-    bound = phases.split(' ').filter((phase) => phase === 'Bound').length;
+  await until(`${count} claims are bound`, longPatienceMs, async () => {
+    bound = await boundClaims(space);
     return bound === count;
   }).catch((error: unknown) => {
     throw new Error(`${bound} of ${count} claims were bound`, { cause: error });
   });
 }
+
+/** Waits until so many claims are bound, and resolves to how many are then. */
+const atLeast = (space: Space, count: number): Promise<number> =>
+  until(
+    `${count} claims are bound`,
+    patienceMs,
+    async () => {
+      const bound = await boundClaims(space);
+      return bound >= count ? bound : undefined;
+    },
+    20,
+  );
 
 /** Kills the driver's processes on both nodes as a crash would; kubelet starts them again. */
 async function killDrivers(): Promise<void> {

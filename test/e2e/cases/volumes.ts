@@ -2,7 +2,7 @@ import { equal, match, ok } from 'node:assert/strict';
 import type { Case } from '../case.ts';
 import { nodes } from '../cluster/node.ts';
 import { claim, pod, snapshot, volumePath } from '../objects.ts';
-import { until } from '../setup/wait.ts';
+import { patienceMs, until } from '../setup/wait.ts';
 
 const [first, second] = nodes;
 const file = `${volumePath}/file`;
@@ -55,7 +55,7 @@ export const volumeCases: readonly Case[] = [
       ok((await sizeInPod(space, 'user')) < 1.1 * 2 ** 30);
       const wanted = { spec: { resources: { requests: { storage: '3Gi' } } } };
       await space.kubectl(['patch', 'pvc', 'a', '-p', JSON.stringify(wanted)]);
-      await space.reaches('pvc/a', '.status.capacity.storage', '3Gi', 120_000);
+      await space.reaches('pvc/a', '.status.capacity.storage', '3Gi');
       ok((await sizeInPod(space, 'user')) > 2.8 * 2 ** 30, 'the file system grew');
       equal(await space.exec('user', `cat ${file}`), 'kept\n');
     },
@@ -89,7 +89,7 @@ export const volumeCases: readonly Case[] = [
       const sum = await space.exec('user', `md5sum < ${file}`);
       await space.remove('pod/user');
       await space.apply(pod('user', { claim: 'a', node: second }));
-      await space.reaches('pod/user', '.status.phase', 'Running', 90_000);
+      await space.reaches('pod/user', '.status.phase', 'Running');
       equal(await space.exec('user', `md5sum < ${file}`), sum);
     },
   },
@@ -100,12 +100,12 @@ export const volumeCases: readonly Case[] = [
       await space.apply(claim('a'), pod('holder', { claim: 'a', node: first }));
       await space.reaches('pod/holder', '.status.phase', 'Running');
       await space.apply(pod('waiter', { claim: 'a', node: second }));
-      await until('the event says why', 60_000, async () =>
+      await until('the event says why', patienceMs, async () =>
         /Multi-Attach|already used|FailedAttachVolume/.test(await space.events('pod/waiter')),
       );
       equal(await space.get('pod/waiter', '.status.phase'), 'Pending');
       await space.remove('pod/holder');
-      await space.reaches('pod/waiter', '.status.phase', 'Running', 180_000);
+      await space.reaches('pod/waiter', '.status.phase', 'Running');
     },
   },
   {

@@ -1,10 +1,10 @@
-import { match } from 'node:assert/strict';
+import { doesNotMatch, match } from 'node:assert/strict';
 import type { Case } from '../case.ts';
 import { apply, kubectl } from '../kube.ts';
 import type { Manifest, Space } from '../kube.ts';
 import { claim, className } from '../objects.ts';
 import { rootFolder } from '../setup/places.ts';
-import { until } from '../setup/wait.ts';
+import { patienceMs, until } from '../setup/wait.ts';
 
 /** What a claim that cannot be served tells its owner. */
 export const wordCases: readonly Case[] = [
@@ -24,6 +24,22 @@ export const wordCases: readonly Case[] = [
     run: (space) =>
       withClass('e2e-wrong-parameter', { colour: 'blue' }, async () => {
         match(await failure(space, 'e2e-wrong-parameter'), /unknown key "colour"/);
+      }),
+  },
+  {
+    id: 'wrong-file-system',
+    says: 'a class with a file system that the driver does not make fails its claim with those it makes',
+    run: (space) =>
+      withClass('e2e-wrong-fs', { 'csi.storage.k8s.io/fstype': 'ntfs' }, async () => {
+        match(await failure(space, 'e2e-wrong-fs'), /ntfs.*ext4|ntfs.*xfs/);
+      }),
+  },
+  {
+    id: 'wrong-pool',
+    says: 'a class with a pool that is not there fails its claim with the pools there are',
+    run: (space) =>
+      withClass('e2e-wrong-pool', { pool: 'nowhere' }, async () => {
+        match(await failure(space, 'e2e-wrong-pool'), /"?nowhere"?.*system/);
       }),
   },
   {
@@ -62,11 +78,14 @@ async function failure(space: Space, name: string): Promise<string> {
   return described(space, 'a');
 }
 
-/** The sentence of a claim's failure, as `kubectl describe` shows it. */
+/** The driver's words in a claim's failure, as `kubectl describe` shows them: one sentence of a length to read. */
 async function described(space: Space, name: string): Promise<string> {
-  return until('the claim says why it fails', 60_000, async () => {
+  const said = await until('the claim says why it fails', patienceMs, async () => {
     const text = await space.kubectl(['describe', 'pvc', name]);
     const line = text.split('\n').find((each) => each.includes('ProvisioningFailed'));
-    return line?.includes('desc = ') === true ? line : undefined;
+    return line === undefined ? undefined : /desc = (?<words>.*)$/.exec(line)?.groups?.['words'];
   });
+  match(said, /^[^.\n][^\n]{20,400}$/);
+  doesNotMatch(said, /\. [A-Z]|\n| at .*\.ts:\d/);
+  return said;
 }

@@ -3,7 +3,7 @@ import { appendFile, mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node
 import { join } from 'node:path';
 import { runFolder } from '../setup/places.ts';
 import { attempt, sh } from '../setup/shell.ts';
-import { until } from '../setup/wait.ts';
+import { patienceMs, until } from '../setup/wait.ts';
 import { kubectl } from '../kube.ts';
 import { startApi, startControllers, startSnapshots, stopControlPlane } from './control-plane.ts';
 import { makeCredentials } from './credentials.ts';
@@ -31,11 +31,16 @@ export async function clusterUp(archives: readonly string[]): Promise<void> {
   await startControllers();
   await Promise.all([startSnapshots(), ...nodes.map(startKubelet)]);
   for (const { name } of nodes) {
-    await until(`${name} registers`, 60_000, () => kubectl(['get', 'node', name]));
-    await kubectl(['wait', '--for=condition=Ready', `node/${name}`, '--timeout=120s']);
+    await until(`${name} registers`, patienceMs, () => kubectl(['get', 'node', name]));
+    await kubectl([
+      'wait',
+      '--for=condition=Ready',
+      `node/${name}`,
+      `--timeout=${patienceMs / 1000}s`,
+    ]);
   }
   const account = ['-n', 'default', 'get', 'serviceaccount', 'default'];
-  await until('pods may be created', 30_000, () => kubectl(account));
+  await until('pods may be created', patienceMs, () => kubectl(account));
 }
 
 /** Ends the cluster and removes all of it but what is mounted, of which there must be nothing. */

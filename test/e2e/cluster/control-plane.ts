@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runFolder } from '../setup/places.ts';
 import { kubernetesFolder, moduleFolder, programFile, sidecars } from '../setup/programs.ts';
-import { until } from '../setup/wait.ts';
+import { patienceMs, until } from '../setup/wait.ts';
 import { kubectl } from '../kube.ts';
 import { credentials } from './credentials.ts';
 import { bridgeAddress, kubeconfig } from './network.ts';
@@ -51,7 +51,7 @@ export async function startApi(): Promise<void> {
     '--allow-privileged=true',
     '--kubelet-preferred-address-types=InternalIP',
   ]);
-  await until('the API server is ready', 120_000, () => kubectl(['get', '--raw', '/readyz']));
+  await until('the API server is ready', patienceMs, () => kubectl(['get', '--raw', '/readyz']));
 }
 
 /** Starts what makes the API's objects come true. */

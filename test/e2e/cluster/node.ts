@@ -2,11 +2,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { pauseImage } from '../images/all.ts';
-import { driverImage, gpfsFolder, runFolder } from '../setup/places.ts';
+import { gpfsFolder, runFolder } from '../setup/places.ts';
 import { kubernetesFolder } from '../setup/programs.ts';
 import { attempt, sh } from '../setup/shell.ts';
 import type { Argv } from '../setup/shell.ts';
-import { until } from '../setup/wait.ts';
+import { patienceMs, until } from '../setup/wait.ts';
 import { bridge, bridgeAddress, cgroupsOf, kubeconfig, podRange } from './network.ts';
 import { containerdConfig, kubeletConfig, podNetwork } from './node-config.ts';
 import { childOf, runningPid, signal, startProcess, stopProcess } from './processes.ts';
@@ -70,7 +70,7 @@ export async function bootNode(node: Node): Promise<void> {
   const namespaces = ['-m', '-n', '-p', '-u', '--fork', '--kill-child', '--mount-proc'];
   const init = ['bash', script, node.name, node.folder, gpfsFolder];
   startProcess(processOf(node, 'init'), ['unshare', ...namespaces, ...init]);
-  await until(`${node.name} has its namespaces`, 20_000, () =>
+  await until(`${node.name} has its namespaces`, patienceMs, () =>
     attempt(inside(node, ['test', '-f', '/run/ready'])).then((out) => out !== undefined),
   );
   await connect(node);
@@ -100,11 +100,8 @@ export async function startRuntime(node: Node, archives: readonly string[]): Pro
     JSON.stringify(podNetwork(node.folder, node.pods)),
   );
   startProcess(processOf(node, 'containerd'), inside(node, ['containerd', '-c', config]));
-  await until(`containerd of ${node.name} answers`, 30_000, () => sh(ctr(node, 'version')));
+  await until(`containerd of ${node.name} answers`, patienceMs, () => sh(ctr(node, 'version')));
   for (const archive of archives) await onNode(node, ctr(node, 'images', 'import', archive));
-  const { repository, tag, nextTag } = driverImage;
-  const names = [`${repository}:${tag}`, `${repository}:${nextTag}`];
-  await onNode(node, ctr(node, 'images', 'tag', '--force', ...names));
 }
 
 /** Starts kubelet and kube-proxy. */
@@ -151,7 +148,7 @@ export async function loseNode(node: Node): Promise<void> {
 export async function repairNode(node: Node): Promise<void> {
   const config = join(node.folder, 'containerd.toml');
   startProcess(processOf(node, 'containerd'), inside(node, ['containerd', '-c', config]));
-  await until(`containerd of ${node.name} answers`, 30_000, () => sh(ctr(node, 'version')));
+  await until(`containerd of ${node.name} answers`, patienceMs, () => sh(ctr(node, 'version')));
   await startKubelet(node);
 }
 

@@ -5,6 +5,7 @@ import { cache, checkout, driverImage, podImage } from '../setup/places.ts';
 import { go, programFile, sidecars } from '../setup/programs.ts';
 import { sh } from '../setup/shell.ts';
 import { packImage } from './archive.ts';
+import { makeOlder } from './older.ts';
 
 const folder = join(cache, 'images');
 
@@ -26,8 +27,8 @@ export const sidecarImage = (
 /** Makes the images that are not there yet, and the driver's always; resolves to the archives. */
 export async function makeImages(say: (line: string) => void): Promise<readonly string[]> {
   await mkdir(folder, { recursive: true });
-  const small = [pause(), shell(), ...sidecars.map(sidecarArchive)];
-  return [...(await Promise.all(small)), await driver(say)];
+  const small = await Promise.all([pause(), shell(), ...sidecars.map(sidecarArchive)]);
+  return [...small, await driver(say), await olderDriver(say)];
 }
 
 // What made an image is older than the image, or it is made again.
@@ -97,14 +98,32 @@ const sidecarArchive = (program: (typeof sidecars)[number]): Promise<string> => 
   });
 };
 
+const nameOf = (tag: string): string => `${driverImage.repository}:${tag}`;
+
 async function driver(say: (line: string) => void): Promise<string> {
-  const { repository, tag } = driverImage;
   const file = join(folder, 'gpfs-csi.tar');
+  say(`  the driver's image: ${await buildDriver(nameOf(driverImage.tag), file)}`);
+  return file;
+}
+
+async function olderDriver(say: (line: string) => void): Promise<string> {
+  const older = await makeOlder(nameOf(driverImage.olderTag));
+  if (older !== undefined) {
+    say(`  the older driver's image: from commit ${older.commit}`);
+    return older.archive;
+  }
+  say(`  this clone lacks the history of the older driver: the upgrade is from this one to itself`);
+  const file = join(folder, 'gpfs-csi-again.tar');
+  await buildDriver(nameOf(driverImage.olderTag), file);
+  return file;
+}
+
+/** Resolves to what the script says of the image. */
+async function buildDriver(name: string, file: string): Promise<string> {
   const script = join(checkout, 'scripts', 'image.mjs');
-  const out = await sh([process.execPath, script, '--tag', `${repository}:${tag}`, '--out', file], {
+  const out = await sh([process.execPath, script, '--tag', name, '--out', file], {
     cwd: checkout,
     limitMs: 20 * 60_000,
   });
-  say(`  the driver's image: ${out.trim().split('\n').at(-1) ?? ''}`);
-  return file;
+  return out.trim().split('\n').at(-1) ?? '';
 }

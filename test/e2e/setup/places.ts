@@ -20,11 +20,22 @@ export const gpfsFolder = '/gpfs-csi-e2e';
 /** The folder of the driver's volumes. */
 export const rootFolder = `${gpfsFolder}/fs1/csi-data/csi`;
 
-/** Namespace of the driver, and name of its release. */
-export const release = { name: 'gpfs-csi', namespace: 'gpfs-csi' } as const;
+/** An installation of the chart. */
+export interface Release {
+  readonly name: string;
+  readonly namespace: string;
+  readonly driver: string;
+}
 
-/** The image that is tested, and the same under a second tag, for an upgrade. */
-export const driverImage = { repository: 'localhost/gpfs-csi', tag: 'e2e', nextTag: 'e2e-next' };
+/** The one that nearly all cases work with. */
+export const release: Release = {
+  name: 'gpfs-csi',
+  namespace: 'gpfs-csi',
+  driver: 'gpfs-clone.csi',
+};
+
+/** The image that is tested, and one of an earlier day, for an upgrade. */
+export const driverImage = { repository: 'localhost/gpfs-csi', tag: 'e2e', olderTag: 'e2e-older' };
 
 /** What pods of the tests run. */
 export const podImage = 'localhost/busybox:1';

@@ -1,0 +1,103 @@
+import { notEqual } from 'node:assert/strict';
+import { get, pathOf, valueAt } from '../api.ts';
+import type { Seen } from '../api.ts';
+import type { Case } from '../case.ts';
+import { nodes, onNode } from '../cluster/node.ts';
+import type { Node } from '../cluster/node.ts';
+import { mountOn, unmountOn } from '../gpfs.ts';
+import { claim, pod, snapshot } from '../objects.ts';
+import { isReady, podsOf } from '../pods.ts';
+import { release } from '../setup/places.ts';
+import type { Release } from '../setup/places.ts';
+import { longPatienceMs, patienceMs, until } from '../setup/wait.ts';
+
+/** Sidecars that lead here and there. */
+export const leaderCases: readonly Case[] = [
+  {
+    id: 'leader-without-gpfs',
+    says: 'the sidecars of the other node take over when GPFS is gone on the node where they lead',
+    run: async (space) => {
+      await sidecarsAreApart();
+      const leading = await leaderNode('provisioner');
+      await unmountOn(leading);
+      try {
+        // A sidecar notices that the driver's socket is gone when it has something to ask.
+        await space.apply(claim('a'));
+        await space.reaches('pvc/a', '.status.phase', 'Bound');
+        notEqual((await leaderNode('provisioner')).name, leading.name);
+      } finally {
+        await mountOn(leading);
+      }
+      await sidecarsAreApart();
+    },
+  },
+  {
+    id: 'two-leaders',
+    says: 'provisioner and attacher lead on different nodes and work on the same volumes',
+    run: async (space) => {
+      await sidecarsAreApart();
+      const provisioner = await leaderNode('provisioner');
+      if ((await leaderNode('attacher')).name === provisioner.name) await giveUpLead('attacher');
+      const names = ['a', 'b', 'c', 'd'];
+      await space.apply(...names.map((name) => claim(name)));
+      await space.apply(...names.map((name) => pod(name, { claim: name })));
+      for (const name of names) await space.reaches(`pod/${name}`, '.status.phase', 'Running');
+      await space.apply(...names.map((name) => snapshot(name, name)));
+      for (const name of names)
+        await space.reaches(`volumesnapshot/${name}`, '.status.readyToUse', 'true');
+      notEqual((await leaderNode('provisioner')).name, (await leaderNode('attacher')).name);
+    },
+  },
+];
+
+/** Waits until each node has a replica of the sidecars, all of whose containers run. */
+export async function sidecarsAreApart(of: Release = release): Promise<void> {
+  await until('each node has a replica of the sidecars', longPatienceMs, async () => {
+    const pods = (await podsOf('controller', of)).filter(isReady);
+    return new Set(pods.map((each) => valueAt(each, '.spec.nodeName'))).size === nodes.length;
+  });
+}
+
+const leaseNames: Readonly<Record<Sidecar, (driver: string) => string>> = {
+  provisioner: (driver) => driver,
+  attacher: (driver) => `external-attacher-leader-${driver}`,
+};
+type Sidecar = 'provisioner' | 'attacher';
+
+/**
+ * The pod that leads for a sidecar. The lease of a pod that is gone stands until it runs out,
+ * and nobody leads meanwhile.
+ */
+const leader = (sidecar: Sidecar, of: Release = release): Promise<Seen> =>
+  until(`a replica that runs leads for the ${sidecar}`, patienceMs, async () => {
+    const name = leaseNames[sidecar](of.driver).replaceAll('.', '-');
+    const lease = await get(pathOf(`lease/${name}`, of.namespace));
+    // The identity is the host name, which is the pod's, with or without more behind it.
+    const holder = valueAt(lease, '.spec.holderIdentity');
+    const pods = (await podsOf('controller', of)).filter(isReady);
+    return pods.find(({ metadata }) => holder.includes(metadata.name));
+  });
+
+async function leaderNode(sidecar: Sidecar, of?: Release): Promise<Node> {
+  const found = valueAt(await leader(sidecar, of), '.spec.nodeName');
+  const node = nodes.find(({ name }) => name === found);
+  if (node === undefined) throw new Error(`the ${sidecar} leads on "${found}", which is no node`);
+  return node;
+}
+
+/** Stops the sidecar that leads, of every release on its node, until the other replica has taken over. */
+export async function giveUpLead(sidecar: Sidecar, of?: Release): Promise<void> {
+  const leading = await leaderNode(sidecar, of);
+  const send = (signal: string): Promise<string> =>
+    onNode(leading, ['pkill', `-${signal}`, '-x', `csi-${sidecar}`]);
+  await send('STOP');
+  try {
+    await until(`the other ${sidecar} leads`, patienceMs, async () => {
+      const now = await leaderNode(sidecar, of);
+      return now.name !== leading.name;
+    });
+  } finally {
+    // The kubelet may have started another one, as for any process that hangs.
+    await send('CONT').catch(() => undefined);
+  }
+}

@@ -85,19 +85,21 @@ export async function list(path: string): Promise<readonly Seen[]> {
   return found?.items ?? [];
 }
 
-/** Tells each change of the objects at a path, those that are there first, until the signal. */
-export async function watch(
-  path: string,
-  signal: AbortSignal,
-  tell: (change: Change) => void,
-): Promise<void> {
-  try {
-    const answer = await open(`${path}?watch=true&timeoutSeconds=3600`, signal);
-    if (answer.statusCode !== 200) throw new Error(`watching ${path}: ${await read(answer)}`);
-    for await (const line of createInterface({ input: answer })) tell(JSON.parse(line) as Change);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
+/** Tells each change of the objects at a path, those that are there first; resolves to what ends it, once it has begun. */
+export async function watch(path: string, tell: (change: Change) => void): Promise<() => void> {
+  const stopping = new AbortController();
+  const answer = await open(`${path}?watch=true&timeoutSeconds=3600`, stopping.signal);
+  if (answer.statusCode !== 200) throw new Error(`watching ${path}: ${await read(answer)}`);
+  // Who waits for a change that never comes says so; the end of the stream needs no word of its own.
+  answer.on('error', () => undefined);
+  createInterface({ input: answer })
+    .on('line', (line) => {
+      tell(JSON.parse(line) as Change);
+    })
+    .on('error', () => undefined);
+  return () => {
+    stopping.abort();
+  };
 }
 
 /** The value at a path as `.status.phase`, as text; empty where there is none. */

@@ -3,58 +3,17 @@ import { parseArgs } from 'node:util';
 import { runCases } from './case.ts';
 import type { Case } from './case.ts';
 import { allCases } from './cases/all.ts';
-import { clusterDown, clusterUp, removeState } from './cluster/cluster.ts';
 import { kubeconfig } from './cluster/network.ts';
-import { installDriver } from './driver.ts';
-import { gpfsDown, gpfsUp } from './gpfs.ts';
-import { makeImages } from './images/all.ts';
 import { leftovers } from './leftovers.ts';
-import { installPackages } from './setup/packages.ts';
 import { release } from './setup/places.ts';
-import { buildPrograms, kubernetesFolder } from './setup/programs.ts';
-
-const show = (text: string): void => {
-  process.stdout.write(text);
-};
-const say = (line: string): void => {
-  show(`${line}\n`);
-};
+import { kubernetesFolder } from './setup/programs.ts';
+import { down, say, show, stage, up } from './stages.ts';
 
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     stopping.abort(new Error(`stopped by ${signal}`));
   });
-}
-
-/** Runs one stage and shows its time; after a stop, no further stage begins. */
-async function stage<T>(name: string, work: () => Promise<T>): Promise<T> {
-  stopping.signal.throwIfAborted();
-  return timed(name, work);
-}
-
-async function timed<T>(name: string, work: () => Promise<T>): Promise<T> {
-  const start = performance.now();
-  try {
-    return await work();
-  } finally {
-    say(`${name.padEnd(28)}${((performance.now() - start) / 1000).toFixed(1).padStart(7)} s`);
-  }
-}
-
-async function up(): Promise<void> {
-  await stage('packages', installPackages);
-  await stage('programs', () => buildPrograms(say));
-  const archives = await stage('images', () => makeImages(say));
-  await stage('simulated GPFS', gpfsUp);
-  await stage('cluster', () => clusterUp(archives));
-  await stage('helm install', () => installDriver());
-}
-
-async function down(): Promise<void> {
-  await timed('cluster down', clusterDown);
-  await timed('simulated GPFS down', gpfsDown);
-  await removeState();
 }
 
 interface Counts {
@@ -73,13 +32,15 @@ async function test(wanted: readonly Case[], keep: boolean): Promise<number> {
 
 async function upAndRun(wanted: readonly Case[]): Promise<Counts> {
   try {
-    await up();
-    const verdicts = await stage('cases', () => runCases(wanted, show, stopping.signal));
+    await up(stopping.signal);
+    const verdicts = await stage('cases', stopping.signal, () =>
+      runCases(wanted, show, stopping.signal),
+    );
     const passed = verdicts.filter(({ ok }) => ok).length;
     return { passed, failed: wanted.length - passed };
   } catch (error) {
     say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failed: wanted.length };
   }
 }
 
@@ -120,7 +81,7 @@ const verbs: Readonly<Record<string, (wanted: readonly Case[], keep: boolean) =>
   {
     test,
     up: async () => {
-      await up();
+      await up(stopping.signal);
       explain();
       return 0;
     },

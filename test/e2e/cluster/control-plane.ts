@@ -1,6 +1,6 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runFolder } from '../setup/places.ts';
+import { release, runFolder } from '../setup/places.ts';
 import { kubernetesFolder, moduleFolder, programFile, sidecars } from '../setup/programs.ts';
 import { patienceMs, until } from '../setup/wait.ts';
 import { kubectl } from '../kube.ts';
@@ -15,6 +15,22 @@ const names = [
   'apiserver',
   'etcd',
 ] as const;
+
+/** Each request of the sidecars, as a line of JSON. */
+export const auditLog = join(runFolder, 'audit.log');
+const auditPolicy = join(runFolder, 'audit-policy.json');
+const countSidecars = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived', 'ResponseStarted'],
+  rules: [
+    {
+      level: 'Metadata',
+      users: [`system:serviceaccount:${release.namespace}:${release.name}-controller`],
+    },
+    { level: 'None' },
+  ],
+};
 
 const program = (name: string): string => join(kubernetesFolder, name);
 const credential = (name: string): string => join(credentials, name);
@@ -33,6 +49,7 @@ export async function startApi(): Promise<void> {
   // The data is thrown away in the end: there is nothing to lose.
   const place = ['--name=e2e', `--data-dir=${join(runFolder, 'etcd')}`, '--unsafe-no-fsync'];
   startProcess('etcd', ['etcd', ...place, ...listen]);
+  await writeFile(auditPolicy, JSON.stringify(countSidecars));
   startProcess('apiserver', [
     program('kube-apiserver'),
     `--etcd-servers=${clients}`,
@@ -50,6 +67,8 @@ export async function startApi(): Promise<void> {
     `--service-account-signing-key-file=${credential('accounts.key')}`,
     '--allow-privileged=true',
     '--kubelet-preferred-address-types=InternalIP',
+    `--audit-policy-file=${auditPolicy}`,
+    `--audit-log-path=${auditLog}`,
   ]);
   await until('the API server is ready', patienceMs, () => kubectl(['get', '--raw', '/readyz']));
 }

@@ -1,0 +1,93 @@
+// `npm run bench:k8s`: how fast the driver is in a real two-node cluster, and what it costs there.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Space, kubectl } from '../../e2e/kube.ts';
+import { leftovers } from '../../e2e/leftovers.ts';
+import { down, say, up } from '../../e2e/stages.ts';
+import { load, machine } from '../machine.ts';
+import type { Found } from '../part.ts';
+import { tables } from '../print.ts';
+import { after, claims, idle, pods, snapshots } from './parts.ts';
+import type { K8sPart } from './parts.ts';
+
+const parts: Readonly<Record<string, K8sPart>> = { idle, claims, pods, snapshots, after };
+const names = Object.keys(parts);
+const file = join(import.meta.dirname, '..', '..', '..', '.cache', 'bench-k8s.json');
+
+const usage = `usage: npm run bench:k8s -- [--quick] [--only PART[,PART]] [--json FILE]
+
+  --quick   a few of everything: to see that it runs
+  --only    of ${names.join(', ')}
+  --json    where to write the numbers; default .cache/bench-k8s.json`;
+
+const options = {
+  quick: { type: 'boolean', default: false },
+  only: { type: 'string', default: names.join() },
+  json: { type: 'string', default: file },
+} as const;
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({ options });
+    const unknown = values.only.split(',').filter((name) => !Object.hasOwn(parts, name));
+    if (unknown.length === 0) return values;
+    throw new Error(`there is no part ${unknown.join(', ')}`);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : ''}\n${usage}\n`);
+    process.exit(2);
+  }
+}
+
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => {
+    stopping.abort(new Error(`stopped by ${signal}`));
+  });
+
+async function measure(chosen: readonly string[], quick: boolean) {
+  const found: Record<string, Found> = {};
+  for (const name of chosen) {
+    const part = parts[name];
+    if (part === undefined) continue;
+    stopping.signal.throwIfAborted();
+    const space = new Space(`bench-${name}`);
+    await kubectl(['create', 'namespace', space.name]);
+    const before = load();
+    const result = await part({ space, quick });
+    found[name] = result;
+    say(`\n${name} (load before ${before}, after ${load()})\n${tables(result)}`);
+    await kubectl(['delete', 'namespace', space.name]);
+  }
+  return found;
+}
+
+async function main(): Promise<number> {
+  const { quick, only, json } = readOptions();
+  const about = { ...machine(), loadBefore: load(), started: new Date().toISOString(), quick };
+  say(
+    Object.entries(about)
+      .map((pair) => pair.join(' '))
+      .join(', '),
+  );
+  try {
+    await up(stopping.signal);
+    const found = await measure(only.split(','), quick);
+    mkdirSync(dirname(resolve(json)), { recursive: true });
+    const numbers = { ...about, loadAfter: load(), ...found };
+    writeFileSync(resolve(json), `${JSON.stringify(numbers, null, 2)}\n`);
+    say(`\nload after: ${load()}\nnumbers in ${resolve(json)}`);
+  } finally {
+    await down();
+  }
+  const left = await leftovers();
+  for (const each of left) say(`left behind: ${each}`);
+  return left.length === 0 ? 0 : 1;
+}
+
+process.exit(
+  await main().catch((error: unknown) => {
+    say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return 1;
+  }),
+);

@@ -1,5 +1,7 @@
 import { Space, kubectl } from './kube.ts';
+import { nodes } from './cluster/node.ts';
 import { gpfsDamage } from './gpfs.ts';
+import { driverLog } from './pods.ts';
 import { longPatienceMs, patienceMs, until } from './setup/wait.ts';
 import { traces } from './traces.ts';
 
@@ -93,5 +95,18 @@ async function look(space: Space): Promise<string> {
     '-o',
     'jsonpath={range .items[*]}{.message}{"\\n"}{end}',
   ]);
-  return `${objects}\n${events.trim().split('\n').slice(-15).join('\n')}`;
+  const told = events.trim().split('\n').slice(-15);
+  return [objects, ...told, ...(await complaints())].join('\n');
+}
+
+/** What the drivers complained of last. */
+async function complaints(): Promise<readonly string[]> {
+  const logs = await Promise.all(
+    nodes.map(async (node) => {
+      const lines = (await driverLog(node).catch(() => '')).split('\n');
+      const bad = lines.filter((line) => /"level":"(?:warn|error)"/.test(line)).slice(-8);
+      return bad.map((line) => `${node.name}: ${line.slice(0, 400)}`);
+    }),
+  );
+  return logs.flat();
 }

@@ -1,6 +1,7 @@
 import type { Case } from '../case.ts';
 import { chartCases } from './chart.ts';
 import { exampleCases } from './examples.ts';
+import { imageCases } from './image.ts';
 import { leaderCases } from './leaders.ts';
 import { manyCases } from './many.ts';
 import { mishapCases } from './mishaps.ts';
@@ -12,6 +13,7 @@ import { wordCases } from './words.ts';
 /** All cases, in the order in which they are run: what is worth most first. */
 export const allCases: readonly Case[] = [
   ...volumeCases,
+  ...imageCases,
   ...wordCases,
   ...exampleCases,
   ...manyCases,

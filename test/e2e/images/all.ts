@@ -1,6 +1,7 @@
 import { copyFile, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { cache, checkout, driverImage, podImage } from '../setup/places.ts';
 import { go, programFile, sidecars } from '../setup/programs.ts';
 import { sh } from '../setup/shell.ts';
@@ -118,12 +119,25 @@ async function olderDriver(say: (line: string) => void): Promise<string> {
   return file;
 }
 
-/** Resolves to what the script says of the image. */
+// What a node has to pull and keep is part of what the driver costs.
+const largestBytes = 300e6;
+
+/** Resolves to how large the image is, in words. */
 async function buildDriver(name: string, file: string): Promise<string> {
   const script = join(checkout, 'scripts', 'image.mjs');
   const out = await sh([process.execPath, script, '--tag', name, '--out', file], {
     cwd: checkout,
     limitMs: 20 * 60_000,
   });
-  return out.trim().split('\n').at(-1) ?? '';
+  const { unpackedBytes, archiveBytes } = built.parse(
+    JSON.parse(out.trim().split('\n').at(-1) ?? ''),
+  );
+  const size = `${megabytes(unpackedBytes)} unpacked, ${megabytes(archiveBytes)} as an archive`;
+  if (unpackedBytes > largestBytes)
+    throw new Error(`${name} is too large: ${size}; at most ${megabytes(largestBytes)} unpacked`);
+  return size;
 }
+
+const built = z.object({ unpackedBytes: z.number(), archiveBytes: z.number() });
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;

@@ -129,6 +129,7 @@ const places: Readonly<Record<string, string>> = {
   pod: 'api/v1/namespaces/NS/pods',
   pvc: 'api/v1/namespaces/NS/persistentvolumeclaims',
   event: 'api/v1/namespaces/NS/events',
+  serviceaccount: 'api/v1/namespaces/NS/serviceaccounts',
   volumesnapshot: 'apis/snapshot.storage.k8s.io/v1/namespaces/NS/volumesnapshots',
   lease: 'apis/coordination.k8s.io/v1/namespaces/NS/leases',
   daemonset: 'apis/apps/v1/namespaces/NS/daemonsets',

@@ -1,3 +1,4 @@
+import { get, pathOf } from './api.ts';
 import { Space, kubectl } from './kube.ts';
 import { nodes } from './cluster/node.ts';
 import { gpfsDamage } from './gpfs.ts';
@@ -29,7 +30,10 @@ export async function runCases(
 ): Promise<readonly Verdict[]> {
   const verdicts: Verdict[] = [];
   for (const each of cases) {
-    if (signal.aborted) break;
+    if (signal.aborted) {
+      show(`  NOT RUN           ${each.id}: ${each.says}\n`);
+      continue;
+    }
     const start = performance.now();
     const problem = await runCase(each);
     const seconds = (performance.now() - start) / 1000;
@@ -46,9 +50,9 @@ async function runCase({ id, run }: Case): Promise<string | undefined> {
   const before = new Set(await traces());
   try {
     await kubectl(['create', 'namespace', space.name]);
-    await until('the namespace has its account', patienceMs, () =>
-      space.kubectl(['get', 'serviceaccount', 'default']),
-    );
+    await until('the namespace has its account', patienceMs, async () => {
+      return (await get(pathOf('serviceaccount/default', space.name))) !== undefined;
+    });
     await run(space);
     await clear(space);
     await nothingNew(before);

@@ -16,6 +16,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
+// Whoever started us has a limit as well, and a run that is killed takes nothing down and counts nothing.
+const casesLimitMs = 40 * 60_000;
+
 interface Counts {
   passed: number;
   failed: number;
@@ -34,7 +37,7 @@ async function upAndRun(wanted: readonly Case[]): Promise<Counts> {
   try {
     await up(stopping.signal);
     const verdicts = await stage('cases', stopping.signal, () =>
-      runCases(wanted, show, stopping.signal),
+      runCases(wanted, show, AbortSignal.any([stopping.signal, AbortSignal.timeout(casesLimitMs)])),
     );
     const passed = verdicts.filter(({ ok }) => ok).length;
     return { passed, failed: wanted.length - passed };

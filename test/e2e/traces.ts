@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { list, pathOf } from './api.ts';
 import { initOf, nodes } from './cluster/node.ts';
 import { gpfsMount } from './gpfs.ts';
-import { kubectl } from './kube.ts';
 import { rootFolder } from './setup/places.ts';
 import { sh } from './setup/shell.ts';
 
@@ -39,9 +39,14 @@ export async function dataFiles(): Promise<readonly string[]> {
 
 /** Volumes, snapshot contents and attachments that the cluster knows. */
 async function clusterObjects(): Promise<readonly string[]> {
-  const kinds = 'persistentvolumes,volumesnapshotcontents,volumeattachments';
-  const out = await kubectl(['get', kinds, '-o', 'name']);
-  return out.split('\n').filter((line) => line !== '');
+  const kinds = ['pv', 'volumesnapshotcontent', 'volumeattachment'];
+  const lists = await Promise.all(
+    kinds.map(async (kind) => {
+      const all = await list(pathOf(kind, ''));
+      return all.map(({ metadata }) => `${kind}/${metadata.name}`);
+    }),
+  );
+  return lists.flat();
 }
 
 /** All that volumes leave behind while they are there. */

@@ -65,15 +65,10 @@ async function runCase({ id, run }: Case): Promise<string | undefined> {
   }
 }
 
-// Pods first: a claim stays as long as a pod uses it.
+// Pods first: a claim stays as long as a pod uses it. Some of them do not listen when they are asked to end.
 async function clear(space: Space): Promise<void> {
-  await space.kubectl([
-    'delete',
-    'pods',
-    '--all',
-    '--wait=true',
-    `--timeout=${patienceMs / 1000}s`,
-  ]);
+  const patience = `--timeout=${patienceMs / 1000}s`;
+  await space.kubectl(['delete', 'pods', '--all', '--grace-period=1', '--wait=true', patience]);
   await kubectl(['delete', 'namespace', space.name, '--wait=false']);
 }
 

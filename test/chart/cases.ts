@@ -134,6 +134,7 @@ export const more: Readonly<Record<string, Case>> = {
   'one registry': { values: { roots, global: { imageRegistry: 'mirror.example.org' } } },
   'no classes': { values: { roots, storageClasses: [], volumeSnapshotClasses: [] } },
   'mm commands in the container': { values: { roots, mmRunner: 'direct', mmDirectory: '/opt/mm' } },
+  'nodes upgraded by hand': { values: { roots, node: { updateStrategy: 'OnDelete' } } },
   'no driver object, no budget': {
     values: {
       roots,

@@ -75,6 +75,8 @@ const wrong: readonly (readonly [what: string, values: Values, why: RegExp])[] =
   ['a digest that is none', { roots, image: { digest: 'sha256:abc' } }, /digest/],
   ['a tag with a digest in it', { roots, image: { tag: 'v1@sha256:abc' } }, /tag/],
   ['a number as text', { roots, controller: { replicas: '2' } }, /replicas/],
+  ['a way to upgrade', { roots, node: { updateStrategy: 'Recreate' } }, /updateStrategy/],
+  ['a way to spread', { roots, controller: { spread: 'maybe' } }, /spread/],
   ['no replica', { roots, controller: { replicas: 0 } }, /replicas/],
   ['sidecars as root', { roots, controller: { group: 0 } }, /group/],
   ['a duration without its unit', { roots, sidecars: { timeout: '120' } }, /timeout/],

@@ -5,7 +5,7 @@ import { checkout, gpfsFolder, rootFolder } from './setup/places.ts';
 import { patienceMs, until } from './setup/wait.ts';
 import { sh } from './setup/shell.ts';
 import type { Node } from './cluster/node.ts';
-import { onNode } from './cluster/node.ts';
+import { nodes, onNode } from './cluster/node.ts';
 
 const program = join(checkout, 'src', 'cli', 'main.ts');
 
@@ -51,9 +51,17 @@ export async function mountOn(node: Node): Promise<void> {
   await onNode(node, ['mount', '-t', 'xfs', device, gpfsMount]);
 }
 
-/** Changes one setting of the simulated GPFS, on all nodes at once. */
-export const setGpfs = (key: string, value: string): Promise<string> =>
-  simulate('up', '--set', `${key}=${value}`);
+/** Stops GPFS on all nodes, as mmshutdown does: its file system goes from under whatever has it open. */
+export async function stopGpfs(): Promise<void> {
+  await simulate('up', '--set', 'daemon=down');
+  for (const node of nodes) await onNode(node, ['umount', '--lazy', gpfsMount]);
+}
+
+/** Starts GPFS on all nodes, and mounts its file system. */
+export async function startGpfs(): Promise<void> {
+  await simulate('up', '--set', 'daemon=active');
+  for (const node of nodes) await mountOn(node);
+}
 
 const commands = join(gpfsFolder, 'bin');
 

@@ -6,6 +6,7 @@ import type { Case } from '../case.ts';
 import { kubectl } from '../kube.ts';
 import { running, sidecarPrograms } from '../running.ts';
 import { checkout } from '../setup/places.ts';
+import { sh } from '../setup/shell.ts';
 
 /** What the chart's pods consist of, seen from the kernel. */
 export const imageCases: readonly Case[] = [
@@ -18,6 +19,8 @@ export const imageCases: readonly Case[] = [
       const root = join('/proc', driver.pid, 'root');
       for (const shell of ['bin/sh', 'bin/bash', 'usr/bin/sh', 'usr/bin/dash', 'usr/bin/apt-get'])
         equal(await readFile(join(root, shell)).catch(() => undefined), undefined, shell);
+      const find = ['find', join(root, '/'), '-xdev', '-type', 'f', '-perm', '/6000'] as const;
+      equal(await sh(find), '', 'programs that run as somebody else');
       const bill = await readFile(join(root, 'opt/gpfs-csi/sbom.cdx.json'), 'utf8');
       const names = bom.parse(JSON.parse(bill)).components.map(({ name }) => name);
       const wanted = ['node', 'util-linux', 'e2fsprogs', 'xfsprogs', 'btrfs-progs', 'qemu-utils'];

@@ -4,7 +4,7 @@ import type { Case } from '../case.ts';
 import { loseNode, nodes, repairNode } from '../cluster/node.ts';
 import type { Node } from '../cluster/node.ts';
 import { daemonSet, rolledOut } from '../driver.ts';
-import { hideCommand, mountOn, setGpfs, showCommands, unmountOn } from '../gpfs.ts';
+import { hideCommand, mountOn, showCommands, startGpfs, stopGpfs, unmountOn } from '../gpfs.ts';
 import { kubectl } from '../kube.ts';
 import type { Space } from '../kube.ts';
 import { claim, countFor, isCount, pod, volumePath } from '../objects.ts';
@@ -75,7 +75,7 @@ export const mishapCases: readonly Case[] = [
       await space.apply(claim('a'), pod('user', { claim: 'a', node: first }));
       await space.reaches('pod/user', '.status.phase', 'Running');
       await space.exec('user', `echo kept > ${file} && sync`);
-      await setGpfs('daemon', 'down');
+      await stopGpfs();
       try {
         await until('each driver says that it is not ready', patienceMs, async () =>
           ['', '0'].includes(await readyDrivers()),
@@ -88,7 +88,7 @@ export const mishapCases: readonly Case[] = [
         });
         for (const node of nodes) equal(await isRegistered(node), true);
       } finally {
-        await setGpfs('daemon', 'active');
+        await startGpfs();
       }
       await space.apply(pod('user', { claim: 'a', node: second }));
       await space.reaches('pod/user', '.status.phase', 'Running');

@@ -9,7 +9,7 @@ import { makeOlder } from '../images/older.ts';
 import { kubectl } from '../kube.ts';
 import type { Space } from '../kube.ts';
 import { claim, countFor, isCount, pod, snapshot, volumePath } from '../objects.ts';
-import { isReady, podsOf } from '../pods.ts';
+import { isReady, podsOf, restartDriver } from '../pods.ts';
 import { driverImage, gpfsFolder } from '../setup/places.ts';
 import type { Release } from '../setup/places.ts';
 import { longPatienceMs, until } from '../setup/wait.ts';
@@ -81,10 +81,11 @@ async function begin(space: Space): Promise<void> {
   await space.reaches('volumesnapshot/early', '.status.readyToUse', 'true');
 }
 
-// The new pod of the first node has to be ready for longer than any test before the next one's turn comes.
 async function upgradeFirstNode(): Promise<void> {
-  const values = valuesFor(driverImage.tag, { minReadySeconds: 86_400 });
+  const values = valuesFor(driverImage.tag, { updateStrategy: 'OnDelete' });
+  // helm would wait for all nodes.
   await installRelease(aged, chartFolder, values, []);
+  await restartDriver(nodes[0], aged);
   await until('one node has this driver and the other one the older', longPatienceMs, async () => {
     const pods = (await podsOf('node', aged)).filter(isReady);
     const images = pods.map(

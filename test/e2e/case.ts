@@ -94,7 +94,7 @@ async function look(space: Space): Promise<string> {
     '-o',
     'jsonpath={range .items[*]}{.message}{"\\n"}{end}',
   ]);
-  const told = events.trim().split('\n').slice(-15);
+  const told = [...new Set(events.trim().split('\n'))].slice(-15);
   return [objects, ...told, ...(await complaints())].join('\n');
 }
 

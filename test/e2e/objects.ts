@@ -1,6 +1,7 @@
 import { ok } from 'node:assert/strict';
-import type { Manifest } from './kube.ts';
+import type { Manifest, Space } from './kube.ts';
 import { podImage } from './setup/places.ts';
+import { patienceMs, until } from './setup/wait.ts';
 import type { Node } from './cluster/node.ts';
 
 /** The chart's own class, for claims and for snapshots. */
@@ -90,11 +91,21 @@ export const pod = (name: string, options: PodOptions): Manifest => {
 export const countFor = (path: string): string =>
   `n=0; while :; do n=$((n+1)); echo $n >> ${path} || exit 1; sync; sleep 0.1; done`;
 
-/** Fails unless a text is what countFor wrote, with nothing missing. */
+const leastCount = 20;
+
+/** Waits until a pod that runs countFor has counted for a while. */
+export async function counts(space: Space, name: string, path: string): Promise<void> {
+  await space.reaches(`pod/${name}`, '.status.phase', 'Running');
+  await until(`${name} has counted to ${leastCount}`, patienceMs, async () => {
+    return Number(await space.exec(name, `tail -n 1 ${path}`)) >= leastCount;
+  });
+}
+
+/** Fails unless a text is what countFor had written by the end of counts, or later, with nothing missing. */
 export function isCount(text: string): void {
   const lines = text.trim().split('\n').map(Number);
   ok(
-    lines.length > 10 && lines.every((line, n) => line === n + 1),
+    lines.length >= leastCount && lines.every((line, n) => line === n + 1),
     `each line is one more than that before it, of ${lines.length}`,
   );
 }

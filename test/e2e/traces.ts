@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { list, pathOf } from './api.ts';
+import { list, pathOf, valueAt } from './api.ts';
 import { initOf, nodes } from './cluster/node.ts';
 import { gpfsMount } from './gpfs.ts';
 import { rootFolder } from './setup/places.ts';
@@ -44,6 +44,23 @@ async function clusterObjects(): Promise<readonly string[]> {
     kinds.map(async (kind) => {
       const all = await list(pathOf(kind, ''));
       return all.map(({ metadata }) => `${kind}/${metadata.name}`);
+    }),
+  );
+  return lists.flat();
+}
+
+/** What the cluster still knows of the volumes of one driver. */
+export async function objectsOf(driver: string): Promise<readonly string[]> {
+  const owners = {
+    pv: '.spec.csi.driver',
+    volumesnapshotcontent: '.spec.driver',
+    volumeattachment: '.spec.attacher',
+  };
+  const lists = await Promise.all(
+    Object.entries(owners).map(async ([kind, path]) => {
+      const all = await list(pathOf(kind, ''));
+      const own = all.filter((each) => valueAt(each, path) === driver);
+      return own.map(({ metadata }) => `${kind}/${metadata.name}`);
     }),
   );
   return lists.flat();

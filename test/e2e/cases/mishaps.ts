@@ -7,7 +7,7 @@ import { daemonSet, rolledOut } from '../driver.ts';
 import { hideCommand, mountOn, showCommands, startGpfs, stopGpfs, unmountOn } from '../gpfs.ts';
 import { kubectl } from '../kube.ts';
 import type { Space } from '../kube.ts';
-import { claim, countFor, isCount, pod, volumePath } from '../objects.ts';
+import { claim, countFor, counts, isCount, pod, volumePath } from '../objects.ts';
 import { driverLog, driverPod, isRegistered, restartDriver } from '../pods.ts';
 import { gpfsFolder, release } from '../setup/places.ts';
 import { patienceMs, until } from '../setup/wait.ts';
@@ -26,7 +26,7 @@ export const mishapCases: readonly Case[] = [
     run: async (space) => {
       const script = countFor(file);
       await space.apply(claim('a'), pod('old', { claim: 'a', node: second, script }));
-      await space.reaches('pod/old', '.status.phase', 'Running');
+      await counts(space, 'old', file);
       await loseNode(second);
       try {
         await until('the node counts as lost', patienceMs, () => nodeIs(second, 'Unknown'));

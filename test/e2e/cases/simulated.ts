@@ -11,6 +11,7 @@ import { driverImage } from '../setup/places.ts';
 import type { Release } from '../setup/places.ts';
 import { sh } from '../setup/shell.ts';
 import { patienceMs, until } from '../setup/wait.ts';
+import { objectsOf } from '../traces.ts';
 
 const [node] = nodes;
 const file = `${volumePath}/file`;
@@ -57,6 +58,10 @@ export const simulatedCases: readonly Case[] = [
       } finally {
         await space.remove('pods', '--all');
         await space.remove('volumesnapshots,pvc', '--all');
+        // Only a running driver can take volumes down, and pods are gone before their mounts.
+        await until('its volumes are gone', patienceMs, async () => {
+          return (await objectsOf(simulated.driver)).length === 0;
+        });
         await uninstall(simulated);
         await kubectl(['delete', 'namespace', simulated.namespace]);
       }

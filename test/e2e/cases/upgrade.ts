@@ -8,11 +8,12 @@ import { chartFolder, installRelease, localImages, uninstall } from '../driver.t
 import { makeOlder } from '../images/older.ts';
 import { kubectl } from '../kube.ts';
 import type { Space } from '../kube.ts';
-import { claim, countFor, isCount, pod, snapshot, volumePath } from '../objects.ts';
+import { claim, countFor, counts, isCount, pod, snapshot, volumePath } from '../objects.ts';
 import { isReady, podsOf, restartDriver } from '../pods.ts';
 import { driverImage, gpfsFolder } from '../setup/places.ts';
 import type { Release } from '../setup/places.ts';
 import { longPatienceMs, until } from '../setup/wait.ts';
+import { objectsOf } from '../traces.ts';
 import { giveUpLead } from './leaders.ts';
 
 const file = `${volumePath}/file`;
@@ -76,7 +77,7 @@ async function begin(space: Space): Promise<void> {
       own(node.name),
       pod(node.name, { claim: node.name, node, script, tolerateAll: true }),
     );
-  for (const { name } of nodes) await space.reaches(`pod/${name}`, '.status.phase', 'Running');
+  for (const { name } of nodes) await counts(space, name, file);
   await space.apply(snapshot('early', nodes[0].name, className));
   await space.reaches('volumesnapshot/early', '.status.readyToUse', 'true');
 }
@@ -133,9 +134,9 @@ async function finish(space: Space): Promise<void> {
 }
 
 async function gone(): Promise<void> {
-  await until('no data is left in the root', longPatienceMs, async () => {
+  await until('its volumes are gone', longPatienceMs, async () => {
     const all = await readdir(root, { recursive: true, withFileTypes: true });
     const data = all.filter((each) => each.isFile() && !each.parentPath.includes('/.gpfs-csi'));
-    return data.length === 0;
+    return data.length + (await objectsOf(aged.driver)).length === 0;
   });
 }

@@ -64,7 +64,7 @@ const roots = ['/gpfs/fs1/csi'];
 const wrongValues: readonly (readonly [values: Readonly<Record<string, unknown>>, why: RegExp])[] =
   [
     // Without any values helm would take those of before.
-  [{ roots: [] }, /roots is empty: name the GPFS directories/],
+    [{ roots: [] }, /roots is empty: name the GPFS directories/],
     [{ roots, nodeSelector: {} }, /additional properties 'nodeSelector' not allowed/],
     [
       { roots, storageClasses: [{ name: 'a', parameters: { root: '/gpfs/fs2' } }] },

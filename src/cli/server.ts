@@ -20,6 +20,7 @@ import { nodeVolumes } from '../service/node/nodevolumes.ts';
 import type { NodeSide } from '../service/node/nodevolumes.ts';
 import { findSimulator } from '../simulator/find.ts';
 import { simulatedFiles } from '../simulator/simulated-files.ts';
+import { showQueues } from '../service/gauges.ts';
 import { startAccounting } from './accounting.ts';
 import type { Config } from './config.ts';
 import { whyNotOnThisNode } from './installed.ts';
@@ -58,6 +59,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     log,
   });
   const accounting = startAccounting(driver.host, metrics);
+  showQueues(metrics, driver.worker);
   log.info({ endpoint: config.endpoint }, 'serving');
   return {
     driver,
@@ -114,12 +116,19 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     nonce: randomNonce,
     log,
   };
+  const copied = metrics.counter(
+    'gpfs_csi_flatten_bytes_total',
+    'What redirects of clones copied, at most.',
+  );
   const driver = driverOf({
     ...common,
     ...config,
     files: simulator ? simulatedFiles(host, simulator) : host,
     gpfs,
     mountType: simulator?.mountType ?? config.mountType,
+    compacted: (root, bytes) => {
+      copied({ root }, Number(bytes));
+    },
   });
   const { roots } = driver;
   const node = nodeVolumes({

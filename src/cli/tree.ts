@@ -7,9 +7,11 @@ import { fileJson, forestDot, forestMermaid } from '../model/forest-graphs.ts';
 import { forestText } from '../model/forest-text.ts';
 import { rowsOf } from '../model/forest-view.ts';
 import type { Row, ViewOptions } from '../model/forest-view.ts';
-import { rootWords } from '../model/forest-words.ts';
+import { queueWords, rootWords } from '../model/forest-words.ts';
+import type { QueueState } from '../model/forest-words.ts';
 import { parseId } from '../model/ids.ts';
 import { readForest } from '../service/forest.ts';
+import { readQueue } from '../service/compaction/queuestate.ts';
 import type { RootStore } from '../store/root.ts';
 import { lookHost, lookLines, readLook } from './open.ts';
 import type { LookHost } from './open.ts';
@@ -50,6 +52,8 @@ interface Root {
   /** Files that the ID means. */
   readonly meant: ReadonlySet<string>;
   readonly problems: readonly string[];
+  /** Work on the clone trees that is still to be done, with why where it waits. */
+  readonly queue: QueueState;
 }
 
 async function readRoots(
@@ -81,7 +85,8 @@ async function readRoot(store: RootStore, id: string | undefined): Promise<Root>
   const files = await readForest(store, (file) => file, { onUnreadable });
   const forest = growForest(files);
   const meant = files.filter((file) => id !== undefined && isCalled(file, id));
-  return { store, forest, meant: new Set(meant.map(({ key }) => key)), problems };
+  const queue = await readQueue(store);
+  return { store, forest, meant: new Set(meant.map(({ key }) => key)), problems, queue };
 }
 
 const isCalled = (file: ForestNode, id: string): boolean =>
@@ -129,7 +134,7 @@ function text(root: Root, wish: TreeWish, { isTerminal, env }: Terminal): string
   const { store, forest } = root;
   const summary = rootWords(store.layout.root, store.id, sumUp([...forest.nodes.values()]));
   const lines = rows.length > 0 ? [...forestText(rows, options)] : [nothing(forest, wish)];
-  return [summary, ...lines].join('\n');
+  return [summary, ...queueWords(root.queue), ...lines].join('\n');
 }
 
 const nothing = ({ nodes }: Forest<ForestNode>, { wanted }: TreeWish): string =>
@@ -146,6 +151,7 @@ function json(roots: readonly Root[], wish: TreeWish): string {
       path: store.layout.root,
       id: store.id,
       accounts: accountsJson(forest),
+      queue: root.queue,
       files: asked.map(fileJson),
     };
   });

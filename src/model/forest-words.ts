@@ -70,3 +70,24 @@ export function ageWords(sinceMs: number, nowMs: number): string {
   const fit = units.find(([, length]) => seconds >= 2 * length);
   return fit ? `${Math.floor(seconds / fit[1])}${fit[0]}` : `${seconds}s`;
 }
+
+/** The work queue of a root: items announced, and those put off, by reason, most frequent first. */
+export interface QueueState {
+  readonly ready: number;
+  readonly waiting: readonly { readonly why: string; readonly count: number }[];
+}
+
+/** More reasons than this are summed up. */
+const shownReasons = 5;
+
+/** The queue in words, one line for what is due and one for each reason to wait; none when it is empty. */
+export function queueWords({ ready, waiting }: QueueState): readonly string[] {
+  const rest = waiting.slice(shownReasons).reduce((sum, { count }) => sum + count, 0);
+  return [
+    ...(ready > 0 ? [`on the queue: ${ready} to look at`] : []),
+    ...waiting
+      .slice(0, shownReasons)
+      .map(({ why, count }) => `on the queue: ${count} put off: ${why}`),
+    ...(rest > 0 ? [`on the queue: ${rest} put off for other reasons`] : []),
+  ];
+}

@@ -1,5 +1,6 @@
 import type { Metrics } from '../observe/metrics.ts';
 import type { AccountKeeper, RootReport } from './accounts.ts';
+import type { Worker } from './compaction/worker.ts';
 
 type Gauge = readonly [name: string, help: string, value: (of: RootReport) => number | bigint];
 
@@ -44,5 +45,14 @@ export function showAccounts(metrics: Metrics, accounts: AccountKeeper): void {
       .flatMap(({ path, accounts: { files } }) =>
         Object.entries(files).map(([kind, value]) => ({ labels: { root: path, kind }, value })),
       ),
+  );
+}
+
+/** How much work on clone trees is left, as this server saw it last. */
+export function showQueues(metrics: Metrics, worker: Worker): void {
+  metrics.gauges('gpfs_csi_flatten_queue_length', 'Work on clone trees, by state.', () =>
+    [...worker.lengths()].flatMap(([root, lengths]) =>
+      Object.entries(lengths).map(([state, value]) => ({ labels: { root, state }, value })),
+    ),
   );
 }

@@ -19,6 +19,8 @@ export interface Queue {
   ready(): Promise<readonly string[]>;
   /** Names put off or begun, with what is known of each. */
   waiting(): Promise<ReadonlyMap<string, QueueItem>>;
+  /** How many names are put off or begun. */
+  countWaiting(): Promise<number>;
   /** Takes an item out of those announced and notes why it is not done yet; what comes later is announced anew. */
   putOff(name: string, item: Omit<QueueItem, 'format'>): Promise<void>;
   /** What is known of an item that was put off before. */
@@ -49,6 +51,7 @@ export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
       });
       return new Map(found);
     },
+    countWaiting: async () => (await files.list(layout.queue('waiting'))).length,
     putOff: async (name, item) => {
       const temporary = join(layout.temporary, `queue-${nonce()}`);
       await files.createDurable(temporary, toText({ format: recordFormat, ...item }), 0o640);

@@ -44,6 +44,20 @@
   value: {{ .Values.node.maxVolumes | quote }}
 - name: GPFS_CSI_HTTP_PORT
   value: {{ .Values.node.httpPort | quote }}
+- name: GPFS_CSI_COMPACTION
+  value: {{ ternary "paused" "on" .Values.compaction.paused }}
+- name: GPFS_CSI_COMPACT_ATTACHED
+  value: {{ .Values.compaction.attached }}
+- name: GPFS_CSI_COMPACT_FACTOR
+  value: {{ .Values.compaction.factor | toString | quote }}
+- name: GPFS_CSI_COMPACT_DEAD_SHARE
+  value: {{ .Values.compaction.deadShare | toString | quote }}
+- name: GPFS_CSI_COMPACT_PARALLEL
+  value: {{ .Values.compaction.parallel | quote }}
+- name: GPFS_CSI_COMPACT_PER_FILE_SYSTEM
+  value: {{ .Values.compaction.perFileSystem | quote }}
+- name: GPFS_CSI_MAX_CLONE_DEPTH
+  value: {{ .Values.maxCloneDepth | quote }}
 - name: GPFS_CSI_LOG_LEVEL
   value: {{ .Values.logLevel }}
 - name: GPFS_CSI_REQUEST_LIMIT

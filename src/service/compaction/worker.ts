@@ -23,6 +23,8 @@ const listMs = 10 * 60_000;
 
 /** Works off the queues of all roots. */
 export interface Worker {
+  /** How long the queues were when they were last listed, by the path of the root. */
+  lengths(): ReadonlyMap<string, { readonly ready: number; readonly waiting: number }>;
   /** What is due now; resolves to the moment when the next item of this process is due, if there is one. */
   round(): Promise<number | undefined>;
 }
@@ -30,14 +32,21 @@ export interface Worker {
 /** The worker of this process. */
 export function workerOf(host: ServiceHost): Worker {
   const due = new Map<string, number>();
+  const lengths = new Map<string, { ready: number; waiting: number }>();
   return {
+    lengths: () => lengths,
     round: async () => {
       for (const store of await host.roots.all()) {
         const next = due.get(store.id) ?? 0;
-        if ((await store.queue.ready()).length === 0 && next > host.clock.now()) continue;
+        const ready = (await store.queue.ready()).length;
+        const { root } = store.layout;
+        lengths.set(root, { ready, waiting: lengths.get(root)?.waiting ?? 0 });
+        if (ready === 0 && next > host.clock.now()) continue;
         const soonest = await workOff(host, store, next <= host.clock.now());
         const listed = next <= host.clock.now() ? host.clock.now() + listMs : next;
         due.set(store.id, Math.min(soonest ?? Infinity, listed));
+        const waiting = await store.queue.countWaiting();
+        lengths.set(root, { ready: (await store.queue.ready()).length, waiting });
       }
       const all = [...due.values()];
       return all.length === 0 ? undefined : Math.min(...all);

@@ -63,11 +63,10 @@ export function driverOf(on: DriverHost): Driver {
   const { clock, nonce, log, self, gpfs } = on;
   const pools = poolsOf(gpfs, clock);
   const open = opener(on, (store) => {
+    host.backlog.wake();
     reclaimAll(host, store).catch((error: unknown) => {
-      log.warn(
-        { root: store.layout.root, error },
-        'left-over clone parents could not be reclaimed',
-      );
+      const { root } = store.layout;
+      log.warn({ root, error }, 'left-over clone parents could not be reclaimed');
     });
   });
   const roots = rootsOf(on.roots, rememberFailures(open, clock));

@@ -7,7 +7,9 @@ export interface Backlog {
   add(store: RootStore, name: string): Promise<void>;
   /** Writes what could not be written before. */
   retry(): Promise<void>;
-  /** Calls `listener` after each addition. */
+  /** There may be something on a queue: a root was opened, and the server that died here may have left it. */
+  wake(): void;
+  /** Calls `listener` after each addition, and at each `wake`. */
   follow(listener: () => void): void;
 }
 
@@ -15,10 +17,13 @@ export interface Backlog {
 export function backlogOf(log: Log): Backlog {
   const unwritten = new Map<string, RootStore>();
   const listeners: (() => void)[] = [];
+  const wake = (): void => {
+    for (const listener of listeners) listener();
+  };
   const add: Backlog['add'] = async (store, name) => {
     try {
       await store.queue.add(name);
-      for (const listener of listeners) listener();
+      wake();
     } catch (error) {
       unwritten.set(name, store);
       log.debug({ name, error }, 'work could not be put on the queue now');
@@ -26,6 +31,7 @@ export function backlogOf(log: Log): Backlog {
   };
   return {
     add,
+    wake,
     retry: async () => {
       const again = [...unwritten];
       unwritten.clear();

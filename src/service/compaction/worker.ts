@@ -21,10 +21,16 @@ const pauseMs = { first: 1_000, longest: 60 * 60_000 };
 /** Items put off are listed this often where this process knows of none. */
 const listMs = 10 * 60_000;
 
+/** Items announced and not begun, and items put off or begun. */
+interface Lengths {
+  readonly ready: number;
+  readonly waiting: number;
+}
+
 /** Works off the queues of all roots. */
 export interface Worker {
   /** How long the queues were when they were last listed, by the path of the root. */
-  lengths(): ReadonlyMap<string, { readonly ready: number; readonly waiting: number }>;
+  lengths(): ReadonlyMap<string, Lengths>;
   /** What is due now; resolves to the moment when the next item of this process is due, if there is one. */
   round(): Promise<number | undefined>;
 }
@@ -32,27 +38,34 @@ export interface Worker {
 /** The worker of this process. */
 export function workerOf(host: ServiceHost): Worker {
   const due = new Map<string, number>();
-  const lengths = new Map<string, { ready: number; waiting: number }>();
+  const lengths = new Map<string, Lengths>();
   return {
     lengths: () => lengths,
     round: async () => {
       for (const store of await host.roots.all()) {
-        const next = due.get(store.id) ?? 0;
-        const ready = (await store.queue.ready()).length;
         const { root } = store.layout;
-        lengths.set(root, { ready, waiting: lengths.get(root)?.waiting ?? 0 });
-        if (ready === 0 && next > host.clock.now()) continue;
-        const soonest = await workOff(host, store, next <= host.clock.now());
-        const listed = next <= host.clock.now() ? host.clock.now() + listMs : next;
-        due.set(store.id, Math.min(soonest ?? Infinity, listed));
-        const waiting = await store.queue.countWaiting();
-        lengths.set(root, { ready: (await store.queue.ready()).length, waiting });
+        const next = due.get(root) ?? 0;
+        if ((await store.queue.ready()).length > 0 || next <= host.clock.now())
+          due.set(root, await roundIn(host, store, next));
+        lengths.set(root, await lengthsOf(store));
       }
       const all = [...due.values()];
       return all.length === 0 ? undefined : Math.min(...all);
     },
   };
 }
+
+/** One round in one root; resolves to when this process looks there again by itself. */
+async function roundIn(host: ServiceHost, store: RootStore, dueMs: number): Promise<number> {
+  const listed = dueMs <= host.clock.now();
+  const soonest = await workOff(host, store, listed);
+  return Math.min(soonest ?? Infinity, listed ? host.clock.now() + listMs : dueMs);
+}
+
+const lengthsOf = async ({ queue }: RootStore): Promise<Lengths> => ({
+  ready: (await queue.ready()).length,
+  waiting: await queue.countWaiting(),
+});
 
 async function namesDue(
   { self, clock }: ServiceHost,

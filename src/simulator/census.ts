@@ -6,6 +6,7 @@ import { errnoError } from '../run/files.ts';
 import type { Inode } from './ground.ts';
 import { readJson } from './layout.ts';
 import type { Layout } from './layout.ts';
+import { orphanLoopsOf } from './open-files.ts';
 import { lookAt, writeWhole } from './state-files.ts';
 import type { StateFile, StateFiles } from './state-files.ts';
 
@@ -100,6 +101,9 @@ function living(scene: Scene, parent: Inode, limit = Infinity): readonly Inode[]
 function isAlive(scene: Scene, inode: Inode): boolean {
   const file = scene.states.read(inode);
   if (!file) return false;
+  if (isAt(file, file.path)) return true;
+  // Asked before the whole tree is searched: a device goes on with a file whose name was removed.
+  if (!file.record.isParent && orphanLoopsOf(file.path).length > 0) return true;
   if (scene.locate(file) !== undefined) return true;
   if (living(scene, inode, 1).length === 0) return false;
   report(scene, file, 'vanished');

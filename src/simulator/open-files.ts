@@ -31,10 +31,18 @@ export const loopDevices = (): readonly LoopDevice[] =>
 export const loopsOf = (file: string): readonly string[] =>
   loopDevices().flatMap(({ device, backing }) => (mayBe(backing, file) ? [device] : []));
 
+/** Devices that go on with the file that had this path until its name was removed. */
+export const orphanLoopsOf = (file: string): readonly string[] =>
+  loopDevices().flatMap(({ device, backing }) =>
+    backing.endsWith(deleted) && mayBe(backing, file) ? [device] : [],
+  );
+
+const deleted = ' (deleted)';
+
 // The kernel shows the whole path only while the mount namespace lives in which the file was attached.
 // Of a container that has ended, what was above its mount is missing.
 const mayBe = (backing: string, file: string): boolean =>
-  file.endsWith(backing.replace(/ \(deleted\)$/, ''));
+  file.endsWith(backing.endsWith(deleted) ? backing.slice(0, -deleted.length) : backing);
 
 /** Whether a loop device or a process has this file open for writing. */
 export const isOpenForWriting = (path: string): boolean =>

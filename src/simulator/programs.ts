@@ -7,6 +7,7 @@ import type { Layout } from './layout.ts';
 import { absolute } from './real-ground.ts';
 import type { RealGround } from './real-ground.ts';
 import { realFilesets } from './real-filesets.ts';
+import { orphanLoopsOf } from './open-files.ts';
 import { lookAt } from './state-files.ts';
 import { errnoNameOf, fail, strerror } from './strerror.ts';
 import type { Outcome } from './text.ts';
@@ -19,7 +20,12 @@ export function removeName(ground: RealGround, path: string): void {
   const refusal = inode === undefined ? undefined : removalRefused(ground, inode);
   if (refusal !== undefined) fail(refusal, 'unlink', path);
   unlinkSync(path);
-  if (inode !== undefined) ground.people.bury(inode);
+  if (inode !== undefined) bury(ground, inode, path);
+}
+
+// A loop device keeps a file whose last name went, and with it what that reads through.
+function bury(ground: RealGround, inode: string, path: string): void {
+  if (orphanLoopsOf(absolute(path)).length === 0) ground.people.bury(inode);
 }
 
 /** Renames as GPFS would, and takes note. */
@@ -29,7 +35,7 @@ export function rename(ground: RealGround, from: string, to: string): void {
   const over = replacedBy(ground, to, moved);
   checkOneFileset(ground.layout, from, to);
   renameSync(from, to);
-  if (over !== undefined) ground.people.bury(over);
+  if (over !== undefined) bury(ground, over, to);
   const state = moved === undefined ? undefined : ground.states.read(moved);
   if (state) ground.people.saw(state, absolute(to));
 }

@@ -107,6 +107,37 @@ describe('removal', () => {
     expect(await program('rm', at('snap'))).toEqual(done);
   });
 
+  test.each([
+    ['rm', (_: string, path: string) => program('rm', path)],
+    [
+      'another file that takes its name',
+      (other: string, path: string) => program('mv', other, path),
+    ],
+    ['the driver', (_: string, path: string) => files.unlink(path)],
+    ['a program that knows no GPFS', (_: string, path: string) => unlink(path)],
+  ])(
+    'a file under a loop device keeps its parent when its name is taken by %s',
+    async (_, takeName) => {
+      const at = await withVolume();
+      await writeFile(at('other'), 'other');
+      await mmclone('snap', at('vol'), at('snap'));
+      const attach = ['losetup', '-f', '--show', at('vol')] as const;
+      const device = (await simulator.run(attach, 'write')).trim();
+      try {
+        await takeName(at('other'), at('vol'));
+        const complaint = `rm: cannot remove '${at('snap')}': Read-only file system`;
+        expect(await program('rm', '-f', at('snap'))).toEqual(refused(complaint));
+        expect(await codeOf(files.unlink(at('snap')))).toBe('EROFS');
+        await writeByte(device, 0, 'v');
+        expect([await firstByte(device), await firstByte(at('snap'))]).toEqual(['v', 'a']);
+      } finally {
+        await simulator.run(['losetup', '-d', device], 'write');
+      }
+      expect(await program('rm', at('snap'))).toEqual(done);
+      expect(await simulateStatus(simulator)).toMatchObject({ state: 'up', damaged: [] });
+    },
+  );
+
   test('mv moves a parent, and refuses to replace one', async () => {
     const at = await withVolume();
     await mmclone('snap', at('vol'), at('snap'));

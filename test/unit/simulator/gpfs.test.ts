@@ -31,6 +31,18 @@ const stderrOf = async (work: Promise<unknown>): Promise<string> => {
 };
 
 describe('mmclone in process', () => {
+  test('a volume that is open stays a child of its parent when its name goes', async () => {
+    const gpfs = await withVolume();
+    const old = gpfs.open(at('vol'));
+    await clone(gpfs, 'snap', at('vol'), at('p'));
+    await gpfs.files.unlink(at('vol'));
+    expect(await codeOf(gpfs.files.unlink(at('p')))).toBe('EROFS');
+    expect(old.read(0)).toBe('first');
+    old.close();
+    await gpfs.files.unlink(at('p'));
+    expect(gpfs.tree().size).toBe(0);
+  });
+
   test('a snapshot is a new inode that keeps its data while the source goes on', async () => {
     const gpfs = await withVolume();
     const before = await gpfs.files.stat(at('vol'));

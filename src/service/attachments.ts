@@ -4,17 +4,18 @@ import {
   requireSupported,
   sameCapability,
 } from '../model/capability.ts';
-import type { Capability } from '../model/capability.ts';
 import { DriverError } from '../model/fault.ts';
 import { localIdOf } from '../model/ids.ts';
-import type { Held } from '../store/records.ts';
 import { isDeadMark } from '../store/nodes.ts';
+import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Attachment, NodeFile, VolumeRecord } from '../store/schema.ts';
 import type { Attachments } from './api.ts';
 import type { ServiceHost } from './host.ts';
-import { imageOf } from './parents.ts';
-import { readyVolume, volumeMissing } from './settle.ts';
+import { fence, nodesToFence, resumeFence } from './fencing.ts';
+import type { Fencer } from './fencing.ts';
+import { isFencing } from './ownclaim.ts';
+import { readyVolume, settleVolume, volumeMissing } from './settle.ts';
 
 /** Which node may use a volume: written in the volume's record, so that never two write one file system. */
 export function attachmentsOf(host: ServiceHost): Attachments {
@@ -23,9 +24,12 @@ export function attachmentsOf(host: ServiceHost): Attachments {
       requireSupported([ask.capability], 'volume_capability');
       const place = await host.roots.byId(ask.id);
       if (!place) throw volumeMissing(ask.id);
-      const held = await readyVolume(host, place.store, place.local);
-      const node = await requireNode(place.store, ask.node);
-      await attach(host, place.store, held, { ...ask, limit: node.maxVolumes });
+      const { store, local } = place;
+      const found = await store.volumes.read(local);
+      if (found && (await resumeFence(host, store, found, ask))) return {};
+      const free = found?.value.state === 'ready' && !found.value.claim;
+      const held = free ? found : await readyVolume(host, store, local);
+      await attach(host, store, held, ask, await requireNode(store, ask.node));
       return {};
     },
     unpublish: async (id, node) => {
@@ -35,14 +39,6 @@ export function attachmentsOf(host: ServiceHost): Attachments {
       await detach(host, place.store, held, node);
     },
   };
-}
-
-interface Wanted {
-  readonly node: string;
-  readonly capability: Capability;
-  readonly readonly: boolean;
-  /** How many volumes the node takes. */
-  readonly limit: number;
 }
 
 async function requireNode(store: RootStore, name: string): Promise<NodeFile> {
@@ -58,15 +54,15 @@ async function attach(
   host: ServiceHost,
   store: RootStore,
   held: Held<VolumeRecord>,
-  wanted: Wanted,
+  wanted: Fencer,
+  node: NodeFile,
 ): Promise<void> {
   const { value } = held;
   if (isAttached(value, wanted)) return;
   for (const other of value.attachments) refuseBeside(value, other, wanted);
-  await refuseMarked(store, value, wanted);
-  await refuseOverLimit(store, value, wanted);
-  const node = localIdOf(wanted.node);
-  await store.attached.add(node, value.id);
+  const lost = await nodesToFence(store, value, wanted.capability, node);
+  await refuseOverLimit(store, value, node);
+  await store.attached.add(localIdOf(node.node), value.id);
   const { access, mode } = wanted.capability;
   const added: Attachment = {
     node: wanted.node,
@@ -77,12 +73,13 @@ async function attach(
     },
     sinceMs: host.clock.now(),
   };
+  if (lost.length > 0) return fence(host, store, held, added, lost);
   const attachments = [...value.attachments, added];
   await store.volumes.swap(held.id, held, { ...value, attachments, unchanged: false }, 'name');
 }
 
 /** Attached to this node as wanted. Throws used-differently when it is, but otherwise. */
-function isAttached({ id, attachments }: VolumeRecord, wanted: Wanted): boolean {
+function isAttached({ id, attachments }: VolumeRecord, wanted: Fencer): boolean {
   const here = attachments.find(({ node }) => node === wanted.node);
   if (!here) return false;
   if (here.readonly === wanted.readonly && sameCapability(here.capability, wanted.capability))
@@ -93,7 +90,7 @@ function isAttached({ id, attachments }: VolumeRecord, wanted: Wanted): boolean 
   );
 }
 
-function refuseBeside({ id }: VolumeRecord, other: Attachment, wanted: Wanted): void {
+function refuseBeside({ id }: VolumeRecord, other: Attachment, wanted: Fencer): void {
   const shareable = isMultiNode(other.capability.mode) && isMultiNode(wanted.capability.mode);
   const oneWriter =
     ![other, wanted].some(({ capability }) => capability.mode === 'MULTI_NODE_SINGLE_WRITER') ||
@@ -106,63 +103,68 @@ function refuseBeside({ id }: VolumeRecord, other: Attachment, wanted: Wanted): 
   );
 }
 
-const writes = ({ capability, readonly }: Pick<Wanted, 'capability' | 'readonly'>): boolean =>
+const writes = ({ capability, readonly }: Pick<Fencer, 'capability' | 'readonly'>): boolean =>
   !readonly && !isReaderOnly(capability.mode);
-
-/** A node that never said it let go of the image may still write to it, whatever Kubernetes believes. */
-async function refuseMarked(store: RootStore, value: VolumeRecord, wanted: Wanted): Promise<void> {
-  if (isMultiNode(wanted.capability.mode)) return;
-  for (const mark of await store.marks.of(imageOf(value).key)) {
-    if (mark.node === wanted.node) continue;
-    if (isDeadMark(mark, await store.nodes.read(mark.node))) continue;
-    throw new DriverError(
-      'in-use',
-      `volume ${value.id} may still be open on node ${mark.node}, which has not unstaged it; bring that node back or restart it`,
-    );
-  }
-}
 
 /** The index may name volumes that a crash left in it, so at the limit each is looked at. */
 async function refuseOverLimit(
   store: RootStore,
   value: VolumeRecord,
-  wanted: Wanted,
+  { node, maxVolumes }: NodeFile,
 ): Promise<void> {
-  const node = localIdOf(wanted.node);
-  const listed = (await store.attached.of(node)).filter((id) => id !== value.id);
-  if (listed.length < wanted.limit) return;
+  const listed = (await store.attached.of(localIdOf(node))).filter((id) => id !== value.id);
+  if (listed.length < maxVolumes) return;
   let attached = 0;
   for (const id of listed) {
     const other = (await store.volumes.read(id))?.value;
-    if (other?.attachments.some((each) => each.node === wanted.node)) attached++;
+    if (other?.attachments.some((each) => each.node === node)) attached++;
   }
-  if (attached < wanted.limit) return;
+  if (attached < maxVolumes) return;
   throw new DriverError(
     'limit-reached',
-    `node ${wanted.node} has ${attached} volumes attached, its limit; detach one or raise max-volumes-per-node`,
+    `node ${node} has ${attached} volumes attached, its limit; detach one or raise max-volumes-per-node`,
   );
 }
 
 async function detach(
   host: ServiceHost,
   store: RootStore,
-  held: Held<VolumeRecord>,
+  found: Held<VolumeRecord>,
   node: string,
 ): Promise<void> {
-  const going = held.value.attachments.filter((each) => node === '' || each.node === node);
+  const isGoing = (each: Attachment) => node === '' || each.node === node;
+  const { value, id } = await withoutFence(host, store, found, isGoing);
+  const going = value.attachments.filter(isGoing);
   if (going.length > 0)
-    await store.volumes.update(
-      held.id,
-      (now) => ({
-        ...now,
-        attachments: now.attachments.filter((each) => node !== '' && each.node !== node),
-      }),
-      'name',
-    );
-  for (const each of going) await store.attached.remove(localIdOf(each.node), held.id);
+    await store.volumes.update(id, (now) => withoutAttachments(now, isGoing), 'name');
+  for (const each of going) await store.attached.remove(localIdOf(each.node), id);
   // What could not be compacted while it was in use can be now. Also when there is nothing to detach: this may be
   // the repetition of a call that failed after its effect.
-  if (held.value.parent !== null) await host.backlog.add(store, held.id);
+  if (value.parent !== null) await host.backlog.add(store, id);
+}
+
+/** What becomes of the attachments of a fence is known only once that has ended. */
+async function withoutFence(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  isGoing: (each: Attachment) => boolean,
+): Promise<Held<VolumeRecord>> {
+  const { claim, attachments } = held.value;
+  if (claim?.op !== 'fence' || !attachments.some(isGoing)) return held;
+  return (await settleVolume(host, store, held.value.id)) ?? held;
+}
+
+function withoutAttachments(
+  now: VolumeRecord,
+  isGoing: (each: Attachment) => boolean,
+): VolumeRecord {
+  if (now.attachments.some((each) => isGoing(each) && isFencing(each)))
+    throw new DriverError(
+      'busy',
+      `volume ${now.id} is being attached, while other nodes are cut off from it; try again`,
+    );
+  return { ...now, attachments: now.attachments.filter((each) => !isGoing(each)) };
 }
 
 /** Nodes that use a volume's image, or may: attached, or with a mark of a machine that has not booted since. */

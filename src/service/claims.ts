@@ -8,7 +8,7 @@ import type { Claim } from '../store/schema.ts';
 /** What an operation says in its claim about what it will do. */
 export type ClaimPlan = Pick<
   Claim,
-  'op' | 'parent' | 'snapshot' | 'image' | 'bytes' | 'from' | 'to'
+  'op' | 'parent' | 'snapshot' | 'image' | 'fenced' | 'bytes' | 'from' | 'to'
 >;
 
 /** A claim that this process works on, until it is disposed of. */

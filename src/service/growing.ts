@@ -1,7 +1,8 @@
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema.ts';
-import { endClaim, imageOf, statOf } from './parents.ts';
+import { endClaim } from './ownclaim.ts';
+import { imageOf, statOf } from './parents.ts';
 import { pathOf } from './steps.ts';
 
 /** Grows the image to what the claim says, and then the record. */

@@ -5,6 +5,7 @@ import type { RootStore } from '../store/root.ts';
 import type { Claim, VolumeRecord } from '../store/schema.ts';
 import { releaseClaim } from './claims.ts';
 import type { ClaimPlan } from './claims.ts';
+import { isCut } from './cutoff.ts';
 import type { ServiceHost } from './host.ts';
 import { endVolumeClaim } from './settle.ts';
 
@@ -64,8 +65,9 @@ async function takeBack(
   try {
     const now = await store.volumes.read(id);
     if (now?.value.claim?.nonce !== claim.nonce) return false;
-    // A deletion is not taken back; whoever asks next goes on with it.
-    if (claim.op === 'delete') await releaseClaim(store.volumes, id, claim);
+    // A deletion is not taken back, nor a fence that has its parent: whoever asks next goes on with it.
+    if (claim.op === 'delete' || (await isCut(store, now.value)))
+      await releaseClaim(store.volumes, id, claim);
     else await endVolumeClaim(host, store, now, claim);
   } catch (error) {
     host.log.warn({ volume: id, op: claim.op, error }, 'an operation could not be taken back');

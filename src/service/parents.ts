@@ -12,6 +12,7 @@ import { recordFormat } from '../store/schema.ts';
 import type { Content, HiddenRecord, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
 import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from './host.ts';
+import { deeper, endClaim, isClaimed, requireClaim } from './ownclaim.ts';
 import { pathOf, perform } from './steps.ts';
 
 /** A volume whose record carries a claim to put a clone parent above its image. */
@@ -52,7 +53,7 @@ export async function cutParent(
  * Edges that this server made after another one had taken its claim and ended it. A parent that was cut so
  * late has a record of its own: GPFS keeps it while the image reads through it, and it goes when that goes.
  */
-async function dropLateEdges(
+export async function dropLateEdges(
   host: ServiceHost,
   store: RootStore,
   { id, value }: Parenting,
@@ -114,19 +115,22 @@ async function adoptParent(
   stat: FileStat,
   calm: boolean,
 ): Promise<Held<VolumeRecord>> {
-  const { value } = volume;
-  const parent = claimedParent(value);
+  const parent = claimedParent(volume.value).key;
+  await recordCut(store, volume, stat);
+  return endClaim(store, volume, (now) => ({ parent, unchanged: calm, ...deeper(now) }));
+}
+
+/** Gives a parent that was cut its record, and takes the image from the parent it had before. */
+export async function recordCut(
+  store: RootStore,
+  { id, value }: Parenting,
+  stat: FileStat,
+): Promise<void> {
   await recordParent(store, value, stat);
-  if (value.parent !== null && value.parent !== parent.key) {
-    // While the claim still says that there is something to end: nobody looks for this edge later.
-    requireClaim((await store.volumes.read(volume.id))?.value, value);
-    await store.edges.remove(value.parent, imageOf(value).key);
-  }
-  return endClaim(store, volume, (now) => ({
-    parent: parent.key,
-    unchanged: calm,
-    ...(now.depth === undefined ? {} : { depth: now.depth + 1 }),
-  }));
+  if (value.parent === null || value.parent === claimedParent(value).key) return;
+  // While the claim still says that there is something to end: nobody looks for this edge later.
+  requireClaim((await store.volumes.read(id))?.value, value);
+  await store.edges.remove(value.parent, imageOf(value).key);
 }
 
 async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileStat): Promise<void> {
@@ -138,8 +142,8 @@ async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileSt
   const record: HiddenRecord = {
     format: recordFormat,
     id: parent.key,
-    // A parent made for a snapshot that is gone by now is kept as its tombstone.
-    why: ofSnapshot ? 'tombstone' : 'clone',
+    // Made for a snapshot that is gone by now, or to cut a node off: nobody asked to keep it.
+    why: volume.claim?.op === 'clone' ? 'clone' : 'tombstone',
     state: 'waiting',
     data: ofSnapshot ? 'snapshots' : 'hidden',
     parent: volume.parent,
@@ -201,28 +205,6 @@ async function dropParent(store: RootStore, volume: Parenting): Promise<Held<Vol
   await store.edges.remove(parent, imageOf(value).key);
   if (value.parent !== null) await store.edges.remove(value.parent, parent);
   return endClaim(store, volume, () => ({}));
-}
-
-/** Drops the claim, beside whatever else changed in the record meanwhile; busy when the claim was taken over. */
-export function endClaim(
-  store: RootStore,
-  held: Held<VolumeRecord>,
-  change: (now: VolumeRecord) => Partial<VolumeRecord>,
-): Promise<Held<VolumeRecord>> {
-  const end = (now: VolumeRecord): VolumeRecord => {
-    requireClaim(now, held.value);
-    return { ...now, ...change(now), claim: null };
-  };
-  return store.volumes.update(held.id, end, 'name', held);
-}
-
-/** Still carries the same claim. */
-const isClaimed = (now: VolumeRecord, { claim }: Pick<VolumeRecord, 'claim'>): boolean =>
-  now.claim?.nonce === claim?.nonce;
-
-function requireClaim(now: VolumeRecord | undefined, { id, claim }: VolumeRecord): void {
-  if (!now || !isClaimed(now, { claim }))
-    throw new DriverError('busy', `volume ${id} was taken over by another server; try again`);
 }
 
 /** lstat, or undefined when nothing is there on a root that is there. */

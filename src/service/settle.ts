@@ -7,6 +7,7 @@ import { releaseClaim } from './claims.ts';
 import { giveWay } from './compaction/giveway.ts';
 import { headWith, volumeHead } from './compaction/heads.ts';
 import { endGrowing } from './growing.ts';
+import { endFence } from './cutoff.ts';
 import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from './host.ts';
 import { endParenting } from './parents.ts';
@@ -55,6 +56,8 @@ export async function endVolumeClaim(
     case 'snapshot':
     case 'clone':
       return endParenting(host, store, held, held.value.unchanged);
+    case 'fence':
+      return endFence(host, store, held);
     case 'expand':
       return endGrowing(store, held);
     case 'delete':

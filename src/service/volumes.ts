@@ -13,6 +13,7 @@ import { growClaimed } from './growing.ts';
 import type { ServiceHost } from './host.ts';
 import { listPage } from './listing.ts';
 import { operate } from './operation.ts';
+import { isFencing } from './ownclaim.ts';
 import type { Place } from './roots.ts';
 import { readyVolume, volumeMissing } from './settle.ts';
 
@@ -58,7 +59,7 @@ const shown = (store: RootStore, record: VolumeRecord): Volume => ({
   bytes: record.bytes,
   context: {},
   source: record.asked.source ?? undefined,
-  publishedNodes: record.attachments.map(({ node }) => node),
+  publishedNodes: record.attachments.filter((each) => !isFencing(each)).map(({ node }) => node),
 });
 
 const shownReady = (store: RootStore, record: VolumeRecord): Volume | undefined =>

@@ -114,6 +114,12 @@ export function marksOf(files: Files, layout: Layout, clock: Clock, nonce: Nonce
   };
 }
 
+/** Left by this node, on this machine: a name that another machine has taken over is not the same node. */
+export const isSameMachine = (
+  mark: MarkFile,
+  { node, machineId }: Pick<NodeFile, 'node' | 'machineId'>,
+): boolean => mark.node === node && mark.machineId === machineId;
+
 /** A mark is dead only when the machine that left it has booted again since; anything else may still write. */
 export const isDeadMark = (mark: MarkFile, now: NodeFile | undefined): boolean =>
   now?.machineId === mark.machineId && now.bootId !== mark.bootId;

@@ -34,7 +34,7 @@ export type Content = z.output<typeof content>;
 
 /** The running operation of one server on one object. */
 const claim = z.looseObject({
-  op: z.enum(['create', 'snapshot', 'clone', 'expand', 'delete', 'compact']),
+  op: z.enum(['create', 'snapshot', 'clone', 'expand', 'delete', 'compact', 'fence']),
   node: z.string(),
   instance: z.string(),
   boot: z.string(),
@@ -43,11 +43,13 @@ const claim = z.looseObject({
   sinceMs: z.number(),
   /** The server gave up and left the rest to whoever comes next. */
   released: z.boolean(),
-  /** `snapshot` and `clone`: the clone parent about to be put above the volume. */
+  /** `snapshot`, `clone` and `fence`: the clone parent about to be put above the volume. */
   parent: key.optional(),
-  /** `snapshot`: whose file that parent is. `create`: the file about to be made is `image`. */
+  /** `snapshot`: whose file that parent is. `create` and `fence`: the file about to be made is `image`. */
   snapshot: localId.optional(),
   image: key.optional(),
+  /** `fence`: the image that gives way to it, which a node that is cut off may still have open. */
+  fenced: key.optional(),
   /** `expand`: the size to reach. */
   bytes: bytes.optional(),
   /** `compact`: the parent to be moved off, and the one to hang on afterwards; null for none. */
@@ -72,6 +74,8 @@ const attachment = z.looseObject({
   readonly: z.boolean(),
   capability,
   sinceMs: z.number(),
+  /** `fencing`: other nodes are being cut off first, and until then the volume is not to be used. */
+  state: z.enum(['fencing', 'ready']).optional(),
 });
 export type Attachment = z.output<typeof attachment>;
 

@@ -7,6 +7,7 @@ import type { Driver } from '../../src/service/driver.ts';
 import type { Personality } from '../../src/simulator/personality.ts';
 import { block, clusterWithRoot, from, serverOn, snap, spec, tend } from './driver.ts';
 import type { Cluster } from './driver.ts';
+import { fencing } from './fencing.ts';
 import { writeVolume } from './truth.ts';
 
 /** A cluster with one server on node a1. */
@@ -289,4 +290,10 @@ export async function allow(
 }
 
 /** Every operation that a caller asks for and that changes something. */
-export const asked: readonly Scenario[] = [...making, ...cloning, ...changing, ...removing];
+export const asked: readonly Scenario[] = [
+  ...making,
+  ...cloning,
+  ...changing,
+  ...fencing,
+  ...removing,
+];

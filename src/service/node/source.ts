@@ -48,6 +48,11 @@ export function requireAttached(
       'wrong-state',
       `volume ${id} is not attached to this node (${parts.self.node}); attach it first`,
     );
+  if (attachment.state === 'fencing')
+    throw new DriverError(
+      'wrong-state',
+      `volume ${id} is not ready for this node (${parts.self.node}) yet: other nodes are being cut off from it; wait for the attachment`,
+    );
   const attached = attachment.capability;
   if (attached.access.kind !== capability.access.kind)
     throw new DriverError(
@@ -100,7 +105,9 @@ export async function recordContent(
   await store.volumes.update(
     local,
     (record) => {
-      const ours = record.attachments.some(({ node }) => node === parts.self.node);
+      const ours = record.attachments.some(
+        ({ node, state }) => node === parts.self.node && state !== 'fencing',
+      );
       if (!ours || record.image?.key !== key)
         throw new DriverError(
           'wrong-state',

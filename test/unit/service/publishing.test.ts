@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AccessMode } from '../../../src/model/capability.ts';
-import type { FileKey } from '../../../src/model/ids.ts';
 import { localIdOf } from '../../../src/model/ids.ts';
 import { serverOn, block, clusterWithRoot, mounted, spec } from '../../support/driver.ts';
-import type { Driver } from '../../../src/service/driver.ts';
 import { attach } from '../../support/scenarios.ts';
 import { living } from '../../support/truth.ts';
 
@@ -132,60 +130,6 @@ describe('unpublish', () => {
       await attachments.unpublish(unknown, 'a1');
     await a1.volumes.remove(id);
     await attachments.unpublish(id, '');
-  });
-});
-
-describe('a mark of a node that has not unstaged', () => {
-  const markedBy = async (node: string) => {
-    const world = await setup();
-    const key = living(world.gpfs).get('volumes/v') as FileKey;
-    const self = { ...world.b1.host.self, node, machineId: `machine-${node}` };
-    await world.store.marks.set(key, self);
-    return world;
-  };
-  const restarted = async (
-    {
-      gpfs,
-    }: {
-      gpfs: Parameters<typeof serverOn>[0] & {
-        server(name: string): Parameters<typeof serverOn>[0];
-      };
-    },
-    boot: string,
-  ): Promise<Driver> => {
-    const driver = serverOn(gpfs.server('b1'), 'b1', { boot });
-    await driver.roots.all();
-    return driver;
-  };
-
-  test('keeps the volume from other nodes, named in the reason, but not from its own', async () => {
-    const world = await markedBy('b1');
-    const work = world.attachments.publish(attach(world.id, 'a1'));
-    await expect(work).rejects.toEqual(fault('in-use'));
-    await expect(work).rejects.toThrow('node b1');
-    await world.attachments.publish(attach(world.id, 'b1'));
-  });
-
-  test('still counts when only the driver there started again, not after a new boot', async () => {
-    const world = await markedBy('b1');
-    await restarted(world, 'boot-1');
-    await expect(world.attachments.publish(attach(world.id, 'a1'))).rejects.toEqual(
-      fault('in-use'),
-    );
-    await restarted(world, 'boot-2');
-    await world.attachments.publish(attach(world.id, 'a1'));
-  });
-
-  test('of a node that nobody knows any more still counts', async () => {
-    const world = await markedBy('c1');
-    await expect(world.attachments.publish(attach(world.id, 'a1'))).rejects.toThrow('node c1');
-    await world.store.marks.clear(living(world.gpfs).get('volumes/v') as FileKey, 'c1');
-    await world.attachments.publish(attach(world.id, 'a1'));
-  });
-
-  test('does not keep a block volume for several nodes from any', async () => {
-    const world = await markedBy('b1');
-    await world.attachments.publish(attach(world.id, 'a1', block(multi)));
   });
 });
 

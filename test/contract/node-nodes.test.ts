@@ -67,7 +67,7 @@ describe('at start', () => {
       image: { key, inode: 1n },
     }));
     const [told] = await ground.restarted().reconcile();
-    expect(told).toContain('the old one was taken down');
+    expect(told).toContain('was given a new image while it was staged here');
     expect(await ground.loops()).toEqual([]);
     await ground.node.unpublish(volume.id, pod);
   });

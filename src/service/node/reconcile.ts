@@ -1,9 +1,7 @@
-import { isFault } from '../../model/fault.ts';
 import { loopState } from '../../linux/sysblock.ts';
 import { loopsIn } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
-import { readSource } from './source.ts';
 import { forget, tearDown } from './teardown.ts';
 
 /**
@@ -31,22 +29,27 @@ async function reconcileVolume(parts: NodeParts, found: NodeRecord): Promise<str
     await forget(parts, found);
     return `volume ${volume.id} was in use here before the machine booted, and is no longer`;
   }
-  const current = await currentGeneration(parts, volume.id);
-  if (current !== undefined && current !== found.generation) {
+  const outdated = await whyOutdated(parts, found);
+  if (outdated !== undefined) {
     await forget(parts, await tearDown(parts, found));
-    return `volume ${volume.id} was given a new image while it was staged here; the old one was taken down`;
+    return `volume ${volume.id} was ${outdated} while it was staged here; what used its old image was taken down`;
   }
   const states = await Promise.all(loopsIn(found).map(({ path }) => loopState(path)));
   const deleted = states.find((state) => state?.backingFile.endsWith(' (deleted)'));
   return deleted && `the image of volume ${volume.id} was deleted while it is in use here`;
 }
 
-async function currentGeneration(parts: NodeParts, id: string): Promise<string | undefined> {
-  try {
-    return (await readSource(parts, id)).key;
-  } catch (error) {
-    // A record that is not there, or not ready, is no reason to take anything from a running pod.
-    if (isFault(error, 'volume-missing', 'wrong-state')) return undefined;
-    throw error;
-  }
+/** Why the image that is staged here belongs to nobody any more; undefined when that is not certain. */
+async function whyOutdated(
+  parts: NodeParts,
+  { volumeId, generation }: NodeRecord,
+): Promise<string | undefined> {
+  const place = await parts.roots.byId(volumeId);
+  const held = place && (await place.store.volumes.read(place.local));
+  // A record that is not there, or not ready, is no reason to take anything from a running pod.
+  if (!held) return undefined;
+  const { state, image } = held.value;
+  if (state === 'deleted') return 'deleted';
+  const isOther = state === 'ready' && image !== null && image.key !== generation;
+  return isOther ? 'given a new image' : undefined;
 }

@@ -1,5 +1,6 @@
 import { canonicalCapability, requireSupported } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
+import { isSameMachine } from '../../store/nodes.ts';
 import type { StageAsk } from '../api.ts';
 import { loopsIn, obtainLoop } from './devices.ts';
 import { ensureFilesystem, mountFilesystem } from './filesystem.ts';
@@ -23,6 +24,7 @@ export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
   const found = await parts.records.read(volume.id);
   const before = await reusable(parts, first, found, ask, path);
   if (before && (await isLive(parts, before))) return;
+  await refuseOtherMachine(parts, first);
   const begun = found?.generation === first.key;
   // The record comes before the mark, or a crash between them would leave a mark that nobody takes away.
   const record = await begin(parts, first, ask, path, before);
@@ -35,6 +37,19 @@ export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
     await abandon(parts, volume.id);
     throw error;
   }
+}
+
+/**
+ * A machine that took over the name of another one must not put its mark over that one's, which may still
+ * write. Attaching the volume anew cuts it off.
+ */
+async function refuseOtherMachine(parts: NodeParts, { id, key, store }: Source): Promise<void> {
+  const own = (await store.marks.of(key)).find(({ node }) => node === parts.self.node);
+  if (!own || isSameMachine(own, parts.self)) return;
+  throw new DriverError(
+    'wrong-state',
+    `volume ${id} may still be open on another machine that was node ${parts.self.node} before; detach it from this node and attach it again`,
+  );
 }
 
 /** After a failure nobody may ever call unstage. What cannot be undone stays in the record, for the next call. */

@@ -105,20 +105,6 @@ describe.concurrent('attaching', () => {
     await remove(a, { volumes: ids });
   });
 
-  test('a second node is refused while the first may still have the volume open', async () => {
-    const volume_id = await newVolume(a, 'mark', { capability: asMount() });
-    const volume = await use(site, a, volume_id, asMount());
-    await b.ok('ControllerUnpublishVolume', { volume_id, node_id: 'a1' });
-    const ask = { volume_id, node_id: 'b1', volume_capability: asMount() };
-    expect(await b.refused('ControllerPublishVolume', ask)).toMatch(
-      /^FAILED_PRECONDITION .*open on node a1/,
-    );
-    await volume.release();
-    await b.ok('ControllerPublishVolume', ask);
-    await b.ok('ControllerUnpublishVolume', { volume_id });
-    await remove(b, { volumes: [volume_id] });
-  });
-
   test('a volume moves to the other node with its data', async () => {
     const volume_id = await newVolume(b, 'moves', { capability: asMount('xfs'), mib: 320 });
     const before = await use(site, a, volume_id, asMount('xfs'));

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { readFileSync, statfsSync } from 'node:fs';
 import { open, readFile, readdir, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { asBlock, asMount, fromSnapshot, fromVolume } from '../support/csi.ts';
 import { newSnapshot, newVolume, remove, use } from '../support/csi.ts';
+import { startCounter } from '../support/counter.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, imageOnDisk } from '../support/realtruth.ts';
 
@@ -134,7 +134,7 @@ test.concurrent.each(['ext4', 'xfs'])(
     const capability = asMount(fsType);
     const id = await newVolume(server, `v61-${fsType}`, { capability, mib: 512 });
     const source = await use(site, server, id, capability);
-    const writer = startWriter(join(source.target, 'counter'));
+    const writer = startCounter(join(source.target, 'counter'));
     await writer.reaches(20);
     const cuts: { readonly snapshot: string; readonly sure: number }[] = [];
     for (let n = 0; n < 3; n += 1) {
@@ -157,36 +157,6 @@ test.concurrent.each(['ext4', 'xfs'])(
     await remove(server, { volumes: [id] });
   },
 );
-
-/** A process of its own that writes one number after the other, each with fsync before it says so. */
-function startWriter(path: string) {
-  const program = fileURLToPath(new URL('../support/writer.ts', import.meta.url));
-  const child = spawn(process.execPath, [program, path], { stdio: ['pipe', 'pipe', 'inherit'] });
-  let last = 0;
-  const waiting = new Set<() => void>();
-  child.stdout.on('data', (chunk: Buffer) => {
-    last += chunk.toString().split('\n').length - 1;
-    for (const look of waiting) look();
-  });
-  return {
-    acknowledged: () => last,
-    reaches: (count: number) =>
-      new Promise<void>((resolve) => {
-        const look = () => {
-          if (last < count) return;
-          waiting.delete(look);
-          resolve();
-        };
-        waiting.add(look);
-        look();
-      }),
-    stop: () =>
-      new Promise((resolve) => {
-        child.once('close', resolve);
-        child.stdin.end();
-      }),
-  };
-}
 
 test('33: a chain of ten clones of clones reads its own line from each ancestor', async () => {
   for (const order of ['oldest first', 'newest first', 'inner first']) {

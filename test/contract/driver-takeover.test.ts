@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { utimes } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { fromVolume, mib, newSnapshot, newVolume, remove, volumeRequest } from '../support/csi.ts';
 import type { RealServer } from '../support/realserver.ts';
 import { realSite } from '../support/realsite.ts';
+import { claimed, makeSilent } from '../support/takeover.ts';
 import { filesOnDisk, recordsOnDisk } from '../support/realtruth.ts';
 
 const site = await realSite();
@@ -12,15 +11,8 @@ const b = await site.serve('b1');
 
 afterEach(() => site.set({ latencyMs: 0 }));
 
-async function begun(op: string): Promise<void> {
-  while (!recordsOnDisk(site.root, 'volumes').some(({ claim }) => claim?.op === op)) await sleep(5);
-}
-
-/** Makes a node's last heartbeat this old. */
-async function silentFor(seconds: number, node: string): Promise<void> {
-  const then = Date.now() / 1000 - seconds;
-  await utimes(join(site.root, '.gpfs-csi', 'nodes', `${node}.json`), then, then);
-}
+const begun = (op: string) => claimed(site.root, op);
+const silentFor = (seconds: number, node: string) => makeSilent(site.root, node, seconds);
 
 const create = { ...volumeRequest('run'), parameters: { dataReplicas: '1' } };
 

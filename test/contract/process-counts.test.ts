@@ -102,6 +102,17 @@ const attaching = (id: string, capability: object) => ({
   volume_capability: capability,
 });
 
+/** The processes of an attachment of a volume that a node has marked which never came back. */
+async function fenceCost(rest: object): Promise<readonly string[]> {
+  const id = await volume(rest);
+  const [store] = await server.driver.roots.all();
+  const held = await store?.volumes.read(id.slice(id.indexOf('.') + 1));
+  const image = held?.value.image;
+  if (!store || !image) throw new Error(`volume ${id} has no image`);
+  await store.marks.set(image.key, { ...server.driver.host.self, node: 'lost1' });
+  return cost('ControllerPublishVolume', attaching(id, block));
+}
+
 describe('controller', () => {
   test('create starts nothing, with attributes mmchattr', async () => {
     expect(await cost('CreateVolume', creation())).toEqual([]);
@@ -155,6 +166,12 @@ describe('controller', () => {
       await cost('Probe', {}),
     ];
     expect(costs.flat()).toEqual([]);
+  });
+
+  test('an attachment that cuts a lost node off is two commands, with attributes three', async () => {
+    const fencing = ['mmclone snap', 'mmclone copy'];
+    expect(await fenceCost({})).toEqual(fencing);
+    expect(await fenceCost({ parameters: attributes })).toEqual([...fencing, 'mmchattr']);
   });
 
   test('delete starts nothing, whatever the order', async () => {

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { Run } from '../../../src/run/run.ts';
 import { CommandFailed } from '../../../src/run/run.ts';
+import { tend } from '../../../src/service/maintenance.ts';
+import { goneAfterMs } from '../../../src/store/nodes.ts';
 import { abilitiesFile, recordFormat } from '../../../src/store/schema.ts';
 import { block, dataFiles, serverOn, snap } from '../../support/driver.ts';
 import { fenceWorld, imageKey } from '../../support/fencing.ts';
 import { quiet } from '../../support/scenarios.ts';
-import { contents, expectSound, fileOf, recordsIn } from '../../support/truth.ts';
+import { contents, expectSound, fileOf, problemsIn, recordsIn } from '../../support/truth.ts';
 
 const fault = (kind: string) =>
   expect.objectContaining({ fault: expect.objectContaining({ kind }) as unknown }) as unknown;
@@ -87,6 +89,33 @@ describe('a fence that fails half way', () => {
     await publish('a1', block(), b1);
     expect(isFenced()).toBe(true);
     expectSound(gpfs);
+  });
+
+  test('is gone on with while another server sleeps over the same, wherever that is', async () => {
+    const asleep = async (n: number) => {
+      const { gpfs, publish, a1, b1, c1, mend, isFenced } = await halfWay();
+      await expect(publish('a1', block(), c1)).rejects.toThrow('mmchattr');
+      mend();
+      const view = gpfs.server('b1');
+      const before = view.calls;
+      const release = view.stallAt(n);
+      const sleeper = publish('a1', block(), b1).catch(String);
+      await quiet(gpfs);
+      gpfs.clock.tick(goneAfterMs + 1);
+      await publish('a1', block(), a1);
+      const now = contents(gpfs);
+      release();
+      await sleeper;
+      await quiet(gpfs);
+      for (const { host } of [a1, b1]) await tend(host);
+      await quiet(gpfs);
+      expect([n, isFenced(), contents(gpfs)]).toEqual([n, true, now]);
+      expect([n, problemsIn(gpfs)]).toEqual([n, []]);
+      return view.calls - before;
+    };
+    let calls = 1;
+    for (let n = 1; n <= calls; n++) calls = await asleep(n);
+    expect(calls).toBeGreaterThan(40);
   });
 
   test('is undone when the node is not wanted any more, and the old image goes on', async () => {

@@ -70,7 +70,6 @@ async function end({ id, old, writer }: SoFar, now: Used): Promise<void> {
   await a.ok('NodeUnpublishVolume', { volume_id: id, target_path: old.target });
   await a.ok('NodeUnstageVolume', { volume_id: id, staging_target_path: old.staging });
   await now.release();
-  expect(site.problems()).toEqual([]);
   await remove(a, { volumes: [id] });
 }
 
@@ -110,6 +109,8 @@ describe.each(Object.entries(points))('a server stopped once %s is there', (_, i
     expect(imageOnDisk(site.root, sofar.id)).toBe(image);
     await end(sofar, await expectOnePoint(node === 'b1' ? b : c, sofar));
     for (const server of [b, c]) await server.end();
+    // A command that was started and took effect after its claim was taken may have left a parent that only GPFS
+    // knows to have a child; a server that starts looks at it again.
     const last = await site.serve('c1');
     while (filesOnDisk(site.root).length > 0) await sleep(20);
     await last.end();

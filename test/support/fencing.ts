@@ -10,7 +10,7 @@ export const imageKey = (gpfs: Cluster, volume: string): FileKey =>
   living(gpfs).get(`volumes/${volume}`) as FileKey;
 
 /** A node that went away leaves its mark on the image that a volume has now. */
-export async function lose({ driver, gpfs }: World, volume: string, node = 'lost1'): Promise<void> {
+async function lose({ driver, gpfs }: World, volume: string, node = 'lost1'): Promise<void> {
   const [store] = await driver.roots.all();
   const self = { ...driver.host.self, node, machineId: `machine-${node}` };
   await store?.marks.set(imageKey(gpfs, volume), self);

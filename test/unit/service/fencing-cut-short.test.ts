@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Run } from '../../../src/run/run.ts';
 import { CommandFailed } from '../../../src/run/run.ts';
-import { tend } from '../../../src/service/maintenance.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import { abilitiesFile, recordFormat } from '../../../src/store/schema.ts';
-import { block, dataFiles, serverOn, snap } from '../../support/driver.ts';
+import { block, dataFiles, serverOn, snap, tend } from '../../support/driver.ts';
 import { fenceWorld, imageKey } from '../../support/fencing.ts';
 import { quiet } from '../../support/scenarios.ts';
 import { contents, expectSound, fileOf, problemsIn, recordsIn } from '../../support/truth.ts';
@@ -107,7 +106,7 @@ describe('a fence that fails half way', () => {
       release();
       await sleeper;
       await quiet(gpfs);
-      for (const { host } of [a1, b1]) await tend(host);
+      for (const server of [a1, b1]) await tend(server);
       await quiet(gpfs);
       expect([n, isFenced(), contents(gpfs)]).toEqual([n, true, now]);
       expect([n, problemsIn(gpfs)]).toEqual([n, []]);

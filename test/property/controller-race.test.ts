@@ -1,16 +1,18 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isFault } from '../../src/model/fault.ts';
+import type { FileKey } from '../../src/model/ids.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import { clusterWithRoot, dataFiles, from, serverOn, snap, spec, tend } from '../support/driver.ts';
 import type { Cluster } from '../support/driver.ts';
 import { attach, quiet } from '../support/scenarios.ts';
 import { expectSound, fileOf, living, recordsIn } from '../support/truth.ts';
+import type { SeenRecord } from '../support/truth.ts';
 
 type Action =
   | { readonly do: 'create' | 'remove' | 'cut' | 'uncut' | 'unpublish'; readonly name: string }
   | { readonly do: 'clone' | 'restore'; readonly name: string; readonly of: string }
-  | { readonly do: 'publish'; readonly name: string; readonly node: string }
+  | { readonly do: 'publish' | 'mark'; readonly name: string; readonly node: string }
   | { readonly do: 'expand' | 'write'; readonly name: string };
 
 /** The volume that all begins with; what is made from it is called after it. */
@@ -50,6 +52,12 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       ...{ do: fc.constant('publish' as const), name: one([base]), node: one(['a1', 'b1']) },
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      ...{ do: fc.constant('mark' as const), name: one([base]), node: one(['a1', 'b1', 'c1']) },
     }),
   },
   {
@@ -93,6 +101,8 @@ async function perform(race: Race, driver: Driver, what: Action): Promise<unknow
       return driver.volumes.remove(id(name).id);
     case 'publish':
       return driver.attachments.publish(attach(id(name).id, what.node));
+    case 'mark':
+      return markBase(race, driver, what.node);
     case 'unpublish':
       return driver.attachments.unpublish(id(name).id, '');
     case 'expand':
@@ -106,13 +116,25 @@ async function perform(race: Race, driver: Driver, what: Action): Promise<unknow
 
 const larger = { requiredBytes: 128n << 20n, limitBytes: 0n };
 
-/** Only a node that has the volume attached writes. */
+/** A node leaves its mark on the image, as one that stages it, so that the next one cuts it off. */
+async function markBase({ gpfs }: Race, { host }: Driver, node: string): Promise<void> {
+  const record = recordsIn(gpfs, 'volumes').find(({ id }) => id === base);
+  if (record?.state !== 'ready' || !record.image) return;
+  const [store] = await host.roots.all();
+  const self = { ...host.self, node, machineId: `machine-${node}` };
+  await store?.marks.set(record.image.key as FileKey, self);
+}
+
+/** Only a node that has the volume attached, and may use it by now, writes. */
 function writeBase(race: Race): void {
   const record = recordsIn(race.gpfs, 'volumes').find(({ id }) => id === base);
-  if (record?.state !== 'ready' || record.attachments?.length !== 1) return;
+  if (!record?.image || !isInUse(record)) return;
   race.written += 1;
-  race.gpfs.write(fileOf(race.gpfs, record.image?.key ?? ''), 1, String(race.written));
+  race.gpfs.write(fileOf(race.gpfs, record.image.key), 1, String(race.written));
 }
+
+const isInUse = ({ state, attachments = [] }: SeenRecord): boolean =>
+  state === 'ready' && attachments.some((each) => each.state !== 'fencing');
 
 /** Remembers what the base held when the only request for a name began and ended. */
 async function made(race: Race, name: string, work: () => Promise<unknown>): Promise<void> {

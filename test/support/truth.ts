@@ -12,7 +12,7 @@ export interface SeenRecord {
   readonly data?: string;
   readonly image?: { readonly key: string; readonly inode: string } | null;
   readonly file?: { readonly key: string; readonly inode: string } | null;
-  readonly attachments?: readonly { readonly node: string }[];
+  readonly attachments?: readonly { readonly node: string; readonly state?: string }[];
 }
 
 type Kind = 'volumes' | 'snapshots' | 'hidden';

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DriverError } from '../../src/model/fault.ts';
+import type { FileKey } from '../../src/model/ids.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import type { CompactionOptions } from '../../src/service/host.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
@@ -85,6 +86,8 @@ function ask(play: Play, driver: Driver, step: Step): Promise<unknown> {
       return driver.attachments.publish(attach(id, step.node));
     case 'detach':
       return driver.attachments.unpublish(id, '');
+    case 'move':
+      return move(play, driver, step);
     case 'work':
       return driver.worker.round();
   }
@@ -109,6 +112,17 @@ async function write({ gpfs, model, root }: Play, driver: Driver, { name, block 
   if (!volume) return;
   const path = fileOf(gpfs, living(gpfs).get(`volumes/${name}`) ?? '');
   gpfs.write(path, block, volume.blocks.get(block) ?? '');
+}
+
+/** Whatever node has the volume is lost, with its mark on the image; another one gets it. */
+async function move({ gpfs, root }: Play, driver: Driver, { name, node }: Step) {
+  const id = `${root}.${name}`;
+  await driver.attachments.unpublish(id, '');
+  const [store] = await driver.roots.all();
+  const key = living(gpfs).get(`volumes/${name}`);
+  const lost = { ...driver.host.self, node: 'lost1' };
+  if (key !== undefined) await store?.marks.set(key as FileKey, lost);
+  await driver.attachments.publish(attach(id, node));
 }
 
 const told = (work: Promise<unknown>): Promise<Told> =>

@@ -23,7 +23,7 @@ interface ModelSnapshot {
 const actions = [
   ...(['create', 'create', 'create', 'create', 'remove', 'cut', 'cut', 'cut', 'cut'] as const),
   ...(['uncut', 'uncut', 'uncut', 'grow', 'write', 'write', 'write', 'write'] as const),
-  ...(['attach', 'detach', 'work', 'work'] as const),
+  ...(['attach', 'detach', 'move', 'work', 'work'] as const),
 ] as const;
 
 export interface Step {
@@ -114,6 +114,11 @@ export const expectTold: Readonly<Record<Step['action'], Expected>> = {
     if (volume) volume.node = '';
     return 'ok';
   },
+  // Whatever node had it is lost, and cut off.
+  move: onVolume((volume, { node }) => {
+    volume.node = node;
+    return 'ok';
+  }),
   work: () => 'ok',
 };
 

@@ -78,16 +78,24 @@ async function worn(name: string): Promise<{ id: string; content: Content }> {
   return { id, content };
 }
 
-/** Resolves when a redirect of this GPFS runs. */
-async function redirecting(): Promise<void> {
-  const runs = (pid: number): boolean => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0redirect\0');
-    } catch {
-      return false;
-    }
-  };
-  while (!site.commands().some(runs)) await sleep(10);
+/** Waits until a redirect of this GPFS runs; resolves to the process that started it. */
+async function redirecting(): Promise<number> {
+  for (;;) {
+    const [parent] = site.commands().flatMap(parentOfRedirect);
+    if (parent !== undefined) return parent;
+    await sleep(10);
+  }
+}
+
+function parentOfRedirect(pid: number): readonly number[] {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+    const [, parent] = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+    return words.includes('redirect') ? [Number(parent)] : [];
+  } catch {
+    // It ended while it was looked at.
+    return [];
+  }
 }
 
 test('a volume backed up night after night, by servers that are killed, stays shallow and whole', async () => {
@@ -135,14 +143,22 @@ test('a request on another server makes a running redirect give way', async () =
   const { id, content } = await worn('wanted');
   // Long enough that it is not done by itself before it is asked to stop.
   await site.set({ latencyMs: 8_000 });
-  await redirecting();
-  const publish = { volume_id: id, node_id: 'b1', volume_capability: asBlock() };
-  await other.ok('ControllerPublishVolume', publish);
-  expect(server.log()).toContain('was wanted while it was being compacted');
+  const busy = await redirecting();
+  const [asked, working] = busy === server.pid ? [other, server] : [server, other];
+  expect(working.pid).toBe(busy);
+  const where = { volume_id: id, node_id: asked.node };
+  const publishing = asked.ok('ControllerPublishVolume', {
+    ...where,
+    volume_capability: asBlock(),
+  });
+  await expect
+    .poll(() => working.log(), { timeout: 30_000 })
+    .toMatch(/"aborted":true.*command failed/);
   await site.set({ latencyMs: 0 });
+  await publishing;
   await site.quiet();
   expect(hidden()).toBe(1);
-  await other.ok('ControllerUnpublishVolume', { volume_id: id, node_id: 'b1' });
+  await asked.ok('ControllerUnpublishVolume', where);
   await untilSettled();
   expect(hidden()).toBe(0);
   expect(await sumOf(imageOnDisk(site.root, id))).toBe(content.sum);

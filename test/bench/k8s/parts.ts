@@ -25,7 +25,7 @@ const isReady = (each: unknown): boolean => valueAt(each, '.status.readyToUse') 
 
 /** Memory and requests while nothing happens. */
 export const idle: K8sPart = async ({ quick }) => {
-  const seconds = quick ? 15 : 120;
+  const seconds = quick ? 15 : 60;
   const from = Date.now();
   await sleep(seconds * 1000);
   return {
@@ -70,7 +70,7 @@ async function podsOfSize({ space, quick }: K8sBench, size: string): Promise<rea
   for (const [kind, from] of Object.entries(kinds)) {
     const start = performance.now();
     const samples: number[] = [];
-    for (const n of upTo(quick ? 1 : 8)) {
+    for (const n of upTo(quick ? 1 : 5)) {
       const name = `${kind}-${size.toLowerCase()}-${n}`;
       const found = await clocked(pathOf('pod', space.name), [name], isRunning, () =>
         space.apply(
@@ -97,7 +97,7 @@ export const snapshots: K8sPart = async ({ space, quick }) => {
     await space.reaches(`pod/${base}`, '.status.phase', 'Running');
     const start = performance.now();
     const samples: number[] = [];
-    for (const n of upTo(quick ? 1 : 15)) {
+    for (const n of upTo(quick ? 1 : 10)) {
       const name = `${base}-${n}`;
       const path = pathOf('volumesnapshot', space.name);
       const make = (): Promise<void> => space.apply(snapshot(name, base));
@@ -112,6 +112,6 @@ export const snapshots: K8sPart = async ({ space, quick }) => {
 
 /** Memory once all of that is over. */
 export const after: K8sPart = async ({ quick }) => {
-  await sleep(quick ? 5_000 : 60_000);
-  return { figures: await memory('a minute after all of it') };
+  await sleep(quick ? 5_000 : 30_000);
+  return { figures: await memory('half a minute after all of it') };
 };

@@ -62,6 +62,15 @@ test('nothing but roots is needed', async () => {
   expect(rendered.ok).toBe(true);
 });
 
+test('no text that helm takes for a truth value: it reads YAML 1.1, and the tests 1.2', async () => {
+  for (const [name, { values, options }] of Object.entries(cases)) {
+    const rendered = await render(values, options);
+    const lines = rendered.ok ? rendered.text.split('\n') : [];
+    expect(lines.length, name).toBeGreaterThan(100);
+    expect(lines.filter((line) => /: (?:on|off|yes|no|y|n)$/i.test(line))).toEqual([]);
+  }
+});
+
 describe('objects as the API server wants them', () => {
   let folder: string;
   beforeAll(async () => {

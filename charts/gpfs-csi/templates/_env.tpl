@@ -45,9 +45,9 @@
 - name: GPFS_CSI_HTTP_PORT
   value: {{ .Values.node.httpPort | quote }}
 - name: GPFS_CSI_COMPACTION
-  value: {{ ternary "paused" "on" .Values.compaction.paused }}
+  value: {{ ternary "paused" "on" .Values.compaction.paused | quote }}
 - name: GPFS_CSI_COMPACT_ATTACHED
-  value: {{ .Values.compaction.attached }}
+  value: {{ .Values.compaction.attached | quote }}
 - name: GPFS_CSI_COMPACT_FACTOR
   value: {{ .Values.compaction.factor | toString | quote }}
 - name: GPFS_CSI_COMPACT_DEAD_SHARE

@@ -85,10 +85,16 @@ export async function list(path: string): Promise<readonly Seen[]> {
   return found?.items ?? [];
 }
 
-/** Tells each change of the objects at a path, those that are there first; resolves to what ends it, once it has begun. */
+/**
+ * Tells each change of the objects at a path, those that are there first; resolves to what ends it, once it has begun.
+ * It begins with what the API server has at hand: for anything newer, it would ask an etcd that is too old for that.
+ */
 export async function watch(path: string, tell: (change: Change) => void): Promise<() => void> {
   const stopping = new AbortController();
-  const answer = await open(`${path}?watch=true&timeoutSeconds=3600`, stopping.signal);
+  const answer = await open(
+    `${path}?watch=true&resourceVersion=0&timeoutSeconds=3600`,
+    stopping.signal,
+  );
   if (answer.statusCode !== 200) throw new Error(`watching ${path}: ${await read(answer)}`);
   // Who waits for a change that never comes says so; the end of the stream needs no word of its own.
   answer.on('error', () => undefined);

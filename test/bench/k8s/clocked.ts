@@ -22,7 +22,9 @@ export async function clocked(
   make: () => Promise<unknown>,
 ): Promise<Clocked> {
   const seen = new Map<string, Moments>();
-  const tell = ({ object }: Change): void => {
+  let problem: unknown;
+  const tell = ({ type, object }: Change): void => {
+    if (type === 'ERROR') problem = object;
     const { name } = object.metadata;
     const before = seen.get(name) ?? { began: performance.now() };
     const done = before.done ?? (isDone(object) ? performance.now() : undefined);
@@ -33,8 +35,12 @@ export async function clocked(
   try {
     await make();
     await until(`${names.length} objects are done`, longPatienceMs, () =>
-      Promise.resolve(names.every((name) => seen.get(name)?.done !== undefined)),
+      Promise.resolve(
+        problem !== undefined || names.every((name) => seen.get(name)?.done !== undefined),
+      ),
     );
+    if (problem !== undefined)
+      throw new Error(`the watch of ${path} ended: ${JSON.stringify(problem)}`);
   } finally {
     stop();
   }

@@ -34,6 +34,10 @@ export interface Config {
   /** UID of the cluster that owns the roots; empty outside of Kubernetes. */
   readonly owner: string;
   readonly compaction: CompactionOptions;
+  /** Loop devices without direct I/O are taken where GPFS lets none have it. */
+  readonly allowBuffered: boolean;
+  /** Whether the server tries at its start what this GPFS allows. */
+  readonly probe: 'auto' | 'never';
   readonly logLevel: LogLevel;
   readonly requestLimitMs: number;
   readonly shutdownGraceMs: number;
@@ -88,6 +92,8 @@ const toConfig = (values: Settings, endpoint: string): Config =>
     pool: values.pool,
     owner: values.owner ?? '',
     compaction: compaction(values),
+    allowBuffered: values['allow-buffered'] === 'true',
+    probe: values.probe,
     logLevel: values['log-level'],
     requestLimitMs: values['request-limit'],
     shutdownGraceMs: values['shutdown-grace'],

@@ -72,6 +72,7 @@ async function serve(
     'state-dir': join(place.work, 'state'),
     'kubelet-dir': join(place.work, 'kubelet'),
     'shutdown-grace': '5000',
+    probe: 'never',
   };
   const argv = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
   const env = { CSI_ENDPOINT: `unix://${place.socket}` };

@@ -1,12 +1,15 @@
 import { gpfsCommands } from '../gpfs/commands.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
 import type { Log } from '../observe/log.ts';
+import { hostTrials } from '../linux/trials.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { randomNonce, systemClock } from '../run/clock.ts';
 import { hostRun } from '../run/host.ts';
 import { hostFiles, hostMounts } from '../run/hostfiles.ts';
 import { observedRun } from '../run/observed.ts';
+import type { Run } from '../run/run.ts';
+import type { Trials } from '../run/trials.ts';
 import { serveHttp } from '../server/http.ts';
 import type { HttpServer } from '../server/http.ts';
 import { serveGrpc } from '../server/listen.ts';
@@ -18,10 +21,15 @@ import { driverOf } from '../service/driver.ts';
 import type { Driver } from '../service/driver.ts';
 import { nodeVolumes } from '../service/node/nodevolumes.ts';
 import type { NodeSide } from '../service/node/nodevolumes.ts';
+import { probeOnce } from '../service/probe/probe.ts';
+import type { StartingProbe } from '../service/probe/probe.ts';
+import type { Roots } from '../service/roots.ts';
 import { findSimulator } from '../simulator/find.ts';
+import type { Simulator } from '../simulator/find.ts';
 import { simulatedFiles } from '../simulator/simulated-files.ts';
 import { showQueues } from '../service/gauges.ts';
 import { startAccounting } from './accounting.ts';
+import { simulatedTrials } from '../simulator/simulated-trials.ts';
 import type { Config } from './config.ts';
 import { whyNotOnThisNode } from './installed.ts';
 import { readSelf } from './self.ts';
@@ -41,7 +49,7 @@ export interface RunningServer {
 /** Builds the driver of one node and serves it. */
 export async function startServer(config: Config, log: Log): Promise<RunningServer> {
   const metrics = createMetrics();
-  const { driver, services, node, gpfs } = await assemble(config, log, metrics);
+  const { driver, services, node, gpfs, probe } = await assemble(config, log, metrics);
   const lost = Promise.withResolvers<number>();
   const grpc = await openGrpc(config, services, metrics, log, (path) => {
     log.error(
@@ -56,6 +64,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     readiness: services.readiness,
     controller: grpc.controller,
     reconcile: () => node.reconcile(),
+    probe,
     log,
   });
   const accounting = startAccounting(driver.host, metrics);
@@ -99,6 +108,7 @@ interface Assembled {
   readonly services: Services;
   readonly node: NodeSide;
   readonly gpfs: Gpfs;
+  readonly probe: () => Promise<void>;
 }
 
 async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Assembled> {
@@ -138,11 +148,27 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     run,
     stateDirectory,
     kubeletDirectory,
+    allowBuffered: config.allowBuffered,
   });
+  const trials = trialsOn(run, simulator);
+  const probe = probing(config, roots, { ...common, clone: gpfs.clone, fs: gpfs.fs, trials });
   const { driverName, nodeId, maxVolumesPerNode } = config;
   const services = { ...driver, node, driverName, version, nodeId, maxVolumesPerNode };
-  return { driver, services, node, gpfs };
+  return { driver, services, node, gpfs, probe };
 }
+
+function trialsOn(run: Run, simulator: Simulator | undefined): Trials {
+  const trials = hostTrials(run, systemClock);
+  return simulator ? simulatedTrials(trials, simulator) : trials;
+}
+
+/** One root after the other: what one GPFS allows is of no use to another. */
+const probing =
+  ({ probe }: Config, roots: Roots, host: StartingProbe) =>
+  async () => {
+    if (probe === 'never') return;
+    for (const store of await roots.all()) await probeOnce(host, store);
+  };
 
 function openRegistration(
   { registration, driverName, mmDirectory }: Config,

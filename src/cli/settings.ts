@@ -117,6 +117,12 @@ const settings = z.object({
   'max-clone-depth': wholeNumber(10, 900)
     .prefault(String(defaultCompaction.maxDepth))
     .describe('clone parents above a volume at most; beyond it snapshots are refused'),
+  'allow-buffered': oneOf(['false', 'true'])
+    .prefault('false')
+    .describe('true takes loop devices without direct I/O where GPFS allows no others'),
+  probe: oneOf(['auto', 'never'])
+    .prefault('auto')
+    .describe('auto tries at start, with tiny files, what this GPFS allows, once a version'),
   'log-level': oneOf(logLevels).prefault('info').describe(logLevels.join(', ')),
   'request-limit': wholeNumber(100, 3_600_000).prefault('110000').describe('ms for one request'),
   'shutdown-grace': wholeNumber(0, 3_600_000).prefault('25000').describe('ms for running requests'),

@@ -21,6 +21,7 @@ export function startTending(driver: Driver, followed: Followed): Disposable {
     every(heartbeatMs, log, 'heartbeat', async () => beat(driver.host)),
     every(sweepMs, log, 'sweep', async () => {
       for (const store of await driver.roots.all()) await sweepRoot(driver.host, store);
+      await followed.probe();
     }),
     every(readinessMs, log, 'readiness', followReadiness(followed), true),
   ];
@@ -71,11 +72,19 @@ export interface Followed {
   readonly controller: ControllerSocket | undefined;
   /** Brings this node's own records in line with its kernel; resolves to what it did or found. */
   readonly reconcile: () => Promise<readonly string[]>;
+  /** Tries what this GPFS allows, where nobody has yet; nothing waits for it. */
+  readonly probe: () => Promise<void>;
   readonly log: Log;
 }
 
 /** The sidecars' socket is there while the roots can be used; elsewhere another replica leads then. */
-function followReadiness({ readiness, controller, reconcile, log }: Followed): () => Promise<void> {
+function followReadiness({
+  readiness,
+  controller,
+  reconcile,
+  probe,
+  log,
+}: Followed): () => Promise<void> {
   let last = '';
   let reconciled = false;
   return async () => {
@@ -89,8 +98,12 @@ function followReadiness({ readiness, controller, reconcile, log }: Followed): (
       return;
     }
     await controller?.open();
-    if (!reconciled) for (const found of await reconcile()) log.warn({ found }, 'reconciled');
+    if (reconciled) return;
+    for (const found of await reconcile()) log.warn({ found }, 'reconciled');
     reconciled = true;
+    probe().catch((error: unknown) => {
+      log.warn({ error }, 'GPFS could not be probed; it is tried again at the next sweep');
+    });
   };
 }
 

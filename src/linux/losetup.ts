@@ -6,6 +6,7 @@ import type { Clock } from '../run/clock.ts';
 import type { Run } from '../run/run.ts';
 import { complaintOf, done } from './command.ts';
 import { deviceSize, loopState } from './sysblock.ts';
+import type { LoopState } from './sysblock.ts';
 
 /** A file by what stays the same when it is renamed. */
 export interface FileIdentity {
@@ -19,6 +20,13 @@ export interface Loop {
   readonly diskseq: string;
   readonly readonly: boolean;
   readonly backing: FileIdentity;
+}
+
+/** What an attachment must be like. */
+export interface AttachOptions {
+  readonly readonly: boolean;
+  /** Takes a device for which the kernel does not use direct I/O: slower, and unsynced data is lost with the node. */
+  readonly allowBuffered?: boolean;
 }
 
 export type Losetup = ReturnType<typeof losetup>;
@@ -35,11 +43,11 @@ export const sameFile = (a: FileIdentity, b: FileIdentity): boolean =>
 /** Attaches image files to loop devices with direct I/O and 4096-byte sectors, and takes them off again. */
 export const losetup = (run: Run, clock: Clock) => ({
   /** A new attachment, verified; one that does not hold what was asked for is undone. */
-  attach: async (file: string, options: { readonly readonly: boolean }): Promise<Loop> => {
+  attach: async (file: string, options: AttachOptions): Promise<Loop> => {
     const path = await setUp(run, clock, file, options.readonly);
     const loop = await loopAt(run, path);
     if (!loop) throw new DriverError('command-failed', `${path} was detached by somebody else`);
-    const why = await whyUnusable(loop, file, options.readonly);
+    const why = await whyUnusable(loop, file, options);
     if (why === undefined) return loop;
     await detach(run, clock, loop);
     throw new DriverError('command-failed', `${file} cannot be used through ${path}: ${why}`);
@@ -178,19 +186,22 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+const isBufferedUnasked = ({ directIo }: LoopState, options: AttachOptions): boolean =>
+  !directIo && options.allowBuffered !== true;
+
 /** The kernel falls back to buffered I/O and to other sector sizes without an error; both lose data later. */
 async function whyUnusable(
   loop: Loop,
   file: string,
-  readonly: boolean,
+  options: AttachOptions,
 ): Promise<string | undefined> {
   const state = await loopState(loop.path);
   const { dev, ino, size } = await stat(file, { bigint: true });
   if (!state) return 'it was detached by somebody else';
-  if (!state.directIo) return 'the kernel does not use direct I/O on this file';
+  if (isBufferedUnasked(state, options)) return 'the kernel does not use direct I/O on this file';
   if (state.sectorBytes !== Number(sector)) return `its sectors have ${state.sectorBytes} bytes`;
   if (state.size !== size) return `the device has ${state.size} bytes and the file ${size}`;
-  if (state.readonly !== readonly) return 'the device is not read-only as asked';
+  if (state.readonly !== options.readonly) return 'the device is not read-only as asked';
   if (!sameFile(loop.backing, { device: dev, inode: ino })) return 'it holds another file';
   return undefined;
 }

@@ -5,6 +5,7 @@ import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema.ts';
 import type { Claim, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import { requireCuttable } from './cutting.ts';
 import { asDeleted } from './deleted.ts';
 import { deepen, helpFor } from './depth.ts';
 import type { ServiceHost } from './host.ts';
@@ -52,6 +53,7 @@ export async function createSnapshot(
     return { store, record: held.value };
   }
   const volume = await readyVolume(host, store, local);
+  await requireCuttable(store, volume.value);
   return { store, record: await takeSnapshot(host, store, spec, volume, held) };
 }
 

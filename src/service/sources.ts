@@ -6,6 +6,7 @@ import type { ContentSource } from '../model/volume.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema.ts';
+import { requireCuttable } from './cutting.ts';
 import { deepen, helpFor } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operation.ts';
@@ -75,6 +76,7 @@ async function parentOfVolume(
   const shared = held.value.unchanged && held.value.parent;
   const known = shared ? await parentRecord(store, shared) : undefined;
   if (known) return known;
+  await requireCuttable(store, held.value);
   const depth = await deepen(host, store, { ...held.value, help: helpFor(held.value) });
   const key = fileKey(held.value.id, held.version + 1, host.nonce());
   await operate(host, store, {

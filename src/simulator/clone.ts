@@ -105,6 +105,13 @@ export function removalRefused(ground: Ground, inode: Inode): string | undefined
   return open ? ground.personality.removeParent : undefined;
 }
 
+/** The errno for which a parent that has children cannot be renamed, where this GPFS is like that. */
+export function renameRefused(ground: Ground, inode: Inode): string | undefined {
+  const { renameParent, removeParent } = ground.personality;
+  if (renameParent || ground.record(inode)?.isParent !== true) return undefined;
+  return ground.childCount(inode, 1) > 0 ? removeParent : undefined;
+}
+
 /** What follows when the last name of a file went. */
 export function forgotten(ground: Ground, inode: Inode): readonly Change[] {
   const record = ground.record(inode);
@@ -121,6 +128,7 @@ function child(ground: Ground, path: string, call: string): { record: FileRecord
   const { record } = place(ground, path, call);
   if (record.parent === undefined) fail('EPERM', call, path);
   if (record.isParent && !ground.personality.redirectParent) fail('EPERM', call, path);
+  if (!ground.personality.redirectOpen && ground.isOpenForWriting(path)) fail('EBUSY', call, path);
   refuseWithoutSpace(ground, call, path);
   return { record, parent: record.parent };
 }

@@ -2,6 +2,7 @@ import type { Clock, Nonce } from '../run/clock.ts';
 import type { Files } from '../run/files.ts';
 import type { Mounts } from '../run/mounts.ts';
 import type { Run } from '../run/run.ts';
+import type { Trials } from '../run/trials.ts';
 import { virtualClock } from './clock.ts';
 import type { VirtualClock } from './clock.ts';
 import { makeFaults } from './faults.ts';
@@ -12,6 +13,7 @@ import { memoryGround } from './memory-ground.ts';
 import type { MemoryGround } from './memory-ground.ts';
 import { access } from './access.ts';
 import { memoryMounts } from './memory-mounts.ts';
+import { portTrials } from './memory-trials.ts';
 import { readPersonality } from './personality.ts';
 import type { Personality } from './personality.ts';
 import { noCounts, portFiles, portRun } from './ports.ts';
@@ -36,6 +38,7 @@ export interface ServerView extends Omit<Faults, 'through'> {
   readonly name: string;
   readonly run: Run;
   readonly files: Files;
+  readonly trials: Trials;
   readonly mounts: Mounts;
   readonly clock: Clock;
   readonly nonce: Nonce;
@@ -136,7 +139,11 @@ function viewsOf(
       ...{ ground, clock, faults, counts: [counts, total] },
       turn: (label: string) => schedule(`${name}: ${label}`),
     };
-    const ports = { run: portRun(behind), files: portFiles(behind, now) };
+    const ports = {
+      run: portRun(behind),
+      files: portFiles(behind, now),
+      trials: portTrials(behind),
+    };
     const mounts = memoryMounts(ground, name, faults);
     return Object.assign(faults, { name, ...ports, mounts, clock, nonce, counts });
   };

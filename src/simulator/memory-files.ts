@@ -1,6 +1,7 @@
 import { roundUp } from '../model/bytes.ts';
 import type { Bytes } from '../model/bytes.ts';
 import type { FileStat, Space } from '../run/files.ts';
+import { renameRefused } from './clone.ts';
 import type { MemoryGround } from './memory-ground.ts';
 import { blockBytes, worldOf } from './memory-world.ts';
 import type { World } from './memory-world.ts';
@@ -47,7 +48,11 @@ const contentCalls = (world: World) => ({
   stat: (path: string): FileStat => world.statOf(path, world.find(path, 'lstat')),
   held: (path: string): Bytes => BigInt(world.find(path, 'lstat').blocks.size) * blockBytes,
   chmod: (path: string, mode: number): void => {
-    world.find(path, 'chmod').mode = mode;
+    const node = world.find(path, 'chmod');
+    const { gpfs } = world;
+    const fixed = !gpfs.personality.chmodParent && gpfs.record(node.inode)?.isParent === true;
+    if (fixed && gpfs.treeOf(path) === gpfs.tree) fail('EROFS', 'chmod', path);
+    node.mode = mode;
   },
   touch: (path: string): void => {
     world.find(path, 'utime').modifiedMs = world.gpfs.now();
@@ -66,6 +71,8 @@ const nameCalls = (world: World) => ({
     const place = tree.place(to, 'rename');
     const over = place.directory.entries.get(place.name);
     if (over === node) return;
+    const refusal = tree === world.gpfs.tree ? renameRefused(world.gpfs, node.inode) : undefined;
+    if (refusal !== undefined) fail(refusal, 'rename', from);
     if (over) {
       checkReplaceable(node, over, to);
       world.remove(to, place, over);

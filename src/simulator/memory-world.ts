@@ -73,7 +73,9 @@ const statOf = (gpfs: MemoryGround, tree: Tree, node: MemoryNode): FileStat => (
   device: tree.device,
   inode: BigInt(node.inode),
   size: node.size,
-  links: node.names + (tree === gpfs.tree ? gpfs.childCount(node.inode) : 0),
+  links:
+    node.names +
+    (tree === gpfs.tree && gpfs.personality.linkCount ? gpfs.childCount(node.inode) : 0),
   mode: node.mode,
   modifiedMs: node.modifiedMs,
 });

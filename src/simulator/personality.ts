@@ -34,8 +34,24 @@ export interface Personality {
   readonly snapOpen: boolean;
   /** redirect and split of a file that is itself a parent: allowed, or EPERM. */
   readonly redirectParent: boolean;
+  /** redirect and split of a file that is open for writing: allowed, or EBUSY. */
+  readonly redirectOpen: boolean;
   /** What removing a parent with children fails with. */
   readonly removeParent: RemoveError;
+  /** A parent with children can be renamed, or fails as its removal does. */
+  readonly renameParent: boolean;
+  /** The mode of a parent can be changed, or EROFS. */
+  readonly chmodParent: boolean;
+  /** A parent can be opened for writing, as it cannot on any GPFS we heard of; else EROFS. */
+  readonly writeParent: boolean;
+  /** stat(2) counts the children of a parent among its links. */
+  readonly linkCount: boolean;
+  /** Loop devices use direct I/O. */
+  readonly loopDirectIo: boolean;
+  /** Zeroing part of a block of a clone reads as zeros; else the parent shows through. */
+  readonly zeroInClone: boolean;
+  /** Discarding on a loop device makes holes, or EOPNOTSUPP. */
+  readonly punchHole: boolean;
   readonly maxDepth: number;
   /** Blocks that redirect and split can copy before they run out of space: what was copied stays. -1: no end. */
   readonly copyRoom: number;
@@ -59,7 +75,15 @@ export const documented: Personality = {
   deleteWindowMs: 0,
   snapOpen: true,
   redirectParent: false,
+  redirectOpen: true,
   removeParent: 'EROFS',
+  renameParent: true,
+  chmodParent: true,
+  writeParent: false,
+  linkCount: true,
+  loopDirectIo: true,
+  zeroInClone: true,
+  punchHole: true,
   maxDepth: 1000,
   copyRoom: -1,
   lateEffects: false,
@@ -89,7 +113,15 @@ const checks: Readonly<Record<keyof Personality, (value: unknown) => boolean>> =
   deleteWindowMs: isCount,
   snapOpen: isFlag,
   redirectParent: isFlag,
+  redirectOpen: isFlag,
   removeParent: oneOf(...removeErrors),
+  renameParent: isFlag,
+  chmodParent: isFlag,
+  writeParent: isFlag,
+  linkCount: isFlag,
+  loopDirectIo: isFlag,
+  zeroInClone: isFlag,
+  punchHole: isFlag,
   maxDepth: isCount,
   copyRoom: (value) => value === -1 || isCount(value),
   lateEffects: isFlag,

@@ -2,7 +2,7 @@ import { cpSync, lstatSync, readdirSync, renameSync, rmSync, rmdirSync, unlinkSy
 import { basename, dirname, join } from 'node:path';
 
 import { errnoOf } from '../run/files.ts';
-import { removalRefused } from './clone.ts';
+import { removalRefused, renameRefused } from './clone.ts';
 import type { Layout } from './layout.ts';
 import { absolute } from './real-ground.ts';
 import type { RealGround } from './real-ground.ts';
@@ -34,6 +34,8 @@ export function rename(ground: RealGround, from: string, to: string): void {
   const moved = cloneAt(ground, from);
   const over = replacedBy(ground, to, moved);
   checkOneFileset(ground.layout, from, to);
+  const refusal = moved === undefined ? undefined : renameRefused(ground, moved);
+  if (refusal !== undefined) fail(refusal, 'rename', from);
   renameSync(from, to);
   if (over !== undefined) bury(ground, over, to);
   const state = moved === undefined ? undefined : ground.states.read(moved);

@@ -48,7 +48,11 @@ export function simulatedFiles(host: Files, simulator: { readonly dir: string })
   };
 }
 
-function reading(host: Files, guard: Guard, layout: Layout): Pick<Files, 'read' | 'stat' | 'held'> {
+function reading(
+  host: Files,
+  guard: Guard,
+  layout: Layout,
+): Pick<Files, 'read' | 'stat' | 'held' | 'chmod'> {
   const held = heldOn(layout);
   return {
     read: async (path) => {
@@ -57,7 +61,15 @@ function reading(host: Files, guard: Guard, layout: Layout): Pick<Files, 'read' 
     },
     stat: async (path) => {
       await guard.sound(path);
-      return host.stat(path);
+      const stat = await host.stat(path);
+      // The links are there for real, since the kernel counts them: only the answer can be another one.
+      const counts = stat.links < 2 || stat.kind !== 'file' || personalityOf(layout).linkCount;
+      return counts || !guard.isParent(path) ? stat : { ...stat, links: 1 };
+    },
+    chmod: async (path, mode) => {
+      if (!personalityOf(layout).chmodParent && guard.isParent(path))
+        throw errnoError('EROFS', 'chmod', path);
+      await host.chmod(path, mode);
     },
     held: async (path) => {
       await guard.sound(path);
@@ -101,6 +113,13 @@ function removing(
 }
 
 type Guard = ReturnType<typeof guardOf>;
+
+/** Whether a file is a clone parent of this simulator now, and how that GPFS is to behave. */
+export function parentsOf(simulator: { readonly dir: string }) {
+  const layout = layoutOf(simulator.dir);
+  const { isParent } = guardOf(layout);
+  return { isParent, personality: () => personalityOf(layout) };
+}
 
 function guardOf(layout: Layout) {
   const states = stateFiles(layout);

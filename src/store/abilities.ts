@@ -1,27 +1,49 @@
+import { join } from 'node:path';
+import type { z } from 'zod';
 import { unprobed } from '../model/abilities.ts';
 import type { Abilities } from '../model/abilities.ts';
+import type { Nonce } from '../run/clock.ts';
 import { errnoOf } from '../run/files.ts';
 import type { Files } from '../run/files.ts';
-import { fromText } from './json.ts';
+import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
 import { abilitiesFile } from './schema.ts';
+
+/** The kept file, with who found it out and when. */
+export type AbilitiesFile = z.output<typeof abilitiesFile>;
 
 /** What the last probe of a root found out. */
 export interface KeptAbilities {
   /** Where no probe came to something, the answer of `unprobed`. */
   read(): Promise<Abilities>;
+  /** All that was kept; undefined before the first probe. */
+  kept(): Promise<AbilitiesFile | undefined>;
+  /** Replaces what was kept; of two that do so at once, one stays whole. */
+  keep(found: AbilitiesFile): Promise<void>;
 }
 
 /** The abilities kept in one root. */
-export const abilitiesOf = (files: Files, { abilities: path }: Layout): KeptAbilities => ({
-  read: async () => {
+export function abilitiesOf(files: Files, layout: Layout, nonce: Nonce): KeptAbilities {
+  const { abilities: path } = layout;
+  const kept = async (): Promise<AbilitiesFile | undefined> => {
     const text = await files.read(path).catch(absent);
-    if (text === undefined) return unprobed;
-    const { abilities } = fromText(abilitiesFile, text, path);
-    const found = Object.entries(abilities).filter(([, value]) => value !== undefined);
-    return { ...unprobed, ...Object.fromEntries(found) };
-  },
-});
+    return text === undefined ? undefined : fromText(abilitiesFile, text, path);
+  };
+  return {
+    kept,
+    read: async () => {
+      const settled = Object.entries((await kept())?.abilities ?? {});
+      const found = settled.filter(([, value]) => value !== undefined);
+      return { ...unprobed, ...Object.fromEntries(found) };
+    },
+    keep: async (found) => {
+      const temporary = join(layout.temporary, `abilities-${nonce()}`);
+      await files.createDurable(temporary, toText(found), 0o640);
+      await files.rename(temporary, path);
+      await files.syncDirectory(layout.state);
+    },
+  };
+}
 
 const absent = (error: unknown): undefined => {
   if (errnoOf(error) === 'ENOENT') return undefined;

@@ -130,7 +130,7 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
     edges: edgesOf(files, layout),
     attached: attachedIndexOf(files, layout),
     nodes: nodesOf(files, layout, clock, nonce),
-    abilities: abilitiesOf(files, layout),
+    abilities: abilitiesOf(files, layout, nonce),
     marks: marksOf(files, layout, clock, nonce),
   };
 }

@@ -237,10 +237,13 @@ export type MarkFile = z.output<typeof markFile>;
 /** What the probe of a root found out; see model/abilities.ts. A field it did not come to is absent. */
 export const abilitiesFile = z.looseObject({
   format: z.number(),
-  /** Where and when it was found out, and with which version of the driver. */
+  /** Where and when it was found out, with which version of the driver, on which format of the file system. */
   node: z.string(),
   version: z.string(),
+  release: z.string().optional(),
   probedMs: z.number(),
+  /** Every trial had an answer. */
+  complete: z.boolean().optional(),
   abilities: z.looseObject({
     snapOpen: z.boolean().optional(),
     redirectOpen: z.boolean().optional(),
@@ -248,5 +251,21 @@ export const abilitiesFile = z.looseObject({
     redirectParent: z.boolean().optional(),
     zeroInClone: z.boolean().optional(),
     directIo: z.boolean().optional(),
+    punchHole: z.boolean().optional(),
+    renameParent: z.boolean().optional(),
+    linkCount: z.boolean().optional(),
   }),
+  /** How each trial ended, by its name. */
+  outcomes: z
+    .record(
+      z.string(),
+      z.looseObject({
+        kind: z.enum(['yes', 'no', 'unknown']),
+        ms: z.number(),
+        why: z.string().optional(),
+      }),
+    )
+    .optional(),
+  /** How long each command took, in ms. */
+  latencyMs: z.record(z.string(), z.number()).optional(),
 });

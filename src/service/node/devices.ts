@@ -1,9 +1,10 @@
 import { basename } from 'node:path';
 import { DriverError } from '../../model/fault.ts';
 import { sameFile } from '../../linux/losetup.ts';
-import type { FileIdentity, Loop } from '../../linux/losetup.ts';
+import type { AttachOptions, FileIdentity, Loop } from '../../linux/losetup.ts';
 import type { BlockDevice } from '../../linux/mount.ts';
 import { deviceNumber } from '../../linux/sysblock.ts';
+import { isShared } from './fitness.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import type { Source } from './source.ts';
@@ -27,11 +28,11 @@ export const loopsIn = (record: NodeRecord): readonly Loop[] =>
 
 /** A loop device for this image: the one in use, one left by an attempt cut short, or a new one. */
 export async function obtainLoop(parts: NodeParts, ask: DeviceAsk): Promise<Loop> {
-  const { current, image, source, readonly } = ask;
+  const { current, image, source } = ask;
   if (current && (await serves(parts, current, ask))) return current;
   const found = await adopt(parts, ask);
   if (found) return found;
-  const loop = await parts.losetup.attach(source.path, { readonly });
+  const loop = await parts.losetup.attach(source.path, attachOptions(parts, ask));
   // The name could have been given to another file between our look at it and losetup's.
   if (sameFile(loop.backing, image)) return loop;
   await parts.losetup.detach(loop);
@@ -41,6 +42,11 @@ export async function obtainLoop(parts: NodeParts, ask: DeviceAsk): Promise<Loop
   );
 }
 
+const attachOptions = (parts: NodeParts, { source, readonly }: DeviceAsk): AttachOptions => ({
+  readonly,
+  allowBuffered: parts.allowBuffered && !isShared(source.record),
+});
+
 const serves = async (parts: NodeParts, loop: Loop, ask: DeviceAsk): Promise<boolean> =>
   loop.readonly === ask.readonly &&
   sameFile(loop.backing, ask.image) &&
@@ -48,7 +54,7 @@ const serves = async (parts: NodeParts, loop: Loop, ask: DeviceAsk): Promise<boo
 
 /** Devices of this image that no record names: ours when an attempt was cut short, else nobody may guess. */
 async function adopt(parts: NodeParts, ask: DeviceAsk): Promise<Loop | undefined> {
-  const { source, readonly, own, begun } = ask;
+  const { source, own, begun } = ask;
   const strays = (await parts.losetup.loopsOf(source.path)).filter(
     (loop) => !own.some(({ path, diskseq }) => path === loop.path && diskseq === loop.diskseq),
   );
@@ -61,7 +67,9 @@ async function adopt(parts: NodeParts, ask: DeviceAsk): Promise<Loop | undefined
     );
   const usable: Loop[] = [];
   for (const loop of strays)
-    if ((await parts.losetup.whyUnusable(loop, source.path, readonly)) === undefined)
+    if (
+      (await parts.losetup.whyUnusable(loop, source.path, attachOptions(parts, ask))) === undefined
+    )
       usable.push(loop);
   const [kept] = usable;
   for (const loop of strays) if (loop !== kept) await parts.losetup.detach(loop);

@@ -34,6 +34,8 @@ export interface NodeVolumesOptions {
   /** Where the kubelet keeps pods and plugins; it may be a symbolic link itself. */
   readonly kubeletDirectory?: string;
   readonly limits?: Partial<NodeLimits>;
+  /** Off unless the operator says so. */
+  readonly allowBuffered?: boolean;
 }
 
 const defaultLimits: NodeLimits = { sizeMs: 5_000, statfsMs: 5_000 };
@@ -79,5 +81,6 @@ function partsOf(options: NodeVolumesOptions): NodeParts {
     growfs: growfs(run),
     limits: { ...defaultLimits, ...options.limits },
     kubeletDirectory: options.kubeletDirectory ?? '/var/lib/kubelet',
+    allowBuffered: options.allowBuffered ?? false,
   };
 }

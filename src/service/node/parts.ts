@@ -41,4 +41,6 @@ export interface NodeParts {
   readonly limits: NodeLimits;
   /** Below this directory a path must not lead through a symbolic link. */
   readonly kubeletDirectory: string;
+  /** Takes loop devices without direct I/O where GPFS lets none have it. */
+  readonly allowBuffered: boolean;
 }

@@ -3,6 +3,7 @@ import { DriverError } from '../../model/fault.ts';
 import { isSameMachine } from '../../store/nodes.ts';
 import type { StageAsk } from '../api.ts';
 import { loopsIn, obtainLoop } from './devices.ts';
+import { requireFit } from './fitness.ts';
 import { ensureFilesystem, mountFilesystem } from './filesystem.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
@@ -19,12 +20,13 @@ export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
   requireSupported([ask.capability], 'volume_capability');
   using volume = parts.lock(ask.id);
   const first = await readSource(parts, volume.id);
-  requireAttached(parts, first, ask.capability);
+  const { readonly: readers } = requireAttached(parts, first, ask.capability);
   const path = await stagingDirectory(parts, ask.stagingPath);
   const found = await parts.records.read(volume.id);
   const before = await reusable(parts, first, found, ask, path);
   if (before && (await isLive(parts, before))) return;
   await refuseOtherMachine(parts, first);
+  await requireFit(parts, first, ask, readers);
   const begun = found?.generation === first.key;
   // The record comes before the mark, or a crash between them would leave a mark that nobody takes away.
   const record = await begin(parts, first, ask, path, before);

@@ -26,8 +26,8 @@ test('a root and an endpoint suffice; the rest has defaults', () => {
     ...{ httpPort: 0, driverName: 'gpfs-clone.csi', stateDirectory: '/var/lib/gpfs-csi' },
     ...{ kubeletDirectory: '/var/lib/kubelet', registration: undefined },
     ...{ maxVolumesPerNode: 256, mountType: 'gpfs', pool: undefined, owner: '' },
-    ...{ compaction: defaultCompaction, logLevel: 'info' },
-    ...{ requestLimitMs: 110000, shutdownGraceMs: 25000 },
+    ...{ compaction: defaultCompaction, allowBuffered: false, probe: 'auto' },
+    ...{ logLevel: 'info', requestLimitMs: 110000, shutdownGraceMs: 25000 },
     ...{ bootIdPath: '/proc/sys/kernel/random/boot_id', machineIdPath: '/etc/machine-id' },
   });
 });
@@ -52,6 +52,7 @@ test('every flag is a variable too, and flags win', () => {
       'registration-dir': '/reg',
       'kubelet-endpoint': '/k/csi.sock',
     },
+    ...{ 'allow-buffered': 'true', probe: 'never' },
   };
   expect([...allSettings].sort()).toEqual(Object.keys(values).sort());
   const env = Object.fromEntries(

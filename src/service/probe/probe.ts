@@ -1,0 +1,120 @@
+import { showRelease } from '../../gpfs/release.ts';
+import type { Gpfs } from '../../gpfs/commands.ts';
+import { abilitiesFrom, isComplete, strangeOutcomes } from '../../model/abilities.ts';
+import { isFault } from '../../model/fault.ts';
+import { errnoOf } from '../../run/files.ts';
+import type { Files } from '../../run/files.ts';
+import { recordFormat } from '../../store/schema.ts';
+import type { AbilitiesFile } from '../../store/abilities.ts';
+import type { RootStore } from '../../store/root.ts';
+import { sweepProbes, withArea } from './area.ts';
+import type { ProbeHost } from './area.ts';
+import { tryBasics, tryParent, tryRedirects } from './cloning.ts';
+import type { Probing } from './cloning.ts';
+import { tryLoops } from './looping.ts';
+import { Contradiction, notesOf } from './notes.ts';
+
+/** Who probes at start: it also has to ask which GPFS this is. */
+export interface StartingProbe extends ProbeHost {
+  readonly fs: Gpfs['fs'];
+}
+
+/**
+ * Probes a root unless this version of the driver has done so on this release of GPFS, on whichever server.
+ * Two that do it at once get in nobody's way. Resolves to what is kept afterwards.
+ */
+export async function probeOnce(host: StartingProbe, store: RootStore): Promise<AbilitiesFile> {
+  await sweepProbes(host, store);
+  const release = showRelease((await host.fs(store.facts.fileSystem)).version);
+  const kept = await keptOrNone(store);
+  const { version } = host.self;
+  if (kept?.complete === true && kept.version === version && kept.release === release) return kept;
+  return probeAnew(host, store, release);
+}
+
+/** Probes a root now, and keeps the answers. */
+export async function probeAnew(
+  host: ProbeHost,
+  store: RootStore,
+  release: string,
+): Promise<AbilitiesFile> {
+  const { outcomes, latencyMs } = await probeRoot(host, store);
+  const before = await keptOrNone(store);
+  // Only two nodes together find this out, and it stays true of the same GPFS.
+  const { redirectAttached } = before?.release === release ? before.abilities : {};
+  const found: AbilitiesFile = {
+    format: recordFormat,
+    node: host.self.node,
+    version: host.self.version,
+    release,
+    probedMs: host.clock.now(),
+    complete: isComplete(outcomes),
+    abilities: { ...abilitiesFrom(outcomes), ...(redirectAttached && { redirectAttached }) },
+    outcomes: { ...outcomes },
+    latencyMs: { ...latencyMs },
+  };
+  await store.abilities.keep(found);
+  const strange = strangeOutcomes(outcomes);
+  const words = { root: store.layout.root, complete: found.complete, abilities: found.abilities };
+  if (strange.length > 0) host.log.error({ ...words, strange }, 'this GPFS is not as it should be');
+  else host.log.info(words, 'GPFS was probed');
+  return found;
+}
+
+/** Tries everything with tiny files, and leaves none of them. */
+export const probeRoot = (
+  host: ProbeHost,
+  store: RootStore,
+): Promise<Pick<ReturnType<typeof notesOf>, 'outcomes' | 'latencyMs'>> =>
+  withArea(host, store, async (at) => {
+    const notes = notesOf(host.clock);
+    const probing = { host, store, notes, at };
+    if (!(await tryBasics(probing))) return notes;
+    const parent = await tryParent(probing);
+    await tryRedirects(probing);
+    await tryLoops(probing);
+    await tryRemovals(probing, parent);
+    return notes;
+  });
+
+const removePauses = [50, 100, 200, 400, 800, 1600, 3200];
+
+/** A parent whose children are gone; GPFS may go on refusing for a moment. */
+async function tryRemovals({ host, store, notes, at }: Probing, parent: string): Promise<void> {
+  const { files } = store;
+  const gone = await notes.attempt('removeChild', async () => {
+    for (const name of ['child', 'first']) await files.unlink(at(name));
+  });
+  if (!gone) return;
+  // Its window counts, not the one of what lies between.
+  await removedInTime(host, files, at('middle'));
+  await notes.attempt('removeChildless', async () => {
+    if (await removedInTime(host, files, parent)) return;
+    throw new Contradiction('it was refused for seconds');
+  });
+}
+
+async function removedInTime({ clock }: ProbeHost, files: Files, path: string): Promise<boolean> {
+  for (const ms of removePauses) {
+    const refusal = await files.unlink(path).catch(errnoOrThrow);
+    if (refusal === undefined || refusal === 'ENOENT') return true;
+    await clock.sleep(ms);
+  }
+  return false;
+}
+
+function errnoOrThrow(error: unknown): string {
+  const code = errnoOf(error);
+  if (code === undefined) throw error;
+  return code;
+}
+
+/** What was kept; a file that somebody damaged is replaced, one of a newer version stays. */
+async function keptOrNone(store: RootStore): Promise<AbilitiesFile | undefined> {
+  try {
+    return await store.abilities.kept();
+  } catch (error) {
+    if (!isFault(error, 'unreadable-record') || error.message.includes('has format')) throw error;
+    return undefined;
+  }
+}

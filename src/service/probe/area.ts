@@ -24,7 +24,7 @@ export interface ProbeHost {
 export const loopedName = 'looped';
 
 const abandonedMs = 3_600_000;
-const areaName = /^(?<node>[A-Za-z0-9_-]+)\.(?<instance>[A-Za-z0-9-]+)\.[0-9a-f]{8}$/;
+const areaName = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9-]+)\.[0-9a-f]{8}$/;
 
 /** A directory for one probe, with a name used once; it is gone afterwards, with all in it. */
 export async function withArea<T>(
@@ -62,12 +62,17 @@ async function isAbandoned(
   store: RootStore,
   name: string,
 ): Promise<boolean> {
-  const found = areaName.exec(name)?.groups;
-  const { node = '', instance = '' } = found ?? {};
-  if (!found || instance === self.instance) return false;
+  const [node, instance] = partsOf(name);
+  if (instance === '' || instance === self.instance) return false;
   const stat = await store.files.stat(join(store.layout.probe, name)).catch(() => undefined);
-  const old = stat !== undefined && clock.now() - stat.modifiedMs > abandonedMs;
-  return stat?.kind === 'directory' && (old || diedHere(self, node, instance));
+  if (stat?.kind !== 'directory') return false;
+  return diedHere(self, node, instance) || clock.now() - stat.modifiedMs > abandonedMs;
+}
+
+/** Whose directory this is; empty for a name that no probe gave. */
+function partsOf(name: string): readonly [node: string, instance: string] {
+  const [, node = '', instance = ''] = areaName.exec(name) ?? [];
+  return [node, instance];
 }
 
 const visitor = 'visitor-';

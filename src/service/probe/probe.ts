@@ -3,7 +3,6 @@ import type { Gpfs } from '../../gpfs/commands.ts';
 import { abilitiesFrom, isComplete, strangeOutcomes } from '../../model/abilities.ts';
 import { isFault } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
-import type { Files } from '../../run/files.ts';
 import { recordFormat } from '../../store/schema.ts';
 import type { AbilitiesFile } from '../../store/abilities.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -77,7 +76,7 @@ export const probeRoot = (
     return notes;
   });
 
-const removePauses = [50, 100, 200, 400, 800, 1600, 3200];
+const removePauses = [50, 100, 150, ...Array<number>(24).fill(250)];
 
 /** A parent whose children are gone; GPFS may go on refusing for a moment. */
 async function tryRemovals({ host, store, notes, at }: Probing, parent: string): Promise<void> {
@@ -86,21 +85,15 @@ async function tryRemovals({ host, store, notes, at }: Probing, parent: string):
     for (const name of ['child', 'first']) await files.unlink(at(name));
   });
   if (!gone) return;
-  // Its window counts, not the one of what lies between.
-  await removedInTime(host, files, at('middle'));
   await notes.attempt('removeChildless', async () => {
-    if (await removedInTime(host, files, parent)) return;
+    for (const ms of removePauses) {
+      // It may hang between the parent and a child that was redirected, or not.
+      await files.unlink(at('middle')).catch(errnoOrThrow);
+      if ((await files.unlink(parent).catch(errnoOrThrow)) === undefined) return;
+      await host.clock.sleep(ms);
+    }
     throw new Contradiction('it was refused for seconds');
   });
-}
-
-async function removedInTime({ clock }: ProbeHost, files: Files, path: string): Promise<boolean> {
-  for (const ms of removePauses) {
-    const refusal = await files.unlink(path).catch(errnoOrThrow);
-    if (refusal === undefined || refusal === 'ENOENT') return true;
-    await clock.sleep(ms);
-  }
-  return false;
 }
 
 function errnoOrThrow(error: unknown): string {

@@ -30,6 +30,8 @@ export interface CloneCommands {
   /** Copies everything that is shared; the file is no clone any more. */
   split(file: string): Promise<void>;
   show(file: string, options?: RunOptions): Promise<CloneStatus>;
+  /** Many files with one command, for an audit; a file that is gone meanwhile is not in the answer. */
+  showAll(files: readonly string[]): Promise<ReadonlyMap<string, CloneStatus>>;
 }
 
 /** The `mmclone` of a translated Run. */
@@ -37,6 +39,8 @@ export function mmclone(run: Run): CloneCommands {
   const write = async (verb: string, ...paths: readonly string[]): Promise<void> => {
     await run(['mmclone', verb, ...paths.map(absolute)], 'write');
   };
+  const show = async (file: string, options?: RunOptions): Promise<CloneStatus> =>
+    parseShow(await run(['mmclone', 'show', absolute(file)], 'read', options), file);
   return {
     snap: (file, parent) => write('snap', file, parent),
     freeze: (file) => write('snap', file),
@@ -45,9 +49,32 @@ export function mmclone(run: Run): CloneCommands {
       await run(['mmclone', 'redirect', absolute(file)], 'interruptible', { signal });
     },
     split: (file) => write('split', file),
-    show: async (file, options) =>
-      parseShow(await run(['mmclone', 'show', absolute(file)], 'read', options), file),
+    show,
+    showAll: async (files) => {
+      if (files.length === 0) return new Map();
+      const together = await run(['mmclone', 'show', ...files.map(absolute)], 'read', { timeoutMs })
+        .then((output) => files.map((file) => [file, parseShow(output, file)] as const))
+        .catch(() => undefined);
+      return new Map(together ?? (await oneByOne(files, show)));
+    },
   };
+}
+
+// Of many files, one that was removed a moment ago makes the whole command fail.
+const timeoutMs = 120_000;
+
+async function oneByOne(
+  files: readonly string[],
+  show: (file: string) => Promise<CloneStatus>,
+): Promise<readonly (readonly [string, CloneStatus])[]> {
+  const found: (readonly [string, CloneStatus])[] = [];
+  for (const file of files)
+    try {
+      found.push([file, await show(file)]);
+    } catch (error) {
+      if (cloneErrno(error) !== 'ENOENT') throw error;
+    }
+  return found;
 }
 
 /** The refusal that a call of CloneCommands met, if it is one to act on. */
@@ -63,9 +90,14 @@ const cloneErrnos: readonly CloneErrno[] = ['EEXIST', 'ENOENT', 'EPERM', 'EROFS'
 // more text around the name.
 const row = /^(?<parent>.{6}) {2}(?<depth>.{5}) {2}(?<inode>.{14}) {2}(?<name>.*)$/s;
 
+// Of several files, the name of one may begin that of another.
+const bestLine = (lines: readonly string[], file: string): string =>
+  lines.findLast((text) => text.endsWith(`  ${file}`)) ?? lines.at(-1) ?? '';
+
 /** What `mmclone show FILE` says of the one file that was asked for. */
 export function parseShow(output: string, file: string): CloneStatus {
-  const line = output.split('\n').findLast((text) => text.includes(file)) ?? '';
+  const lines = output.split('\n').filter((text) => text.includes(file));
+  const line = bestLine(lines, file);
   const cells = row.exec(line)?.groups;
   if (!cells?.['name']?.includes(file)) throw unreadable('mmclone', line || output);
   const at = (name: string): string => (cells[name] ?? '').trim();

@@ -10,6 +10,10 @@ export interface FileStat {
   /** Permission bits only. */
   readonly mode: number;
   readonly modifiedMs: number;
+  /** When anything of it last changed, its name included; a new clone parent has the times of its source but this. */
+  readonly changedMs: number;
+  /** Number of its owner. */
+  readonly uid: number;
 }
 
 /** statfs(2): bytes for an unprivileged user, and inodes. */

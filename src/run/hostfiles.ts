@@ -189,6 +189,8 @@ const fileStat = (stat: BigIntStats): FileStat => ({
   links: Number(stat.nlink),
   mode: Number(stat.mode & 0o7777n),
   modifiedMs: Number(stat.mtimeMs),
+  changedMs: Number(stat.ctimeMs),
+  uid: Number(stat.uid),
 });
 
 function kindOf(stat: BigIntStats): FileStat['kind'] {

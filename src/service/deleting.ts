@@ -2,6 +2,7 @@ import { DriverError } from '../model/fault.ts';
 import type { ServiceHost } from './host.ts';
 import { releaseClaim } from './claims.ts';
 import { operate } from './operation.ts';
+import { requireOwnFile, requireOwnImage } from './ownership.ts';
 import { finishSnapshotRemoval, finishVolumeRemoval } from './removal.ts';
 import type { Place } from './roots.ts';
 import { settleSnapshot, settleVolume } from './settle.ts';
@@ -16,6 +17,8 @@ export async function removeVolume(host: ServiceHost, { store, local }: Place): 
       'in-use',
       `volume ${local} cannot be deleted: it is attached to node ${attached.node}; detach it first`,
     );
+  // Before the record says so, or the volume could not be used again once it is put right.
+  await requireOwnImage(store, held.value);
   await operate(host, store, {
     id: local,
     from: held,
@@ -29,6 +32,7 @@ export async function removeVolume(host: ServiceHost, { store, local }: Place): 
 export async function removeSnapshot(host: ServiceHost, { store, local }: Place): Promise<void> {
   const held = await settleSnapshot(host, store, local);
   if (held?.value.state !== 'ready') return;
+  await requireOwnFile(store, held.value);
   using mine = host.claims.begin({ op: 'delete' });
   const { claim } = mine;
   const deleting = { ...held.value, state: 'deleting' as const, claim };

@@ -5,6 +5,7 @@ import { recordFormat } from '../store/schema.ts';
 import type { HiddenRecord, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
 import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from './host.ts';
+import { requireOwnFile, requireOwnImage } from './ownership.ts';
 import { imageOf } from './parents.ts';
 import { reclaimAfter, unlinkParent } from './reclaim.ts';
 import { pathOf } from './steps.ts';
@@ -17,6 +18,7 @@ export async function finishVolumeRemoval(
 ): Promise<Held<VolumeRecord>> {
   const { parent } = held.value;
   const image = imageOf(held.value);
+  await requireOwnImage(store, held.value);
   await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
   if (parent !== null) await store.edges.remove(parent, image.key);
   const gone = asDeleted(host, held.value);
@@ -32,6 +34,7 @@ export async function finishSnapshotRemoval(
   const { file, parent } = held.value;
   if (!file) throw new Error(`snapshot ${held.id} has no file`);
   const { key } = file;
+  await requireOwnFile(store, held.value);
   const childless = (await store.edges.children(key)).length === 0;
   const unlinked = childless && (await unlinkParent(host, store, 'snapshots', key));
   if (!unlinked) {

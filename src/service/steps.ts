@@ -2,6 +2,7 @@ import { DriverError } from '../model/fault.ts';
 import type { DataRef, Step } from '../model/clone-tree.ts';
 import { imageMode } from '../model/clone-tree.ts';
 import { ownerOfKey } from '../model/ids.ts';
+import { ignoring } from '../store/edges.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeCommands } from './host.ts';
 
@@ -31,7 +32,7 @@ async function performOne(store: RootStore, commands: VolumeCommands, step: Step
       );
       return;
     case 'mode':
-      return store.files.chmod(at(step.file), step.mode);
+      return setMode(store, step.file, step.mode);
     case 'grow':
       await store.files.grow(at(step.file), step.bytes);
       return;
@@ -46,6 +47,12 @@ async function performOne(store: RootStore, commands: VolumeCommands, step: Step
       await store.check();
       return commands.setAttributes(at(step.file), step.attributes);
   }
+}
+
+/** Where GPFS does not change the mode of a clone parent, it keeps the one of the image, which none but root may read either. */
+async function setMode(store: RootStore, file: DataRef, mode: number): Promise<void> {
+  const change = store.files.chmod(pathOf(store, file), mode);
+  await (file.data === 'volumes' ? change : ignoring(change, 'EROFS', 'EPERM'));
 }
 
 /** Throws snapshot-missing unless the parent is still one that may get children. */

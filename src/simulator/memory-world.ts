@@ -78,4 +78,6 @@ const statOf = (gpfs: MemoryGround, tree: Tree, node: MemoryNode): FileStat => (
     (tree === gpfs.tree && gpfs.personality.linkCount ? gpfs.childCount(node.inode) : 0),
   mode: node.mode,
   modifiedMs: node.modifiedMs,
+  changedMs: Math.max(node.bornMs, node.modifiedMs),
+  uid: 0,
 });

@@ -18,6 +18,8 @@ export interface Layout {
   /** What the probe found out about this root's GPFS, and the directory it tries things in. */
   readonly abilities: string;
   readonly probe: string;
+  /** What a repair set aside; nobody looks there but people. */
+  readonly quarantine: string;
   readonly node: (nodeName: string) => string;
   readonly records: (kind: RecordKind) => string;
   readonly recordShard: (kind: RecordKind, id: string) => string;
@@ -44,6 +46,7 @@ export function layoutOf(root: string): Layout {
     nodes: at('nodes'),
     abilities: at('abilities.json'),
     probe: at('probe'),
+    quarantine: at('quarantine'),
     node: (nodeName) => at('nodes', `${nodeName}.json`),
     records: (kind) => at('records', kind),
     recordShard: (kind, id) => at('records', kind, shardOf(recordOwner(id))),

@@ -1,0 +1,30 @@
+import type { AuditFacts, Finding } from '../../model/audit.ts';
+import { findingsOf } from '../../model/findings.ts';
+import type { RootStore } from '../../store/root.ts';
+import { collect } from './collect.ts';
+import type { AuditHost } from './collect.ts';
+
+/** What was found in a root, and the facts behind it. */
+export interface Audit {
+  readonly facts: AuditFacts;
+  readonly findings: readonly Finding[];
+}
+
+/** How long an operation that was seen half done has to end before a finding is believed. */
+const secondLookMs = 500;
+
+/**
+ * Compares records, files and what GPFS says. Servers go on meanwhile, so what does not agree is looked at a
+ * second time, and only what is found twice is reported.
+ */
+export async function audit(host: AuditHost, store: RootStore): Promise<Audit> {
+  const first = await collect(host, store);
+  const suspects = findingsOf(first);
+  if (suspects.length === 0) return { facts: first, findings: [] };
+  await host.clock.sleep(secondLookMs);
+  const facts = await collect(host, store);
+  const before = new Set(suspects.map(identity));
+  return { facts, findings: findingsOf(facts).filter((each) => before.has(identity(each))) };
+}
+
+const identity = ({ kind, object, says }: Finding): string => `${kind} ${object} ${says}`;

@@ -1,0 +1,167 @@
+import { basename, join } from 'node:path';
+import type { CloneCommands } from '../../gpfs/mmclone.ts';
+import type { AuditData, AuditFacts, FileFact } from '../../model/audit.ts';
+import type { FileKey } from '../../model/ids.ts';
+import type { Clock } from '../../run/clock.ts';
+import { errnoOf } from '../../run/files.ts';
+import type { FileStat } from '../../run/files.ts';
+import { isDeadMark } from '../../store/nodes.ts';
+import type { RootStore } from '../../store/root.ts';
+import { inParallel } from './parallel.ts';
+import { readRecords } from './recordfacts.ts';
+
+/** What an audit stands on. */
+export interface AuditHost {
+  readonly clone: Pick<CloneCommands, 'showAll'>;
+  readonly clock: Clock;
+}
+
+const datas: readonly AuditData[] = ['volumes', 'snapshots', 'hidden'];
+const key = /^[A-Za-z0-9][A-Za-z0-9_-]*\.\d+-[0-9a-f]+$/;
+
+/** Files per command, and commands at once: an audit must not take GPFS away from those who work. */
+const perCommand = 100;
+const commandsAtOnce = 3;
+
+/** One root as it is now, with what GPFS says of each file. */
+export async function collect(host: AuditHost, store: RootStore): Promise<AuditFacts> {
+  // Records first: a file that is made meanwhile has a claim in them, and one that goes is looked for later.
+  const { records, broken } = await readRecords(store, host.clock);
+  const edges = await edgesIn(store, host.clock);
+  const files = (await Promise.all(datas.map((data) => filesIn(store, data, host.clock)))).flat();
+  const aside = await filesBelow(store, store.layout.quarantine);
+  const clones = await showFiles(host, [
+    ...files.flatMap(({ path, isFile }) => (isFile ? [path] : [])),
+    ...aside,
+  ]);
+  return {
+    records,
+    broken,
+    edges,
+    files: files.map((file) => ({ ...file, clone: clones.get(file.path) })),
+    aside: aside.map((path) => ({ path, clone: clones.get(path) })),
+    marks: await marksIn(store),
+    temporaries: await temporariesIn(store, host.clock),
+    linkCount: (await store.abilities.read()).linkCount,
+  };
+}
+
+async function showFiles(
+  { clone }: AuditHost,
+  paths: readonly string[],
+): Promise<ReadonlyMap<string, FileFact['clone']>> {
+  const groups: string[][] = [];
+  for (let at = 0; at < paths.length; at += perCommand)
+    groups.push(paths.slice(at, at + perCommand));
+  const shown = await inParallel(groups, commandsAtOnce, (group) => clone.showAll(group));
+  return new Map(shown.flatMap((each) => [...each]));
+}
+
+/** Regular files in a directory and below. */
+async function filesBelow(store: RootStore, directory: string): Promise<readonly string[]> {
+  const found = await inParallel(await namesIn(store, directory), 16, async (name) => {
+    const path = join(directory, name);
+    const kind = (await store.files.stat(path).catch(undefinedWhenGone))?.kind;
+    return kind === 'directory' ? filesBelow(store, path) : kind === 'file' ? [path] : [];
+  });
+  return found.flat();
+}
+
+async function filesIn(
+  store: RootStore,
+  data: AuditData,
+  clock: Clock,
+): Promise<readonly FileFact[]> {
+  const directory = join(store.layout.root, data);
+  const shards = await namesIn(store, directory);
+  const paths = await inParallel(shards, 16, async (shard) => {
+    const path = join(directory, shard);
+    return (await namesIn(store, path).catch(notADirectory(path))).map((name) => join(path, name));
+  });
+  const found = await inParallel(paths.flat(), 16, async (path) => {
+    const stat = await store.files.stat(path).catch(undefinedWhenGone);
+    return stat ? [fileFact(store, data, path, stat, clock)] : [];
+  });
+  return found.flat();
+}
+
+function fileFact(
+  store: RootStore,
+  data: AuditData,
+  path: string,
+  stat: FileStat,
+  clock: Clock,
+): FileFact {
+  const name = basename(path);
+  return {
+    data,
+    name,
+    path,
+    isFile: stat.kind === 'file',
+    inPlace: key.test(name) && store.layout.data(data, name as FileKey) === path,
+    inode: stat.inode,
+    size: stat.size,
+    links: stat.links,
+    ageMs: clock.now() - stat.changedMs,
+    clone: undefined,
+  };
+}
+
+async function edgesIn(store: RootStore, clock: Clock): Promise<AuditFacts['edges']> {
+  const directory = join(store.layout.state, 'edges');
+  const parents = await inParallel(await namesIn(store, directory), 16, async (shard) =>
+    (await namesIn(store, join(directory, shard))).map((parent) => join(directory, shard, parent)),
+  );
+  const edges = await inParallel(parents.flat(), 16, async (path) => {
+    const children = await namesIn(store, path);
+    return Promise.all(
+      children.map(async (child) => {
+        const stat = await store.files.stat(join(path, child)).catch(undefinedWhenGone);
+        return { parent: basename(path), child, ageMs: clock.now() - (stat?.changedMs ?? 0) };
+      }),
+    );
+  });
+  return edges.flat();
+}
+
+async function marksIn(store: RootStore): Promise<AuditFacts['marks']> {
+  const directory = join(store.layout.state, 'marks');
+  const nodes = new Map((await store.nodes.all()).map((node) => [node.node, node]));
+  const images = await inParallel(await namesIn(store, directory), 16, (shard) =>
+    namesIn(store, join(directory, shard)),
+  );
+  const marks = await inParallel(images.flat(), 16, (image) => store.marks.of(image as FileKey));
+  return marks.flat().map((mark) => ({
+    image: mark.image,
+    node: mark.node,
+    dead: isDeadMark(mark, nodes.get(mark.node)),
+  }));
+}
+
+async function temporariesIn(store: RootStore, clock: Clock): Promise<AuditFacts['temporaries']> {
+  const { temporary } = store.layout;
+  const found = await inParallel(await namesIn(store, temporary), 16, async (name) => {
+    const path = join(temporary, name);
+    const stat = await store.files.stat(path).catch(undefinedWhenGone);
+    return stat ? [{ path, ageMs: clock.now() - stat.modifiedMs }] : [];
+  });
+  return found.flat();
+}
+
+/** Names in a directory; none where it is not there. */
+async function namesIn(store: RootStore, directory: string): Promise<readonly string[]> {
+  return (await store.files.list(directory).catch(undefinedWhenGone)) ?? [];
+}
+
+const undefinedWhenGone = (error: unknown): undefined => {
+  if (errnoOf(error) === 'ENOENT') return undefined;
+  throw error;
+};
+
+// A file where a shard should be is itself what lies there.
+const notADirectory =
+  (path: string) =>
+  (error: unknown): readonly string[] => {
+    if (errnoOf(error) === 'ENOTDIR') return [join('..', basename(path))];
+    throw error;
+  };

@@ -1,0 +1,103 @@
+import { join } from 'node:path';
+import type { BrokenFact, ClaimFact, RecordFact } from '../../model/audit.ts';
+import { isFault } from '../../model/fault.ts';
+import type { Clock } from '../../run/clock.ts';
+import type { RecordKind } from '../../store/layout.ts';
+import { versionName } from '../../store/layout.ts';
+import type { Records } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Claim, HiddenRecord, SnapshotRecord, VolumeRecord } from '../../store/schema.ts';
+import { inParallel } from './parallel.ts';
+
+/** What the records of a root say, and which of them cannot be read. */
+export interface ReadRecords {
+  readonly records: readonly RecordFact[];
+  readonly broken: readonly BrokenFact[];
+}
+
+type Read = RecordFact | BrokenFact | undefined;
+
+/** Reads every record once; one that is damaged keeps nobody from seeing the others. */
+export async function readRecords(store: RootStore, clock: Clock): Promise<ReadRecords> {
+  const read: readonly Read[] = [
+    ...(await readKind(store, clock, 'volumes', store.volumes, volumeFact)),
+    ...(await readKind(store, clock, 'snapshots', store.snapshots, snapshotFact)),
+    ...(await readKind(store, clock, 'hidden', store.hidden, hiddenFact)),
+  ];
+  return {
+    records: read.filter((each) => each !== undefined && 'id' in each),
+    broken: read.filter((each) => each !== undefined && 'path' in each),
+  };
+}
+
+async function readKind<T extends { readonly id: string }>(
+  store: RootStore,
+  clock: Clock,
+  kind: RecordKind,
+  records: Records<T>,
+  fact: (store: RootStore, value: T) => Promise<RecordFact>,
+): Promise<readonly Read[]> {
+  const shards = await inParallel(await records.shards(), 16, async (shard) => [
+    ...(await records.ids(shard)),
+  ]);
+  return inParallel(shards.flat(), 16, async ([id, version]): Promise<Read> => {
+    const path = join(store.layout.recordShard(kind, id), versionName(id, version));
+    const broken = async (why: string, newer: boolean): Promise<BrokenFact> => {
+      const stat = await store.files.stat(path).catch(() => undefined);
+      return { path, why, newer, ageMs: clock.now() - (stat?.modifiedMs ?? clock.now()) };
+    };
+    try {
+      const held = await records.readListed(id, version);
+      if (held && held.value.id !== id)
+        return await broken(`it says it is of ${held.value.id}`, false);
+      return held && (await fact(store, held.value));
+    } catch (error) {
+      if (!isFault(error, 'unreadable-record')) throw error;
+      const why = /cannot be read \((.*?)\);/s.exec(error.message)?.[1] ?? error.message;
+      return broken(why, error.message.includes('has format'));
+    }
+  });
+}
+
+const volumeFact = async (store: RootStore, record: VolumeRecord): Promise<RecordFact> => ({
+  kind: 'volume',
+  id: record.id,
+  state: record.state,
+  data: 'volumes',
+  key: record.image?.key,
+  inode: record.image?.inode,
+  parent: record.parent,
+  bytes: record.bytes,
+  claim: await claimFact(store, record.claim),
+});
+
+const snapshotFact = async (store: RootStore, record: SnapshotRecord): Promise<RecordFact> => ({
+  kind: 'snapshot',
+  id: record.id,
+  state: record.state,
+  data: 'snapshots',
+  key: record.file?.key,
+  inode: record.file?.inode,
+  parent: record.parent,
+  bytes: record.bytes,
+  claim: await claimFact(store, record.claim),
+});
+
+const hiddenFact = (_: RootStore, record: HiddenRecord): Promise<RecordFact> =>
+  Promise.resolve({
+    kind: 'hidden',
+    id: record.id,
+    state: record.state,
+    data: record.data,
+    key: record.id,
+    inode: undefined,
+    parent: record.parent,
+    bytes: record.bytes,
+    claim: undefined,
+  });
+
+async function claimFact(store: RootStore, claim: Claim | null): Promise<ClaimFact | undefined> {
+  if (!claim) return undefined;
+  const keys = [claim.parent, claim.image].flatMap((key) => key ?? []);
+  return { op: claim.op, node: claim.node, keys, fate: await store.nodes.fateOf(claim) };
+}

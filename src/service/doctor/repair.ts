@@ -1,0 +1,200 @@
+import { join, relative } from 'node:path';
+import { DriverError, isFault } from '../../model/fault.ts';
+import type { FileKey, LocalId } from '../../model/ids.ts';
+import { describeRepair, planClearing, planRepair } from '../../model/repair.ts';
+import type { Rebuilt, Repair } from '../../model/repair.ts';
+import type { Nonce } from '../../run/clock.ts';
+import { errnoOf } from '../../run/files.ts';
+import type { RootStore } from '../../store/root.ts';
+import { recordFormat } from '../../store/schema.ts';
+import type { HiddenRecord, SnapshotRecord, VolumeRecord } from '../../store/schema.ts';
+import { collect } from './collect.ts';
+import type { AuditHost } from './collect.ts';
+
+/** What a repair stands on. */
+export interface RepairHost extends AuditHost {
+  readonly nonce: Nonce;
+  /** What is younger is left alone: somebody may be at work on it. */
+  readonly minAgeMs: number;
+  /** Told each thing as it was done, or why it was not. */
+  readonly tell: (sentence: string) => void;
+}
+
+/**
+ * Mends a root beside running servers: every change is a compare-and-swap or a rename of what no record
+ * names. Done again it finds nothing to do. Data is moved, never removed.
+ */
+export async function repair(host: RepairHost, store: RootStore): Promise<void> {
+  await makeStateDirectories(store);
+  const day = new Date(host.clock.now()).toISOString().slice(0, 10);
+  const quarantine = join(store.layout.quarantine, `${day}-${host.nonce()}`);
+  const told = new Set<string>();
+  const act = (each: Repair) => perform(host, store, quarantine, each, told);
+  for (const each of planClearing(await collect(host, store), host.minAgeMs)) await act(each);
+  // What one round mends may show what was hidden behind it.
+  for (let round = 0; round < rounds; round++)
+    for (const each of planRepair(await collect(host, store), host.minAgeMs)) await act(each);
+}
+
+const rounds = 3;
+
+/** Directories that somebody removed, with all that was in them. */
+async function makeStateDirectories(store: RootStore): Promise<void> {
+  for (const directory of store.layout.fixed) await store.files.makeDirectory(directory, 0o750);
+}
+
+async function perform(
+  host: RepairHost,
+  store: RootStore,
+  quarantine: string,
+  each: Repair,
+  told: Set<string>,
+): Promise<void> {
+  const sentence = describeRepair(each);
+  if (told.has(sentence)) return;
+  told.add(sentence);
+  try {
+    await change(host, store, quarantine, each);
+    host.tell(sentence);
+  } catch (error) {
+    // A server was faster, or GPFS keeps the file where it is: the rest goes on.
+    const refused = isFault(error, 'busy') || errnoOf(error) !== undefined;
+    if (!refused) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    host.tell(`could not do this: ${sentence} (${why})`);
+  }
+}
+
+async function change(
+  host: RepairHost,
+  store: RootStore,
+  quarantine: string,
+  each: Repair,
+): Promise<unknown> {
+  switch (each.do) {
+    case 'set aside': {
+      const target = join(quarantine, relative(store.layout.root, each.path));
+      return store.makeIn(target, () => store.files.rename(each.path, target));
+    }
+    case 'add edge':
+      return store.edges.add(each.parent as FileKey, each.child as FileKey);
+    case 'drop edge':
+      return store.edges.remove(each.parent as FileKey, each.child as FileKey);
+    case 'drop mark':
+      return store.marks.clear(each.image as FileKey, each.node);
+    case 'make volume':
+      return makeVolume(host, store, each.id, each.file);
+    case 'make snapshot':
+      return makeSnapshot(host, store, each);
+    case 'make clone parent':
+      return makeHidden(host, store, each.file);
+    case 'correct parent':
+      return correctParent(store, each);
+    case 'leave':
+      return undefined;
+  }
+}
+
+const common = ({ clock }: RepairHost, { key, inode, bytes, parent }: Rebuilt) => ({
+  format: recordFormat,
+  bytes,
+  parent: parent as FileKey | null,
+  content: { kind: 'unknown' as const },
+  createdMs: clock.now(),
+  file: { key: key as FileKey, inode },
+});
+
+async function makeVolume(
+  host: RepairHost,
+  store: RootStore,
+  id: string,
+  rebuilt: Rebuilt,
+): Promise<void> {
+  const { file, ...rest } = common(host, rebuilt);
+  const record: VolumeRecord = {
+    ...rest,
+    id: id as LocalId,
+    name: id,
+    state: 'ready',
+    asked: {
+      requiredBytes: rebuilt.bytes,
+      limitBytes: 0n,
+      capabilities: [],
+      parameters: {},
+      source: null,
+    },
+    attributes: {},
+    image: file,
+    unchanged: false,
+    attachments: [],
+    claim: null,
+  };
+  await store.volumes.swap(id, undefined, record, 'name');
+}
+
+async function makeSnapshot(
+  host: RepairHost,
+  store: RootStore,
+  { id, file: rebuilt, volume }: Extract<Repair, { do: 'make snapshot' }>,
+): Promise<void> {
+  const record: SnapshotRecord = {
+    ...common(host, rebuilt),
+    id: id as LocalId,
+    name: id,
+    state: 'ready',
+    volume: (volume ?? 'unknown') as LocalId,
+    attributes: {},
+    claim: null,
+  };
+  await store.snapshots.swap(id, undefined, record, 'name');
+}
+
+async function makeHidden(host: RepairHost, store: RootStore, rebuilt: Rebuilt): Promise<void> {
+  const { file, ...rest } = common(host, rebuilt);
+  const data = rebuilt.data === 'snapshots' ? 'snapshots' : 'hidden';
+  const record: HiddenRecord = {
+    ...rest,
+    id: file.key,
+    why: data === 'snapshots' ? 'tombstone' : 'clone',
+    state: 'waiting',
+    data,
+  };
+  await store.hidden.swap(file.key, undefined, record, 'name');
+}
+
+type Correction = Extract<Repair, { do: 'correct parent' }>;
+
+async function correctParent(store: RootStore, correction: Correction): Promise<void> {
+  const { id } = correction;
+  const parent = correction.parent as FileKey | null;
+  switch (correction.kind) {
+    case 'volume':
+      await store.volumes.update(
+        id,
+        (now) => {
+          requireSame(correction, now.image?.key, now.claim);
+          // Whether anything was written since this parent was cut is not known.
+          return { ...now, parent, unchanged: false };
+        },
+        'name',
+      );
+      return;
+    case 'snapshot':
+      await store.snapshots.update(
+        id,
+        (now) => {
+          requireSame(correction, now.file?.key, now.claim);
+          return { ...now, parent };
+        },
+        'name',
+      );
+      return;
+    case 'hidden':
+      await store.hidden.update(id, (now) => ({ ...now, parent }), 'name');
+  }
+}
+
+function requireSame({ id, key }: Correction, now: string | undefined, claim: unknown): void {
+  if (now === key && claim === null) return;
+  throw new DriverError('busy', `${id} changed at this moment; run the repair again`);
+}

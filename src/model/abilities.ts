@@ -67,6 +67,24 @@ export type Outcome =
   | { readonly kind: 'no'; readonly ms: number; readonly why: string }
   | { readonly kind: 'unknown'; readonly ms: number; readonly why: string };
 
+/** What follows from a trial that ended so, where the driver has to do without something. */
+export const consequences: Readonly<
+  Partial<Record<Trial, { readonly when: 'yes' | 'no'; readonly then: string }>>
+> = {
+  snapOpen: { when: 'no', then: 'attached volumes cannot be snapshotted or cloned' },
+  redirectOpen: { when: 'no', then: 'attached volumes are compacted only once they are detached' },
+  redirectParent: {
+    when: 'no',
+    then: 'deleted snapshots in the middle of a chain keep their space',
+  },
+  zeroInClone: { when: 'no', then: 'restores and clones can only be used read-only' },
+  directIo: { when: 'no', then: 'nothing is staged without --allow-buffered' },
+  punchHole: { when: 'no', then: 'space that a file system frees is not given back' },
+  renameParent: { when: 'no', then: 'doctor --repair leaves clone parents where they lie' },
+  linkCount: { when: 'no', then: 'doctor cannot see clones outside of the root' },
+  chmodParent: { when: 'no', then: 'snapshots keep the mode of their volume' },
+};
+
 /** Outcomes by trial; one that was not come to is absent. */
 export type Outcomes = Readonly<Partial<Record<Trial, Outcome>>>;
 

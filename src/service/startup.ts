@@ -73,7 +73,8 @@ async function factsOf(host: StartupHost, root: string): Promise<RootFacts> {
   return { root, clusterId, fileSystem, fileset, blockSize, release: version };
 }
 
-async function requireActive(gpfs: Gpfs): Promise<void> {
+/** GPFS runs on this node. Throws unavailable saying what to do. */
+export async function requireActive(gpfs: Gpfs): Promise<void> {
   const state = await gpfs.state();
   switch (state) {
     case 'active':
@@ -87,7 +88,11 @@ async function requireActive(gpfs: Gpfs): Promise<void> {
   }
 }
 
-async function requireMount(host: StartupHost, root: string): Promise<Mount> {
+/** The mount that a root lies on, of the right type. Throws unavailable. */
+export async function requireMount(
+  host: Pick<StartupHost, 'mounts' | 'mountType'>,
+  root: string,
+): Promise<Mount> {
   const mount = mountOf(await host.mounts(), root);
   if (mount?.type === host.mountType) return mount;
   const found = mount ? `${mount.point} of type ${mount.type}` : 'no mount';
@@ -96,7 +101,8 @@ async function requireMount(host: StartupHost, root: string): Promise<Mount> {
   );
 }
 
-async function requireDirectory(files: Files, root: string): Promise<void> {
+/** The root is a directory, and no link to one. Throws misconfigured. */
+export async function requireDirectory(files: Files, root: string): Promise<void> {
   const kind = await files.stat(root).then(
     (stat) => stat.kind,
     (error: unknown) => {
@@ -110,8 +116,8 @@ async function requireDirectory(files: Files, root: string): Promise<void> {
   throw impossible(`root ${root} is not a directory but ${what}`);
 }
 
-// Both, because a new file system can be used by a cluster that still allows old daemons.
-function requireClones(fileSystem: string, cluster: Release, version: Release): void {
+/** File clones exist. Both are asked, because a cluster that still allows old daemons can use a new file system. */
+export function requireClones(fileSystem: string, cluster: Release, version: Release): void {
   if (!knowsClones(cluster)) {
     throw impossible(
       `the cluster is at release level ${showRelease(cluster)}, and file clones need 3.4 (12.00); raise it with mmchconfig release=LATEST`,
@@ -125,7 +131,10 @@ function requireClones(fileSystem: string, cluster: Release, version: Release): 
 }
 
 /** The fileset of the root, which must be that of the driver's directories in it as well. */
-async function requireOneFileset({ gpfs, files }: StartupHost, root: string): Promise<string> {
+export async function requireOneFileset(
+  { gpfs, files }: Pick<StartupHost, 'gpfs' | 'files'>,
+  root: string,
+): Promise<string> {
   const { fileset } = await gpfs.attributes(root);
   await Promise.all(
     ownDirectories.map(async (name) => {
@@ -153,7 +162,8 @@ const exists = (files: Files, path: string): Promise<boolean> =>
 // Any of them may be the junction of another fileset.
 const ownDirectories: readonly string[] = ['.gpfs-csi', 'volumes', 'snapshots', 'hidden'];
 
-async function requireNoAfm(gpfs: Gpfs, fileSystem: string, name: string): Promise<void> {
+/** No AFM changes files of this fileset on its own. Throws misconfigured. */
+export async function requireNoAfm(gpfs: Gpfs, fileSystem: string, name: string): Promise<void> {
   const fileset = await gpfs.fileset(fileSystem, name);
   if (fileset?.afm === undefined) return;
   throw impossible(

@@ -1,0 +1,127 @@
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hostTrials } from '../linux/trials.ts';
+import { isHealthy } from '../model/check.ts';
+import type { Check } from '../model/check.ts';
+import { silentLog } from '../observe/log.ts';
+import type { Clock } from '../run/clock.ts';
+import { programs, systemPath } from '../run/place.ts';
+import { examineNode, examineRoot } from '../service/doctor/examine.ts';
+import type { Examination } from '../service/doctor/examine.ts';
+import { visitorInstance } from '../service/probe/area.ts';
+import { findSimulator } from '../simulator/find.ts';
+import { simulatedTrials } from '../simulator/simulated-trials.ts';
+import { UsageError } from './config.ts';
+import { lookHost, lookLines, readLook } from './open.ts';
+import type { Look, LookConfig } from './open.ts';
+import type { Subcommand, Terminal } from './subcommand.ts';
+import { packageVersion } from './version.ts';
+
+const grammar = {
+  command: 'doctor',
+  own: {
+    json: { takes: 'nothing', meaning: 'one JSON object on standard output' },
+    'no-probe': {
+      takes: 'nothing',
+      meaning: 'show what an earlier probe found out instead of trying it again',
+    },
+    repair: {
+      takes: 'nothing',
+      meaning: 'make records from files, correct parents and edges, set aside what nobody knows',
+    },
+    'min-age': {
+      takes: 'value',
+      meaning: 'minutes; a repair leaves alone what is younger (default 60)',
+    },
+  },
+  words: 0,
+} as const;
+
+/** `gpfs-csi doctor`: looks at this node and at roots, and says what to do. */
+export const doctor: Subcommand = {
+  summary: 'check this node and its roots, a line each, and mend records with --repair',
+  help: [
+    'usage: gpfs-csi doctor --root DIR[,DIR] [flags]',
+    '',
+    'Without --repair nothing is changed, but for the tiny files of the probe, which are removed again.',
+    'Exit status: 0 healthy, 1 not, 2 wrong usage.',
+    '',
+    ...lookLines(grammar),
+  ].join('\n'),
+  run: async (argv, terminal) => {
+    const look = readLook(grammar, argv, terminal.env, hostname());
+    const json = look.flags.has('json');
+    const report = json ? silentReport : textReport(terminal);
+    const told: string[] = [];
+    const host = examination(look, (sentence) => {
+      told.push(sentence);
+      report.did(sentence);
+    });
+    const node = await examineNode(host);
+    report.section('this node', node);
+    const roots: { readonly root: string; readonly checks: readonly Check[] }[] = [];
+    for (const root of look.config.roots) {
+      const checks = await examineRoot(host, root);
+      report.section(root, checks);
+      roots.push({ root, checks });
+    }
+    const healthy = isHealthy([...node, ...roots.flatMap(({ checks }) => checks)]);
+    if (json) terminal.out(JSON.stringify({ healthy, node, roots, repairs: told }));
+    else terminal.out(healthy ? '\nhealthy' : '\nnot healthy');
+    return healthy ? 0 : 1;
+  },
+};
+
+// A command of its own waits for its timers; those of a server must not keep it alive.
+const clock: Clock = { now: () => Date.now(), sleep: (ms) => sleep(ms) };
+
+function examination(look: Look, tell: (sentence: string) => void): Examination {
+  const { config, flags } = look;
+  const host = lookHost(config);
+  const simulator = findSimulator(config.mmDirectory);
+  const trials = hostTrials(host.run, clock);
+  const { nonce } = host;
+  return {
+    ...host,
+    clock,
+    clone: host.gpfs.clone,
+    trials: simulator ? simulatedTrials(trials, simulator) : trials,
+    log: silentLog,
+    self: { node: config.nodeId, instance: visitorInstance(nonce), version: packageVersion() },
+    place: programs(placesOf(config)),
+    probe: !flags.has('no-probe'),
+    mend: flags.has('repair') ? { minAgeMs: minAgeMs(flags.get('min-age')) } : undefined,
+    tell,
+  };
+}
+
+const placesOf = ({ mmDirectory, mmRunner }: LookConfig) => ({
+  mmDirectory,
+  mmRunner,
+  searchPath: systemPath,
+});
+
+function minAgeMs(text = '60'): number {
+  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--min-age takes minutes, not "${text}"`);
+  return Number(text) * 60_000;
+}
+
+interface Report {
+  section(title: string, checks: readonly Check[]): void;
+  did(sentence: string): void;
+}
+
+const silentReport: Report = { section: () => undefined, did: () => undefined };
+
+const words = { ok: 'ok', note: 'note', warning: 'WARNING', failed: 'FAILED' } as const;
+
+const textReport = ({ out }: Terminal): Report => ({
+  section: (title, checks) => {
+    out(title);
+    for (const { name, status, says } of checks)
+      out(`  ${words[status].padEnd(8)} ${name.padEnd(13)} ${says}`);
+  },
+  did: (sentence) => {
+    out(`  did      ${'repair'.padEnd(13)} ${sentence}`);
+  },
+});

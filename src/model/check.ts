@@ -1,0 +1,12 @@
+/** One thing that was looked at: well, worth knowing, or wrong. The sentence says what to do where something is. */
+export interface Check {
+  readonly name: string;
+  readonly status: 'ok' | 'note' | 'warning' | 'failed';
+  readonly says: string;
+  /** What it is about, where that is an object of a root. */
+  readonly object?: string;
+}
+
+/** Nothing is wrong. */
+export const isHealthy = (checks: readonly Check[]): boolean =>
+  checks.every(({ status }) => status === 'ok' || status === 'note');

@@ -1,0 +1,98 @@
+import { showRelease } from '../../gpfs/release.ts';
+import { severities } from '../../model/audit.ts';
+import type { AuditFacts, Finding } from '../../model/audit.ts';
+import type { Check } from '../../model/check.ts';
+import { probeAnew } from '../probe/probe.ts';
+import { sweepProbes } from '../probe/area.ts';
+import type { ProbeHost } from '../probe/area.ts';
+import type { RootStore } from '../../store/root.ts';
+import { audit } from './audit.ts';
+import { check, inOrder } from './checking.ts';
+import { checkHost, checkPlace } from './hostchecks.ts';
+import type { HostChecks } from './hostchecks.ts';
+import { describeProbe } from './probecheck.ts';
+import { repair } from './repair.ts';
+import { checkRootState } from './rootchecks.ts';
+
+/** What an examination stands on, and what it is to do. */
+export interface Examination extends HostChecks, ProbeHost {
+  /** Opens a root for looking; throws what is wrong with it. */
+  readonly open: (path: string) => Promise<RootStore>;
+  /** Tries what GPFS allows; else what was kept is shown. */
+  readonly probe: boolean;
+  /** Mends what can be mended before the last look; told each thing. */
+  readonly mend: { readonly minAgeMs: number } | undefined;
+  readonly tell: (sentence: string) => void;
+}
+
+/** The checks of this node. */
+export const examineNode = (host: Examination): Promise<readonly Check[]> => checkHost(host);
+
+/** The checks of one root, from its mount to its last record. */
+export async function examineRoot(host: Examination, path: string): Promise<readonly Check[]> {
+  const place = await checkPlace(host, path);
+  const opened: RootStore[] = [];
+  const root = await check('root', async () => {
+    const store = await host.open(path);
+    opened.push(store);
+    return `root.json names root ${store.id} (format ${store.facts.format})`;
+  });
+  const [store] = opened;
+  if (!store) return [...place, ...root];
+  return [
+    ...place,
+    ...root,
+    ...(await inOrder(
+      () => checkRootState(host, store),
+      () => check('probe', () => probing(host, store)),
+      () => check('repair', () => mending(host, store)),
+      () => check('records', () => records(host, store)),
+    )),
+  ];
+}
+
+async function probing(host: Examination, store: RootStore) {
+  if (!host.probe) {
+    const kept = await store.abilities.kept();
+    if (kept) return describeProbe(kept);
+    return { status: 'note' as const, says: 'nobody has probed this root yet' };
+  }
+  await sweepProbes(host, store);
+  const { version } = await host.gpfs.fs(store.facts.fileSystem);
+  return describeProbe(await probeAnew(host, store, showRelease(version)));
+}
+
+async function mending(host: Examination, store: RootStore) {
+  if (!host.mend) return [];
+  let done = 0;
+  const tell = (sentence: string): void => {
+    done += 1;
+    host.tell(sentence);
+  };
+  await repair({ ...host, ...host.mend, tell }, store);
+  return done === 0 ? 'there was nothing to mend' : [];
+}
+
+async function records(host: Examination, store: RootStore) {
+  const { facts, findings } = await audit(host, store);
+  return [counts(facts, findings), ...findings.map(asCheck)];
+}
+
+function counts({ records: all }: AuditFacts, findings: readonly Finding[]): Omit<Check, 'name'> {
+  const of = (kind: string) =>
+    all.filter((record) => record.kind === kind && record.state !== 'deleted').length;
+  const many = `${of('volume')} volumes, ${of('snapshot')} snapshots, ${of('hidden')} clone parents`;
+  const wrong = findings.filter(({ kind }) => severities[kind] !== 'note').length;
+  return wrong === 0
+    ? { status: 'ok', says: `${many}: records, files and GPFS agree` }
+    : { status: 'note', says: `${many}: ${wrong} things do not agree` };
+}
+
+const asCheck = ({ kind, object, says, remedy }: Finding): Omit<Check, 'name'> => {
+  const severity = severities[kind];
+  return {
+    status: severity === 'error' ? 'failed' : severity,
+    says: `${kind}: ${says}; ${remedy}`,
+    object,
+  };
+};

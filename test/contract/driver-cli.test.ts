@@ -29,6 +29,7 @@ describe.concurrent('the command line', () => {
     [''],
     ['serve'],
     ['tree'],
+    ['doctor'],
     ['simulate'],
     ['simulate up'],
     ['simulate down'],

@@ -96,3 +96,21 @@ export async function removeState(gpfs: Cluster, ...names: readonly string[]): P
     for (const path of below) await gpfs.files.unlink(path);
   }
 }
+
+/** Inodes of all data, wherever they lie now. */
+export const dataInodes = ({ gpfs }: Forest): ReadonlySet<string> =>
+  new Set(
+    gpfs
+      .paths()
+      .filter((path) => /\/(?:volumes|snapshots|hidden)\//.test(path) && !path.includes('records/'))
+      .concat(gpfs.paths().filter((path) => /csi-data\/(?:saved|mine)$/.test(path)))
+      .map((path) => {
+        const file = gpfs.open(path, 'read');
+        file.close();
+        return file.inode;
+      }),
+  );
+
+/** `kind: object` of all that is found. */
+export const kinds = async (world: Pick<Forest, 'gpfs' | 'store'>) =>
+  (await found(world)).map(({ kind, object }) => `${kind}: ${object}`);

@@ -83,21 +83,20 @@ const snapshotFact = async (store: RootStore, record: SnapshotRecord): Promise<R
   claim: await claimFact(store, record.claim),
 });
 
-const hiddenFact = (_: RootStore, record: HiddenRecord): Promise<RecordFact> =>
-  Promise.resolve({
-    kind: 'hidden',
-    id: record.id,
-    state: record.state,
-    data: record.data,
-    key: record.id,
-    inode: undefined,
-    parent: record.parent,
-    bytes: record.bytes,
-    claim: undefined,
-  });
+const hiddenFact = async (store: RootStore, record: HiddenRecord): Promise<RecordFact> => ({
+  kind: 'hidden',
+  id: record.id,
+  state: record.state,
+  data: record.data,
+  key: record.id,
+  inode: undefined,
+  parent: record.parent,
+  bytes: record.bytes,
+  claim: await claimFact(store, record.claim),
+});
 
 async function claimFact(store: RootStore, claim: Claim | null): Promise<ClaimFact | undefined> {
   if (!claim) return undefined;
-  const keys = [claim.parent, claim.image].flatMap((key) => key ?? []);
+  const keys = [claim.parent, claim.image, claim.from, claim.to].flatMap((key) => key ?? []);
   return { op: claim.op, node: claim.node, keys, fate: await store.nodes.fateOf(claim) };
 }

@@ -124,6 +124,7 @@ async function makeVolume(
       source: null,
     },
     attributes: {},
+    options: {},
     image: file,
     unchanged: false,
     attachments: [],
@@ -158,6 +159,7 @@ async function makeHidden(host: RepairHost, store: RootStore, rebuilt: Rebuilt):
     why: data === 'snapshots' ? 'tombstone' : 'clone',
     state: 'waiting',
     data,
+    claim: null,
   };
   await store.hidden.swap(file.key, undefined, record, 'name');
 }
@@ -173,8 +175,8 @@ async function correctParent(store: RootStore, correction: Correction): Promise<
         id,
         (now) => {
           requireSame(correction, now.image?.key, now.claim);
-          // Whether anything was written since this parent was cut is not known.
-          return { ...now, parent, unchanged: false };
+          // Neither what was written since this parent was cut is known, nor how deep it is.
+          return { ...now, parent, unchanged: false, depth: undefined };
         },
         'name',
       );
@@ -184,13 +186,20 @@ async function correctParent(store: RootStore, correction: Correction): Promise<
         id,
         (now) => {
           requireSame(correction, now.file?.key, now.claim);
-          return { ...now, parent };
+          return { ...now, parent, depth: undefined };
         },
         'name',
       );
       return;
     case 'hidden':
-      await store.hidden.update(id, (now) => ({ ...now, parent }), 'name');
+      await store.hidden.update(
+        id,
+        (now) => {
+          requireSame(correction, now.id, now.claim);
+          return { ...now, parent, depth: undefined };
+        },
+        'name',
+      );
   }
 }
 

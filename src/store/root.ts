@@ -147,6 +147,8 @@ async function readRootFile(layout: Layout, { files }: StoreHost): Promise<RootF
 /** Several servers may meet a new root at once: one of them names it, by link(2). */
 async function setUp(layout: Layout, expected: RootFacts, host: StoreHost): Promise<RootFile> {
   const { files, clock, nonce } = host;
+  const found = await refuseUsed(layout, host);
+  if (found) return found;
   await files.makeDirectory(layout.state, 0o750);
   await files.makeDirectory(layout.temporary, 0o750);
   const temporary = join(layout.temporary, `root-${nonce()}`);
@@ -164,6 +166,28 @@ async function setUp(layout: Layout, expected: RootFacts, host: StoreHost): Prom
   if (made) return made;
   throw new DriverError('unavailable', `root ${layout.root} vanished while it was set up`);
 }
+
+/** A root that lost its root.json must not get another id: every volume's id begins with it. */
+async function refuseUsed(layout: Layout, host: StoreHost): Promise<RootFile | undefined> {
+  for (const data of ['volumes', 'snapshots', 'hidden']) {
+    const directory = join(layout.root, data);
+    const [first] = await host.files.list(directory).catch(noneWhenMissing);
+    if (first === undefined) continue;
+    // Or another server has set it up a moment ago.
+    const made = await readRootFile(layout, host);
+    if (made) return made;
+    throw new DriverError(
+      'misconfigured',
+      `${layout.rootFile} is missing, but ${directory} holds files; restore it, with the root id that the handles of its volumes begin with`,
+    );
+  }
+  return undefined;
+}
+
+const noneWhenMissing = (error: unknown): readonly string[] => {
+  if (errnoOf(error) === 'ENOENT') return [];
+  throw error;
+};
 
 function requireSame(path: string, facts: RootFile, expected: RootFacts): void {
   for (const field of ['clusterId', 'fileSystem', 'fileset', 'owner'] as const)

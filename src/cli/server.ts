@@ -23,6 +23,7 @@ import { nodeVolumes } from '../service/node/nodevolumes.ts';
 import type { NodeSide } from '../service/node/nodevolumes.ts';
 import { probeOnce } from '../service/probe/probe.ts';
 import type { StartingProbe } from '../service/probe/probe.ts';
+import { probeTwoNodes } from '../service/probe/twonodes.ts';
 import type { Roots } from '../service/roots.ts';
 import { findSimulator } from '../simulator/find.ts';
 import type { Simulator } from '../simulator/find.ts';
@@ -49,7 +50,7 @@ export interface RunningServer {
 /** Builds the driver of one node and serves it. */
 export async function startServer(config: Config, log: Log): Promise<RunningServer> {
   const metrics = createMetrics();
-  const { driver, services, node, gpfs, probe } = await assemble(config, log, metrics);
+  const { driver, services, node, gpfs, probe, pair } = await assemble(config, log, metrics);
   const lost = Promise.withResolvers<number>();
   const grpc = await openGrpc(config, services, metrics, log, (path) => {
     log.error(
@@ -65,6 +66,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     controller: grpc.controller,
     reconcile: () => node.reconcile(),
     probe,
+    pair,
     log,
   });
   const accounting = startAccounting(driver.host, metrics);
@@ -109,6 +111,7 @@ interface Assembled {
   readonly node: NodeSide;
   readonly gpfs: Gpfs;
   readonly probe: () => Promise<void>;
+  readonly pair: (() => Promise<void>) | undefined;
 }
 
 async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Assembled> {
@@ -151,10 +154,10 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     allowBuffered: config.allowBuffered,
   });
   const trials = trialsOn(run, simulator);
-  const probe = probing(config, roots, { ...common, clone: gpfs.clone, fs: gpfs.fs, trials });
+  const probes = probing(config, roots, { ...common, clone: gpfs.clone, fs: gpfs.fs, trials });
   const { driverName, nodeId, maxVolumesPerNode } = config;
   const services = { ...driver, node, driverName, version, nodeId, maxVolumesPerNode };
-  return { driver, services, node, gpfs, probe };
+  return { driver, services, node, gpfs, ...probes };
 }
 
 function trialsOn(run: Run, simulator: Simulator | undefined): Trials {
@@ -163,12 +166,22 @@ function trialsOn(run: Run, simulator: Simulator | undefined): Trials {
 }
 
 /** One root after the other: what one GPFS allows is of no use to another. */
-const probing =
-  ({ probe }: Config, roots: Roots, host: StartingProbe) =>
-  async () => {
+const probing = (
+  { probe, compaction }: Config,
+  roots: Roots,
+  host: StartingProbe,
+): Pick<Assembled, 'probe' | 'pair'> => ({
+  probe: async () => {
     if (probe === 'never') return;
     for (const store of await roots.all()) await probeOnce(host, store);
-  };
+  },
+  pair:
+    probe === 'auto' && compaction.attached === 'auto'
+      ? async () => {
+          for (const store of await roots.all()) await probeTwoNodes(host, store);
+        }
+      : undefined,
+});
 
 function openRegistration(
   { registration, driverName, mmDirectory }: Config,

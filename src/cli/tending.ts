@@ -24,6 +24,7 @@ export function startTending(driver: Driver, followed: Followed): Disposable {
       await followed.probe();
     }),
     every(readinessMs, log, 'readiness', followReadiness(followed), true),
+    ...(followed.pair ? [every(heartbeatMs, log, 'probe of two nodes', followed.pair)] : []),
   ];
   const work = startWork(driver, log);
   return {
@@ -74,6 +75,8 @@ export interface Followed {
   readonly reconcile: () => Promise<readonly string[]>;
   /** Tries what this GPFS allows, where nobody has yet; nothing waits for it. */
   readonly probe: () => Promise<void>;
+  /** The same with a second node, where its answer is wanted; both have to be at it at once. */
+  readonly pair: (() => Promise<void>) | undefined;
   readonly log: Log;
 }
 

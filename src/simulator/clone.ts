@@ -75,7 +75,7 @@ export function redirect(ground: Ground, path: string): void {
   }
   const above = ground.record(grandparent)?.depth ?? 0;
   ground.commit([
-    { do: 'absorb', inode: record.inode, all: false },
+    { do: 'absorb', inode: record.inode, all: false, ...losing(ground, path) },
     ...hang(record.inode, grandparent),
     { do: 'put', record: { ...record, parent: grandparent, depth: above + 1 } },
     ...childGone(ground, parent),
@@ -88,12 +88,16 @@ export function split(ground: Ground, path: string): void {
   const { record, parent } = child(ground, path, 'split');
   runOutOfSpace(ground, record, path, true);
   ground.commit([
-    { do: 'absorb', inode: record.inode, all: true },
+    { do: 'absorb', inode: record.inode, all: true, ...losing(ground, path) },
     { do: 'put', record: { ...record, parent: undefined, depth: 0 } },
     ...childGone(ground, parent),
     ...cut(record.inode, parent),
   ]);
 }
+
+/** On a GPFS that copies without minding who writes. */
+const losing = (ground: Ground, path: string): { readonly over?: boolean } =>
+  !ground.personality.redirectKeeps && ground.isOpenForWriting(path) ? { over: true } : {};
 
 /** The errno for which this file cannot be removed now, because others read through it. */
 export function removalRefused(ground: Ground, inode: Inode): string | undefined {

@@ -55,6 +55,8 @@ export type Change =
       readonly all: boolean;
       /** So many of them only. */
       readonly most?: number;
+      /** Those as well that the file has written itself meanwhile: its own are lost. */
+      readonly over?: boolean;
     };
 
 export interface Fileset {

@@ -79,12 +79,12 @@ function sharedBlocks(tree: Tree, records: ReadonlyMap<Inode, FileRecord>) {
     const inherited = parent === undefined ? [] : contentOf(parent);
     return new Map([...inherited, ...(tree.nodes.get(inode)?.blocks ?? [])]);
   };
-  const absorb = ({ inode, all, most = Infinity }: Absorb): void => {
+  const absorb = ({ inode, all, most = Infinity, over = false }: Absorb): void => {
     const parent = records.get(inode)?.parent;
     if (parent === undefined) return;
     const { blocks } = nodeOf(tree, inode);
     const shared = [...(all ? contentOf(parent) : nodeOf(tree, parent).blocks)];
-    const missing = shared.filter(([block]) => !blocks.has(block));
+    const missing = shared.filter(([block]) => over || !blocks.has(block));
     for (const [block, value] of missing.slice(0, most)) blocks.set(block, value);
   };
   return { blockOf, contentOf, absorb };

@@ -36,6 +36,8 @@ export interface Personality {
   readonly redirectParent: boolean;
   /** redirect and split of a file that is open for writing: allowed, or EBUSY. */
   readonly redirectOpen: boolean;
+  /** A redirect keeps what is written while it runs; else it copies the parent's blocks over it. */
+  readonly redirectKeeps: boolean;
   /** What removing a parent with children fails with. */
   readonly removeParent: RemoveError;
   /** A parent with children can be renamed, or fails as its removal does. */
@@ -76,6 +78,7 @@ export const documented: Personality = {
   snapOpen: true,
   redirectParent: false,
   redirectOpen: true,
+  redirectKeeps: true,
   removeParent: 'EROFS',
   renameParent: true,
   chmodParent: true,
@@ -114,6 +117,7 @@ const checks: Readonly<Record<keyof Personality, (value: unknown) => boolean>> =
   snapOpen: isFlag,
   redirectParent: isFlag,
   redirectOpen: isFlag,
+  redirectKeeps: isFlag,
   removeParent: oneOf(...removeErrors),
   renameParent: isFlag,
   chmodParent: isFlag,

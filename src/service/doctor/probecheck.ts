@@ -15,6 +15,7 @@ export function describeProbe(found: AbilitiesFile): readonly Finding[] {
   const names = Object.keys(trials) as Trial[];
   return [
     summary(found, names, outcomes),
+    ...ofTwoNodes(found.abilities.redirectAttached),
     ...names.flatMap((trial): readonly Finding[] => {
       const outcome = outcomes[trial];
       if (!outcome || strange.includes(trial)) return [];
@@ -31,6 +32,14 @@ export function describeProbe(found: AbilitiesFile): readonly Finding[] {
       object: trial,
     })),
   ];
+}
+
+function ofTwoNodes(answer: boolean | undefined): readonly Finding[] {
+  if (answer === undefined) return [];
+  const says = answer
+    ? 'two nodes found that a volume can be redirected by one while the other writes to it'
+    : 'two nodes found that a volume cannot be redirected by one while the other writes to it; attached volumes are compacted only once they are detached';
+  return [{ status: answer ? 'ok' : 'note', says, object: 'redirectAttached' }];
 }
 
 function summary(found: AbilitiesFile, names: readonly Trial[], outcomes: Outcomes): Finding {

@@ -48,7 +48,10 @@ export async function probeAnew(
     release,
     probedMs: host.clock.now(),
     complete: isComplete(outcomes),
-    abilities: { ...abilitiesFrom(outcomes), ...(redirectAttached && { redirectAttached }) },
+    abilities: {
+      ...abilitiesFrom(outcomes),
+      ...(redirectAttached === undefined ? {} : { redirectAttached }),
+    },
     outcomes: { ...outcomes },
     latencyMs: { ...latencyMs },
   };

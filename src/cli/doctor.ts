@@ -25,6 +25,10 @@ const grammar = {
       takes: 'nothing',
       meaning: 'show what an earlier probe found out instead of trying it again',
     },
+    'two-nodes': {
+      takes: 'nothing',
+      meaning: 'find out with a second node whether a volume can be redirected while it is in use',
+    },
     repair: {
       takes: 'nothing',
       meaning: 'make records from files, correct parents and edges, set aside what nobody knows',
@@ -90,6 +94,7 @@ function examination(look: Look, tell: (sentence: string) => void): Examination 
     self: { node: config.nodeId, instance: visitorInstance(nonce), version: packageVersion() },
     place: programs(placesOf(config)),
     probe: !flags.has('no-probe'),
+    twoNodes: flags.has('two-nodes'),
     mend: flags.has('repair') ? { minAgeMs: minAgeMs(flags.get('min-age')) } : undefined,
     tell,
   };

@@ -56,9 +56,10 @@ export const planClearing = ({ broken }: AuditFacts, minAgeMs: number): readonly
  */
 export function planRepair(facts: AuditFacts, minAgeMs: number): readonly Repair[] {
   const graph = graphOf(facts);
+  const known = knownOf(facts, graph);
   const orphans = orphansIn(facts).filter(({ name }) => !isBusy(graph, name));
   const decided = orphans.map((file) =>
-    file.ageMs < minAgeMs ? tooYoung(file.path) : forOrphan(facts, graph, file),
+    file.ageMs < minAgeMs ? tooYoung(file.path) : forOrphan(known, file),
   );
   const records = decided.filter(({ do: what }) => what.startsWith('make'));
   const going = new Set(decided.flatMap((each) => (each.do === 'set aside' ? [each.path] : [])));
@@ -97,7 +98,49 @@ function missingEdges(
   });
 }
 
-function forOrphan(facts: AuditFacts, graph: Graph, file: FileFact): Repair {
+/** What is looked up for each file without a record. */
+interface Known {
+  readonly graph: Graph;
+  /** `volume pvc-1` of every record, deleted ones too. */
+  readonly records: ReadonlySet<string>;
+  /** Files without a record by the object that may have had them. */
+  readonly orphans: ReadonlyMap<string, readonly FileFact[]>;
+  /** Volumes by the clone parents that they read through. */
+  readonly below: ReadonlyMap<string, readonly string[]>;
+}
+
+function knownOf(facts: AuditFacts, graph: Graph): Known {
+  const orphans = new Map<string, FileFact[]>();
+  for (const file of orphansIn(facts)) add(orphans, objectOf(file), file);
+  const below = new Map<string, string[]>();
+  for (const { data, name, inPlace } of facts.files)
+    if (inPlace && data === 'volumes')
+      for (const parent of parentsOf(graph, name)) add(below, parent, ownerOfKey(name as FileKey));
+  const records = new Set(facts.records.map(({ kind, id }) => `${kind} ${id}`));
+  return { graph, records, orphans, below };
+}
+
+function add<T>(lists: Map<string, T[]>, name: string, item: T): void {
+  const list = lists.get(name);
+  if (list) list.push(item);
+  else lists.set(name, [item]);
+}
+
+const objectOf = ({ data, name }: FileFact): string => `${data} ${ownerOfKey(name as FileKey)}`;
+
+/** All that a file reads through, as GPFS says; a circle ends. */
+function parentsOf(graph: Graph, key: string): ReadonlySet<string> {
+  const seen = new Set<string>();
+  let at = trueParent(graph, key);
+  while (typeof at === 'string' && !seen.has(at)) {
+    seen.add(at);
+    at = trueParent(graph, at);
+  }
+  return seen;
+}
+
+function forOrphan(known: Known, file: FileFact): Repair {
+  const { graph } = known;
   const { name: key, data, inode, size: bytes } = file;
   const parent = trueParent(graph, key);
   if (!file.isFile) return setAside(file, 'it is not a regular file');
@@ -105,10 +148,10 @@ function forOrphan(facts: AuditFacts, graph: Graph, file: FileFact): Repair {
     return leave(file, 'GPFS does not say what it reads through, or that has no name in this root');
   const rebuilt = { key, data, inode, bytes, parent };
   const hasChildren = (graph.children.get(inode) ?? 0) > 0;
-  if (data === 'volumes') return forImage(facts, file, rebuilt, hasChildren);
-  if (isNewestSnapshot(facts, file)) {
+  if (data === 'volumes') return forImage(known, file, rebuilt, hasChildren);
+  if (isNewestSnapshot(known, file)) {
     const id = ownerOfKey(key as FileKey);
-    return { do: 'make snapshot', id, file: rebuilt, volume: onlyVolumeBelow(facts, graph, key) };
+    return { do: 'make snapshot', id, file: rebuilt, volume: onlyVolumeBelow(known, key) };
   }
   // Somebody reads through it, so it must be known; what it was called is not.
   if (hasChildren) return { do: 'make clone parent', file: rebuilt };
@@ -116,56 +159,31 @@ function forOrphan(facts: AuditFacts, graph: Graph, file: FileFact): Repair {
 }
 
 /** Without a record, the newest file of a snapshot's id is the snapshot: the id was free when it was made. */
-function isNewestSnapshot(facts: AuditFacts, file: FileFact): boolean {
+function isNewestSnapshot(known: Known, file: FileFact): boolean {
   const id = ownerOfKey(file.name as FileKey);
-  const isKnown = facts.records.some((each) => each.kind === 'snapshot' && each.id === id);
-  const isNewest = rivals(facts, file).every(({ name }) => numberOf(name) < numberOf(file.name));
-  return file.data === 'snapshots' && !isKnown && isNewest;
+  const isNewest = rivals(known, file).every(({ name }) => numberOf(name) < numberOf(file.name));
+  return file.data === 'snapshots' && !known.records.has(`snapshot ${id}`) && isNewest;
 }
 
 const numberOf = (key: string): number => Number(/\.(\d+)-/.exec(key)?.[1] ?? 0);
 
-function forImage(
-  facts: AuditFacts,
-  file: FileFact,
-  rebuilt: Rebuilt,
-  hasChildren: boolean,
-): Repair {
+function forImage(known: Known, file: FileFact, rebuilt: Rebuilt, hasChildren: boolean): Repair {
   const id = ownerOfKey(file.name as FileKey);
   if (hasChildren) return leave(file, 'it is an image, and other files read through it');
-  if (facts.records.some((each) => each.kind === 'volume' && each.id === id))
+  if (known.records.has(`volume ${id}`))
     return setAside(file, `the record of volume ${id} names another image, or none`);
-  if (rivals(facts, file).length > 0)
+  if (rivals(known, file).length > 0)
     return leave(file, `volume ${id} has several images and no record that says which is the one`);
   return { do: 'make volume', id, file: rebuilt };
 }
 
 /** Other files without a record that the same object may have had. */
-const rivals = (facts: AuditFacts, file: FileFact): readonly FileFact[] => {
-  const owner = ownerOfKey(file.name as FileKey);
-  return orphansIn(facts).filter(
-    ({ name, data }) =>
-      name !== file.name && data === file.data && ownerOfKey(name as FileKey) === owner,
-  );
-};
+const rivals = ({ orphans }: Known, file: FileFact): readonly FileFact[] =>
+  (orphans.get(objectOf(file)) ?? []).filter(({ name }) => name !== file.name);
 
-function onlyVolumeBelow(facts: AuditFacts, graph: Graph, key: string): string | undefined {
-  const volumes = facts.files.filter(
-    ({ data, name, inPlace }) => inPlace && data === 'volumes' && readsThrough(graph, name, key),
-  );
-  const [first, ...more] = volumes.map(({ name }) => ownerOfKey(name as FileKey));
+function onlyVolumeBelow({ below }: Known, key: string): string | undefined {
+  const [first, ...more] = below.get(key) ?? [];
   return more.length === 0 ? first : undefined;
-}
-
-function readsThrough(graph: Graph, key: string, ancestor: string): boolean {
-  const seen = new Set<string>();
-  let at: string | null | undefined = key;
-  while (typeof at === 'string' && !seen.has(at)) {
-    seen.add(at);
-    at = trueParent(graph, at);
-    if (at === ancestor) return true;
-  }
-  return false;
 }
 
 function correctParent(graph: Graph, record: RecordFact): readonly Repair[] {

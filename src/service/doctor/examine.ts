@@ -5,6 +5,7 @@ import type { Check } from '../../model/check.ts';
 import { probeAnew } from '../probe/probe.ts';
 import { sweepProbes } from '../probe/area.ts';
 import type { ProbeHost } from '../probe/area.ts';
+import { probeTwoNodes } from '../probe/twonodes.ts';
 import type { RootStore } from '../../store/root.ts';
 import { audit } from './audit.ts';
 import { check, inOrder } from './checking.ts';
@@ -20,6 +21,8 @@ export interface Examination extends HostChecks, ProbeHost {
   readonly open: (path: string) => Promise<RootStore>;
   /** Tries what GPFS allows; else what was kept is shown. */
   readonly probe: boolean;
+  /** Looks for a second node that takes part in a probe of two. */
+  readonly twoNodes: boolean;
   /** Mends what can be mended before the last look; told each thing. */
   readonly mend: { readonly minAgeMs: number } | undefined;
   readonly tell: (sentence: string) => void;
@@ -45,6 +48,7 @@ export async function examineRoot(host: Examination, path: string): Promise<read
     ...(await inOrder(
       () => checkRootState(host, store),
       () => check('probe', () => probing(host, store)),
+      () => check('two nodes', () => pairing(host, store)),
       () => check('repair', () => mending(host, store)),
       () => check('records', () => records(host, store)),
     )),
@@ -61,6 +65,28 @@ async function probing(host: Examination, store: RootStore) {
   const { version } = await host.gpfs.fs(store.facts.fileSystem);
   return describeProbe(await probeAnew(host, store, showRelease(version)));
 }
+
+const pairMs = 60_000;
+
+async function pairing(host: Examination, store: RootStore) {
+  if (!host.twoNodes) return [];
+  switch (await probeTwoNodes(host, store, pairMs)) {
+    case 'settled': {
+      const { redirectAttached } = await store.abilities.read();
+      return redirectAttached
+        ? 'a volume can be redirected by one node while another writes to it'
+        : 'a volume cannot be redirected by one node while another writes to it: attached volumes wait';
+    }
+    case 'alone':
+      return unanswered(
+        'no second node took part; run this on another node at the same time, or have servers with --compact-attached auto there',
+      );
+    case 'unknown':
+      return unanswered('the other node did not go on to the end; try again');
+  }
+}
+
+const unanswered = (says: string) => ({ status: 'warning' as const, says });
 
 async function mending(host: Examination, store: RootStore) {
   if (!host.mend) return [];

@@ -132,7 +132,7 @@ const isBuried = (a: RecordFact, b: RecordFact): boolean =>
   [a, b].some(({ kind }) => kind === 'hidden') && [a, b].some(({ state }) => state === 'deleting');
 
 /** Keys that a record names, or that a running operation is about to make. */
-export function knownKeys({ records }: AuditFacts): ReadonlySet<string> {
+function knownKeys({ records }: AuditFacts): ReadonlySet<string> {
   return new Set(
     records.flatMap((record) => [
       ...(isLiving(record) && record.key !== undefined ? [record.key] : []),

@@ -46,10 +46,10 @@ export async function examineRoot(host: Examination, path: string): Promise<read
     ...place,
     ...root,
     ...(await inOrder(
+      () => check('repair', () => mending(host, store)),
       () => checkRootState(host, store),
       () => check('probe', () => probing(host, store)),
       () => check('two nodes', () => pairing(host, store)),
-      () => check('repair', () => mending(host, store)),
       () => check('records', () => records(host, store)),
     )),
   ];

@@ -64,7 +64,7 @@ export async function probeAnew(
 }
 
 /** Tries everything with tiny files, and leaves none of them. */
-export const probeRoot = (
+const probeRoot = (
   host: ProbeHost,
   store: RootStore,
 ): Promise<Pick<ReturnType<typeof notesOf>, 'outcomes' | 'latencyMs'>> =>

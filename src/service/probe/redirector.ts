@@ -8,7 +8,7 @@ import { say, waitFor, wordMs, wordOf, isThere } from './notice.ts';
 import type { PairResult } from './twonodes.ts';
 
 /** What the writer says is in the file: a text for each sector. */
-export const expectedTexts = z.array(z.string());
+const expectedTexts = z.array(z.string());
 
 /** The part of the server that redirects a file which the other one writes to, and reads it afterwards. */
 export async function playRedirector(

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { serverOn } from '../../support/driver.ts';
 import type { Cluster } from '../../support/driver.ts';
 import { forest, found, kinds, removeState, repaired } from '../../support/forest.ts';
-import { newWorld, quiet, scenarios } from '../../support/scenarios.ts';
+import { newWorld, quiet } from '../../support/scenarios.ts';
+import { scenarios } from '../../support/scenarios-compaction.ts';
 import { contents, expectSound, living } from '../../support/truth.ts';
 
 describe('a root whose records and edges are gone', () => {

@@ -3,7 +3,8 @@ import { sweepRoot } from '../../../src/service/maintenance.ts';
 import { serverOn, spec } from '../../support/driver.ts';
 import { damages } from '../../support/damages.ts';
 import { dataInodes, forest, found, kinds, repaired } from '../../support/forest.ts';
-import { newWorld, quiet, scenarios } from '../../support/scenarios.ts';
+import { newWorld, quiet } from '../../support/scenarios.ts';
+import { scenarios } from '../../support/scenarios-compaction.ts';
 import { expectSound } from '../../support/truth.ts';
 
 describe('a sound root', () => {

@@ -112,8 +112,7 @@ function edgeFindings(graph: Graph, edge: EdgeFact): readonly Finding[] {
 
 function missingEdge(graph: Graph, { id, key = '', parent }: RecordFact): readonly Finding[] {
   if (parent === null || isBusy(graph, key, parent)) return [];
-  const known = graph.records.has(parent) && graph.files.has(key);
-  if (!known || graph.edges.has(edgeName({ parent, child: key }))) return [];
+  if (graph.edges.has(edgeName({ parent, child: key })) || !reads(graph, key, parent)) return [];
   return [
     {
       kind: 'child without edge',
@@ -122,6 +121,13 @@ function missingEdge(graph: Graph, { id, key = '', parent }: RecordFact): readon
       remedy: '--repair adds it; until then only GPFS keeps the parent from being removed',
     },
   ];
+}
+
+/** Both are there, and GPFS names no other parent: then it is the record that is wrong. */
+function reads(graph: Graph, key: string, parent: string): boolean {
+  const truth = trueParent(graph, key);
+  const isThere = graph.records.has(parent) && graph.files.has(key);
+  return isThere && (truth === undefined || truth === parent);
 }
 
 function countFindings(

@@ -87,6 +87,8 @@ function launch(plan: ServerPlan, folder: string, root: string, socket: string, 
   const flags = {
     root,
     'mm-dir': plan.ground.simulator.bin,
+    // A probe at the start would be measured with the requests.
+    probe: 'never',
     'mm-runner': 'direct',
     'node-id': nodeName,
     'state-dir': join(folder, 'state'),

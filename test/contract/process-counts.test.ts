@@ -37,6 +37,7 @@ beforeAll(async () => {
   const flags = {
     root,
     'mm-dir': ground.simulator.bin,
+    probe: 'never',
     'mm-runner': 'direct',
     'node-id': 'a1',
     'state-dir': join(ground.work, 'state'),

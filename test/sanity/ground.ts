@@ -77,7 +77,16 @@ export async function serve(
   for (const each of [folder, roots, join(folder, 'kubelet')]) await mkdir(each, { mode: 0o750 });
   const socket = join(folder, 'csi.sock');
   const logFile = join(folder, 'server.log');
-  const places = ['--root', roots, '--mm-dir', ground.bin, '--mm-runner', 'direct'];
+  const places = [
+    '--root',
+    roots,
+    '--mm-dir',
+    ground.bin,
+    '--mm-runner',
+    'direct',
+    '--probe',
+    'never',
+  ];
   const own = ['--state-dir', join(folder, 'state'), '--kubelet-dir', join(folder, 'kubelet')];
   const log = openSync(logFile, 'a');
   const child = spawn(node, [program, 'serve', ...places, ...own, ...flags], {

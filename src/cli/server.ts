@@ -2,6 +2,7 @@ import { gpfsCommands } from '../gpfs/commands.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
 import type { Log } from '../observe/log.ts';
 import { hostTrials } from '../linux/trials.ts';
+import type { Bytes } from '../model/bytes.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { randomNonce, systemClock } from '../run/clock.ts';
@@ -129,19 +130,13 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     nonce: randomNonce,
     log,
   };
-  const copied = metrics.counter(
-    'gpfs_csi_flatten_bytes_total',
-    'What redirects of clones copied, at most.',
-  );
   const driver = driverOf({
     ...common,
     ...config,
     files: simulator ? simulatedFiles(host, simulator) : host,
     gpfs,
     mountType: simulator?.mountType ?? config.mountType,
-    compacted: (root, bytes) => {
-      copied({ root }, Number(bytes));
-    },
+    compacted: copiedBytes(metrics),
   });
   const { roots } = driver;
   const node = nodeVolumes({
@@ -158,6 +153,16 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
   const { driverName, nodeId, maxVolumesPerNode } = config;
   const services = { ...driver, node, driverName, version, nodeId, maxVolumesPerNode };
   return { driver, services, node, gpfs, ...probes };
+}
+
+function copiedBytes(metrics: Metrics): (root: string, bytes: Bytes) => void {
+  const copied = metrics.counter(
+    'gpfs_csi_flatten_bytes_total',
+    'What redirects of clones copied, at most.',
+  );
+  return (root, bytes) => {
+    copied({ root }, Number(bytes));
+  };
 }
 
 function trialsOn(run: Run, simulator: Simulator | undefined): Trials {

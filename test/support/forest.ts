@@ -1,4 +1,5 @@
 import { gpfsCommands } from '../../src/gpfs/commands.ts';
+import { severities } from '../../src/model/audit.ts';
 import { audit } from '../../src/service/doctor/audit.ts';
 import { repair } from '../../src/service/doctor/repair.ts';
 import type { RootStore } from '../../src/store/root.ts';
@@ -114,3 +115,7 @@ export const dataInodes = ({ gpfs }: Forest): ReadonlySet<string> =>
 /** `kind: object` of all that is found. */
 export const kinds = async (world: Pick<Forest, 'gpfs' | 'store'>) =>
   (await found(world)).map(({ kind, object }) => `${kind}: ${object}`);
+
+/** What is no note. */
+export const wrong = async (world: Pick<Forest, 'gpfs' | 'store'>) =>
+  (await found(world)).filter(({ kind }) => severities[kind] !== 'note');

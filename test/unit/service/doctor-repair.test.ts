@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { serverOn } from '../../support/driver.ts';
 import type { Cluster } from '../../support/driver.ts';
-import { forest, found, kinds, removeState, repaired } from '../../support/forest.ts';
+import { forest, found, kinds, removeState, repaired, wrong } from '../../support/forest.ts';
 import { newWorld, quiet } from '../../support/scenarios.ts';
 import { scenarios } from '../../support/scenarios-compaction.ts';
 import { contents, expectSound, living } from '../../support/truth.ts';
@@ -73,7 +73,7 @@ describe('a repair beside running servers', () => {
         const at = `${scenario.name}, stalled after call ${n}: ${told.join('; ')}`;
         expect(await acting.catch((error: unknown) => String(error)), at).toBe(scenario.told);
         await quiet(world.gpfs);
-        expect(await found({ gpfs: world.gpfs, store }), at).toEqual([]);
+        expect(await wrong({ gpfs: world.gpfs, store }), at).toEqual([]);
         expect(contents(world.gpfs), at).toEqual(scenario.after);
       }
     }

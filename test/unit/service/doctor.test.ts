@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { sweepRoot } from '../../../src/service/maintenance.ts';
 import { serverOn, spec } from '../../support/driver.ts';
 import { damages } from '../../support/damages.ts';
-import { dataInodes, forest, found, kinds, repaired } from '../../support/forest.ts';
+import { dataInodes, forest, found, kinds, repaired, wrong } from '../../support/forest.ts';
 import { newWorld, quiet } from '../../support/scenarios.ts';
 import { scenarios } from '../../support/scenarios-compaction.ts';
 import { expectSound } from '../../support/truth.ts';
@@ -24,7 +24,7 @@ describe('a sound root', () => {
     await quiet(world.gpfs);
     const [store] = await world.driver.roots.all();
     if (!store) throw new Error('the root is not there');
-    expect(await found({ gpfs: world.gpfs, store })).toEqual([]);
+    expect(await wrong({ gpfs: world.gpfs, store })).toEqual([]);
   });
 
   test('is only read by an audit', async () => {

@@ -37,13 +37,16 @@ export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
     const text = await files.read(waiting(name)).catch(absent);
     return text === undefined ? undefined : fromText(queueItem, text, waiting(name));
   };
+  // A root that an older version set up, and that is only looked at, has none.
+  const listed = async (state: 'ready' | 'waiting'): Promise<readonly string[]> =>
+    (await files.list(layout.queue(state)).catch(absent)) ?? [];
   return {
     add: async (name) => {
       await ignoring(nothing(files.createSparse(ready(name), 0n, 0o640)), 'EEXIST');
     },
-    ready: () => files.list(layout.queue('ready')),
+    ready: () => listed('ready'),
     waiting: async () => {
-      const names = await files.list(layout.queue('waiting'));
+      const names = await listed('waiting');
       const items = await Promise.all(names.map(read));
       const found = names.flatMap((name, at): [string, QueueItem][] => {
         const item = items[at];
@@ -51,7 +54,7 @@ export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
       });
       return new Map(found);
     },
-    countWaiting: async () => (await files.list(layout.queue('waiting'))).length,
+    countWaiting: async () => (await listed('waiting')).length,
     putOff: async (name, item) => {
       const temporary = join(layout.temporary, `queue-${nonce()}`);
       await files.createDurable(temporary, toText({ format: recordFormat, ...item }), 0o640);

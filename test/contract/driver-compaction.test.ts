@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { open, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { asBlock, fromSnapshot, newSnapshot, newVolume, remove } from '../support/csi.ts';
 import type { RealServer } from '../support/realserver.ts';
 import { realSite } from '../support/realsite.ts';
@@ -15,6 +15,9 @@ const site = await realSite();
 let server = await site.serve();
 
 afterEach(() => site.set({ latencyMs: 0 }));
+
+// A night takes seconds on a machine that does something else as well.
+vi.setConfig({ testTimeout: 300_000 });
 
 const mebibyte = 1024 * 1024;
 const size = 8;

@@ -3,8 +3,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Against a hang, not a measure: the tests wait for a disk that others use as well.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     // Two cores are what CI has; more workers only wait for one another.
     maxWorkers: 2,
   },

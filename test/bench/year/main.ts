@@ -5,7 +5,9 @@ import { drawYears } from './draw.ts';
 import { playYear, policies, volumeBlocks } from './play.ts';
 import type { Habit, Year } from './play.ts';
 
-const picture = fileURLToPath(new URL('../../../docs/clone-trees-year.svg', import.meta.url));
+const picture = fileURLToPath(
+  new URL('../../../docs/images/clone-trees-year.svg', import.meta.url),
+);
 const show = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const habits: readonly Habit[] = [0, 7].flatMap((keep) =>
@@ -56,5 +58,5 @@ for (const habit of habits) {
   );
 }
 writeFileSync(picture, drawYears(pictured));
-show('\nthe picture of 40 writes a day without kept snapshots is docs/clone-trees-year.svg');
+show('\nthe picture of 40 writes a day without kept snapshots is docs/images/clone-trees-year.svg');
 process.exit(failed === 0 ? 0 : 1);

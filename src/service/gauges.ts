@@ -51,8 +51,9 @@ export function showAccounts(metrics: Metrics, accounts: AccountKeeper): void {
 /** How much work on clone trees is left, as this server saw it last. */
 export function showQueues(metrics: Metrics, worker: Worker): void {
   metrics.gauges('gpfs_csi_flatten_queue_length', 'Work on clone trees, by state.', () =>
-    [...worker.lengths()].flatMap(([root, lengths]) =>
-      Object.entries(lengths).map(([state, value]) => ({ labels: { root, state }, value })),
-    ),
+    [...worker.lengths()].flatMap(([root, { ready, waiting }]) => [
+      { labels: { root, state: 'ready' }, value: ready },
+      { labels: { root, state: 'waiting' }, value: waiting },
+    ]),
   );
 }

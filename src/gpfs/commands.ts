@@ -9,6 +9,7 @@ import { mmlsconfig } from './mmlsconfig.ts';
 import { mmlsfileset } from './mmlsfileset.ts';
 import { mmlsfs } from './mmlsfs.ts';
 import { mmlspool } from './mmlspool.ts';
+import { mmlsquota } from './mmlsquota.ts';
 
 /** Everything the driver asks of GPFS through its commands. All of it rejects with DriverError. */
 export interface Gpfs {
@@ -20,6 +21,7 @@ export interface Gpfs {
   readonly attributes: ReturnType<typeof mmlsattr>;
   readonly setAttributes: ReturnType<typeof mmchattr>;
   readonly fileset: ReturnType<typeof mmlsfileset>;
+  readonly quota: ReturnType<typeof mmlsquota>;
 }
 
 /** GPFS through a Run that knows where mm commands are. */
@@ -34,5 +36,6 @@ export function gpfsCommands(run: Run): Gpfs {
     attributes: mmlsattr(checked),
     setAttributes: mmchattr(checked),
     fileset: mmlsfileset(checked),
+    quota: mmlsquota(checked),
   };
 }

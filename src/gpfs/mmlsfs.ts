@@ -5,6 +5,12 @@ import type { Release } from './release.ts';
 import { parseRelease } from './release.ts';
 import { parseTable, present } from './table.ts';
 
+/** How many copies GPFS keeps unless it is told otherwise, and how many it could. */
+export interface Copies {
+  readonly usual: number;
+  readonly most: number;
+}
+
 /** What the driver wants to know of a file system. */
 export interface FileSystem {
   /** As GPFS calls it, however it was asked for. */
@@ -15,6 +21,10 @@ export interface FileSystem {
   readonly storagePools: readonly string[];
   /** Any of `user`, `group`, `fileset`. */
   readonly quotasEnforced: readonly string[];
+  /** Copies of data and metadata: what a file gets, and what it may have at most. */
+  readonly dataReplicas: Copies;
+  readonly metadataReplicas: Copies;
+  readonly encrypts: boolean;
 }
 
 const TIME_LIMIT_MS = 10_000;
@@ -41,6 +51,10 @@ export function parseFileSystem(output: string): FileSystem {
     blockSize: largest(values('blocksize')),
     storagePools: list(values('storagepools')),
     quotasEnforced: list(values('quotasenforced')).filter((kind) => kind !== 'none'),
+    dataReplicas: copies(values('defaultdatareplicas'), values('maxdatareplicas')),
+    metadataReplicas: copies(values('defaultmetadatareplicas'), values('maxmetadatareplicas')),
+    // Releases before 4.1 do not tell, and cannot encrypt.
+    encrypts: values('encryption')[0]?.toLowerCase() === 'yes',
   };
 }
 
@@ -51,6 +65,13 @@ function formatVersion(text: string): Release {
   if (release === undefined) throw unreadable('mmlsfs', `filesystemVersion ${text}`);
   return { ...release, kind: 'format' };
 }
+
+// One copy and three are what every file system has and can have, where the output says nothing.
+const copies = ([usual = '1']: readonly string[], [most = '3']: readonly string[]): Copies => {
+  if (![usual, most].every((text) => /^[123]$/.test(text)))
+    throw unreadable('mmlsfs', `replicas ${usual} of at most ${most}`);
+  return { usual: Number(usual), most: Number(most) };
+};
 
 function largest(values: readonly string[]): Bytes {
   const line = values.join(' ');

@@ -104,6 +104,24 @@ export const ownParameters = (
 export const hasAttributes = (attributes: FileAttributes): boolean =>
   Object.values(attributes).some((value) => value !== undefined);
 
+/**
+ * What the context of a clone says where its placement cannot be that of all its blocks: those shared with its
+ * source stay where that is, and only those written from now on follow the class.
+ */
+export function sharedPlacement(
+  wanted: FileAttributes,
+  source: FileAttributes,
+): Readonly<Record<string, string>> {
+  const keys = ['pool', 'dataReplicas', 'metadataReplicas'] as const;
+  const different = keys.filter((key) => wanted[key] !== undefined && wanted[key] !== source[key]);
+  if (different.length === 0) return {};
+  return {
+    sharedBlocks: `keep the placement of the source; ${different
+      .map((key) => `${key} ${String(wanted[key])}`)
+      .join(', ')} applies to blocks written after the clone`,
+  };
+}
+
 const attributesOf = (decoded: Decoded): FileAttributes =>
   said({
     pool: decoded.pool,

@@ -4,7 +4,7 @@ import type { DataRef } from '../model/clone-tree.ts';
 import { DriverError, invalid } from '../model/fault.ts';
 import { fileKey, localIdOf } from '../model/ids.ts';
 import type { FileKey, LocalId } from '../model/ids.ts';
-import { classParameters, ownParameters } from '../model/parameters.ts';
+import { classParameters, ownParameters, sharedPlacement } from '../model/parameters.ts';
 import type { ClassParameters } from '../model/parameters.ts';
 import { minimumBytes, sizeOfNew } from '../model/sizing.ts';
 import type { VolumeSpec } from '../model/volume.ts';
@@ -48,8 +48,8 @@ export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise
     return { store, record: held.value };
   }
   await source?.requireThere();
-  const { pool } = parameters.attributes;
-  if (pool !== undefined) await host.requirePool(store, pool);
+  await host.placement.require(store, parameters.attributes);
+  if (parameters.encrypted) await host.placement.requireEncryption(store);
   return { store, record: await createNew(host, store, { spec, source, parameters }, held) };
 }
 
@@ -101,6 +101,7 @@ async function rootFor(
 }
 
 function newRecord(host: ServiceHost, { spec, source, parameters }: Order): VolumeRecord {
+  const attributes = { ...host.defaults, ...parameters.attributes };
   return {
     format: recordFormat,
     id: localIdOf(spec.name),
@@ -118,8 +119,9 @@ function newRecord(host: ServiceHost, { spec, source, parameters }: Order): Volu
       parameters: Object.fromEntries(ownParameters(spec.parameters)),
       source: spec.source ? { ...spec.source } : null,
     },
-    attributes: { ...host.defaults, ...parameters.attributes },
+    attributes,
     options: { ...parameters.options },
+    context: source ? sharedPlacement(attributes, source.attributes) : {},
     image: null,
     parent: null,
     content: { kind: 'empty' },
@@ -175,7 +177,8 @@ async function hang(
       `the source of volume ${claimed.id} grew while it was being cloned; try again`,
     );
   const depth = await deepen(host, store, { ...parent, id: claimed.id, help: helpForClone });
-  const record = { ...claimed.value, parent: parent.ref.key, depth };
+  const { content } = parent;
+  const record = { ...claimed.value, parent: parent.ref.key, depth, content };
   return store.volumes.swap(claimed.id, claimed, record);
 }
 

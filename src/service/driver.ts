@@ -10,7 +10,7 @@ import { openRoot } from '../store/root.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Services } from './api.ts';
 import { attachmentsOf } from './attachments.ts';
-import { capacityOf, poolsOf } from './capacity.ts';
+import { capacityOf } from './capacity.ts';
 import { claimsOf } from './claims.ts';
 import { backlogOf } from './compaction/backlog.ts';
 import { compactingOf } from './compaction/compacting.ts';
@@ -19,6 +19,8 @@ import { workerOf } from './compaction/worker.ts';
 import type { Worker } from './compaction/worker.ts';
 import type { CompactionOptions, ServiceHost } from './host.ts';
 import { reclaimAll } from './maintenance.ts';
+import { placementOf } from './placement.ts';
+import type { Placement } from './placement.ts';
 import { rootsOf } from './roots.ts';
 import type { Roots } from './roots.ts';
 import { snapshotsOf } from './snapshotlist.ts';
@@ -61,8 +63,8 @@ const keepFailureMs = 5_000;
 /** The driver over one host. Nothing is read or written before it is first used. */
 export function driverOf(on: DriverHost): Driver {
   const { clock, nonce, log, self, gpfs } = on;
-  const pools = poolsOf(gpfs, clock);
-  const open = opener(on, (store) => {
+  const placement = placementOf(gpfs, clock);
+  const open = opener(on, placement, (store) => {
     host.backlog.wake();
     reclaimAll(host, store).catch((error: unknown) => {
       const { root } = store.layout;
@@ -80,7 +82,7 @@ export function driverOf(on: DriverHost): Driver {
     claims: claimsOf(self, clock, nonce),
     ...backgroundOf(on),
     defaults: on.pool === undefined ? {} : { pool: on.pool },
-    requirePool: (store, pool) => pools.require(store, pool),
+    placement,
   };
   return {
     host,
@@ -90,7 +92,7 @@ export function driverOf(on: DriverHost): Driver {
     volumes: volumesOf(host),
     snapshots: snapshotsOf(host),
     attachments: attachmentsOf(host),
-    capacity: capacityOf(roots, pools),
+    capacity: capacityOf(roots, placement),
   };
 }
 
@@ -128,6 +130,7 @@ async function readiness(roots: Roots): Promise<'ready' | 'starting'> {
 /** Checks a root, opens it, and writes there who this server is. */
 function opener(
   on: DriverHost,
+  placement: Placement,
   opened: (store: RootStore) => void,
 ): (path: string) => Promise<RootStore> {
   return async (path) => {
@@ -139,6 +142,7 @@ function opener(
         throw new DriverError('misconfigured', result.reason);
       case 'ready': {
         const { clusterId, fileSystem, fileset } = result.facts;
+        placement.learn(result.facts.about);
         const store = await openRoot(path, { clusterId, fileSystem, fileset, owner: on.owner }, on);
         await store.nodes.register(on.self);
         on.log.info({ path, root: store.id, fileSystem, fileset }, 'root opened');

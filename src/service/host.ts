@@ -9,6 +9,7 @@ import type { RootStore } from '../store/root.ts';
 import type { Claims } from './claims.ts';
 import type { Backlog } from './compaction/backlog.ts';
 import type { Compacting } from './compaction/compacting.ts';
+import type { Placement } from './placement.ts';
 import type { Roots } from './roots.ts';
 
 /** The mm commands that make volumes. */
@@ -48,6 +49,6 @@ export interface ServiceHost {
   readonly background: (work: Promise<void>, about: Readonly<Record<string, unknown>>) => void;
   /** What a class that says nothing else gets. */
   readonly defaults: FileAttributes;
-  /** Throws invalid-request for a pool that the root's file system does not have. */
-  readonly requirePool: (store: RootStore, pool: string) => Promise<void>;
+  /** What the file systems below the roots have to offer. */
+  readonly placement: Placement;
 }

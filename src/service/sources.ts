@@ -2,6 +2,7 @@ import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { fileKey } from '../model/ids.ts';
 import type { FileKey, LocalId } from '../model/ids.ts';
+import type { FileAttributes } from '../model/parameters.ts';
 import type { ContentSource } from '../model/volume.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
@@ -18,6 +19,8 @@ import { readySnapshot, readyVolume, snapshotMissing, volumeMissing } from './se
 export interface Source {
   readonly store: RootStore;
   readonly bytes: Bytes;
+  /** Placement of the blocks that a clone shares. */
+  readonly attributes: FileAttributes;
   /** Throws when the source is not there; asked only once it is known that the volume is new. */
   requireThere(): Promise<void>;
   /** The clone parent for the image with this key; makes one where there is none yet. */
@@ -41,6 +44,7 @@ async function snapshotSource(host: ServiceHost, store: RootStore, id: LocalId):
   return {
     store,
     bytes: record?.bytes ?? 0n,
+    attributes: record?.attributes ?? {},
     requireThere: async () => {
       await needed();
     },
@@ -57,6 +61,7 @@ async function volumeSource(host: ServiceHost, store: RootStore, id: LocalId): P
   return {
     store,
     bytes: record?.bytes ?? 0n,
+    attributes: record?.attributes ?? {},
     requireThere: async () => {
       await readyVolume(host, store, id);
     },

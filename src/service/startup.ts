@@ -1,6 +1,7 @@
 import { DriverError, isFault } from '../model/fault.ts';
 import type { Bytes } from '../model/bytes.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
+import type { FileSystem } from '../gpfs/mmlsfs.ts';
 import type { Release } from '../gpfs/release.ts';
 import { knowsClones, showRelease } from '../gpfs/release.ts';
 import type { Files } from '../run/files.ts';
@@ -19,6 +20,8 @@ interface RootFacts {
   readonly blockSize: Bytes;
   /** Format of the file system. */
   readonly release: Release;
+  /** All that the file system says of itself. */
+  readonly about: FileSystem;
 }
 
 /** Whether a root can be used now, perhaps later without anybody doing something to the driver, or not at all. */
@@ -62,15 +65,16 @@ async function factsOf(host: StartupHost, root: string): Promise<RootFacts> {
   await requireActive(gpfs);
   const mount = await requireMount(host, root);
   await requireDirectory(host.files, root);
-  const [{ clusterId, minRelease }, { name: fileSystem, version, blockSize }] = await Promise.all([
+  const [{ clusterId, minRelease }, about] = await Promise.all([
     gpfs.config(),
     gpfs.fs(mount.source),
   ]);
+  const { name: fileSystem, version, blockSize } = about;
   requireClones(fileSystem, minRelease, version);
   const fileset = await requireOneFileset(host, root);
   await requireNoAfm(gpfs, fileSystem, fileset);
   await requirePool(host, fileSystem);
-  return { root, clusterId, fileSystem, fileset, blockSize, release: version };
+  return { root, clusterId, fileSystem, fileset, blockSize, release: version, about };
 }
 
 /** GPFS runs on this node. Throws unavailable saying what to do. */

@@ -57,7 +57,7 @@ export function volumesOf(host: ServiceHost): Volumes {
 const shown = (store: RootStore, record: VolumeRecord): Volume => ({
   id: publicId(store.id, record.id),
   bytes: record.bytes,
-  context: {},
+  context: record.context,
   source: record.asked.source ?? undefined,
   publishedNodes: record.attachments.filter((each) => !isFencing(each)).map(({ node }) => node),
 });
@@ -89,7 +89,11 @@ function validation(record: VolumeRecord, ask: ValidateAsk): Validation {
   const no = (message: string): Validation => ({ confirmed: false, message });
   const why = ask.capabilities.map(whyUnsupported).find((each) => each !== undefined);
   if (why !== undefined) return no(why);
-  if (ask.context.size > 0) return no('volume_context is not the one this volume has: it has none');
+  const strange = [...ask.context].find(([key, value]) => record.context[key] !== value);
+  if (strange)
+    return no(
+      `volume_context has ${JSON.stringify(strange[0])}, which is not what this volume has`,
+    );
   const { parameters } = record.asked;
   for (const [key, value] of ask.parameters)
     if (parameters[key] !== value)

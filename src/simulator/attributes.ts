@@ -79,7 +79,10 @@ export function mmchattr(ground: Ground, args: readonly string[]): Outcome {
   return collect('mmchattr', rest, [], (path) => {
     const record = recordOf(ground, path);
     const attributes = changed(record.attributes, flags);
-    if (attributes.dataReplicas > attributes.maxDataReplicas) {
+    const tooMany =
+      attributes.dataReplicas > attributes.maxDataReplicas ||
+      attributes.metadataReplicas > attributes.maxMetadataReplicas;
+    if (tooMany) {
       throw Object.assign(new Error('too many replicas'), { code: 'EINVAL' });
     }
     ground.commit([{ do: 'put', record: { ...record, attributes } }]);
@@ -87,7 +90,10 @@ export function mmchattr(ground: Ground, args: readonly string[]): Outcome {
   });
 }
 
-const takesValue = new Set('-m -M -r -R -P -D -I -i -a --set-attr --delete-attr'.split(' '));
+const takesValue = new Set([
+  ...'-m -M -r -R -P -D -I -i -a --set-attr --delete-attr'.split(' '),
+  ...['--write-affinity-depth', '--write-affinity-failure-group', '--block-group-factor'],
+]);
 
 function changed(old: Attributes, flags: ReadonlyMap<string, string>): Attributes {
   const count = (flag: string, otherwise: number): number => {

@@ -8,6 +8,7 @@ import {
   mmunlinkfileset,
 } from './filesets.ts';
 import { mmlsfs, mmlspool } from './filesystem.ts';
+import { mmlsquota } from './quota.ts';
 import type { Ground } from './ground.ts';
 import { mmclone } from './mmclone.ts';
 import type { DaemonState } from './personality.ts';
@@ -31,6 +32,7 @@ const commands = {
   mmlsmount: { needs: 'daemon', act: mmlsmount },
   mmlsfs: { needs: 'daemon', act: mmlsfs },
   mmlspool: { needs: 'daemon', act: mmlspool },
+  mmlsquota: { needs: 'daemon', act: mmlsquota },
   mmlsfileset: { needs: 'daemon', act: mmlsfileset },
   mmcrfileset: { needs: 'daemon', act: mmcrfileset },
   mmlinkfileset: { needs: 'daemon', act: mmlinkfileset },

@@ -19,7 +19,10 @@ interface Field {
 }
 
 function fields(ground: Ground): readonly Field[] {
-  const format = formats[ground.personality.release];
+  const { personality } = ground;
+  const format = formats[personality.release];
+  const enforced = personality.filesetQuotaKiB > 0 ? 'user;group;fileset' : 'none';
+  const encryption = personality.encryption ? 'Yes' : 'No';
   const rows: readonly (readonly [string, string, string, string])[] = [
     ['-f', 'minFragmentSize', '8192', 'Minimum fragment (subblock) size in bytes'],
     ['-i', 'inodeSize', '4096', 'Inode size in bytes'],
@@ -29,7 +32,7 @@ function fields(ground: Ground): readonly Field[] {
     ['-r', 'defaultDataReplicas', '1', 'Default number of data replicas'],
     ['-R', 'maxDataReplicas', '2', 'Maximum number of data replicas'],
     ['-B', 'blockSize', '4194304', 'Block size'],
-    ['-Q', 'quotasEnforced', 'none', 'Quotas enforced'],
+    ['-Q', 'quotasEnforced', enforced, 'Quotas enforced'],
     ['-Q', 'perfilesetQuotas', 'No', 'Per-fileset quota enforcement'],
     ['--filesetdf', 'filesetdfEnabled', 'No', 'Fileset df enabled?'],
     ['-V', 'filesystemVersion', format, 'Current file system version'],
@@ -38,7 +41,7 @@ function fields(ground: Ground): readonly Field[] {
     ['-V', 'filesystemVersionOriginal', format, 'Original file system version'],
     ['-V', 'filesystemHighestSupported', format, 'Highest supported file system version'],
     ['-c', 'create-time', ctime(ground.createdMs), 'File system creation time'],
-    ['--encryption', 'encryption', 'No', 'Encryption enabled?'],
+    ['--encryption', 'encryption', encryption, 'Encryption enabled?'],
     ['-F', 'maxNumberOfInodes', '513024', 'Maximum number of inodes'],
     ['-P', 'storagePools', ground.pools.map(({ name }) => name).join(';'), 'Disk storage pools'],
     ['-A', 'automaticMountOption', 'yes', 'Automatic mount option'],

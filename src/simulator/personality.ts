@@ -59,6 +59,13 @@ export interface Personality {
   readonly copyRoom: number;
   /** In process: a command that is killed while it is held up has its effect all the same, later. */
   readonly lateEffects: boolean;
+  /** Whether the file system says that it encrypts at rest. */
+  readonly encryption: boolean;
+  /** Limit on the blocks of the driver's fileset, in KiB; 0: quotas are not enforced. */
+  readonly filesetQuotaKiB: number;
+  /** What mmlsquota says is used of it, and what is in doubt. */
+  readonly filesetUsedKiB: number;
+  readonly filesetInDoubtKiB: number;
 }
 
 /** GPFS as documented, and well; where nothing is documented, the answer that asks most of a caller. */
@@ -90,6 +97,10 @@ export const documented: Personality = {
   maxDepth: 1000,
   copyRoom: -1,
   lateEffects: false,
+  encryption: false,
+  filesetQuotaKiB: 0,
+  filesetUsedKiB: 0,
+  filesetInDoubtKiB: 0,
 };
 
 const oneOf =
@@ -129,6 +140,10 @@ const checks: Readonly<Record<keyof Personality, (value: unknown) => boolean>> =
   maxDepth: isCount,
   copyRoom: (value) => value === -1 || isCount(value),
   lateEffects: isFlag,
+  encryption: isFlag,
+  filesetQuotaKiB: isCount,
+  filesetUsedKiB: isCount,
+  filesetInDoubtKiB: isCount,
 };
 
 /** A personality from what a file or a flag says of it; unknown keys and values are refused by name. */

@@ -125,6 +125,8 @@ export const volumeRecord = z.looseObject({
   asked,
   attributes,
   options,
+  /** The volume context that callers see: fixed when the volume is made, whatever changes later. */
+  context: z.record(z.string(), z.string()).default({}),
   image: dataFile.nullable(),
   /** The clone parent that the image reads through. */
   parent: key.nullable(),

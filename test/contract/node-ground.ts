@@ -240,6 +240,7 @@ async function add(
     asked: { ...asked, source: null },
     attributes: {},
     options: {},
+    context: {},
     image: { key, inode },
     parent: null,
     content,

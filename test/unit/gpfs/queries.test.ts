@@ -84,6 +84,9 @@ describe('mmlsfs', () => {
       blockSize: 4194304n,
       storagePools: ['system', 'data'],
       quotasEnforced: [],
+      dataReplicas: { usual: 1, most: 3 },
+      metadataReplicas: { usual: 1, most: 3 },
+      encrypts: false,
     });
   });
 
@@ -97,6 +100,19 @@ describe('mmlsfs', () => {
       blockSize: 8388608n,
       quotasEnforced: ['user', 'group', 'fileset'],
     });
+  });
+
+  test('gives copies and encryption', () => {
+    const output = fs(
+      ...['filesystemVersion:22.00 (5.0.4.0)', 'blockSize:4194304', 'encryption:Yes'],
+      ...['defaultDataReplicas:2', 'maxDataReplicas:3', 'defaultMetadataReplicas:2'],
+    );
+    expect(parseFileSystem(output)).toMatchObject({
+      dataReplicas: { usual: 2, most: 3 },
+      metadataReplicas: { usual: 2, most: 3 },
+      encrypts: true,
+    });
+    expect(() => parseFileSystem(`${output}\n${fs('maxMetadataReplicas:many')}`)).toThrow(/know/);
   });
 
   test('refuses a version or a block size that it cannot read', () => {

@@ -77,13 +77,18 @@ export function classParameters(parameters: ReadonlyMap<string, string>): ClassP
   };
 }
 
-function requireKnown(field: string, key: string, known: readonly string[]): void {
+/** Throws invalid-request for a key that is none of those known. */
+export function requireKnown(field: string, key: string, known: readonly string[]): void {
   if (known.includes(key)) return;
   throw invalid(field, `has an unknown key ${JSON.stringify(key)}; known are ${known.join(', ')}`);
 }
 
-// Messages of the schema go on from `key "…"`.
-function decodeKeys<T>(field: string, by: z.ZodType<T>, own: ReadonlyMap<string, string>): T {
+/** Reads values by a schema whose messages go on from `key "…"`. */
+export function decodeKeys<T>(
+  field: string,
+  by: z.ZodType<T>,
+  own: ReadonlyMap<string, string>,
+): T {
   const result = by.safeParse(Object.fromEntries(own));
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -146,7 +151,8 @@ function optionsOf(decoded: Decoded): VolumeOptions {
   });
 }
 
-const said = <T extends object>(values: T): T =>
+/** Only what was said: fields that are undefined are left out. */
+export const said = <T extends object>(values: T): T =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
 
 function mkfsOptions({ mkfsOptions: text, fsType }: Decoded): readonly string[] | undefined {
@@ -161,11 +167,6 @@ type Rule = readonly [wrong: (decoded: Decoded) => boolean, sentence: string];
 const given = (value: unknown): boolean => value !== undefined;
 
 const rules: readonly Rule[] = [
-  [
-    ({ dataReplicas: data, metadataReplicas: metadata }) =>
-      data !== undefined && metadata !== undefined && data > metadata,
-    'key "dataReplicas" must not be larger than "metadataReplicas"',
-  ],
   [
     ({ provisioning, discard }) => provisioning === 'thick' && given(discard) && discard !== 'off',
     'key "discard" must be off with "provisioning" thick, which discarding would undo',
@@ -189,7 +190,18 @@ const rules: readonly Rule[] = [
   ],
 ];
 
+/** Throws invalid-request for more copies of the data than of what leads to it. */
+export function refuseMoreDataThanMetadata(attributes: FileAttributes, field: string): void {
+  const { dataReplicas: data, metadataReplicas: metadata } = attributes;
+  if (data === undefined || metadata === undefined || data <= metadata) return;
+  throw invalid(
+    field,
+    `key "dataReplicas" must not be larger than "metadataReplicas", and ${data} is larger than ${metadata}`,
+  );
+}
+
 function refuseContradictions(decoded: Decoded): void {
+  refuseMoreDataThanMetadata(decoded, 'parameters');
   const broken = rules.find(([wrong]) => wrong(decoded));
   if (broken) throw invalid('parameters', broken[1]);
 }

@@ -18,7 +18,10 @@ export interface VolumeSpec {
   readonly name: string;
   readonly range: CapacityRange | undefined;
   readonly capabilities: readonly Capability[];
+  /** What the class says, and the class of attributes, which wins. */
   readonly parameters: ReadonlyMap<string, string>;
+  /** Those of the class of attributes alone. */
+  readonly mutable: ReadonlyMap<string, string>;
   readonly source: ContentSource | undefined;
 }
 

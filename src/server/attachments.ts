@@ -24,6 +24,7 @@ const offered = [
   'GET_VOLUME',
   'SINGLE_NODE_MULTI_WRITER',
   'GET_SNAPSHOT',
+  'MODIFY_VOLUME',
 ] as const;
 
 const byId = ({ volume_id }: { readonly volume_id: string }): readonly LockKey[] => [

@@ -11,6 +11,8 @@ export interface LockKey {
 const words = {
   volume: 'volume',
   'volume-name': 'a volume named',
+  // Moving blocks may take hours; the volume stays usable meanwhile.
+  'volume-attributes': 'the attributes of volume',
   snapshot: 'snapshot',
   'snapshot-name': 'a snapshot named',
   // What a node does with a volume runs beside what the controller does with it; records keep them apart.

@@ -97,6 +97,7 @@ export function validateResponse(
       volume_context: Object.fromEntries(ask.context),
       volume_capabilities: ask.capabilities.map(capabilityMessage),
       parameters: Object.fromEntries(ask.parameters),
+      mutable_parameters: Object.fromEntries(ask.mutable),
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Services } from '../service/api.ts';
 import type {
   ControllerExpandVolumeResponse,
   ControllerHandlers,
+  ControllerModifyVolumeResponse,
   DeleteVolumeResponse,
   GetCapacityResponse,
 } from '../wire/types.ts';
@@ -46,6 +47,15 @@ const changes = (unary: Unary, { volumes }: Services) =>
       locks: byId,
       handle: async ({ volume_id }): Promise<DeleteVolumeResponse> => {
         await volumes.remove(volume_id);
+        return {};
+      },
+    }),
+    ControllerModifyVolume: unary({
+      name: 'ControllerModifyVolume',
+      request: requests.controllerModifyVolume,
+      locks: ({ volume_id }) => [{ on: 'volume-attributes', id: volume_id }],
+      handle: async (wire): Promise<ControllerModifyVolumeResponse> => {
+        await volumes.modify(wire.volume_id, wire.mutable_parameters);
         return {};
       },
     }),

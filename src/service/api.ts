@@ -12,12 +12,16 @@ export interface Volumes {
   /** The size the volume has afterwards. */
   expand(id: string, range: CapacityRange, capability: Capability | undefined): Promise<Bytes>;
   validate(id: string, ask: ValidateAsk): Promise<Validation>;
+  /** Changes attributes: all that are given, or none. */
+  modify(id: string, parameters: ReadonlyMap<string, string>): Promise<void>;
 }
 
 export interface ValidateAsk {
   readonly capabilities: readonly Capability[];
   readonly context: ReadonlyMap<string, string>;
   readonly parameters: ReadonlyMap<string, string>;
+  /** What a class of attributes said, to be compared with what the volume has now. */
+  readonly mutable: ReadonlyMap<string, string>;
 }
 
 /** Either everything asked for is confirmed, or one sentence says what is not. */

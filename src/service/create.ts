@@ -6,6 +6,7 @@ import { fileKey, localIdOf } from '../model/ids.ts';
 import type { FileKey, LocalId } from '../model/ids.ts';
 import { classParameters, ownParameters, sharedPlacement } from '../model/parameters.ts';
 import type { ClassParameters } from '../model/parameters.ts';
+import { volumeChange } from '../model/mutable.ts';
 import { minimumBytes, sizeOfNew } from '../model/sizing.ts';
 import type { VolumeSpec } from '../model/volume.ts';
 import { ignoring } from '../store/edges.ts';
@@ -35,6 +36,8 @@ export interface Found {
 /** Creates a volume, empty or as a clone; the same request again finds what the first one made. */
 export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise<Found> {
   requireSupported(spec.capabilities, 'volume_capabilities');
+  // Only for what it refuses: a value that may be changed later reads as any other.
+  volumeChange(spec.mutable);
   const parameters = classParameters(spec.parameters);
   const { fsType } = parameters.options;
   requireFsType(spec.capabilities, fsType);
@@ -129,6 +132,7 @@ function newRecord(host: ServiceHost, { spec, source, parameters }: Order): Volu
     attachments: [],
     createdMs: host.clock.now(),
     claim: null,
+    retype: null,
   };
 }
 

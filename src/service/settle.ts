@@ -10,7 +10,7 @@ import { endGrowing } from './growing.ts';
 import { endFence } from './cutoff.ts';
 import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from './host.ts';
-import { endParenting } from './parents.ts';
+import { endClaim, endParenting } from './parents.ts';
 import { finishSnapshotRemoval, finishVolumeRemoval } from './removal.ts';
 import { undoVolume } from './undo.ts';
 
@@ -64,6 +64,9 @@ export async function endVolumeClaim(
       return finishVolumeRemoval(host, store, held);
     case 'compact':
       throw new Error(`the compaction of volume ${held.id} is ended by whoever began it`);
+    case 'modify':
+      // Kept beside the claim (`retype`), never in its place.
+      return endClaim(store, held, () => ({}));
   }
 }
 

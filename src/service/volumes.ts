@@ -2,6 +2,7 @@ import type { Bytes } from '../model/bytes.ts';
 import { requireSupported, whyUnsupported } from '../model/capability.ts';
 import type { Capability } from '../model/capability.ts';
 import { publicId } from '../model/ids.ts';
+import { volumeChange, whatIsLeft } from '../model/mutable.ts';
 import { sizeOfGrown } from '../model/sizing.ts';
 import type { CapacityRange, Volume } from '../model/volume.ts';
 import type { RootStore } from '../store/root.ts';
@@ -12,6 +13,7 @@ import { removeVolume } from './deleting.ts';
 import { growClaimed } from './growing.ts';
 import type { ServiceHost } from './host.ts';
 import { listPage } from './listing.ts';
+import { modifyVolume } from './modify.ts';
 import { operate } from './operation.ts';
 import { isFencing } from './ownclaim.ts';
 import type { Place } from './roots.ts';
@@ -50,6 +52,7 @@ export function volumesOf(host: ServiceHost): Volumes {
         page,
       ),
     expand: async (id, range, capability) => expand(host, await find(id), range, capability),
+    modify: async (id, parameters) => modifyVolume(host, await find(id), parameters),
     validate: async (id, ask) => validation((await read(id)).record, ask),
   };
 }
@@ -96,7 +99,13 @@ function validation(record: VolumeRecord, ask: ValidateAsk): Validation {
     );
   const { parameters } = record.asked;
   for (const [key, value] of ask.parameters)
-    if (parameters[key] !== value)
+    if (parameters[key] !== value && !ask.mutable.has(key))
       return no(`parameters has ${JSON.stringify(key)}, which this volume was not made with`);
+  const left = whatIsLeft(record, volumeChange(ask.mutable));
+  const [different] = [...Object.keys(left.attributes), ...Object.keys(left.options)];
+  if (different !== undefined)
+    return no(
+      `mutable_parameters has ${JSON.stringify(different)}, which this volume does not have`,
+    );
   return { confirmed: true };
 }

@@ -34,7 +34,7 @@ export type Content = z.output<typeof content>;
 
 /** The running operation of one server on one object. */
 const claim = z.looseObject({
-  op: z.enum(['create', 'snapshot', 'clone', 'expand', 'delete', 'compact', 'fence']),
+  op: z.enum(['create', 'snapshot', 'clone', 'expand', 'delete', 'compact', 'fence', 'modify']),
   node: z.string(),
   instance: z.string(),
   boot: z.string(),
@@ -140,6 +140,8 @@ export const volumeRecord = z.looseObject({
   /** When it was deleted; the record stays a while, so that nobody who slept can bring the object back. */
   deletedMs: z.number().optional(),
   claim: claim.nullable(),
+  /** The running change of attributes. Moving blocks takes long, so it excludes no other operation. */
+  retype: claim.nullable().default(null),
 });
 export type VolumeRecord = z.output<typeof volumeRecord>;
 

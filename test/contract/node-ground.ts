@@ -248,6 +248,7 @@ async function add(
     attachments: [],
     createdMs: 1,
     claim: null,
+    retype: null,
   });
   return { id: publicId(store.id, local), local, image };
 }

@@ -154,6 +154,15 @@ describe('controller', () => {
     expect(await cost('CreateVolume', creation(cloning(id)))).toEqual(both);
   });
 
+  test('retype is one command, again none, and options cost none', async () => {
+    const volume_id = await volume();
+    const retype = { volume_id, mutable_parameters: { pool: 'data', dataReplicas: '1' } };
+    expect(await cost('ControllerModifyVolume', retype)).toEqual(['mmchattr']);
+    expect(await cost('ControllerModifyVolume', retype)).toEqual([]);
+    const options = { volume_id, mutable_parameters: { maxCloneDepth: '4', discard: 'off' } };
+    expect(await cost('ControllerModifyVolume', options)).toEqual([]);
+  });
+
   test('expand, attach, detach, looks and lists start nothing', async () => {
     const id = await volume();
     const capacity_range = { required_bytes: String(GiB) };

@@ -51,6 +51,7 @@ const replies = {
   DeleteSnapshot: {},
   ListSnapshots: { entries: [{ snapshot: wireSnapshot }], next_token: '' },
   GetSnapshot: { snapshot: wireSnapshot },
+  ControllerModifyVolume: {},
   ControllerExpandVolume: { capacity_bytes: String(2n * GiB), node_expansion_required: true },
   ControllerGetVolume: { volume: wireVolume, status: { published_node_ids: ['a1', 'b2'] } },
   ControllerGetCapabilities: {
@@ -68,6 +69,7 @@ const replies = {
       rpc('GET_VOLUME'),
       rpc('SINGLE_NODE_MULTI_WRITER'),
       rpc('GET_SNAPSHOT'),
+      rpc('MODIFY_VOLUME'),
     ],
   },
   NodeStageVolume: {},

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { damages, leftOn, serve } from './ground.ts';
@@ -39,7 +39,10 @@ export async function sanityRun(tool: string, ground: Ground, plan: Plan): Promi
   const server = await serve(ground, name, own);
   const secrets = withSecrets ? await makeSecrets(folder) : undefined;
   const report = join(folder, 'report.json');
-  const flags = toolFlags(server, folder, plan, secrets);
+  const mutable = join(folder, 'mutable.yaml');
+  await writeFile(mutable, 'pool: data\nmaxCloneDepth: "12"\n');
+  const common = toolFlags(server, folder, plan, secrets);
+  const flags = [...common, `--csi.testvolumemutableparameters=${mutable}`];
   const output = await runTool(tool, [...flags, `--ginkgo.json-report=${report}`]);
   const verdict = judge(JSON.parse(await readFile(report, 'utf8')));
   const left = await leftOn(ground);

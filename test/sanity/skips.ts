@@ -1,5 +1,4 @@
 const group = 'GroupController Service [GroupController VolumeGroupSnapshots]';
-const modify = 'ModifyVolume [Controller Server]';
 const health = 'ControllerGetVolumeHealth [Controller Server]';
 const controller = 'Controller Service [Controller Server]';
 
@@ -14,15 +13,6 @@ export const allowedSkips: readonly string[] = [
   `${group} > DeleteVolumeGroupSnapshot > should succeed when an invalid volume id is used`,
   // Topology of snapshots.
   'CreateSnapshot [Controller Server] > should succeed when creating a snapshot with accessibility requirements',
-  // Volumes that are modified.
-  `${controller} > CreateVolume > should create volume with a volume attribute class`,
-  `${controller} > CreateVolume > should not create volume with an invalid volume attribute class`,
-  `${modify} > should fail if no volume id is given`,
-  `${modify} > should fail if volume does not exist`,
-  `${modify} > should fail if specified mutable parameters are not supported by the volume`,
-  `${modify} > should modify a volume created without a volume attribute class`,
-  `${modify} > should modify a volume created with a volume attribute class`,
-  `${modify} > should fail to modify a volume created with a volume attribute class if new mutable parameters are not supported by volume`,
   // Health.
   `${health} > should fail when no volume id is provided`,
   `${health} > should return health for a valid volume`,

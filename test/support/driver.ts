@@ -86,14 +86,16 @@ export const mounted = (
 /** A request for a volume of 64 MiB, or as said. */
 export const spec = (
   name: string,
-  rest: Partial<Omit<VolumeSpec, 'name' | 'parameters'>> & {
+  rest: Partial<Omit<VolumeSpec, 'name' | 'parameters' | 'mutable'>> & {
     readonly parameters?: Readonly<Record<string, string>>;
+    readonly mutable?: Readonly<Record<string, string>>;
   } = {},
 ): VolumeSpec => ({
   name,
   range: 'range' in rest ? rest.range : { requiredBytes: 64n << 20n, limitBytes: 0n },
   capabilities: rest.capabilities ?? [block()],
-  parameters: new Map(Object.entries(rest.parameters ?? {})),
+  parameters: new Map(Object.entries({ ...rest.parameters, ...rest.mutable })),
+  mutable: new Map(Object.entries(rest.mutable ?? {})),
   source: rest.source,
 });
 

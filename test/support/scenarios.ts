@@ -205,6 +205,14 @@ const changing: readonly Scenario[] = [
     after: { 'volumes/v': 'v' },
   },
   {
+    name: 'retype a volume',
+    prepare: (world) => volume(world, 'v'),
+    act: (driver, world) =>
+      done(driver.volumes.modify(idOf(world, 'v').id, new Map([['pool', 'data']]))),
+    told: 'done',
+    after: { 'volumes/v': 'v' },
+  },
+  {
     name: 'publish a volume',
     prepare: (world) => volume(world, 'v'),
     act: (driver, world) => done(driver.attachments.publish(attach(idOf(world, 'v').id))),

@@ -2,15 +2,7 @@ import { z } from 'zod';
 import type { VolumeSpec } from '../../model/volume.ts';
 import type { ValidateAsk } from '../../service/api.ts';
 import { anyCapabilities, optionalCapability, capability, someCapabilities } from './capability.ts';
-import {
-  given,
-  longestNodeId,
-  noMutableParameters,
-  objectId,
-  objectName,
-  text,
-  textMap,
-} from './fields.ts';
+import { given, longestNodeId, objectId, objectName, text, textMap } from './fields.ts';
 import { contentSource, optionalRange, pageFields, pageOf, requiredRange } from './ranges.ts';
 
 // `accessibility_requirements` are read past everywhere: topology is not offered, so nobody who keeps
@@ -24,14 +16,15 @@ export const createVolume = z
     volume_capabilities: someCapabilities,
     parameters: textMap,
     volume_content_source: contentSource,
-    mutable_parameters: noMutableParameters,
+    mutable_parameters: textMap,
     secrets: textMap,
   })
   .transform((wire): VolumeSpec => ({
     name: wire.name,
     range: wire.capacity_range,
     capabilities: wire.volume_capabilities,
-    parameters: wire.parameters,
+    parameters: new Map([...wire.parameters, ...wire.mutable_parameters]),
+    mutable: wire.mutable_parameters,
     source: wire.volume_content_source,
   }));
 
@@ -63,7 +56,7 @@ export const validateVolumeCapabilities = z
     volume_capabilities: someCapabilities,
     volume_context: textMap,
     parameters: textMap,
-    mutable_parameters: noMutableParameters,
+    mutable_parameters: textMap,
     secrets: textMap,
   })
   .transform((wire): { readonly id: string; readonly ask: ValidateAsk } => ({
@@ -72,8 +65,16 @@ export const validateVolumeCapabilities = z
       capabilities: wire.volume_capabilities,
       context: wire.volume_context,
       parameters: wire.parameters,
+      mutable: wire.mutable_parameters,
     },
   }));
+
+/** Attributes of a volume to change. */
+export const controllerModifyVolume = z.object({
+  volume_id: objectId,
+  mutable_parameters: textMap.refine((map) => map.size > 0, { error: 'must be given' }),
+  secrets: textMap,
+});
 
 /** A page of the volumes. */
 export const listVolumes = z.object(pageFields).transform(pageOf);

@@ -45,11 +45,6 @@ export const textMap = z
 const lengthOf = (map: ReadonlyMap<string, string>): number =>
   Array.from(map).reduce((sum, [key, value]) => sum + utf8Length(key) + utf8Length(value), 0);
 
-/** What only MODIFY_VOLUME allows. */
-export const noMutableParameters = textMap.refine((map) => map.size === 0, {
-  error: 'must be empty: this driver does not offer MODIFY_VOLUME',
-});
-
 /** Flags of a mount, bounded together. */
 export const boundedFlags = z
   .array(z.string())

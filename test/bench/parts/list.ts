@@ -86,6 +86,7 @@ const plain = (name: string) => ({
   range: { requiredBytes: GiB, limitBytes: 0n },
   capabilities: [{ access: { kind: 'block' }, mode: 'SINGLE_NODE_SINGLE_WRITER' }] as const,
   parameters: new Map<string, string>(),
+  mutable: new Map(),
   source: undefined,
 });
 

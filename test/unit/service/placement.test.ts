@@ -93,6 +93,7 @@ describe('attributes', () => {
         capabilities: [block()],
         context: new Map(Object.entries(entries)),
         parameters: new Map(),
+        mutable: new Map(),
       });
     expect(await ask(context)).toEqual({ confirmed: true });
     expect(await ask({})).toEqual({ confirmed: true });

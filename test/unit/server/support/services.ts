@@ -49,6 +49,7 @@ export function memoryServices(): { readonly services: Services; readonly seen: 
       list: answering('list', { items: [volume], next: 'after-1' }),
       expand: answering('expand', 2n * GiB),
       validate: answering('validate', { confirmed: true }),
+      modify: answering('modify', undefined),
     },
     snapshots: {
       create: answering('snapshot', snapshot),

@@ -27,6 +27,7 @@ export const valid = {
   GetSnapshot: { snapshot_id: 'snap-1' },
   ControllerExpandVolume: { volume_id: 'pvc-1', capacity_range: { required_bytes: '1' } },
   ControllerGetVolume: { volume_id: 'pvc-1' },
+  ControllerModifyVolume: { volume_id: 'pvc-1', mutable_parameters: { pool: 'data' } },
   NodeStageVolume: { volume_id: 'pvc-1', staging_target_path: staging, volume_capability: mount },
   NodeUnstageVolume: { volume_id: 'pvc-1', staging_target_path: staging },
   NodePublishVolume: {

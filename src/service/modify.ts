@@ -1,0 +1,95 @@
+import { DriverError, isFault } from '../model/fault.ts';
+import { requireFitting, volumeChange, whatIsLeft } from '../model/mutable.ts';
+import type { VolumeChange } from '../model/mutable.ts';
+import { hasAttributes } from '../model/parameters.ts';
+import type { Held } from '../store/records.ts';
+import type { RootStore } from '../store/root.ts';
+import type { Claim, VolumeRecord } from '../store/schema.ts';
+import { isTooDeep } from './depth.ts';
+import type { ServiceHost } from './host.ts';
+import { imageOf } from './parents.ts';
+import type { Place } from './roots.ts';
+import { readyVolume } from './settle.ts';
+import { pathOf } from './steps.ts';
+
+/**
+ * Changes attributes of a volume: all of them in one command, or none. Moving its blocks to another pool may
+ * take hours, in which the volume must be usable; so this has a claim of its own in the record (`retype`),
+ * beside the one that excludes other operations.
+ */
+export async function modifyVolume(
+  host: ServiceHost,
+  { store, local }: Place,
+  parameters: ReadonlyMap<string, string>,
+): Promise<void> {
+  const change = volumeChange(parameters);
+  const held = await readyVolume(host, store, local);
+  requireFitting(held.value, change);
+  const left = whatIsLeft(held.value, change);
+  await host.placement.require(store, left.attributes, 'mutable_parameters');
+  const { retype } = held.value;
+  if (retype !== null) await host.claims.requireDead(store, retype, `volume ${local}`);
+  const isDone = !hasAttributes(left.attributes) && Object.keys(left.options).length === 0;
+  if (isDone && retype === null) return;
+  await retypeVolume(host, store, held, left);
+}
+
+async function retypeVolume(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  change: VolumeChange,
+): Promise<void> {
+  using mine = host.claims.begin({ op: 'modify' });
+  const { claim } = mine;
+  try {
+    await store.volumes.swap(held.id, held, { ...held.value, retype: claim });
+    await setAttributes(host, store, held, change);
+    const { value } = await endRetype(store, held, claim, (now) => ({
+      attributes: { ...now.attributes, ...change.attributes },
+      options: { ...now.options, ...change.options },
+    }));
+    if (isTooDeep(value.depth ?? 0, value)) await host.backlog.add(store, value.id);
+  } catch (error) {
+    await host.claims.release(async () => {
+      await endRetype(store, held, claim, () => ({})).catch(lostAnyway);
+    });
+    throw error;
+  }
+}
+
+async function setAttributes(
+  { commands, log }: ServiceHost,
+  store: RootStore,
+  { id, value }: Held<VolumeRecord>,
+  { attributes }: VolumeChange,
+): Promise<void> {
+  if (!hasAttributes(attributes)) return;
+  await store.check();
+  log.info(
+    { volume: id, ...attributes },
+    'changing attributes; blocks may be on their way for long',
+  );
+  await commands.setAttributes(pathOf(store, imageOf(value)), attributes);
+  log.info({ volume: id, ...attributes }, 'attributes changed');
+}
+
+/** Ends the claim of a change, with what it changed; busy where the volume went on without it. */
+async function endRetype(
+  store: RootStore,
+  { id, value }: Held<VolumeRecord>,
+  claim: Claim,
+  change: (now: VolumeRecord) => Partial<VolumeRecord>,
+): Promise<Held<VolumeRecord>> {
+  const end = (now: VolumeRecord): VolumeRecord => {
+    // Fencing gives the volume another file, whose attributes are those of the record.
+    if (now.retype?.nonce !== claim.nonce || now.image?.key !== value.image?.key)
+      throw new DriverError('busy', `volume ${id} changed while its attributes were; try again`);
+    return { ...now, ...change(now), retype: null };
+  };
+  return store.volumes.update(id, end, 'name');
+}
+
+const lostAnyway = (error: unknown): void => {
+  if (!isFault(error, 'busy')) throw error;
+};

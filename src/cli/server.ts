@@ -6,6 +6,7 @@ import type { Bytes } from '../model/bytes.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { randomNonce, systemClock } from '../run/clock.ts';
+import { fallocate } from '../linux/fallocate.ts';
 import { hostRun } from '../run/host.ts';
 import { hostFiles, hostMounts } from '../run/hostfiles.ts';
 import { observedRun } from '../run/observed.ts';
@@ -106,6 +107,9 @@ function openGrpc(
   });
 }
 
+// Below what sidecars wait by default, so that the event of a claim tells how far its volume is.
+const patienceMs = 8_000;
+
 interface Assembled {
   readonly driver: Driver;
   readonly services: Services;
@@ -135,6 +139,8 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     ...config,
     files: simulator ? simulatedFiles(host, simulator) : host,
     gpfs,
+    allocate: fallocate(run),
+    patienceMs,
     mountType: simulator?.mountType ?? config.mountType,
     compacted: copiedBytes(metrics),
   });

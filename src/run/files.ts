@@ -16,6 +16,12 @@ export interface FileStat {
   readonly uid: number;
 }
 
+/** A part of a file. */
+export interface Range {
+  readonly offset: Bytes;
+  readonly length: Bytes;
+}
+
 /** statfs(2): bytes for an unprivileged user, and inodes. */
 export interface Space {
   readonly total: Bytes;
@@ -39,6 +45,10 @@ export interface Files {
   readonly createSparse: (path: string, size: Bytes, mode: number) => Promise<FileStat>;
   /** Makes a file at least this large; never makes it smaller. */
   readonly grow: (path: string, size: Bytes) => Promise<FileStat>;
+  /** Copies a part of a file, which must have it (EIO), into the same place of another; what is zero stays a hole. On disk when it resolves. */
+  readonly copyRange: (from: string, to: string, range: Range) => Promise<void>;
+  /** Writes zeros, so that blocks are allocated. On disk when it resolves. */
+  readonly writeZeros: (path: string, range: Range) => Promise<void>;
   readonly link: (existing: string, path: string) => Promise<void>;
   readonly rename: (from: string, to: string) => Promise<void>;
   readonly unlink: (path: string) => Promise<void>;

@@ -19,6 +19,7 @@ import type { FileStat, Files, Space } from './files.ts';
 import { errnoError, errnoOf } from './files.ts';
 import type { Mounts } from './mounts.ts';
 import { parseMountinfo } from './mounts.ts';
+import { hostRanges } from './hostranges.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } =
   constants;
@@ -37,6 +38,7 @@ export function hostFiles(): Files {
     createDurable,
     createSparse,
     grow,
+    ...hostRanges(),
     link,
     rename,
     unlink,

@@ -1,4 +1,5 @@
 import { DriverError, isFault } from '../model/fault.ts';
+import { showFill } from './fill.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import type { Self } from '../store/nodes.ts';
 import type { Records } from '../store/records.ts';
@@ -8,7 +9,7 @@ import type { Claim } from '../store/schema.ts';
 /** What an operation says in its claim about what it will do. */
 export type ClaimPlan = Pick<
   Claim,
-  'op' | 'parent' | 'snapshot' | 'image' | 'fenced' | 'bytes' | 'from' | 'to'
+  'op' | 'parent' | 'snapshot' | 'image' | 'fenced' | 'bytes' | 'from' | 'to' | 'fill'
 >;
 
 /** A claim that this process works on, until it is disposed of. */
@@ -60,11 +61,13 @@ export function claimsOf(self: Self, clock: Clock, nonce: Nonce): Claims {
   };
 }
 
+const doing = ({ op, fill }: Claim): string => (fill ? `${op}: ${showFill(fill)}` : op);
+
 function refuseLiving(fate: 'alive' | 'silent' | 'gone', claim: Claim, what: string): void {
   if (fate === 'alive')
     throw new DriverError(
       'busy',
-      `${what} is busy: node ${claim.node} is at work on it (${claim.op}); try again`,
+      `${what} is busy: node ${claim.node} is at work on it (${doing(claim)}); try again`,
     );
   // A server that only stalled could still cut the file back to the size it was asked for, so
   // growing is taken over only from one that is known to be gone.

@@ -13,14 +13,18 @@ import { ignoring } from '../store/edges.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { Fill, VolumeRecord } from '../store/schema.ts';
 import { deepen, helpForClone, isTooDeep } from './depth.ts';
+import { newFill } from './fill.ts';
+import { buildFilled } from './filling.ts';
+import type { FillSource } from './filling.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operation.ts';
 import { endClaim } from './ownclaim.ts';
 import { statOf } from './parents.ts';
 import type { Parent } from './parents.ts';
 import { reclaim } from './reclaim.ts';
+import { patiently, resumeFilling } from './resume.ts';
 import { requireSame } from './same.ts';
 import { settleVolume } from './settle.ts';
 import { findSource } from './sources.ts';
@@ -45,6 +49,8 @@ export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise
   if (!spec.source) sizeOfNew(spec.range, minimumBytes(spec.capabilities, fsType), undefined);
   const source = spec.source && (await findSource(host, spec.source));
   const store = await rootFor(host, parameters, source);
+  const going = await resumeFilling(host, store, spec);
+  if (going) return { store, record: going };
   const held = await settleVolume(host, store, localIdOf(spec.name));
   if (held && held.value.state !== 'deleted') {
     requireSame(held.value, spec);
@@ -71,15 +77,18 @@ async function createNew(
 ): Promise<VolumeRecord> {
   const during = newRecord(host, order);
   const key = fileKey(during.id, (from?.version ?? 0) + 1, host.nonce());
-  return operate(host, store, {
+  const fill = fillFor(store, order);
+  const work = operate(host, store, {
     id: during.id,
     from,
-    plan: { op: 'create', image: key },
-    during,
+    plan: { op: 'create', image: key, ...(fill ? { fill } : {}) },
+    during: fill ? { ...during, context: {} } : during,
     work: async (claimed) => {
       const image: DataRef = { data: 'volumes', key };
       const parent = await order.source?.parent(key);
       try {
+        if (fill && parent) refuseLarger(claimed, parent);
+        if (fill) return await buildFilled(host, store, claimed, image, filled(order, parent));
         return await build(host, store, claimed, image, parent);
       } catch (error) {
         await dropOrphan(host, store, during.id, { key, parent: parent?.ref.key });
@@ -87,7 +96,18 @@ async function createNew(
       }
     },
   });
+  return fill ? patiently(host, store, during.id, work) : work;
 }
+
+/** What has to be done to the file besides making it; undefined for a thin volume of its own or a clone. */
+function fillFor(store: RootStore, { source, parameters }: Order): Fill | undefined {
+  const thick = parameters.options.provisioning === 'thick';
+  const elsewhere = source !== undefined && source.store.id !== store.id;
+  return thick || elsewhere || source?.whole === true ? newFill(thick) : undefined;
+}
+
+const filled = ({ source }: Order, parent: Parent | undefined): FillSource | undefined =>
+  source && parent && { store: source.store, parent };
 
 async function rootFor(
   host: ServiceHost,
@@ -95,12 +115,13 @@ async function rootFor(
   source: Source | undefined,
 ): Promise<RootStore> {
   if (!source) return host.roots.byPath(parameters.root);
-  if (parameters.root !== undefined && parameters.root !== source.store.layout.root)
-    throw invalid(
-      'volume_content_source',
-      `lies in root ${source.store.layout.root}, but the class says ${parameters.root}; clones stay inside a root`,
-    );
-  return source.store;
+  if (parameters.root === undefined || parameters.root === source.store.layout.root)
+    return source.store;
+  if (parameters.crossRootCopy) return host.roots.byPath(parameters.root);
+  throw invalid(
+    'volume_content_source',
+    `lies in root ${source.store.layout.root}, but the class says ${parameters.root}; clones stay inside a root, and a class with crossRootCopy true copies instead`,
+  );
 }
 
 function newRecord(host: ServiceHost, { spec, source, parameters }: Order): VolumeRecord {
@@ -175,15 +196,19 @@ async function hang(
   claimed: Held<VolumeRecord>,
   parent: Parent,
 ): Promise<Held<VolumeRecord>> {
-  if (parent.bytes > claimed.value.bytes)
-    throw new DriverError(
-      'busy',
-      `the source of volume ${claimed.id} grew while it was being cloned; try again`,
-    );
+  refuseLarger(claimed, parent);
   const depth = await deepen(host, store, { ...parent, id: claimed.id, help: helpForClone });
   const { content } = parent;
   const record = { ...claimed.value, parent: parent.ref.key, depth, content };
   return store.volumes.swap(claimed.id, claimed, record);
+}
+
+function refuseLarger({ id, value }: Held<VolumeRecord>, { bytes }: Parent): void {
+  if (bytes <= value.bytes) return;
+  throw new DriverError(
+    'busy',
+    `the source of volume ${id} grew while it was being cloned; try again`,
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError, isFault } from '../model/fault.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
+import type { Allocate } from '../linux/fallocate.ts';
 import type { Log } from '../observe/log.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import type { Files } from '../run/files.ts';
@@ -43,6 +44,10 @@ export interface DriverHost {
   /** The Kubernetes cluster that owns the roots; '' where there is none. */
   readonly owner: string;
   readonly compaction: CompactionOptions;
+  /** How blocks of thick volumes are allocated; zeros are written where this is absent or cannot. */
+  readonly allocate?: Allocate;
+  /** How long a request waits for a volume to be filled; absent: for ever. */
+  readonly patienceMs?: number;
   /** Called with the path of a root and what a redirect there copied at most. */
   readonly compacted?: (root: string, bytes: Bytes) => void;
 }
@@ -62,7 +67,7 @@ const keepFailureMs = 5_000;
 
 /** The driver over one host. Nothing is read or written before it is first used. */
 export function driverOf(on: DriverHost): Driver {
-  const { clock, nonce, log, self, gpfs } = on;
+  const { clock, log, gpfs } = on;
   const placement = placementOf(gpfs, clock);
   const open = opener(on, placement, (store) => {
     host.backlog.wake();
@@ -72,18 +77,7 @@ export function driverOf(on: DriverHost): Driver {
     });
   });
   const roots = rootsOf(on.roots, rememberFailures(open, clock));
-  const host: ServiceHost = {
-    roots,
-    self,
-    clock,
-    nonce,
-    log,
-    commands: gpfs,
-    claims: claimsOf(self, clock, nonce),
-    ...backgroundOf(on),
-    defaults: on.pool === undefined ? {} : { pool: on.pool },
-    placement,
-  };
+  const host = hostOf(on, roots, placement);
   return {
     host,
     roots,
@@ -93,6 +87,20 @@ export function driverOf(on: DriverHost): Driver {
     snapshots: snapshotsOf(host),
     attachments: attachmentsOf(host),
     capacity: capacityOf(roots, placement),
+  };
+}
+
+/** What the operations stand on. */
+function hostOf(on: DriverHost, roots: Roots, placement: Placement): ServiceHost {
+  const { self, clock, nonce, log, gpfs } = on;
+  return {
+    ...{ roots, self, clock, nonce, log, placement },
+    commands: gpfs,
+    claims: claimsOf(self, clock, nonce),
+    ...backgroundOf(on),
+    allocate: on.allocate ?? (() => Promise.resolve(false)),
+    patienceMs: on.patienceMs ?? Infinity,
+    defaults: on.pool === undefined ? {} : { pool: on.pool },
   };
 }
 

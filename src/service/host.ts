@@ -2,6 +2,7 @@ import type { Gpfs } from '../gpfs/commands.ts';
 import type { Bytes } from '../model/bytes.ts';
 import type { CompactionRule } from '../model/compaction.ts';
 import type { FileAttributes } from '../model/parameters.ts';
+import type { Allocate } from '../linux/fallocate.ts';
 import type { Log } from '../observe/log.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import type { Self } from '../store/nodes.ts';
@@ -47,6 +48,9 @@ export interface ServiceHost {
   readonly turn: <T>(fileSystem: string, work: () => Promise<T>) => Promise<T>;
   /** Work that goes on though its request was answered; what fails is logged. */
   readonly background: (work: Promise<void>, about: Readonly<Record<string, unknown>>) => void;
+  readonly allocate: Allocate;
+  /** How long a request waits for a volume to be filled before it tells how far that is. */
+  readonly patienceMs: number;
   /** What a class that says nothing else gets. */
   readonly defaults: FileAttributes;
   /** What the file systems below the roots have to offer. */

@@ -19,6 +19,8 @@ import { readySnapshot, readyVolume, snapshotMissing, volumeMissing } from './se
 export interface Source {
   readonly store: RootStore;
   readonly bytes: Bytes;
+  /** Copied whole, although a clone would do: the class wants it so. */
+  readonly whole?: boolean;
   /** Placement of the blocks that a clone shares. */
   readonly attributes: FileAttributes;
   /** Throws when the source is not there; asked only once it is known that the volume is new. */

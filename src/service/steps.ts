@@ -56,7 +56,7 @@ async function setMode(store: RootStore, file: DataRef, mode: number): Promise<v
 }
 
 /** Throws snapshot-missing unless the parent is still one that may get children. */
-async function confirmParent(store: RootStore, parent: DataRef): Promise<void> {
+export async function confirmParent(store: RootStore, parent: DataRef): Promise<void> {
   const hidden = await store.hidden.read(parent.key);
   if (hidden) {
     // A tombstone will do as well: the edge made before keeps its file where it is.

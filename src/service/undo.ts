@@ -4,6 +4,7 @@ import { ignoring } from '../store/edges.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema.ts';
 import { asDeleted } from './deleted.ts';
+import { freeSource, untieSource } from './filling.ts';
 import type { ServiceHost } from './host.ts';
 import { reclaimAfter } from './reclaim.ts';
 import { pathOf } from './steps.ts';
@@ -19,7 +20,15 @@ export async function undoVolume(
     const image: DataRef = { data: 'volumes', key: claim.image };
     await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
     if (parent !== null) await store.edges.remove(parent, image.key);
+    await untieSource(host, held.value, image);
   }
   const gone = { ...asDeleted(host, held.value), image: null, parent: null };
-  return reclaimAfter(host, store, parent, store.volumes.swap(held.id, held, gone, 'name'));
+  const undone = await reclaimAfter(
+    host,
+    store,
+    parent,
+    store.volumes.swap(held.id, held, gone, 'name'),
+  );
+  await freeSource(host, held.value);
+  return undone;
 }

@@ -1,6 +1,6 @@
 import { roundUp } from '../model/bytes.ts';
 import type { Bytes } from '../model/bytes.ts';
-import type { FileStat, Space } from '../run/files.ts';
+import type { FileStat, Range, Space } from '../run/files.ts';
 import { renameRefused } from './clone.ts';
 import type { MemoryGround } from './memory-ground.ts';
 import { blockBytes, worldOf } from './memory-world.ts';
@@ -45,6 +45,15 @@ const contentCalls = (world: World) => ({
     }
     return world.statOf(path, node);
   },
+  copyRange: (from: string, to: string, range: Range): void => {
+    const source = world.file(from, 'open');
+    const target = written(world, to);
+    for (const [block, value] of world.gpfs.contentOf(source.inode))
+      if (isIn(block, range)) target.blocks.set(block, value);
+  },
+  writeZeros: (path: string, _range: Range): void => {
+    written(world, path);
+  },
   stat: (path: string): FileStat => world.statOf(path, world.find(path, 'lstat')),
   held: (path: string): Bytes => BigInt(world.find(path, 'lstat').blocks.size) * blockBytes,
   chmod: (path: string, mode: number): void => {
@@ -58,6 +67,19 @@ const contentCalls = (world: World) => ({
     world.find(path, 'utime').modifiedMs = world.gpfs.now();
   },
 });
+
+/** A file that can be written to, on a file system that takes it. */
+function written(world: World, path: string): MemoryNode {
+  const node = world.file(path, 'open');
+  if (world.gpfs.record(node.inode)?.isParent) fail('EROFS', 'open', path);
+  world.spend(path, 'write');
+  return node;
+}
+
+const isIn = (block: number, { offset, length }: Range): boolean => {
+  const at = BigInt(block) * blockBytes;
+  return at >= offset && at < offset + length;
+};
 
 const nameCalls = (world: World) => ({
   link: (existing: string, path: string): void => {

@@ -53,6 +53,8 @@ export function portFiles(behind: Behind, now: FilesNow): Files {
     createDurable: call('createDurable', now.createDurable),
     createSparse: call('createSparse', now.createSparse),
     grow: call('grow', now.grow),
+    copyRange: call('copyRange', now.copyRange),
+    writeZeros: call('writeZeros', now.writeZeros),
     link: call('link', now.link),
     rename: call('rename', now.rename),
     unlink: call('unlink', now.unlink),

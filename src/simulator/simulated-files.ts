@@ -40,6 +40,15 @@ export function simulatedFiles(host: Files, simulator: { readonly dir: string })
       if ((await host.stat(path)).size < size) guard.spend(path);
       return host.grow(path, size);
     },
+    copyRange: async (from, to, range) => {
+      await guard.sound(from);
+      guard.write(to);
+      await host.copyRange(from, to, range);
+    },
+    writeZeros: async (path, range) => {
+      guard.write(path);
+      await host.writeZeros(path, range);
+    },
     link: async (existing, path) => {
       checkOneFileset(layout, existing, path);
       await host.link(existing, path);
@@ -141,6 +150,12 @@ function guardOf(layout: Layout) {
     ...{ isOn, locked },
     isKnown: (path: string): boolean => isOn(path) && stateOf(path) !== undefined,
     isParent: (path: string): boolean => isOn(path) && stateOf(path)?.record.isParent === true,
+    /** EROFS for a parent, ENOSPC or EDQUOT when the personality says so. */
+    write: (path: string): void => {
+      if (isOn(path) && stateOf(path)?.record.isParent) throw errnoError('EROFS', 'open', path);
+      const code = noSpace(personalityOf(layout));
+      if (code !== undefined && isOn(path)) throw errnoError(code, 'write', path);
+    },
     /** EIO for a file that reads through a damaged one. */
     sound: async (path: string): Promise<void> => {
       if (damagesOf(layout).length === 0 || !isOn(path) || !stateOf(path)) return;

@@ -33,6 +33,8 @@ function mapCalls(files: Files, wrap: <C extends Call>(call: C) => C): Files {
     createDurable: wrap(files.createDurable),
     createSparse: wrap(files.createSparse),
     grow: wrap(files.grow),
+    copyRange: wrap(files.copyRange),
+    writeZeros: wrap(files.writeZeros),
     link: wrap(files.link),
     rename: wrap(files.rename),
     unlink: wrap(files.unlink),

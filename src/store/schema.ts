@@ -32,6 +32,23 @@ const content = z.discriminatedUnion('kind', [
 ]);
 export type Content = z.output<typeof content>;
 
+/** Bytes that get into a new file other than by a clone: allocated ahead, copied from a clone parent, or both. */
+const fill = z.looseObject({
+  thick: z.boolean(),
+  allocatedBytes: bytes,
+  copiedBytes: bytes,
+  /** Where is copied from, once that is known. It has an edge to the new file, as if that were a child. */
+  from: z
+    .looseObject({
+      root: z.string(),
+      data: z.enum(['volumes', 'snapshots', 'hidden']),
+      key,
+      bytes,
+    })
+    .nullable(),
+});
+export type Fill = z.output<typeof fill>;
+
 /** The running operation of one server on one object. */
 const claim = z.looseObject({
   op: z.enum(['create', 'snapshot', 'clone', 'expand', 'delete', 'compact', 'fence', 'modify']),
@@ -52,6 +69,8 @@ const claim = z.looseObject({
   fenced: key.optional(),
   /** `expand`: the size to reach. */
   bytes: bytes.optional(),
+  /** `create`: the file is filled before the volume is ready, and how far that is. */
+  fill: fill.optional(),
   /** `compact`: the parent to be moved off, and the one to hang on afterwards; null for none. */
   from: key.optional(),
   to: key.nullable().optional(),

@@ -1,5 +1,6 @@
 import type { AccessMode, Capability } from '../../src/model/capability.ts';
 import type { ContentSource, VolumeSpec } from '../../src/model/volume.ts';
+import type { Allocate } from '../../src/linux/fallocate.ts';
 import { gpfsCommands } from '../../src/gpfs/commands.ts';
 import { silentLog } from '../../src/observe/log.ts';
 import type { Log } from '../../src/observe/log.ts';
@@ -37,6 +38,9 @@ export function serverOn(
     readonly boot?: string;
     readonly log?: Log;
     readonly compaction?: Partial<CompactionOptions>;
+    readonly roots?: readonly string[];
+    readonly allocate?: Allocate;
+    readonly patienceMs?: number;
   } = {},
 ): Driver {
   return driverOf({
@@ -54,7 +58,9 @@ export function serverOn(
       version: '0.0.0-test',
       maxVolumes: options.maxVolumes ?? 16,
     },
-    roots: [testRoot],
+    roots: options.roots ?? [testRoot],
+    ...(options.allocate ? { allocate: options.allocate } : {}),
+    ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
     mountType: 'gpfs',
     pool: options.pool,
     owner: '',

@@ -123,6 +123,13 @@ const making: readonly Scenario[] = [
     after: { 'volumes/v': '' },
   },
   {
+    name: 'create a thick volume',
+    prepare: async () => Promise.resolve(),
+    act: create('v', () => ({ parameters: { provisioning: 'thick', pool: 'data' } })),
+    told: 'v 64',
+    after: { 'volumes/v': '' },
+  },
+  {
     name: 'take the first snapshot of a volume',
     prepare: (world) => volume(world, 'v'),
     act: async (driver, world) =>
@@ -158,6 +165,30 @@ const cloning: readonly Scenario[] = [
     })),
     told: 'r 128',
     after: { 'volumes/v': 'later', 'snapshots/s': 'v', 'volumes/r': 'v' },
+  },
+  {
+    name: 'restore a snapshot to a thick volume, as a copy',
+    prepare: async (world) => {
+      await volume(world, 'v');
+      await cut(world, 's', 'v');
+      writeVolume(world.gpfs, 'v', 'later');
+    },
+    act: create('r', (world) => ({
+      source: from('snapshot', idOf(world, 's')),
+      parameters: { provisioning: 'thick' },
+    })),
+    told: 'r 64',
+    after: { 'volumes/v': 'later', 'snapshots/s': 'v', 'volumes/r': 'v' },
+  },
+  {
+    name: 'clone a volume to a thick volume, as a copy of a hidden parent',
+    prepare: (world) => volume(world, 'v'),
+    act: create('c', (world) => ({
+      source: from('volume', idOf(world, 'v')),
+      parameters: { provisioning: 'thick' },
+    })),
+    told: 'c 64',
+    after: { 'volumes/v': 'v', 'volumes/c': 'v' },
   },
   {
     name: 'clone a volume',

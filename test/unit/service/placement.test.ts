@@ -195,9 +195,7 @@ const watched =
   async (argv, ...rest) => {
     const path = argv.at(-1) ?? '';
     const isFile = gpfs.paths().includes(path);
-    const blocks = isFile
-      ? ` ${String((await gpfs.files.stat(path)).allocated / 4096n)} blocks`
-      : '';
+    const blocks = isFile ? ` ${String((await gpfs.files.held(path)) / 4096n)} blocks` : '';
     calls.push(`${argv.join(' ')}${blocks}`);
     return run(argv, ...rest);
   };

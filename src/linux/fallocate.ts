@@ -1,0 +1,39 @@
+import { DriverError } from '../model/fault.ts';
+import type { Range } from '../run/files.ts';
+import { CommandFailed } from '../run/run.ts';
+import type { Run } from '../run/run.ts';
+
+/** Allocates blocks for a part of a file without touching what is in it; `false` where that cannot be done. */
+export type Allocate = (path: string, range: Range) => Promise<boolean>;
+
+/** `fallocate`, which node:fs has no call for. Doing it again does no harm. */
+export const fallocate =
+  (run: Run): Allocate =>
+  async (path, { offset, length }) => {
+    const argv = ['fallocate', '--offset', String(offset), '--length', String(length), '--', path];
+    try {
+      await run(argv as [string, ...string[]], 'write');
+      return true;
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      if (cannot.test(error.stderr) || error.exitCode === undefined) return false;
+      throw refused(error);
+    }
+  };
+
+const cannot = /operation not supported|not installed|no program at/i;
+
+function refused(failure: CommandFailed): DriverError {
+  const full = /no space left|quota exceeded/i.test(failure.stderr);
+  return full
+    ? new DriverError(
+        'no-space',
+        'the file system, pool or quota has no room for all blocks of a thick volume; ask for less, or for a thin one',
+        failure,
+      )
+    : new DriverError(
+        'command-failed',
+        'fallocate failed on the image of a thick volume; the log of this node has its words',
+        failure,
+      );
+}

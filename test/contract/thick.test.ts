@@ -1,0 +1,42 @@
+import { stat } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { MiB } from '../../src/model/bytes.ts';
+import { fallocate } from '../../src/linux/fallocate.ts';
+import { hostRun } from '../../src/run/host.ts';
+import { mib, newVolume, remove, volumeRequest } from '../support/csi.ts';
+import { realSite } from '../support/realsite.ts';
+import { filesOnDisk } from '../support/realtruth.ts';
+
+const site = await realSite({ size: 700n * MiB });
+const server = await site.serve();
+
+const thick = { parameters: { provisioning: 'thick' } };
+const allocated = async (path: string): Promise<number> => (await stat(path)).blocks * 512;
+
+test('a thick volume has its blocks on disk when it is made, a thin one none', async () => {
+  const thin = await newVolume(server, 'thin');
+  const made = await server.ok('CreateVolume', { ...volumeRequest('thick'), ...thick });
+  const files = filesOnDisk(site.root);
+  const of = (name: string) => files.find((path) => path.includes(`/${name}.`)) ?? '';
+  expect(await allocated(of('thin'))).toBe(0);
+  expect(await allocated(of('thick'))).toBeGreaterThanOrEqual(64 * 2 ** 20);
+  await remove(server, { volumes: [thin, made.volume?.volume_id ?? ''] });
+});
+
+test('one that does not fit is RESOURCE_EXHAUSTED, says so, and leaves nothing', async () => {
+  const request = { ...volumeRequest('large'), ...thick, capacity_range: mib(2048) };
+  expect(await server.refused('CreateVolume', request)).toMatch(
+    /^RESOURCE_EXHAUSTED .*no room for all blocks of a thick volume/,
+  );
+  expect(filesOnDisk(site.root)).toEqual([]);
+  expect(site.problems()).toEqual([]);
+});
+
+test('a file system that cannot allocate is told from one that is full', async () => {
+  const run = hostRun({ mmDirectory: '/nonexistent' });
+  const range = { offset: 0n, length: MiB };
+  expect(await fallocate(run)('/proc/version', range)).toBe(false);
+  await expect(fallocate(run)(site.mount, range)).rejects.toThrow(/fallocate failed/);
+  const without = hostRun({ mmDirectory: '/nonexistent', searchPath: ['/nonexistent'] });
+  expect(await fallocate(without)(`${site.mount}/none`, range)).toBe(false);
+});

@@ -6,6 +6,7 @@ const packages = {
   mount: ['losetup', 'mount', 'umount'],
   'util-linux': ['blkid', 'findmnt', 'nsenter'],
   e2fsprogs: ['mkfs.ext4', 'e2fsck', 'resize2fs'],
+  'qemu-utils': ['qemu-img'],
   xfsprogs: ['mkfs.xfs', 'xfs_growfs', 'xfs_io'],
 };
 

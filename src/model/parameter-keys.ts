@@ -45,7 +45,7 @@ const plainName = (longest: number) =>
     );
 
 /** The form of an image's name, wherever it is given. */
-const imageName = plainName(63);
+export const imageName = plainName(63);
 
 /** Every key that a class may have. */
 export const definitions = {

@@ -35,7 +35,7 @@ async function copyRange(from: string, to: string, range: Range): Promise<void> 
 const zeros = Buffer.alloc(chunkBytes);
 
 /** Writes the parts of a chunk that are not zero, neighbours together. */
-async function writeData(
+export async function writeData(
   target: FileHandle,
   data: Buffer,
   position: number,
@@ -47,7 +47,6 @@ async function writeData(
 
 /** Where a buffer holds something, in grains. */
 function dataRuns(data: Buffer): readonly (readonly [start: number, end: number])[] {
-  if (data.equals(zeros.subarray(0, data.length))) return [];
   const runs: [number, number][] = [];
   for (let start = 0; start < data.length; start += grainBytes) {
     const end = Math.min(start + grainBytes, data.length);

@@ -26,7 +26,9 @@ import type { Parent } from './parents.ts';
 import { reclaim } from './reclaim.ts';
 import { patiently, resumeFilling } from './resume.ts';
 import { requireSame } from './same.ts';
+import { sectorsOf } from './sectors.ts';
 import { settleVolume } from './settle.ts';
+import { imageSource } from './images.ts';
 import { findSource } from './sources.ts';
 import type { Source } from './sources.ts';
 import { pathOf, perform } from './steps.ts';
@@ -47,7 +49,7 @@ export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise
   requireFsType(spec.capabilities, fsType);
   // Refused before anything is looked up: a size that fits nowhere is wrong for every volume.
   if (!spec.source) sizeOfNew(spec.range, minimumBytes(spec.capabilities, fsType), undefined);
-  const source = spec.source && (await findSource(host, spec.source));
+  const source = await sourceOf(host, spec, parameters);
   const store = await rootFor(host, parameters, source);
   const going = await resumeFilling(host, store, spec);
   if (going) return { store, record: going };
@@ -97,6 +99,17 @@ async function createNew(
     },
   });
   return fill ? patiently(host, store, during.id, work) : work;
+}
+
+/** The content source of the request, else the golden image of its class. */
+async function sourceOf(
+  host: ServiceHost,
+  spec: VolumeSpec,
+  { image, root }: ClassParameters,
+): Promise<Source | undefined> {
+  if (spec.source) return findSource(host, spec.source);
+  if (!image) return undefined;
+  return imageSource(host, await host.roots.byPath(root), image);
 }
 
 /** What has to be done to the file besides making it; undefined for a thin volume of its own or a clone. */
@@ -199,7 +212,8 @@ async function hang(
   refuseLarger(claimed, parent);
   const depth = await deepen(host, store, { ...parent, id: claimed.id, help: helpForClone });
   const { content } = parent;
-  const record = { ...claimed.value, parent: parent.ref.key, depth, content };
+  const inherited = { content, ...sectorsOf(parent) };
+  const record = { ...claimed.value, parent: parent.ref.key, depth, ...inherited };
   return store.volumes.swap(claimed.id, claimed, record);
 }
 

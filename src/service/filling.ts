@@ -11,6 +11,7 @@ import type { ServiceHost } from './host.ts';
 import { endClaim, statOf } from './parents.ts';
 import type { Parent } from './parents.ts';
 import { reclaim } from './reclaim.ts';
+import { sectorsOf } from './sectors.ts';
 import { confirmParent, pathOf, perform } from './steps.ts';
 
 /** What is done between two writes of the record: what a crash can cost, and how often progress shows. */
@@ -46,8 +47,9 @@ async function tieSource(
   { store: home, parent }: FillSource,
 ): Promise<Held<VolumeRecord>> {
   const { ref, bytes, content } = parent;
+  const beside = { content, ...sectorsOf(parent) };
   const from = { root: home.id, ...ref, bytes };
-  const tied = await progress(store, claimed, { from }, { content });
+  const tied = await progress(store, claimed, { from }, beside);
   await home.edges.add(ref.key, image.key);
   await confirmParent(home, ref);
   return tied;

@@ -13,6 +13,7 @@ import type { Content, HiddenRecord, SnapshotRecord, VolumeRecord } from '../sto
 import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { deeper, endClaim, isClaimed, requireClaim } from './ownclaim.ts';
+import { sectorsOf } from './sectors.ts';
 import { pathOf, perform } from './steps.ts';
 
 /** A volume whose record carries a claim to put a clone parent above its image. */
@@ -150,6 +151,7 @@ async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileSt
     ...depthOf(volume),
     bytes: volume.bytes,
     content: cut.content,
+    ...sectorsOf(volume),
     createdMs: sinceMs(volume),
     claim: null,
   };
@@ -223,6 +225,7 @@ export interface Parent {
   readonly ref: DataRef;
   readonly bytes: Bytes;
   readonly content: Content;
+  readonly sectorBytes?: number | undefined;
   /** Its own clone parent, and how many there are above it at most. */
   readonly parent: FileKey | null;
   readonly depth?: number | undefined;

@@ -8,6 +8,7 @@ import type { ServiceHost } from './host.ts';
 import { requireOwnFile, requireOwnImage } from './ownership.ts';
 import { imageOf } from './parents.ts';
 import { reclaimAfter, unlinkParent } from './reclaim.ts';
+import { sectorsOf } from './sectors.ts';
 import { pathOf } from './steps.ts';
 
 /** Ends a deletion that a record announces, from any point it stopped at. */
@@ -61,8 +62,21 @@ async function bury(store: RootStore, snapshot: SnapshotRecord): Promise<void> {
     ...(snapshot.depth === undefined ? {} : { depth: snapshot.depth }),
     bytes: snapshot.bytes,
     content: snapshot.content,
+    ...sectorsOf(snapshot),
     createdMs: snapshot.createdMs,
     claim: null,
   };
   await store.hidden.swap(file.key, undefined, tombstone, 'name');
+}
+
+/** Ends the import of an image that stopped somewhere: its file goes, or stays while its origin reads through it. */
+export async function endImport(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<SnapshotRecord>,
+): Promise<Held<SnapshotRecord>> {
+  const key = held.value.claim?.image;
+  if (!key) throw new Error(`image ${held.id} has no claim on a file`);
+  const file = { key, inode: 0n };
+  return finishSnapshotRemoval(host, store, { ...held, value: { ...held.value, file } });
 }

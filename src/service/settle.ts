@@ -11,7 +11,7 @@ import { endFence } from './cutoff.ts';
 import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from './host.ts';
 import { endClaim, endParenting } from './parents.ts';
-import { finishSnapshotRemoval, finishVolumeRemoval } from './removal.ts';
+import { endImport, finishSnapshotRemoval, finishVolumeRemoval } from './removal.ts';
 import { undoVolume } from './undo.ts';
 
 /**
@@ -112,6 +112,7 @@ async function endSnapshotClaim(
   taken: Held<SnapshotRecord>,
 ): Promise<Held<SnapshotRecord>> {
   if (taken.value.state === 'deleting') return finishSnapshotRemoval(host, store, taken);
+  if (taken.value.golden) return endImport(host, store, taken);
   return store.snapshots.swap(taken.id, taken, asDeleted(host, taken.value), 'name');
 }
 

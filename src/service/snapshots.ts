@@ -12,6 +12,7 @@ import type { ServiceHost } from './host.ts';
 import { releaseClaim } from './claims.ts';
 import { operate } from './operation.ts';
 import { cutParent } from './parents.ts';
+import { sectorsOf } from './sectors.ts';
 import { readyVolume, settleSnapshot, settleVolume, volumeMissing } from './settle.ts';
 
 /** A snapshot and the root it lives in. */
@@ -134,6 +135,7 @@ const newRecord = (
   file: null,
   parent: null,
   content: volume.content,
+  ...sectorsOf(volume),
   attributes: volume.attributes,
   createdMs: host.clock.now(),
   claim: null,

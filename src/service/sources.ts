@@ -40,7 +40,12 @@ export async function findSource(host: ServiceHost, source: ContentSource): Prom
     : volumeSource(host, store, local);
 }
 
-async function snapshotSource(host: ServiceHost, store: RootStore, id: LocalId): Promise<Source> {
+/** A snapshot of this root as a source. */
+export async function snapshotSource(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Source> {
   const record = (await store.snapshots.read(id))?.value;
   const needed = async () => (await readySnapshot(host, store, id)).value;
   return {

@@ -149,6 +149,8 @@ export const volumeRecord = z.looseObject({
   image: dataFile.nullable(),
   /** The clone parent that the image reads through. */
   parent: key.nullable(),
+  /** What its partition table or file system counts in, where that is not the sector of our loop devices. */
+  sectorBytes: z.number().optional(),
   /** Clone parents above the image: an upper bound, as those may be moved up meanwhile. */
   depth: z.number().optional(),
   content,
@@ -164,6 +166,12 @@ export const volumeRecord = z.looseObject({
 });
 export type VolumeRecord = z.output<typeof volumeRecord>;
 
+/** What an image is called, and what it was when it came in. */
+const goldenImage = z.looseObject({
+  name: z.string(),
+  format: z.enum(['raw', 'qcow2']),
+});
+
 export const snapshotRecord = z.looseObject({
   format: z.number(),
   id: localId,
@@ -171,6 +179,9 @@ export const snapshotRecord = z.looseObject({
   state,
   /** Local id of the volume it was taken from, which may be gone by now. */
   volume: localId,
+  /** A golden image: its file was brought in from outside, no volume was cut. */
+  golden: goldenImage.optional(),
+  sectorBytes: z.number().optional(),
   bytes,
   file: dataFile.nullable(),
   parent: key.nullable(),
@@ -192,6 +203,7 @@ export const hiddenRecord = z.looseObject({
   /** The directory the file lies in. */
   data: z.enum(['snapshots', 'hidden']),
   parent: key.nullable(),
+  sectorBytes: z.number().optional(),
   depth: z.number().optional(),
   bytes,
   content,

@@ -5,6 +5,7 @@ import { readConfig } from '../../src/cli/config.ts';
 import { startServer } from '../../src/cli/server.ts';
 import type { RunningServer } from '../../src/cli/server.ts';
 import { GiB, MiB } from '../../src/model/bytes.ts';
+import { importImage } from '../../src/service/images.ts';
 import type { Fields, Log } from '../../src/observe/log.ts';
 import { executables } from '../support/executables.ts';
 import type { Executables } from '../support/executables.ts';
@@ -152,6 +153,30 @@ describe('controller', () => {
     await ok('ControllerPublishVolume', attaching(id, block));
     await ok('ControllerUnpublishVolume', { volume_id: id, node_id: 'a1' });
     expect(await cost('CreateVolume', creation(cloning(id)))).toEqual(both);
+  });
+
+  test('a volume of an image is one command: the first, and every other', async () => {
+    const [store] = await server.driver.roots.all();
+    if (!store) throw new Error('no root');
+    await importImage(server.driver.host, store, {
+      ...{ name: 'golden', format: 'qcow2', bytes: MiB },
+      place: async (path, bytes) => {
+        await store.files.createSparse(path, bytes, 0o640);
+        return false;
+      },
+      sectorBytes: () => Promise.resolve(512),
+    });
+    const golden = { parameters: { image: 'golden' } };
+    expect(await cost('CreateVolume', creation(golden))).toEqual(['mmclone copy']);
+    expect(await cost('CreateVolume', creation(golden))).toEqual(['mmclone copy']);
+    const parameters = { ...golden.parameters, ...attributes };
+    const both = ['mmclone copy', 'mmchattr'];
+    expect(await cost('CreateVolume', creation({ parameters }))).toEqual(both);
+  });
+
+  test('a thick volume is one process for each 256 GiB, and no mm command', async () => {
+    const thick = { provisioning: 'thick' };
+    expect(await cost('CreateVolume', creation({ parameters: thick }))).toEqual(['fallocate']);
   });
 
   test('retype is one command, again none, and options cost none', async () => {

@@ -43,30 +43,24 @@ export function serverOn(
     readonly patienceMs?: number;
   } = {},
 ): Driver {
+  const { maxVolumes, boot, ...told } = { ...usual, ...options };
   return driverOf({
-    gpfs: gpfsCommands(view.run),
-    files: view.files,
-    mounts: view.mounts,
-    clock: view.clock,
-    nonce: view.nonce,
-    log: options.log ?? silentLog,
+    ...{ gpfs: gpfsCommands(view.run), files: view.files, mounts: view.mounts },
+    ...{ clock: view.clock, nonce: view.nonce, mountType: 'gpfs', pool: undefined, owner: '' },
+    ...told,
     self: {
       node,
       machineId: `machine-${node}`,
-      bootId: options.boot ?? 'boot-1',
+      bootId: boot,
       instance: view.nonce(),
       version: '0.0.0-test',
-      maxVolumes: options.maxVolumes ?? 16,
+      maxVolumes,
     },
-    roots: options.roots ?? [testRoot],
-    ...(options.allocate ? { allocate: options.allocate } : {}),
-    ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
-    mountType: 'gpfs',
-    pool: options.pool,
-    owner: '',
     compaction: { ...defaultCompaction, ...options.compaction },
   });
 }
+
+const usual = { roots: [testRoot], log: silentLog, maxVolumes: 16, boot: 'boot-1' };
 
 /** One round of all that a server does by itself. */
 export async function tend(driver: Driver): Promise<void> {

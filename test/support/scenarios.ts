@@ -167,20 +167,6 @@ const cloning: readonly Scenario[] = [
     after: { 'volumes/v': 'later', 'snapshots/s': 'v', 'volumes/r': 'v' },
   },
   {
-    name: 'restore a snapshot to a thick volume, as a copy',
-    prepare: async (world) => {
-      await volume(world, 'v');
-      await cut(world, 's', 'v');
-      writeVolume(world.gpfs, 'v', 'later');
-    },
-    act: create('r', (world) => ({
-      source: from('snapshot', idOf(world, 's')),
-      parameters: { provisioning: 'thick' },
-    })),
-    told: 'r 64',
-    after: { 'volumes/v': 'later', 'snapshots/s': 'v', 'volumes/r': 'v' },
-  },
-  {
     name: 'clone a volume to a thick volume, as a copy of a hidden parent',
     prepare: (world) => volume(world, 'v'),
     act: create('c', (world) => ({

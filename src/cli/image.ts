@@ -1,0 +1,152 @@
+import { hostname } from 'node:os';
+import { addAbortSignal } from 'node:stream';
+import { showBytes } from '../model/bytes.ts';
+import { DriverError } from '../model/fault.ts';
+import { publicId } from '../model/ids.ts';
+import { imageName } from '../model/parameter-keys.ts';
+import { qemuImg } from '../linux/qemuimg.ts';
+import { imageId, importImage, listImages } from '../service/images.ts';
+import { incomingOf } from '../service/incoming.ts';
+import type { Import } from '../service/incoming.ts';
+import type { RootStore } from '../store/root.ts';
+import type { SnapshotRecord } from '../store/schema.ts';
+import { act, progressTo } from './act.ts';
+import { UsageError } from './config.ts';
+import { lookHost, lookLines, readLook } from './open.ts';
+import type { Look } from './open.ts';
+import type { Subcommand, Terminal } from './subcommand.ts';
+
+const grammar = {
+  command: 'image',
+  words: 2,
+  own: {
+    name: { takes: 'value', meaning: 'import: what the image is called' },
+    format: { takes: 'value', meaning: 'import: raw or qcow2; never guessed' },
+    move: { takes: 'nothing', meaning: 'import: FILE itself becomes the image, nothing is copied' },
+    share: { takes: 'nothing', meaning: 'import: FILE stays and shares its blocks with the image' },
+    json: { takes: 'nothing', meaning: 'list, show: JSON on standard output' },
+  },
+} as const;
+
+const help = [
+  'usage: gpfs-csi image import FILE|- --name NAME --format raw|qcow2 [--move|--share] --root DIR',
+  '       gpfs-csi image list   [--json] --root DIR',
+  '       gpfs-csi image show   NAME [--json] --root DIR',
+  '       gpfs-csi image remove NAME --root DIR',
+  '',
+  'Golden images of a root: a class with the parameter image: NAME makes volumes that are clones of one.',
+  'A qcow2 image is converted once, when it comes in. --move and --share want FILE in the fileset of the',
+  'root, raw, and take no time. Ctrl-C leaves nothing behind.',
+  '',
+  ...lookLines(grammar),
+].join('\n');
+
+const verbs = { import: bringIn, list, show, remove } as const satisfies Record<
+  string,
+  (look: Look, terminal: Terminal) => Promise<void>
+>;
+
+/** `gpfs-csi image`: golden images, which volumes are cloned from. */
+export const image: Subcommand = {
+  summary: 'golden images that volumes are cloned from: import, list, show, remove',
+  help,
+  run: async (argv, terminal) => {
+    const look = readLook(grammar, argv, terminal.env, hostname());
+    const [verb = ''] = look.words;
+    const work = Object.hasOwn(verbs, verb) ? verbs[verb as keyof typeof verbs] : undefined;
+    if (!work) throw new UsageError('image takes one of import, list, show, remove');
+    if (look.config.roots.length !== 1) throw new UsageError('--root names one root, for image');
+    await work(look, terminal);
+    return 0;
+  },
+};
+
+async function bringIn(look: Look, terminal: Terminal): Promise<void> {
+  const ask = importAsk(look);
+  await using acting = await act(look.config);
+  const { host, driver, store, signal } = acting;
+  const on = {
+    store,
+    signal,
+    gpfs: host.gpfs,
+    qemu: qemuImg(host.run),
+    progress: progressTo(terminal.err),
+  };
+  const from = ask.from === '-' ? addAbortSignal(signal, process.stdin) : ask.from;
+  const made = await importImage(driver.host, store, await incomingOf(on, { ...ask, from }));
+  terminal.out(`image ${ask.name} is ready: ${lineOf(store, made)}`);
+}
+
+function importAsk({ words, flags }: Look): Import {
+  const ask = {
+    from: words[1] ?? '',
+    name: flags.get('name') ?? '',
+    format: flags.get('format') ?? '',
+    how: howOf(flags),
+  } as const;
+  const problems = whyNot(ask).flatMap(([is, sentence]) => (is ? [sentence] : []));
+  if (problems.length > 0) throw new UsageError(problems.join('\n'));
+  return { ...ask, format: ask.format === 'raw' ? 'raw' : 'qcow2' };
+}
+
+function howOf(flags: ReadonlyMap<string, string>): Import['how'] {
+  if (!flags.has('move')) return flags.has('share') ? 'share' : 'copy';
+  if (flags.has('share')) throw new UsageError('--move and --share exclude each other');
+  return 'move';
+}
+
+type Asked = Omit<Import, 'format' | 'from'> & { readonly format: string; readonly from: string };
+
+function whyNot({ from, name, format, how }: Asked): readonly (readonly [boolean, string])[] {
+  const converted = format === 'qcow2';
+  return [
+    [from === '', 'image import needs a FILE, or - for standard input'],
+    [from !== '' && !/^(?:-$|\/)/.test(from), `${from} is no absolute path`],
+    [!imageName.safeParse(name).success, '--name must be letters, digits, "_", "." and "-"'],
+    [!['raw', 'qcow2'].includes(format), '--format must be raw or qcow2'],
+    [how !== 'copy' && converted, '--move and --share are for raw images, qcow2 is converted'],
+    [from === '-' && (how !== 'copy' || converted), 'standard input must be raw, and is copied'],
+  ];
+}
+
+async function list({ config, flags }: Look, terminal: Terminal): Promise<void> {
+  const store = await lookHost(config).open(config.roots[0] ?? '');
+  const all = await listImages(store);
+  if (flags.has('json')) terminal.out(JSON.stringify(all.map((each) => facts(store, each))));
+  else for (const each of all) terminal.out(`${each.golden?.name ?? ''}  ${lineOf(store, each)}`);
+}
+
+async function show({ config, flags, words }: Look, terminal: Terminal): Promise<void> {
+  const store = await lookHost(config).open(config.roots[0] ?? '');
+  const found = await find(store, words[1]);
+  const children = await store.edges.children(found.file?.key ?? ('' as never));
+  const known = { ...facts(store, found), clones: children.length };
+  if (flags.has('json')) terminal.out(JSON.stringify(known));
+  else for (const [key, value] of Object.entries(known)) terminal.out(`${key}: ${value}`);
+}
+
+async function remove({ config, words }: Look, terminal: Terminal): Promise<void> {
+  await using acting = await act(config);
+  const found = await find(acting.store, words[1]);
+  await acting.driver.snapshots.remove(publicId(acting.store.id, found.id));
+  terminal.out(`image ${words[1] ?? ''} is gone; volumes made from it keep what they need`);
+}
+
+async function find(store: RootStore, name: string | undefined): Promise<SnapshotRecord> {
+  if (name === undefined) throw new UsageError('which image? gpfs-csi image list tells');
+  const record = (await store.snapshots.read(imageId(name)))?.value;
+  if (record?.state === 'ready' && record.golden) return record;
+  throw new DriverError('snapshot-missing', `root ${store.layout.root} has no image ${name}`);
+}
+
+const facts = (store: RootStore, record: SnapshotRecord) => ({
+  name: record.golden?.name ?? '',
+  bytes: Number(record.bytes),
+  format: record.golden?.format ?? '',
+  sectorBytes: record.sectorBytes ?? 4096,
+  created: new Date(record.createdMs).toISOString(),
+  snapshotHandle: publicId(store.id, record.id),
+});
+
+const lineOf = (store: RootStore, record: SnapshotRecord): string =>
+  `${showBytes(record.bytes)}, from ${record.golden?.format ?? ''}, sectors of ${record.sectorBytes ?? 4096}, snapshot handle ${publicId(store.id, record.id)}`;

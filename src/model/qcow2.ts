@@ -1,0 +1,48 @@
+import type { Bytes } from './bytes.ts';
+import { showBytes } from './bytes.ts';
+import { maximumBytes } from './sizing.ts';
+
+/** As much of a file as `readQcow2` looks at. */
+export const qcow2HeaderBytes = 104;
+
+const magic = 0x514649fb;
+const mostSnapshots = 16;
+const externalData = 4n;
+
+/** The size of the disk in a qcow2 image, or why such an image is not taken in. */
+export type Qcow2 = { readonly bytes: Bytes } | { readonly problem: string };
+
+/**
+ * Reads the header before any program does: an image may name other files of the host to be read (backing
+ * file, data file), or be made to use up time and memory (snapshots, huge sizes).
+ */
+export function readQcow2(header: Uint8Array): Qcow2 {
+  if (header.length < qcow2HeaderBytes) return { problem: 'is too short for a qcow2 image' };
+  const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+  if (view.getUint32(0) !== magic) return { problem: 'is no qcow2 image' };
+  const version = view.getUint32(4);
+  if (version !== 2 && version !== 3) return { problem: `is a qcow2 image of version ${version}` };
+  const bytes = view.getBigUint64(24);
+  const problem = problems(view, version, bytes).find(([wrong]) => wrong)?.[1];
+  return problem === undefined ? { bytes } : { problem };
+}
+
+function problems(
+  view: DataView,
+  version: number,
+  bytes: Bytes,
+): readonly (readonly [boolean, string])[] {
+  const features = version === 3 ? view.getBigUint64(72) : 0n;
+  const backing = view.getBigUint64(8) !== 0n || view.getUint32(16) !== 0;
+  return [
+    [backing, 'has a backing file; flatten it first'],
+    [(features & externalData) !== 0n, 'keeps its data in another file; convert it first'],
+    [view.getUint32(32) !== 0, 'is encrypted; decrypt it first'],
+    [
+      view.getUint32(60) > mostSnapshots,
+      `holds more than ${mostSnapshots} snapshots; remove them first`,
+    ],
+    [bytes === 0n, 'holds a disk of no size'],
+    [bytes > maximumBytes, `holds a disk of more than ${showBytes(maximumBytes)}`],
+  ];
+}

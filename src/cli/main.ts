@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { DriverError } from '../model/fault.ts';
 import { UsageError } from './config.ts';
+import { adopt } from './adopt.ts';
 import { doctor } from './doctor.ts';
+import { exportCommand } from './export.ts';
 import { image } from './image.ts';
 import { serve } from './serve.ts';
 import { simulate } from './simulate.ts';
@@ -12,10 +14,15 @@ import { packageVersion } from './version.ts';
 // A shared file system that hangs holds the threads that wait for it; four would be none left soon.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
-const subcommands = { serve, image, tree, doctor, simulate } as const satisfies Record<
-  string,
-  Subcommand
->;
+const subcommands = {
+  serve,
+  image,
+  export: exportCommand,
+  adopt,
+  tree,
+  doctor,
+  simulate,
+} as const satisfies Record<string, Subcommand>;
 
 const help = [
   'gpfs-csi: Kubernetes volumes on GPFS file clones',

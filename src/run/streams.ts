@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, unlink } from 'node:fs/promises';
+import { link, open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { writeData } from './hostranges.ts';
 
@@ -49,4 +49,18 @@ async function pour(
     progress(bytes);
   }
   return bytes;
+}
+
+/** Makes a file that is there whole or not at all, and never in the place of another. */
+export async function makeWhole(
+  path: string,
+  make: (draft: string) => Promise<void>,
+): Promise<void> {
+  const draft = `${path}.part-${process.pid}`;
+  try {
+    await make(draft);
+    await link(draft, path);
+  } finally {
+    await unlink(draft).catch(() => undefined);
+  }
 }

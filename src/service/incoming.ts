@@ -116,7 +116,10 @@ const shared =
   };
 
 /** Clones, and names that move, stay inside one fileset. */
-async function requireSameFileset({ gpfs, store }: ImportHost, file: string): Promise<void> {
+export async function requireSameFileset(
+  { gpfs, store }: Pick<ImportHost, 'gpfs' | 'store'>,
+  file: string,
+): Promise<void> {
   const { fileset } = await gpfs.attributes(file);
   const [there, root] = await Promise.all([
     store.files.stat(file),

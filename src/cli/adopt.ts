@@ -1,0 +1,59 @@
+import { basename } from 'node:path';
+import { hostname } from 'node:os';
+import { publicId } from '../model/ids.ts';
+import { adoptFile, persistentVolume } from '../service/adopting.ts';
+import { adoptDirectory } from '../service/adoptingtree.ts';
+import type { VolumeRecord } from '../store/schema.ts';
+import { act } from './act.ts';
+import { UsageError } from './config.ts';
+import { lookLines, readLook } from './open.ts';
+import type { Subcommand } from './subcommand.ts';
+
+const grammar = {
+  command: 'adopt',
+  words: 1,
+  own: {
+    name: { takes: 'value', meaning: 'what the volume is called (default: the name of the file)' },
+    'driver-name': { takes: 'value', meaning: 'driver in the PersistentVolume (gpfs-clone.csi)' },
+  },
+} as const;
+
+/** `gpfs-csi adopt`: raw files that are there become volumes. */
+export const adopt: Subcommand = {
+  summary: 'makes volumes of raw disk files, without copying: one, or a directory of Cinder',
+  help: [
+    'usage: gpfs-csi adopt FILE [--name NAME] --root DIR',
+    '       gpfs-csi adopt DIRECTORY --root DIR',
+    '',
+    'FILE must lie in the fileset of the root and be closed. It moves into the root, and the PersistentVolume',
+    'for it is printed. Of a DIRECTORY of Cinder, volumes and snapshots come in with their clone tree. What',
+    'was interrupted ends when it is run again.',
+    '',
+    ...lookLines(grammar),
+  ].join('\n'),
+  run: async (argv, terminal) => {
+    const { words, flags, config } = readLook(grammar, argv, terminal.env, hostname());
+    const [path = ''] = words;
+    if (!path.startsWith('/')) throw new UsageError('adopt needs the absolute path of a file');
+    if (config.roots.length !== 1) throw new UsageError('--root names one root, for adopt');
+    await using acting = await act(config);
+    const { store } = acting;
+    const on = { host: acting.driver.host, store, gpfs: acting.host.gpfs };
+    const print = (record: VolumeRecord): void => {
+      const volume = { ...record, id: publicId(store.id, record.id) };
+      terminal.out(persistentVolume(volume, flags.get('driver-name') ?? 'gpfs-clone.csi'));
+    };
+    if ((await store.files.stat(path)).kind !== 'directory') {
+      print(await adoptFile(on, { path, name: flags.get('name') ?? basename(path), parent: null }));
+      return 0;
+    }
+    const { volumes, snapshots, left } = await adoptDirectory(on, path);
+    volumes.forEach((record, n) => {
+      if (n > 0) terminal.out('---');
+      print(record);
+    });
+    for (const id of snapshots) terminal.err(`snapshot ${publicId(store.id, id)}`);
+    for (const each of left) terminal.err(`left alone: ${each}`);
+    return 0;
+  },
+};

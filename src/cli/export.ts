@@ -1,0 +1,66 @@
+import { hostname } from 'node:os';
+import { pipeline } from 'node:stream/promises';
+import { qemuImg } from '../linux/qemuimg.ts';
+import { exportDisk } from '../service/exporting.ts';
+import type { Export } from '../service/exporting.ts';
+import { act, progressTo } from './act.ts';
+import { UsageError } from './config.ts';
+import { lookLines, readLook } from './open.ts';
+import type { Look } from './open.ts';
+import type { Subcommand } from './subcommand.ts';
+
+const grammar = {
+  command: 'export',
+  words: 1,
+  own: {
+    format: { takes: 'value', meaning: 'raw or qcow2' },
+    to: { takes: 'value', meaning: 'absolute path of a new file, or - for standard output (raw)' },
+  },
+} as const;
+
+/** `gpfs-csi export`: the disk of a volume or snapshot as a file. */
+export const exportCommand: Subcommand = {
+  summary: 'writes what a volume or snapshot holds into a file',
+  help: [
+    'usage: gpfs-csi export VOLUME|SNAPSHOT --format raw|qcow2 --to FILE|- --root DIR',
+    '',
+    'A volume is read at one moment, through a snapshot that goes afterwards; it may be in use. The file is',
+    'there whole or not at all; Ctrl-C leaves nothing behind.',
+    '',
+    ...lookLines(grammar),
+  ].join('\n'),
+  run: async (argv, terminal) => {
+    const look = readLook(grammar, argv, terminal.env, hostname());
+    const ask = askOf(look);
+    await using acting = await act(look.config);
+    const { driver, store, signal, host } = acting;
+    const progress = progressTo(terminal.err);
+    await exportDisk({ driver, store, signal, progress, qemu: qemuImg(host.run) }, ask);
+    terminal.err(`${ask.what} is exported`);
+    return 0;
+  },
+};
+
+function askOf({ words, flags, config }: Look): Export {
+  const [what] = words;
+  const format = flags.get('format') ?? '';
+  const to = flags.get('to') ?? '';
+  const wrong: readonly (readonly [boolean, string])[] = [
+    [what === undefined, 'export needs the id or name of a volume or snapshot'],
+    [!['raw', 'qcow2'].includes(format), '--format must be raw or qcow2'],
+    [!/^(?:-$|\/)/.test(to), '--to must be an absolute path, or -'],
+    [
+      to === '-' && format === 'qcow2',
+      'standard output takes raw only: qcow2 is not written in order',
+    ],
+    [config.roots.length !== 1, '--root names one root, for export'],
+  ];
+  const problems = wrong.flatMap(([is, sentence]) => (is ? [sentence] : []));
+  if (problems.length > 0) throw new UsageError(problems.join('\n'));
+  const out = { write: (bytes: AsyncIterable<Buffer>) => pipeline(bytes, process.stdout) };
+  return {
+    what: what ?? '',
+    format: format === 'raw' ? 'raw' : 'qcow2',
+    to: to === '-' ? out : to,
+  };
+}

@@ -1,0 +1,192 @@
+import { basename, join } from 'node:path';
+import type { CloneStatus } from '../gpfs/mmclone.ts';
+import { DriverError } from '../model/fault.ts';
+import { localIdOf } from '../model/ids.ts';
+import type { FileKey, LocalId } from '../model/ids.ts';
+import type { FileStat } from '../run/files.ts';
+import type { RootStore } from '../store/root.ts';
+import { recordFormat } from '../store/schema.ts';
+import type { HiddenRecord, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import { adoptFile, adoptedKey } from './adopting.ts';
+import type { AdoptHost } from './adopting.ts';
+
+/** A file of the directory, with its place in the clone tree. */
+interface Seen {
+  readonly path: string;
+  readonly name: string;
+  readonly stat: FileStat;
+  readonly status: CloneStatus;
+  readonly kind: 'volume' | 'snapshot' | 'hidden';
+}
+
+/** A clone parent that is a record by now, or will be. */
+interface Above {
+  readonly key: FileKey;
+  readonly depth: number;
+}
+
+/** What became of a directory. */
+export interface Adopted {
+  readonly volumes: readonly VolumeRecord[];
+  readonly snapshots: readonly LocalId[];
+  /** Files that were left alone, each with the reason. */
+  readonly left: readonly string[];
+}
+
+const volumeName = /^volume-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const snapshotName = /^snapshot-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * Makes volumes and snapshots of a directory that Cinder's GPFS driver kept, with its clone tree. Parents come
+ * before their children, and every edge before the first record, so that nothing is reclaimed in between.
+ */
+export async function adoptDirectory(on: AdoptHost, directory: string): Promise<Adopted> {
+  const { seen, left } = await look(on, directory);
+  const parents = await parentsOf(on.store, seen);
+  for (const each of seen) {
+    const above = aboveOf(each, parents);
+    if (above) await on.store.edges.add(above.key, keyOf(each));
+  }
+  const inOrder = [...seen].sort((a, b) => depthOf(a, parents) - depthOf(b, parents));
+  const snapshots: LocalId[] = [];
+  for (const each of inOrder.filter(({ kind }) => kind !== 'volume')) {
+    await adoptParent(on, each, aboveOf(each, parents));
+    if (each.kind === 'snapshot') snapshots.push(localIdOf(each.name));
+  }
+  const volumes: VolumeRecord[] = [];
+  for (const each of seen.filter(({ kind }) => kind === 'volume'))
+    volumes.push(await adoptFile(on, { ...each, parent: aboveOf(each, parents) ?? null }));
+  return { volumes, snapshots, left };
+}
+
+async function look({ store, gpfs }: AdoptHost, directory: string) {
+  const seen: Seen[] = [];
+  const left: string[] = [];
+  for (const name of await store.files.list(directory)) {
+    const path = join(directory, name);
+    const stat = await store.files.stat(path);
+    const status = stat.kind === 'file' ? await gpfs.clone.show(path) : undefined;
+    const kind = status && kindOf(name, status);
+    if (status && kind) seen.push({ path, name, stat, status, kind });
+    else
+      left.push(`${name}: ${stat.kind === 'file' ? 'no name of a volume or snapshot' : stat.kind}`);
+  }
+  return { seen, left };
+}
+
+function kindOf(name: string, status: CloneStatus): Seen['kind'] | undefined {
+  if (status.kind === 'parent') return snapshotName.test(name) ? 'snapshot' : 'hidden';
+  return volumeName.test(name) ? 'volume' : undefined;
+}
+
+const keyOf = ({ name, stat, kind }: Seen): FileKey =>
+  adoptedKey(kind === 'hidden' ? hiddenId(stat.inode) : localIdOf(name), stat.inode);
+
+const hiddenId = (inode: bigint): LocalId => localIdOf(`adopted-${inode}`);
+
+const parentInode = ({ status }: Seen): bigint | undefined =>
+  status.kind === 'plain' ? undefined : status.parentInode;
+
+/** Every clone parent that a file of the directory reads through, those adopted earlier included. */
+async function parentsOf(
+  store: RootStore,
+  seen: readonly Seen[],
+): Promise<ReadonlyMap<bigint, Above>> {
+  const found = new Map<bigint, Above>();
+  for (const each of seen.filter(({ kind }) => kind !== 'volume'))
+    found.set(each.stat.inode, { key: keyOf(each), depth: statedDepth(each) });
+  for (const each of seen) {
+    const inode = parentInode(each);
+    if (inode === undefined || found.has(inode)) continue;
+    const known = await adoptedBefore(store, inode);
+    if (!known)
+      throw new DriverError(
+        'wrong-state',
+        `${each.path} reads through inode ${inode}, which is not in ${basename(join(each.path, '..'))}; bring both into one directory, or split it with mmclone`,
+      );
+    found.set(inode, known);
+  }
+  return found;
+}
+
+/** An earlier try was interrupted after it took this parent in. */
+async function adoptedBefore(store: RootStore, inode: bigint): Promise<Above | undefined> {
+  const hidden = await store.hidden.read(adoptedKey(hiddenId(inode), inode));
+  if (hidden) return { key: hidden.value.id, depth: hidden.value.depth ?? 0 };
+  for (const shard of await store.snapshots.shards())
+    for (const id of (await store.snapshots.ids(shard)).keys()) {
+      const found = await snapshotOf(store, id, inode);
+      if (found) return found;
+    }
+  return undefined;
+}
+
+async function snapshotOf(store: RootStore, id: string, inode: bigint): Promise<Above | undefined> {
+  const record = (await store.snapshots.read(id))?.value;
+  if (record?.file?.inode !== inode) return undefined;
+  return { key: record.file.key, depth: record.depth ?? 0 };
+}
+
+const aboveOf = (each: Seen, parents: ReadonlyMap<bigint, Above>): Above | undefined => {
+  const inode = parentInode(each);
+  return inode === undefined ? undefined : parents.get(inode);
+};
+
+// As mmclone shows it: an upper bound, which is what records keep too.
+const statedDepth = ({ status }: Seen): number => (status.kind === 'plain' ? 0 : status.depth);
+
+const depthOf = (each: Seen, parents: ReadonlyMap<bigint, Above>): number =>
+  aboveOf(each, parents) ? statedDepth(each) : 0;
+
+async function adoptParent(
+  { store, host }: AdoptHost,
+  each: Seen,
+  above: Above | undefined,
+): Promise<void> {
+  const key = keyOf(each);
+  const common = {
+    format: recordFormat,
+    parent: above?.key ?? null,
+    depth: statedDepth(each),
+    bytes: each.stat.size,
+    content: { kind: 'unknown' as const },
+    createdMs: each.stat.modifiedMs,
+    claim: null,
+  };
+  const data = each.kind === 'snapshot' ? ('snapshots' as const) : ('hidden' as const);
+  if (each.kind === 'hidden' && !(await store.hidden.read(key))) {
+    const record: HiddenRecord = {
+      ...common,
+      id: key,
+      why: 'tombstone',
+      state: 'waiting',
+      data: 'hidden',
+    };
+    await store.hidden.swap(key, undefined, record, 'name');
+  }
+  if (each.kind === 'snapshot')
+    await recordSnapshot(store, each, { ...common, createdMs: host.clock.now() });
+  const path = store.layout.data(data, key);
+  await store.makeIn(path, () => store.files.rename(each.path, path));
+  await store.files.chmod(path, 0o640);
+}
+
+async function recordSnapshot(
+  store: RootStore,
+  { name, stat }: Seen,
+  common: Pick<SnapshotRecord, 'format' | 'parent' | 'bytes' | 'content' | 'createdMs' | 'claim'>,
+): Promise<void> {
+  const id = localIdOf(name);
+  if (await store.snapshots.read(id)) return;
+  const record: SnapshotRecord = {
+    ...common,
+    id,
+    name,
+    state: 'ready',
+    // Cinder keeps this in its database, not with the file.
+    volume: localIdOf(`unknown-${name}`),
+    file: { key: adoptedKey(id, stat.inode), inode: stat.inode },
+    attributes: {},
+  };
+  await store.snapshots.swap(id, undefined, record, 'name');
+}

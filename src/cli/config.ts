@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { defaultCompaction } from '../service/compaction/defaults.ts';
 import type { CompactionOptions } from '../service/host.ts';
+import type { LimitOptions } from '../service/limits.ts';
 import type { LogLevel } from '../observe/logger.ts';
 import type { MmRunner } from '../run/place.ts';
 import { socketPath } from '../server/endpoint.ts';
@@ -38,6 +39,7 @@ export interface Config {
   readonly allowBuffered: boolean;
   /** Whether the server tries at its start what this GPFS allows. */
   readonly probe: 'auto' | 'never';
+  readonly limits: LimitOptions;
   readonly logLevel: LogLevel;
   readonly requestLimitMs: number;
   readonly shutdownGraceMs: number;
@@ -94,6 +96,10 @@ const toConfig = (values: Settings, endpoint: string): Config =>
     compaction: compaction(values),
     allowBuffered: values['allow-buffered'] === 'true',
     probe: values.probe,
+    limits: {
+      overcommitPercent: values['overcommit-limit'],
+      reservePercent: values.reserve,
+    },
     logLevel: values['log-level'],
     requestLimitMs: values['request-limit'],
     shutdownGraceMs: values['shutdown-grace'],

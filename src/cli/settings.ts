@@ -123,6 +123,12 @@ const settings = z.object({
   probe: oneOf(['auto', 'never'])
     .prefault('auto')
     .describe('auto tries at start, with tiny files, what this GPFS allows, once a version'),
+  'overcommit-limit': wholeNumber(0, 100_000)
+    .prefault('0')
+    .describe('percent of a root that all volumes together may have; 0 is no limit'),
+  reserve: wholeNumber(0, 90)
+    .prefault('0')
+    .describe('percent of a root that must be free before a new volume is made'),
   'log-level': oneOf(logLevels).prefault('info').describe(logLevels.join(', ')),
   'request-limit': wholeNumber(100, 3_600_000).prefault('110000').describe('ms for one request'),
   'shutdown-grace': wholeNumber(0, 3_600_000).prefault('25000').describe('ms for running requests'),

@@ -8,11 +8,12 @@ import type { FileAttributes } from '../model/parameters.ts';
 import { maximumBytes, minimumBytes } from '../model/sizing.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Capacity } from './api.ts';
+import type { Limits } from './limits.ts';
 import type { Placement } from './placement.ts';
 import type { Roots } from './roots.ts';
 
 /** How much a root, or a pool of it, still takes; rounded down, and 0 for what cannot be served. */
-export function capacityOf(roots: Roots, placement: Placement): Capacity {
+export function capacityOf(roots: Roots, placement: Placement, limits: Limits): Capacity {
   return {
     capacity: async ({ capabilities, parameters }) => {
       const { root, attributes, options } = classParameters(parameters);
@@ -21,8 +22,15 @@ export function capacityOf(roots: Roots, placement: Placement): Capacity {
       if (!capabilities.every(isSupported)) return { ...nothing, minimum: 0n };
       try {
         const store = await roots.byPath(root);
-        const available = await availableIn(store, placement, attributes);
-        return { ...nothing, available: roundDown(available, sector) };
+        const free = await availableIn(store, placement, limits, attributes);
+        const left = (await limits.left(store)) ?? maximumBytes;
+        const thick = options.provisioning === 'thick';
+        return {
+          minimum,
+          available: roundDown(least([free, left]), sector),
+          // A thin volume may be larger than what is free; a thick one never is.
+          maximum: roundDown(least([maximumBytes, left, ...(thick ? [free] : [])]), sector),
+        };
       } catch (error) {
         // The scheduler looks elsewhere; the reason is in readiness and in the log of whoever tries.
         if (isFault(error, 'unavailable')) return nothing;
@@ -41,6 +49,7 @@ const isSupported = (capability: Capability): boolean => whyUnsupported(capabili
 async function availableIn(
   store: RootStore,
   placement: Placement,
+  limits: Limits,
   attributes: FileAttributes,
 ): Promise<Bytes> {
   const { pool, dataReplicas } = attributes;
@@ -51,7 +60,7 @@ async function availableIn(
     ...(await freeInQuota(store, placement)),
   ];
   const copies = dataReplicas ?? (await placement.fileSystem(store)).dataReplicas.usual;
-  return larger(least(free), 0n) / BigInt(copies);
+  return larger(least(free) - (await limits.reserve(store)), 0n) / BigInt(copies);
 }
 
 const larger = (a: Bytes, b: Bytes): Bytes => (a > b ? a : b);

@@ -1,6 +1,7 @@
 import { canonicalCapability, requireFsType, requireSupported } from '../model/capability.ts';
 import { planCopy, planEmpty } from '../model/clone-tree.ts';
 import type { DataRef } from '../model/clone-tree.ts';
+import type { Bytes } from '../model/bytes.ts';
 import { DriverError, invalid } from '../model/fault.ts';
 import { fileKey, localIdOf } from '../model/ids.ts';
 import type { FileKey, LocalId } from '../model/ids.ts';
@@ -61,7 +62,9 @@ export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise
   await source?.requireThere();
   await host.placement.require(store, parameters.attributes);
   if (parameters.encrypted) await host.placement.requireEncryption(store);
-  return { store, record: await createNew(host, store, { spec, source, parameters }, held) };
+  const order = { spec, source, parameters };
+  await host.limits.require(store, sizeFor(order));
+  return { store, record: await createNew(host, store, order, held) };
 }
 
 /** A request for a volume that does not exist yet, with what was looked up for it. */
@@ -137,6 +140,9 @@ async function rootFor(
   );
 }
 
+const sizeFor = ({ spec, source, parameters }: Order): Bytes =>
+  sizeOfNew(spec.range, minimumBytes(spec.capabilities, parameters.options.fsType), source?.bytes);
+
 function newRecord(host: ServiceHost, { spec, source, parameters }: Order): VolumeRecord {
   const attributes = { ...host.defaults, ...parameters.attributes };
   return {
@@ -144,11 +150,7 @@ function newRecord(host: ServiceHost, { spec, source, parameters }: Order): Volu
     id: localIdOf(spec.name),
     name: spec.name,
     state: 'creating',
-    bytes: sizeOfNew(
-      spec.range,
-      minimumBytes(spec.capabilities, parameters.options.fsType),
-      source?.bytes,
-    ),
+    bytes: sizeFor({ spec, source, parameters }),
     asked: {
       requiredBytes: spec.range?.requiredBytes ?? 0n,
       limitBytes: spec.range?.limitBytes ?? 0n,

@@ -20,6 +20,8 @@ import { workerOf } from './compaction/worker.ts';
 import type { Worker } from './compaction/worker.ts';
 import type { CompactionOptions, ServiceHost } from './host.ts';
 import { reclaimAll } from './maintenance.ts';
+import { limitsOf, noLimits } from './limits.ts';
+import type { LimitOptions } from './limits.ts';
 import { placementOf } from './placement.ts';
 import type { Placement } from './placement.ts';
 import { rootsOf } from './roots.ts';
@@ -44,6 +46,7 @@ export interface DriverHost {
   /** The Kubernetes cluster that owns the roots; '' where there is none. */
   readonly owner: string;
   readonly compaction: CompactionOptions;
+  readonly limits?: LimitOptions;
   /** How blocks of thick volumes are allocated; zeros are written where this is absent or cannot. */
   readonly allocate?: Allocate;
   /** How long a request waits for a volume to be filled; absent: for ever. */
@@ -86,7 +89,7 @@ export function driverOf(on: DriverHost): Driver {
     volumes: volumesOf(host),
     snapshots: snapshotsOf(host),
     attachments: attachmentsOf(host),
-    capacity: capacityOf(roots, placement),
+    capacity: capacityOf(roots, placement, host.limits),
   };
 }
 
@@ -98,6 +101,7 @@ function hostOf(on: DriverHost, roots: Roots, placement: Placement): ServiceHost
     commands: gpfs,
     claims: claimsOf(self, clock, nonce),
     ...backgroundOf(on),
+    limits: limitsOf(on.limits ?? noLimits, placement, clock),
     allocate: on.allocate ?? (() => Promise.resolve(false)),
     patienceMs: on.patienceMs ?? Infinity,
     defaults: on.pool === undefined ? {} : { pool: on.pool },

@@ -10,6 +10,7 @@ import type { RootStore } from '../store/root.ts';
 import type { Claims } from './claims.ts';
 import type { Backlog } from './compaction/backlog.ts';
 import type { Compacting } from './compaction/compacting.ts';
+import type { Limits } from './limits.ts';
 import type { Placement } from './placement.ts';
 import type { Roots } from './roots.ts';
 
@@ -53,6 +54,7 @@ export interface ServiceHost {
   readonly patienceMs: number;
   /** What a class that says nothing else gets. */
   readonly defaults: FileAttributes;
+  readonly limits: Limits;
   /** What the file systems below the roots have to offer. */
   readonly placement: Placement;
 }

@@ -78,6 +78,7 @@ async function expand(
   const held = await readyVolume(host, store, local);
   const bytes = sizeOfGrown(range, held.value.bytes);
   if (bytes === held.value.bytes) return bytes;
+  await host.limits.require(store, bytes - held.value.bytes);
   const grown = await operate(host, store, {
     id: local,
     from: held,

@@ -1,5 +1,6 @@
 import type { AccessMode, Capability } from '../../src/model/capability.ts';
 import type { ContentSource, VolumeSpec } from '../../src/model/volume.ts';
+import type { LimitOptions } from '../../src/service/limits.ts';
 import type { Allocate } from '../../src/linux/fallocate.ts';
 import { gpfsCommands } from '../../src/gpfs/commands.ts';
 import { silentLog } from '../../src/observe/log.ts';
@@ -41,6 +42,7 @@ export function serverOn(
     readonly roots?: readonly string[];
     readonly allocate?: Allocate;
     readonly patienceMs?: number;
+    readonly limits?: LimitOptions;
   } = {},
 ): Driver {
   const { maxVolumes, boot, ...told } = { ...usual, ...options };

@@ -28,8 +28,7 @@ export const mmlsquota =
     return parseQuota(await run(argv, 'read', { timeoutMs: TIME_LIMIT_MS, ...options }), fileset);
   };
 
-/** The row of one fileset. */
-export function parseQuota(output: string, fileset: string): FilesetQuota | undefined {
+function parseQuota(output: string, fileset: string): FilesetQuota | undefined {
   const row = parseTable('mmlsquota', output, COLUMNS).find(
     (each) => each.get('quotatype') === 'FILESET' && each.get('name') === fileset,
   );

@@ -15,7 +15,7 @@ import type { VolumeRecord } from '../store/schema.ts';
 import type { ServiceHost } from './host.ts';
 import { requireSameFileset } from './incoming.ts';
 import { operate } from './operation.ts';
-import { endClaim } from './parents.ts';
+import { endClaim } from './ownclaim.ts';
 import { settleVolume } from './settle.ts';
 
 /** What adopting stands on. */

@@ -10,7 +10,8 @@ import { endGrowing } from './growing.ts';
 import { endFence } from './cutoff.ts';
 import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from './host.ts';
-import { endClaim, endParenting } from './parents.ts';
+import { endClaim } from './ownclaim.ts';
+import { endParenting } from './parents.ts';
 import { endImport, finishSnapshotRemoval, finishVolumeRemoval } from './removal.ts';
 import { undoVolume } from './undo.ts';
 

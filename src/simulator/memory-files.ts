@@ -15,7 +15,12 @@ export type FilesNow = ReturnType<typeof filesNow>;
 /** Files over the trees in memory, refusing what GPFS refuses. */
 export const filesNow = (gpfs: MemoryGround) => {
   const world = worldOf(gpfs);
-  return { ...contentCalls(world), ...nameCalls(world), ...directoryCalls(world) };
+  return {
+    ...contentCalls(world),
+    ...rangeCalls(world),
+    ...nameCalls(world),
+    ...directoryCalls(world),
+  };
 };
 
 const contentCalls = (world: World) => ({
@@ -45,6 +50,17 @@ const contentCalls = (world: World) => ({
     }
     return world.statOf(path, node);
   },
+  stat: (path: string): FileStat => world.statOf(path, world.find(path, 'lstat')),
+  held: (path: string): Bytes => BigInt(world.find(path, 'lstat').blocks.size) * blockBytes,
+  chmod: (path: string, mode: number): void => {
+    world.find(path, 'chmod').mode = mode;
+  },
+  touch: (path: string): void => {
+    world.find(path, 'utime').modifiedMs = world.gpfs.now();
+  },
+});
+
+const rangeCalls = (world: World) => ({
   copyRange: (from: string, to: string, range: Range): void => {
     const source = world.file(from, 'open');
     const target = written(world, to);

@@ -8,6 +8,7 @@ import type { Personality } from '../../src/simulator/personality.ts';
 import { block, clusterWithRoot, from, serverOn, snap, spec, tend } from './driver.ts';
 import type { Cluster } from './driver.ts';
 import { fencing } from './fencing.ts';
+import { fillScenarios } from './fillscenarios.ts';
 import { writeVolume } from './truth.ts';
 
 /** A cluster with one server on node a1. */
@@ -123,13 +124,6 @@ const making: readonly Scenario[] = [
     after: { 'volumes/v': '' },
   },
   {
-    name: 'create a thick volume',
-    prepare: async () => Promise.resolve(),
-    act: create('v', () => ({ parameters: { provisioning: 'thick', pool: 'data' } })),
-    told: 'v 64',
-    after: { 'volumes/v': '' },
-  },
-  {
     name: 'take the first snapshot of a volume',
     prepare: (world) => volume(world, 'v'),
     act: async (driver, world) =>
@@ -165,16 +159,6 @@ const cloning: readonly Scenario[] = [
     })),
     told: 'r 128',
     after: { 'volumes/v': 'later', 'snapshots/s': 'v', 'volumes/r': 'v' },
-  },
-  {
-    name: 'clone a volume to a thick volume, as a copy of a hidden parent',
-    prepare: (world) => volume(world, 'v'),
-    act: create('c', (world) => ({
-      source: from('volume', idOf(world, 'v')),
-      parameters: { provisioning: 'thick' },
-    })),
-    told: 'c 64',
-    after: { 'volumes/v': 'v', 'volumes/c': 'v' },
   },
   {
     name: 'clone a volume',
@@ -219,14 +203,6 @@ const changing: readonly Scenario[] = [
       return String(await driver.volumes.expand(idOf(world, 'v').id, range, undefined));
     },
     told: String(128n << 20n),
-    after: { 'volumes/v': 'v' },
-  },
-  {
-    name: 'retype a volume',
-    prepare: (world) => volume(world, 'v'),
-    act: (driver, world) =>
-      done(driver.volumes.modify(idOf(world, 'v').id, new Map([['pool', 'data']]))),
-    told: 'done',
     after: { 'volumes/v': 'v' },
   },
   {
@@ -321,4 +297,5 @@ export const asked: readonly Scenario[] = [
   ...changing,
   ...fencing,
   ...removing,
+  ...fillScenarios,
 ];

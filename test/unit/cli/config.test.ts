@@ -28,6 +28,9 @@ test('a root and an endpoint suffice; the rest has defaults', () => {
     ...{ maxVolumesPerNode: 256, mountType: 'gpfs', pool: undefined, owner: '' },
     ...{ compaction: defaultCompaction, allowBuffered: false, probe: 'auto' },
     ...{ logLevel: 'info', requestLimitMs: 110000, shutdownGraceMs: 25000 },
+    ...{ compaction: defaultCompaction, logLevel: 'info' },
+    limits: { overcommitPercent: 0, reservePercent: 0 },
+    ...{ requestLimitMs: 110000, shutdownGraceMs: 25000 },
     ...{ bootIdPath: '/proc/sys/kernel/random/boot_id', machineIdPath: '/etc/machine-id' },
   });
 });
@@ -44,6 +47,7 @@ test('every flag is a variable too, and flags win', () => {
     },
     ...{ 'mount-type': 'xfs', 'log-level': 'debug', 'request-limit': '5000' },
     ...{ 'shutdown-grace': '0', 'proc-path': '/host/proc/1', 'boot-id-path': '/b' },
+    ...{ 'overcommit-limit': '300', reserve: '5' },
     ...{ compaction: 'paused', 'compact-attached': 'auto', 'compact-factor': '3.5' },
     ...{ 'compact-dead-share': '0.5', 'compact-parallel': '3', 'compact-per-file-system': '4' },
     ...{

@@ -5,6 +5,7 @@ import { adopt } from './adopt.ts';
 import { doctor } from './doctor.ts';
 import { exportCommand } from './export.ts';
 import { image } from './image.ts';
+import { migrate } from './migrate.ts';
 import { serve } from './serve.ts';
 import { simulate } from './simulate.ts';
 import type { Subcommand, Terminal } from './subcommand.ts';
@@ -19,6 +20,7 @@ const subcommands = {
   image,
   export: exportCommand,
   adopt,
+  migrate,
   tree,
   doctor,
   simulate,

@@ -69,7 +69,11 @@ async function placeOf(
   const results = await Promise.allSettled(paths.map(get));
   const stores = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const store = stores.find((each) => each.id === parsed.root);
-  if (store) return { store, local: parsed.local };
+  if (store) {
+    const to = await store.moved.to(parsed.local);
+    // A volume that goes round in a circle comes back to a root that has it.
+    return to === undefined || to === id ? { store, local: parsed.local } : placeOf(to, paths, get);
+  }
   const away = results.find((each) => each.status === 'rejected');
   throw away
     ? away.reason

@@ -58,7 +58,7 @@ export function volumesOf(host: ServiceHost): Volumes {
 }
 
 const shown = (store: RootStore, record: VolumeRecord): Volume => ({
-  id: publicId(store.id, record.id),
+  id: record.handle ?? publicId(store.id, record.id),
   bytes: record.bytes,
   context: record.context,
   source: record.asked.source ?? undefined,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ownerOfKey, shardOf } from '../model/ids.ts';
-import type { FileKey } from '../model/ids.ts';
+import type { FileKey, LocalId } from '../model/ids.ts';
 
 /** Kinds of records; each has a directory of its own. */
 export type RecordKind = 'volumes' | 'snapshots' | 'hidden' | 'leases';
@@ -27,6 +27,8 @@ export interface Layout {
   readonly edge: (parent: FileKey, child: FileKey) => string;
   readonly marks: (image: FileKey) => string;
   readonly attached: (nodeName: string) => string;
+  /** Says where a volume went that left this root. */
+  readonly moved: (local: LocalId) => string;
   /** Work announced and not begun, and work put off, as one file each. */
   readonly queue: (state: 'ready' | 'waiting') => string;
   readonly data: (kind: DataKind, key: FileKey) => string;
@@ -54,11 +56,12 @@ export function layoutOf(root: string): Layout {
     edge: (parent, child) => at('edges', shardOf(ownerOfKey(parent)), parent, child),
     marks: (image) => at('marks', shardOf(ownerOfKey(image)), image),
     attached: (nodeName) => at('attached', nodeName),
+    moved: (local) => at('moved', local),
     queue: (state) => at('queue', state),
     data: (kind, key) => join(root, kind, shardOf(ownerOfKey(key)), key),
     fixed: [
-      ...['', 'tmp', 'nodes', 'records', 'edges', 'marks', 'attached', 'queue'].map((name) =>
-        at(name),
+      ...['', 'tmp', 'nodes', 'records', 'edges', 'marks', 'attached', 'moved', 'queue'].map(
+        (name) => at(name),
       ),
       ...['ready', 'waiting'].map((state) => at('queue', state)),
       ...['volumes', 'snapshots', 'hidden', 'leases'].map((kind) => at('records', kind)),

@@ -15,6 +15,8 @@ import { guardedFiles, translatedFiles } from './guarded.ts';
 import { fromText, toText } from './json.ts';
 import { layoutOf } from './layout.ts';
 import type { Layout } from './layout.ts';
+import { movedOf } from './moved.ts';
+import type { Moved } from './moved.ts';
 import { marksOf, nodesOf } from './nodes.ts';
 import type { Marks, Nodes } from './nodes.ts';
 import { queueOf } from './queue.ts';
@@ -43,6 +45,7 @@ export interface RootStore {
   readonly edges: Edges;
   readonly attached: AttachedIndex;
   readonly marks: Marks;
+  readonly moved: Moved;
   readonly nodes: Nodes;
   readonly abilities: KeptAbilities;
   /** Checked before every change: a call on a root that went away fails as unavailable and touches nothing. */
@@ -132,6 +135,7 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
     nodes: nodesOf(files, layout, clock, nonce),
     abilities: abilitiesOf(files, layout, nonce),
     marks: marksOf(files, layout, clock, nonce),
+    moved: movedOf(files, layout, nonce),
   };
 }
 

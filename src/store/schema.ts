@@ -144,6 +144,8 @@ export const volumeRecord = z.looseObject({
   asked,
   attributes,
   options,
+  /** The id that callers know it by, where that names the root it came from. */
+  handle: z.string().optional(),
   /** The volume context that callers see: fixed when the volume is made, whatever changes later. */
   context: z.record(z.string(), z.string()).default({}),
   image: dataFile.nullable(),

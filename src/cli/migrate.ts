@@ -1,0 +1,35 @@
+import { hostname } from 'node:os';
+import { migrateVolume } from '../service/migrating.ts';
+import { act } from './act.ts';
+import { UsageError } from './config.ts';
+import { lookLines, readLook } from './open.ts';
+import type { Subcommand } from './subcommand.ts';
+
+const grammar = {
+  command: 'migrate',
+  words: 1,
+  own: { to: { takes: 'value', meaning: 'the root that it goes to; --root must name it as well' } },
+} as const;
+
+/** `gpfs-csi migrate`: a volume to another root. */
+export const migrate: Subcommand = {
+  summary: 'moves a volume to another root of the cluster; its handle stays',
+  help: [
+    'usage: gpfs-csi migrate VOLUME_ID --to ROOT --root FROM,ROOT',
+    '',
+    'The volume must be detached. Inside one fileset its file gets another name; else it is copied whole,',
+    'as it is where it shares blocks with clones. Interrupted, it is still where it was; run it again.',
+    '',
+    ...lookLines(grammar),
+  ].join('\n'),
+  run: async (argv, terminal) => {
+    const { words, flags, config } = readLook(grammar, argv, terminal.env, hostname());
+    const [id] = words;
+    const to = flags.get('to') ?? '';
+    if (id === undefined) throw new UsageError('migrate needs the id of a volume');
+    if (!config.roots.includes(to)) throw new UsageError('--to must be one of the roots of --root');
+    await using acting = await act(config);
+    terminal.out(`volume ${id}: ${await migrateVolume(acting.driver.host, id, to)}`);
+    return 0;
+  },
+};

@@ -1,0 +1,172 @@
+import { DriverError } from '../model/fault.ts';
+import { fileKey, parseId, publicId } from '../model/ids.ts';
+import type { LocalId } from '../model/ids.ts';
+import type { DataRef } from '../model/clone-tree.ts';
+import type { Held } from '../store/records.ts';
+import type { RootStore } from '../store/root.ts';
+import type { VolumeRecord } from '../store/schema.ts';
+import { removeVolume } from './deleting.ts';
+import { newFill } from './fill.ts';
+import { buildFilled } from './filling.ts';
+import type { ServiceHost } from './host.ts';
+import { operate } from './operation.ts';
+import { endClaim, imageOf, parentRecord } from './parents.ts';
+import { finishVolumeRemoval } from './removal.ts';
+import { readyVolume, settleVolume, volumeMissing } from './settle.ts';
+import { findSource } from './sources.ts';
+import { pathOf } from './steps.ts';
+
+/** How a volume went. */
+export type Migrated = 'renamed' | 'copied' | 'there already';
+
+/**
+ * Moves a volume to another root of the cluster. Its handle stays what it is. Where both roots lie in one
+ * fileset and nothing is shared with clones, the file gets another name; else it is copied whole. Until the
+ * volume is complete over there the one here counts, and a second try begins anew.
+ */
+export async function migrateVolume(
+  host: ServiceHost,
+  id: string,
+  toPath: string,
+): Promise<Migrated> {
+  const target = await host.roots.byPath(toPath);
+  const place = await homeOf(host, id);
+  if (place.store.id === target.id) return finishEarlier(host, id, target);
+  requireSameCluster(place.store, target);
+  const held = await readyVolume(host, place.store, place.local);
+  requireDetached(held.value);
+  await dropLeftOver(host, target, place.local, id);
+  const renamed = canRename(place.store, target, held.value);
+  const calm = renamed ? held : await cut(host, place.store, place.local, id);
+  await operate(host, place.store, {
+    id: place.local,
+    from: calm,
+    // Keeps everybody else from the volume meanwhile; taken over, it changes nothing.
+    plan: { op: 'modify' },
+    during: calm.value,
+    work: async (claimed) => {
+      await arrive(host, { from: place.store, to: target, id, renamed }, claimed.value);
+      // Were it here before: it must not be sent away again.
+      await target.moved.clear(place.local);
+      await place.store.moved.set(place.local, publicId(target.id, place.local));
+      await finishVolumeRemoval(host, place.store, claimed);
+    },
+  });
+  return renamed ? 'renamed' : 'copied';
+}
+
+/** Where a volume is now. */
+async function homeOf(host: ServiceHost, id: string) {
+  const place = await host.roots.byId(id);
+  if (place) return place;
+  throw volumeMissing(id);
+}
+
+/** The volume is there; what an interrupted try left where it came from goes now. */
+async function finishEarlier(host: ServiceHost, id: string, target: RootStore): Promise<Migrated> {
+  const parsed = parseId(id);
+  const origin = (await host.roots.all()).find((store) => store.id === parsed?.root);
+  if (!parsed || !origin || origin.id === target.id) return 'there already';
+  const left = await settleVolume(host, origin, parsed.local);
+  if (left?.value.state === 'ready')
+    await removeVolume(host, { store: origin, local: parsed.local });
+  return 'there already';
+}
+
+function requireSameCluster(from: RootStore, to: RootStore): void {
+  if (from.facts.clusterId === to.facts.clusterId) return;
+  throw new DriverError(
+    'misconfigured',
+    `root ${to.layout.root} belongs to cluster ${to.facts.clusterId}, and the volume to ${from.facts.clusterId}; export it there and adopt it`,
+  );
+}
+
+function requireDetached({ id, attachments }: VolumeRecord): void {
+  const [first] = attachments;
+  if (!first) return;
+  throw new DriverError(
+    'in-use',
+    `volume ${id} cannot be moved: it is attached to node ${first.node}; end its pods first`,
+  );
+}
+
+/** A copy of an earlier try was complete, but the volume here has been used since. */
+async function dropLeftOver(
+  host: ServiceHost,
+  target: RootStore,
+  local: LocalId,
+  id: string,
+): Promise<void> {
+  const held = await settleVolume(host, target, local);
+  if (held?.value.state !== 'ready') return;
+  if (held.value.handle !== id)
+    throw new DriverError(
+      'name-taken',
+      `root ${target.layout.root} has another volume ${local} already; it cannot take this one`,
+    );
+  await removeVolume(host, { store: target, local });
+}
+
+const canRename = (from: RootStore, to: RootStore, record: VolumeRecord): boolean =>
+  from.facts.fileSystem === to.facts.fileSystem &&
+  from.facts.fileset === to.facts.fileset &&
+  record.parent === null;
+
+/** Sees to it that a clone parent holds all there is to copy, and that nobody has written since. */
+async function cut(
+  host: ServiceHost,
+  store: RootStore,
+  local: LocalId,
+  id: string,
+): Promise<Held<VolumeRecord>> {
+  const source = await findSource(host, { kind: 'volume', id });
+  const { ref } = await source.parent(fileKey(local, 1, host.nonce()));
+  const held = await readyVolume(host, store, local);
+  requireDetached(held.value);
+  if (held.value.unchanged && held.value.parent === ref.key) return held;
+  throw new DriverError('busy', `volume ${local} was used while it was to be moved; try again`);
+}
+
+interface Journey {
+  readonly from: RootStore;
+  readonly to: RootStore;
+  readonly id: string;
+  readonly renamed: boolean;
+}
+
+/** Makes the volume in its new root. */
+async function arrive(host: ServiceHost, way: Journey, record: VolumeRecord): Promise<void> {
+  const { from, to, id, renamed } = way;
+  const held = await to.volumes.read(record.id);
+  const key = fileKey(record.id, (held?.version ?? 0) + 1, host.nonce());
+  const image: DataRef = { data: 'volumes', key };
+  const sameSystem = from.facts.fileSystem === to.facts.fileSystem;
+  const parent = record.parent === null ? undefined : await parentRecord(from, record.parent);
+  await operate(host, to, {
+    id: record.id,
+    from: held,
+    plan: {
+      op: 'create',
+      image: key,
+      ...(renamed ? {} : { fill: newFill(record.options.provisioning === 'thick') }),
+    },
+    during: {
+      ...record,
+      ...{ handle: id, state: 'creating', image: null, parent: null, depth: 0, unchanged: true },
+      // Pools are those of a file system.
+      attributes: sameSystem ? record.attributes : {},
+      attachments: [],
+      retype: null,
+    },
+    work: async (claimed) => {
+      if (!renamed) {
+        await buildFilled(host, to, claimed, image, parent && { store: from, parent });
+        return;
+      }
+      const path = pathOf(to, image);
+      await to.makeIn(path, () => to.files.link(pathOf(from, imageOf(record)), path));
+      const made = { key, inode: record.image?.inode ?? 0n };
+      await endClaim(to, claimed, () => ({ state: 'ready', image: made }));
+    },
+  });
+}

@@ -1,0 +1,37 @@
+import { dirname, join } from 'node:path';
+import type { LocalId } from '../model/ids.ts';
+import type { Nonce } from '../run/clock.ts';
+import { errnoOf } from '../run/files.ts';
+import type { Files } from '../run/files.ts';
+import { ignoring } from './edges.ts';
+import type { Layout } from './layout.ts';
+
+/** Volumes that went to another root: a handle is for ever, so the root it names says where they are. */
+export interface Moved {
+  /** The id of the volume where it is now; undefined when it never left. */
+  to(local: LocalId): Promise<string | undefined>;
+  /** Durable when it resolves. */
+  set(local: LocalId, id: string): Promise<void>;
+  clear(local: LocalId): Promise<void>;
+}
+
+/** What is known in one root of volumes that left it. */
+export function movedOf(files: Files, layout: Layout, nonce: Nonce): Moved {
+  return {
+    to: async (local) => {
+      try {
+        return (await files.read(layout.moved(local))).trim();
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') return undefined;
+        throw error;
+      }
+    },
+    set: async (local, id) => {
+      const temporary = join(layout.temporary, `moved-${nonce()}`);
+      await files.createDurable(temporary, `${id}\n`, 0o640);
+      await files.rename(temporary, layout.moved(local));
+      await files.syncDirectory(dirname(layout.moved(local)));
+    },
+    clear: (local) => ignoring(files.unlink(layout.moved(local)), 'ENOENT'),
+  };
+}

@@ -1,0 +1,109 @@
+import { expect, test } from 'vitest';
+import { migrateVolume } from '../../../src/service/migrating.ts';
+import { clusterWithRoot, from, serverOn, snap, spec, testRoot } from '../../support/driver.ts';
+import type { Driver } from '../../../src/service/driver.ts';
+import type { Cluster } from '../../support/driver.ts';
+import { attach } from '../../support/scenarios.ts';
+
+const other = `${testRoot}-2`;
+
+const setup = async () => {
+  const gpfs = await clusterWithRoot();
+  await gpfs.files.makeDirectory(other, 0o750);
+  const driver = serverOn(gpfs, 'a1', { roots: [testRoot, other] });
+  await driver.roots.all();
+  const filesIn = (root: string) =>
+    gpfs.paths().filter((path) => path.startsWith(`${root}/`) && !path.includes('/.gpfs-csi/'));
+  const write = (root: string, value: string) => {
+    gpfs.write(filesIn(root).find((path) => path.includes('/volumes/')) ?? '', 0, value);
+  };
+  const read = (root: string) =>
+    filesIn(root)
+      .filter((path) => path.includes('/volumes/'))
+      .map((path) => gpfs.readBlock(path, 0));
+  return { gpfs, driver, filesIn, write, read, ...driver };
+};
+
+test('inside a fileset the file gets another name, and the handle stays', async () => {
+  const { gpfs, driver, volumes, attachments, filesIn, write, read } = await setup();
+  const { id } = await volumes.create(spec('v'));
+  write(testRoot, 'data');
+  gpfs.resetCounts();
+  expect(await migrateVolume(driver.host, id, other)).toBe('renamed');
+  expect([...gpfs.counts.commands]).toEqual([]);
+  expect(filesIn(testRoot)).toEqual([]);
+  expect(read(other)).toEqual(['data']);
+  expect((await volumes.get(id)).id).toBe(id);
+  expect((await volumes.list({ max: 0, token: '' })).items.map((each) => each.id)).toEqual([id]);
+  await attachments.publish(attach(id));
+  await expect(migrateVolume(driver.host, id, testRoot)).rejects.toThrow(/attached to node a1/);
+  await attachments.unpublish(id, 'a1');
+  const range = { requiredBytes: 128n << 20n, limitBytes: 0n };
+  expect(await volumes.expand(id, range, undefined)).toBe(range.requiredBytes);
+  expect(await migrateVolume(driver.host, id, other)).toBe('there already');
+  expect(await migrateVolume(driver.host, id, testRoot)).toBe('renamed');
+  expect(read(testRoot)).toEqual(['data']);
+  expect((await volumes.create(spec('v'))).id).toBe(id);
+  await volumes.remove(id);
+  expect([...filesIn(testRoot), ...filesIn(other)]).toEqual([]);
+});
+
+test('a volume that shares blocks is copied, and its snapshots stay where they are', async () => {
+  const { driver, volumes, snapshots, attachments, write, read } = await setup();
+  const { id } = await volumes.create(spec('v'));
+  write(testRoot, 'before');
+  const cut = await snapshots.create(snap('s', { id }));
+  await attachments.publish(attach(id));
+  write(testRoot, 'after');
+  await attachments.unpublish(id, 'a1');
+  expect(await migrateVolume(driver.host, id, other)).toBe('copied');
+  expect(read(other)).toEqual(['after']);
+  expect(read(testRoot)).toEqual([]);
+  const restored = await volumes.create(spec('r', { source: from('snapshot', cut) }));
+  expect(read(testRoot)).toEqual(['before']);
+  await snapshots.create(snap('s2', { id }));
+  for (const each of [restored.id, id]) await volumes.remove(each);
+});
+
+test('a name that went away is free again when its volume is gone', async () => {
+  const { driver, volumes } = await setup();
+  const { id } = await volumes.create(spec('v'));
+  await migrateVolume(driver.host, id, other);
+  await expect(volumes.create(spec('v'))).rejects.toThrow(/was moved to root .*-2/);
+  await volumes.remove(id);
+  expect((await volumes.create(spec('v'))).id).toBe(id);
+});
+
+/** What the one file of a volume holds, wherever it is by now; its record must be at rest. */
+async function content(gpfs: Cluster, driver: Driver, id: string): Promise<string | undefined> {
+  const place = await driver.roots.byId(id);
+  const record = (await place?.store.volumes.read(place.local))?.value;
+  expect(record).toMatchObject({ state: 'ready', claim: null, handle: id });
+  if (!place || !record?.image) return undefined;
+  return gpfs.readBlock(place.store.layout.data('volumes', record.image.key), 0);
+}
+
+test('a crash at any point: the volume is whole, in one place, and a second try ends it', async () => {
+  for (let n = 1, calls = 1; n <= calls; n++) {
+    const { gpfs, driver, volumes, snapshots, write } = await setup();
+    const { id } = await volumes.create(spec('v'));
+    if (n % 2 === 0) await snapshots.create(snap('s', { id }));
+    write(testRoot, 'data');
+    const view = gpfs.server('b1');
+    const second = serverOn(view, 'b1', { roots: [testRoot, other] });
+    await second.roots.all();
+    const before = view.calls;
+    view.crashAt(n, 'after');
+    await migrateVolume(second.host, id, other).catch(() => undefined);
+    calls = Math.max(calls, Math.min(view.calls - before, 150));
+    view.heal();
+    const third = serverOn(view, 'b1', { roots: [testRoot, other] });
+    await third.roots.all();
+    expect(['renamed', 'copied', 'there already']).toContain(
+      await migrateVolume(third.host, id, other),
+    );
+    expect(await content(gpfs, driver, id), `after call ${n}`).toBe('data');
+    const listed = (await volumes.list({ max: 0, token: '' })).items.map((each) => each.id);
+    expect(listed, `after call ${n}`).toEqual([id]);
+  }
+});

@@ -11,6 +11,7 @@ import type { Subcommand } from './subcommand.ts';
 
 const grammar = {
   command: 'adopt',
+  takesFiles: true,
   words: 1,
   own: {
     name: { takes: 'value', meaning: 'what the volume is called (default: the name of the file)' },

@@ -11,6 +11,7 @@ import type { Subcommand } from './subcommand.ts';
 
 const grammar = {
   command: 'export',
+  takesFiles: true,
   words: 1,
   own: {
     format: { takes: 'value', meaning: 'raw or qcow2' },

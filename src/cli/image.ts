@@ -18,6 +18,7 @@ import type { Subcommand, Terminal } from './subcommand.ts';
 
 const grammar = {
   command: 'image',
+  takesFiles: true,
   words: 2,
   own: {
     name: { takes: 'value', meaning: 'import: what the image is called' },

@@ -7,6 +7,7 @@ import type { Subcommand } from './subcommand.ts';
 
 const grammar = {
   command: 'migrate',
+  takesFiles: true,
   words: 1,
   own: { to: { takes: 'value', meaning: 'the root that it goes to; --root must name it as well' } },
 } as const;

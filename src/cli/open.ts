@@ -52,6 +52,8 @@ export interface LookGrammar {
   readonly command: string;
   readonly own: Readonly<Record<string, OwnFlag>>;
   readonly words: number;
+  /** A word that is a path names a file, and not the root. */
+  readonly takesFiles?: boolean;
 }
 
 /** A command line of such a command, understood; `flags` are those of its own. */
@@ -61,7 +63,7 @@ export interface Look extends Pick<Given, 'flags' | 'words'> {
 
 /** Reads a command line and environment. Throws UsageError with all that is wrong. */
 export function readLook(
-  { command, own, words }: LookGrammar,
+  { command, own, words, takesFiles = false }: LookGrammar,
   argv: readonly string[],
   env: Environment,
   hostName: string,
@@ -71,9 +73,9 @@ export function readLook(
   );
   const flags = { ...settingFlags(lookSettings), ...ownFlags };
   const given = parseFlags({ command, flags, words }, argv);
-  const told = withRoot(given);
+  const told = takesFiles ? given.flags : withRoot(given);
   const { settings, problems } = readSettings(lookSettings, told, env, hostName);
-  const all = [...given.problems, ...twoRoots(given), ...problems];
+  const all = [...given.problems, ...(takesFiles ? [] : twoRoots(given)), ...problems];
   if (all.length > 0 || !settings) throw new UsageError(all.join('\n'));
   return { config: toConfig(settings), flags: given.flags, words: given.words };
 }

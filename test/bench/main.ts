@@ -10,6 +10,7 @@ import type { Bench, Found, Part } from './part.ts';
 import { costs } from './parts/costs.ts';
 import { floor } from './parts/floor.ts';
 import { idle } from './parts/idle.ts';
+import { images } from './parts/images.ts';
 import { list } from './parts/list.ts';
 import { rpc } from './parts/rpc.ts';
 import { size } from './parts/sizes.ts';
@@ -21,7 +22,9 @@ import { startServer } from './server.ts';
 // The driver that fills a root in this process waits for the disk as a server does.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
-const parts: Readonly<Record<string, Part>> = { idle, floor, costs, rpc, stage, size, list };
+const parts: Readonly<Record<string, Part>> = {
+  ...{ idle, floor, costs, rpc, stage, size, list, images },
+};
 const names = Object.keys(parts).join(', ');
 
 const usage = `usage: npm run bench -- [--quick] [--only PART[,PART]] [--json FILE] [--dir DIR]

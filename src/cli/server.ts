@@ -138,13 +138,10 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     ...common,
     ...config,
     files: simulator ? simulatedFiles(host, simulator) : host,
-    gpfs,
-    allocate: fallocate(run),
-    patienceMs,
+    ...{ gpfs, patienceMs, allocate: fallocate(run) },
     mountType: simulator?.mountType ?? config.mountType,
     compacted: copiedBytes(metrics),
   });
-  const { roots } = driver;
   const node = nodeVolumes({
     ...common,
     files: host,
@@ -153,6 +150,7 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     stateDirectory,
     kubeletDirectory,
     allowBuffered: config.allowBuffered,
+    ...{ files: host, roots: driver.roots, run, stateDirectory, kubeletDirectory },
   });
   const trials = trialsOn(run, simulator);
   const probes = probing(config, roots, { ...common, clone: gpfs.clone, fs: gpfs.fs, trials });

@@ -292,10 +292,6 @@ export async function allow(
 
 /** Every operation that a caller asks for and that changes something. */
 export const asked: readonly Scenario[] = [
-  ...making,
-  ...cloning,
-  ...changing,
-  ...fencing,
-  ...removing,
-  ...fillScenarios,
+  ...[...making, ...cloning, ...changing, ...fencing],
+  ...[...removing, ...fillScenarios],
 ];

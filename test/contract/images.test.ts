@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { command, startCommand } from '../support/command.ts';
-import { fromSnapshot, mib, newVolume, remove, volumeRequest } from '../support/csi.ts';
+import { asMount, fromSnapshot, mib, newVolume, remove, volumeRequest } from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, recordsOnDisk } from '../support/realtruth.ts';
 
@@ -264,5 +264,18 @@ describe('the sector size of what an image was made for', () => {
     const record = recordsOnDisk(site.root, 'volumes').find((each) => each.id === 'v7');
     expect(record).toMatchObject({ sectorBytes: 512 });
     await remove(server, { volumes: [id] });
+    const mounted = asMount('xfs');
+    const more = { volume_capabilities: [mounted], capacity_range: mib(310) };
+    const refused = await made('v8', 'xfs512', { ...more, parameters: { image: 'xfs512' } });
+    const { staging } = await site.place('small-sectors');
+    const wanted = { volume_id: refused, volume_capability: mounted };
+    await server.ok('ControllerPublishVolume', { ...wanted, node_id: server.node });
+    const staged = { ...wanted, staging_target_path: staging };
+    expect(await server.refused('NodeStageVolume', staged)).toMatch(
+      /^FAILED_PRECONDITION .*made for sectors of 512 bytes, which cannot be mounted/,
+    );
+    await server.ok('NodeUnstageVolume', { volume_id: refused, staging_target_path: staging });
+    await server.ok('ControllerUnpublishVolume', { volume_id: refused, node_id: server.node });
+    await remove(server, { volumes: [refused] });
   });
 });

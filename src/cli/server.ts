@@ -142,15 +142,11 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     mountType: simulator?.mountType ?? config.mountType,
     compacted: copiedBytes(metrics),
   });
+  const { roots } = driver;
   const node = nodeVolumes({
     ...common,
-    files: host,
-    roots,
-    run,
-    stateDirectory,
-    kubeletDirectory,
+    ...{ files: host, roots, run, stateDirectory, kubeletDirectory },
     allowBuffered: config.allowBuffered,
-    ...{ files: host, roots: driver.roots, run, stateDirectory, kubeletDirectory },
   });
   const trials = trialsOn(run, simulator);
   const probes = probing(config, roots, { ...common, clone: gpfs.clone, fs: gpfs.fs, trials });

@@ -125,6 +125,8 @@ async function makeVolume(
     },
     attributes: {},
     options: {},
+    context: {},
+    retype: null,
     image: file,
     unchanged: false,
     attachments: [],

@@ -28,9 +28,7 @@ test('a root and an endpoint suffice; the rest has defaults', () => {
     ...{ maxVolumesPerNode: 256, mountType: 'gpfs', pool: undefined, owner: '' },
     ...{ compaction: defaultCompaction, allowBuffered: false, probe: 'auto' },
     ...{ logLevel: 'info', requestLimitMs: 110000, shutdownGraceMs: 25000 },
-    ...{ compaction: defaultCompaction, logLevel: 'info' },
     limits: { overcommitPercent: 0, reservePercent: 0 },
-    ...{ requestLimitMs: 110000, shutdownGraceMs: 25000 },
     ...{ bootIdPath: '/proc/sys/kernel/random/boot_id', machineIdPath: '/etc/machine-id' },
   });
 });

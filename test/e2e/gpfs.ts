@@ -65,6 +65,10 @@ export async function startGpfs(): Promise<void> {
 
 const commands = join(gpfsFolder, 'bin');
 
+/** What GPFS says of the placement of a file. */
+export const attributesOf = (path: string): Promise<string> =>
+  sh([join(commands, 'mmlsattr'), '-L', path]);
+
 /** Makes one command be missing on one node, as where GPFS is not installed. */
 export async function hideCommand(node: Node, name: string): Promise<void> {
   const others = join(node.folder, 'commands');

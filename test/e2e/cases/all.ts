@@ -1,4 +1,5 @@
 import type { Case } from '../case.ts';
+import { attributesCases } from './attributes.ts';
 import { chartCases } from './chart.ts';
 import { exampleCases } from './examples.ts';
 import { imageCases } from './image.ts';
@@ -16,6 +17,7 @@ export const allCases: readonly Case[] = [
   ...imageCases,
   ...wordCases,
   ...exampleCases,
+  ...attributesCases,
   ...manyCases,
   ...mishapCases,
   ...leaderCases,

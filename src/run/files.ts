@@ -77,6 +77,12 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** For `.catch`: nothing where nothing is there; any other failure is thrown on. */
+export const undefinedWhenMissing = (error: unknown): undefined => {
+  if (errnoOf(error) === 'ENOENT') return undefined;
+  throw error;
+};
+
 /** An errno exception such as node:fs throws, for implementations of Files that are not node:fs. */
 export function errnoError(code: string, call: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${call} '${path}'`), { code, syscall: call, path });

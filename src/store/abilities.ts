@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { unprobed } from '../model/abilities.ts';
 import type { Abilities } from '../model/abilities.ts';
 import type { Nonce } from '../run/clock.ts';
-import { errnoOf } from '../run/files.ts';
+import { undefinedWhenMissing } from '../run/files.ts';
 import type { Files } from '../run/files.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
@@ -26,7 +26,7 @@ export interface KeptAbilities {
 export function abilitiesOf(files: Files, layout: Layout, nonce: Nonce): KeptAbilities {
   const { abilities: path } = layout;
   const kept = async (): Promise<AbilitiesFile | undefined> => {
-    const text = await files.read(path).catch(absent);
+    const text = await files.read(path).catch(undefinedWhenMissing);
     return text === undefined ? undefined : fromText(abilitiesFile, text, path);
   };
   return {
@@ -44,8 +44,3 @@ export function abilitiesOf(files: Files, layout: Layout, nonce: Nonce): KeptAbi
     },
   };
 }
-
-const absent = (error: unknown): undefined => {
-  if (errnoOf(error) === 'ENOENT') return undefined;
-  throw error;
-};

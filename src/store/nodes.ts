@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { localIdOf } from '../model/ids.ts';
 import type { FileKey } from '../model/ids.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
-import { errnoOf } from '../run/files.ts';
+import { undefinedWhenMissing } from '../run/files.ts';
 import type { Files } from '../run/files.ts';
 import { makeIn } from './directories.ts';
 import { ignoring } from './edges.ts';
@@ -44,7 +44,7 @@ export interface Nodes {
 export function nodesOf(files: Files, layout: Layout, clock: Clock, nonce: Nonce): Nodes {
   const pathOf = (node: string) => layout.node(localIdOf(node));
   const read = async (node: string): Promise<NodeFile | undefined> => {
-    const text = await files.read(pathOf(node)).catch(absent);
+    const text = await files.read(pathOf(node)).catch(undefinedWhenMissing);
     return text === undefined ? undefined : fromText(nodeFile, text, pathOf(node));
   };
   const all = async (): Promise<readonly NodeFile[]> => {
@@ -104,9 +104,11 @@ export function marksOf(files: Files, layout: Layout, clock: Clock, nonce: Nonce
       await ignoring(files.removeDirectory(layout.marks(image)), 'ENOENT', 'ENOTEMPTY', 'EEXIST');
     },
     of: async (image) => {
-      const names = (await files.list(layout.marks(image)).catch(absent)) ?? [];
+      const names = (await files.list(layout.marks(image)).catch(undefinedWhenMissing)) ?? [];
       const paths = names.map((name) => join(layout.marks(image), name));
-      const texts = await Promise.all(paths.map((path) => files.read(path).catch(absent)));
+      const texts = await Promise.all(
+        paths.map((path) => files.read(path).catch(undefinedWhenMissing)),
+      );
       return texts.flatMap((text, index) =>
         text === undefined ? [] : [fromText(markFile, text, paths[index] ?? '')],
       );
@@ -123,8 +125,3 @@ export const isSameMachine = (
 /** A mark is dead only when the machine that left it has booted again since; anything else may still write. */
 export const isDeadMark = (mark: MarkFile, now: NodeFile | undefined): boolean =>
   now?.machineId === mark.machineId && now.bootId !== mark.bootId;
-
-const absent = (error: unknown): undefined => {
-  if (errnoOf(error) === 'ENOENT') return undefined;
-  throw error;
-};

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Nonce } from '../run/clock.ts';
-import { errnoOf } from '../run/files.ts';
+import { undefinedWhenMissing } from '../run/files.ts';
 import type { Files } from '../run/files.ts';
 import { ignoring } from './edges.ts';
 import { fromText, toText } from './json.ts';
@@ -34,12 +34,12 @@ export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
   const ready = (name: string) => join(layout.queue('ready'), name);
   const waiting = (name: string) => join(layout.queue('waiting'), name);
   const read = async (name: string): Promise<QueueItem | undefined> => {
-    const text = await files.read(waiting(name)).catch(absent);
+    const text = await files.read(waiting(name)).catch(undefinedWhenMissing);
     return text === undefined ? undefined : fromText(queueItem, text, waiting(name));
   };
   // A root that an older version set up, and that is only looked at, has none.
   const listed = async (state: 'ready' | 'waiting'): Promise<readonly string[]> =>
-    (await files.list(layout.queue(state)).catch(absent)) ?? [];
+    (await files.list(layout.queue(state)).catch(undefinedWhenMissing)) ?? [];
   return {
     add: async (name) => {
       await ignoring(nothing(files.createSparse(ready(name), 0n, 0o640)), 'EEXIST');
@@ -68,9 +68,4 @@ export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
 
 const nothing = async (work: Promise<unknown>): Promise<void> => {
   await work;
-};
-
-const absent = (error: unknown): undefined => {
-  if (errnoOf(error) === 'ENOENT') return undefined;
-  throw error;
 };

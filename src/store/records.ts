@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { DriverError } from '../model/fault.ts';
 import type { Nonce } from '../run/clock.ts';
-import { errnoOf } from '../run/files.ts';
+import { errnoOf, undefinedWhenMissing } from '../run/files.ts';
 import type { Files } from '../run/files.ts';
 import { makeIn } from './directories.ts';
 import { fromText, toText } from './json.ts';
@@ -189,11 +189,6 @@ const lost = (id: string, cause?: unknown): DriverError =>
 
 const undefinedWhenLost = (error: unknown): undefined => {
   if (error instanceof DriverError && error.fault.kind === 'busy') return undefined;
-  throw error;
-};
-
-const undefinedWhenMissing = (error: unknown): undefined => {
-  if (errnoOf(error) === 'ENOENT') return undefined;
   throw error;
 };
 

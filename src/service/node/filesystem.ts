@@ -14,7 +14,8 @@ import type { Source } from './source.ts';
 const ext4Group = 128n * MiB;
 const ext4Tables = 3n * MiB;
 
-type MountAccess = Extract<Access, { kind: 'mount' }>;
+/** A volume as a mounted file system. */
+export type MountAccess = Extract<Access, { kind: 'mount' }>;
 
 /** Puts a file system on a device that never had one; resolves to the type that is there. Never overwrites. */
 export async function ensureFilesystem(
@@ -73,12 +74,14 @@ export interface MountAsk {
   readonly fsType: FsType;
   readonly flags: readonly string[];
   readonly readonly: boolean;
+  /** Growing writes to the device, also for a read-only mount. */
+  readonly mayGrow: boolean;
 }
 
 /** Mounts a file system; one smaller than its device, as after a restore into a larger volume, is grown first. */
 export async function mountFilesystem(parts: NodeParts, ask: MountAsk): Promise<void> {
   const { device, path } = ask;
-  const small = await isSmall(device, await deviceSize(device));
+  const small = ask.mayGrow && (await isSmall(device, await deviceSize(device)));
   switch (ask.fsType) {
     case 'ext4':
       if (small) await parts.growfs.ext4Offline(device);

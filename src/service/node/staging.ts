@@ -2,9 +2,11 @@ import { canonicalCapability, requireSupported } from '../../model/capability.ts
 import { DriverError } from '../../model/fault.ts';
 import { isSameMachine } from '../../store/nodes.ts';
 import type { StageAsk } from '../api.ts';
-import { loopsIn, obtainLoop } from './devices.ts';
+import { attach } from './attaching.ts';
+import type { HeldRecord } from './attaching.ts';
 import { requireFit } from './fitness.ts';
 import { ensureFilesystem, mountFilesystem } from './filesystem.ts';
+import { makeClean } from './journal.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { lookAt, resolvePath } from './paths.ts';
@@ -31,8 +33,8 @@ export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
   // The record comes before the mark, or a crash between them would leave a mark that nobody takes away.
   const record = await begin(parts, first, ask, path, before);
   try {
-    const { source, readonly } = await mark(parts, first, ask);
-    const held = await attach(parts, source, { ...record, readonly }, begun);
+    const marked = await mark(parts, first, ask);
+    const { source, held } = await device(parts, marked, { ask, record, begun });
     const fsType = await fill(parts, source, ask, held);
     await parts.records.write({ ...held, fsType, staged: true });
   } catch (error) {
@@ -52,6 +54,30 @@ async function refuseOtherMachine(parts: NodeParts, { id, key, store }: Source):
     'wrong-state',
     `volume ${id} may still be open on another machine that was node ${parts.self.node} before; detach it from this node and attach it again`,
   );
+}
+
+interface Begun {
+  readonly ask: StageAsk;
+  readonly record: NodeRecord;
+  readonly begun: boolean;
+}
+
+/** The volume's device here, writable or not as its use has it. */
+async function device(
+  parts: NodeParts,
+  { source, readonly, shared }: Marked,
+  { ask, record, begun }: Begun,
+): Promise<{ readonly source: Source; readonly held: HeldRecord }> {
+  const { access } = ask.capability;
+  const known = { ...record, readonly };
+  if (!shared || access.kind === 'block') {
+    // Else a file system is read-only by its mount: a journal that needs a replay needs a writable device.
+    const how = { readonly: readonly && access.kind === 'block', begun };
+    return { source, held: await attach(parts, source, known, how) };
+  }
+  const emptied = await makeClean(parts, { source, record: known, access, begun });
+  const held = await attach(parts, source, emptied, { readonly: true, begun });
+  return { source: await readSource(parts, ask.id), held };
 }
 
 /** After a failure nobody may ever call unstage. What cannot be undone stays in the record, for the next call. */
@@ -123,19 +149,18 @@ export async function isLive(parts: NodeParts, record: NodeRecord): Promise<bool
   return kind === 'block' || isMountedAt(parts, stagingPath, loop);
 }
 
+/** A volume that has this node's mark on it, and how it may be used. */
+type Marked = ReturnType<typeof requireAttached> & { readonly source: Source };
+
 /**
  * Leaves the mark, and only then believes the attachment: whoever takes the volume away from this node
  * either sees the mark, or has changed the record before we read it.
  */
-async function mark(
-  parts: NodeParts,
-  first: Source,
-  ask: StageAsk,
-): Promise<{ readonly source: Source; readonly readonly: boolean }> {
+async function mark(parts: NodeParts, first: Source, ask: StageAsk): Promise<Marked> {
   await first.store.marks.set(first.key, parts.self);
   const source = await readSource(parts, ask.id);
-  const { readonly } = requireAttached(parts, source, ask.capability);
-  if (source.key === first.key) return { source, readonly };
+  const use = requireAttached(parts, source, ask.capability);
+  if (source.key === first.key) return { source, ...use };
   throw new DriverError('busy', `volume ${ask.id} got a new image at this moment; try again`);
 }
 
@@ -166,32 +191,12 @@ async function begin(
   return record;
 }
 
-async function attach(
-  parts: NodeParts,
-  source: Source,
-  record: NodeRecord,
-  begun: boolean,
-): Promise<NodeRecord & { readonly loop: NonNullable<NodeRecord['loop']> }> {
-  const loop = await obtainLoop(parts, {
-    source,
-    image: record.image,
-    // A file system is read-only by its mount: a journal that needs a replay needs a writable device.
-    readonly: record.readonly && record.kind === 'block',
-    own: loopsIn(record),
-    current: record.loop,
-    begun,
-  });
-  const held = { ...record, loop };
-  await parts.records.write(held);
-  return held;
-}
-
 /** Mounts the file system, or notes that a pod may write anything to the device; resolves to the file system's type. */
 async function fill(
   parts: NodeParts,
   source: Source,
   { capability: { access } }: StageAsk,
-  held: Awaited<ReturnType<typeof attach>>,
+  held: HeldRecord,
 ): Promise<string> {
   const { content } = source.record;
   if (access.kind === 'block') {
@@ -210,6 +215,7 @@ async function fill(
     );
   const fsType = await ensureFilesystem(parts, source, access, device);
   const { readonly } = held;
-  await mountFilesystem(parts, { device, path, fsType, flags: access.flags, readonly });
+  const mayGrow = !held.loop.readonly;
+  await mountFilesystem(parts, { device, path, fsType, flags: access.flags, readonly, mayGrow });
   return fsType;
 }

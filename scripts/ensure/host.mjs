@@ -7,6 +7,7 @@ const packages = {
   'util-linux': ['blkid', 'findmnt', 'nsenter'],
   e2fsprogs: ['mkfs.ext4', 'e2fsck', 'resize2fs'],
   xfsprogs: ['mkfs.xfs', 'xfs_growfs', 'xfs_io'],
+  'btrfs-progs': ['mkfs.btrfs', 'btrfs'],
 };
 
 /** Installs the programs of the host that are missing, and checks that the kernel has loop devices. */

@@ -27,7 +27,7 @@ export interface Capability {
 }
 
 /** File systems the driver formats and mounts; the first is the default. */
-export const fsTypes = ['ext4', 'xfs'] as const;
+export const fsTypes = ['ext4', 'xfs', 'btrfs'] as const;
 export type FsType = (typeof fsTypes)[number];
 
 /** The file system a mount capability asks for, or else its class. Throws invalid-request for one we do not have. */

@@ -1,6 +1,6 @@
 import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { blkid, looksBlank } from '../../src/linux/blkid.ts';
@@ -150,36 +150,40 @@ describe('losetup', () => {
 });
 
 describe('file systems', () => {
-  test.each(['ext4', 'xfs'] as const)('%s is made, found, mounted and unmounted', async (type) => {
-    const loop = await loops.attach(image, { readonly: false });
-    expect(await blkid(run).probe(loop.path)).toEqual({ kind: 'nothing' });
-    expect(await looksBlank(loop.path)).toBe(true);
-    await mkfs(run)(loop.path, type, 320n * MiB, false);
-    expect(await blkid(run).probe(loop.path)).toEqual({ kind: 'filesystem', type });
-    expect(await looksBlank(loop.path)).toBe(false);
-    expect(await superblock(loop.path)).toEqual({ type, bytes: 320n * MiB });
-    const point = await directoryFor('point');
-    await mounts.mount(loop.path, point, type, ['noatime']);
-    const device = { number: await deviceNumber(loop.path), name: 'none' };
-    expect((await mounts.of(device)).map((mount) => mount.point)).toEqual([point]);
-    await mounts.unmount(point);
-    await mounts.unmount(point);
-    expect(await mounts.at(point)).toEqual([]);
-  });
+  test.each(['ext4', 'xfs', 'btrfs'] as const)(
+    '%s is made, found, mounted and unmounted',
+    async (type) => {
+      const loop = await loops.attach(image, { readonly: false });
+      expect(await blkid(run).probe(loop.path)).toEqual({ kind: 'nothing' });
+      expect(await looksBlank(loop.path)).toBe(true);
+      await mkfs(run)(loop.path, type, { size: 320n * MiB, again: false });
+      expect(await blkid(run).probe(loop.path)).toEqual({ kind: 'filesystem', type });
+      expect(await looksBlank(loop.path)).toBe(false);
+      expect(await superblock(loop.path)).toEqual({ type, bytes: 320n * MiB });
+      const point = await directoryFor('point');
+      await mounts.mount(loop.path, point, type, ['noatime']);
+      const name = type === 'btrfs' ? basename(loop.path) : 'none';
+      const device = { number: await deviceNumber(loop.path), name };
+      expect((await mounts.of(device)).map((mount) => mount.point)).toEqual([point]);
+      await mounts.unmount(point);
+      await mounts.unmount(point);
+      expect(await mounts.at(point)).toEqual([]);
+    },
+  );
 
   test('xfs does not overwrite what is there unless it is an attempt of ours', async () => {
     const loop = await loops.attach(image, { readonly: false });
-    await mkfs(run)(loop.path, 'ext4', 320n * MiB, false);
-    await expect(mkfs(run)(loop.path, 'xfs', 320n * MiB, false)).rejects.toEqual(
+    await mkfs(run)(loop.path, 'ext4', { size: 320n * MiB, again: false });
+    await expect(mkfs(run)(loop.path, 'xfs', { size: 320n * MiB, again: false })).rejects.toEqual(
       fault('command-failed'),
     );
-    await mkfs(run)(loop.path, 'xfs', 320n * MiB, true);
+    await mkfs(run)(loop.path, 'xfs', { size: 320n * MiB, again: true });
     expect(await superblock(loop.path)).toMatchObject({ type: 'xfs' });
   });
 
   test('ext4 grows offline, and online where the kernel permits', async () => {
     const loop = await loops.attach(image, { readonly: false });
-    await mkfs(run)(loop.path, 'ext4', 320n * MiB, false);
+    await mkfs(run)(loop.path, 'ext4', { size: 320n * MiB, again: false });
     await truncate(image, Number(640n * MiB));
     await loops.refresh(loop);
     await growfs(run).ext4Offline(loop.path);
@@ -195,7 +199,7 @@ describe('file systems', () => {
 
   test('xfs grows while it is mounted; again is fine', async () => {
     const loop = await loops.attach(image, { readonly: false });
-    await mkfs(run)(loop.path, 'xfs', 320n * MiB, false);
+    await mkfs(run)(loop.path, 'xfs', { size: 320n * MiB, again: false });
     const point = await directoryFor('point');
     await mounts.mount(loop.path, point, 'xfs', ['nouuid']);
     await truncate(image, Number(640n * MiB));

@@ -151,10 +151,12 @@ function ground(directory: string, shared: string, ownLoop: string, store: RootS
     place,
     ready: async (capability, bytes = 512n * MiB, content = { kind: 'empty' }) => {
       made += 1;
-      const volume = await volumes.volume(`pvc-${made}`, bytes, content);
+      // Kept: another caller may come while this one waits.
+      const number = made;
+      const volume = await volumes.volume(`pvc-${number}`, bytes, content);
       await volumes.attach(volume, capability);
-      const staging = await place(`staging-${made}`);
-      const pod = join(await place(`pod-${made}`), 'target');
+      const staging = await place(`staging-${number}`);
+      const pod = join(await place(`pod-${number}`), 'target');
       return { volume, ask: stageAsk(volume, staging, capability), pod };
     },
     loops,

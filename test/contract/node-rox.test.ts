@@ -56,7 +56,7 @@ const stopAt =
     argv[0] === program ? Promise.reject(new Error('died')) : run(argv, kind, options);
 
 describe('87: a file system that several nodes read', () => {
-  test.each(['ext4', 'xfs'])(
+  test.each(['ext4', 'xfs', 'btrfs'])(
     '%s: the journal is replayed once, all data is there, and every device is read-only',
     async (fsType) => {
       const { clone, ask, askB, done } = await dirty(fsType, `rox-${fsType}`);

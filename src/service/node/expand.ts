@@ -1,5 +1,7 @@
 import { MiB, showBytes } from '../../model/bytes.ts';
 import type { Bytes } from '../../model/bytes.ts';
+import { fsTypes } from '../../model/capability.ts';
+import type { FsType } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { CapacityRange } from '../../model/volume.ts';
 import { superblock } from '../../linux/superblock.ts';
@@ -11,9 +13,9 @@ import { placeOf } from './places.ts';
 import type { Place } from './places.ts';
 import { readSource, waitForSize } from './source.ts';
 
-// What a file system may leave unused at the end of its device: less than one group of ext4, or
-// less than the smallest allocation group of XFS.
-const slack = { ext4: 128n * MiB, xfs: 16n * MiB };
+// What a file system may leave unused at the end of its device: less than one group of ext4, less than
+// the smallest allocation group of XFS, or a last sector of btrfs.
+const slack: Readonly<Record<FsType, Bytes>> = { ext4: 128n * MiB, xfs: 16n * MiB, btrfs: MiB };
 
 /** Lets a volume on this node take the size its image has: devices, then the file system. Resolves to that size. */
 export async function expand(
@@ -68,7 +70,7 @@ async function refreshDevices(
 async function growFilesystem(parts: NodeParts, place: Place, size: Bytes): Promise<void> {
   const { record, loop, path } = place;
   const grown = await grow(parts, place, size);
-  const wanted = size - slack[record.fsType === 'xfs' ? 'xfs' : 'ext4'];
+  const wanted = size - slack[typeOf(record)];
   if (grown > wanted) return;
   throw new DriverError(
     'command-failed',
@@ -79,16 +81,25 @@ async function growFilesystem(parts: NodeParts, place: Place, size: Bytes): Prom
 /** Resolves to the size of the file system afterwards. */
 async function grow(parts: NodeParts, place: Place, size: Bytes): Promise<Bytes> {
   const { record, loop, path } = place;
-  // The superblock of a mounted XFS may lag behind on the device; that of ext4 does not.
-  if (record.fsType === 'ext4' && !(await isSmall(loop.path, size))) return size;
+  const fsType = typeOf(record);
+  // The superblock of a mounted XFS may lag behind on the device; those of the others do not.
+  if (fsType !== 'xfs' && !(await isSmall(loop.path, size))) return size;
   if (record.readonly) throw later(record, 'is mounted read-only');
-  if (record.fsType === 'xfs') return parts.growfs.xfs(path);
-  const answer = await parts.growfs.ext4Online(loop.path);
-  if (answer === 'not-permitted')
-    throw later(record, 'cannot be grown while mounted (the kernel asks for CAP_SYS_RESOURCE)');
-  const after = await superblock(loop.path);
-  return after?.bytes ?? 0n;
+  switch (fsType) {
+    case 'xfs':
+      return parts.growfs.xfs(path);
+    case 'btrfs':
+      await parts.growfs.btrfs(path);
+      break;
+    case 'ext4':
+      if ((await parts.growfs.ext4Online(loop.path)) === 'not-permitted')
+        throw later(record, 'cannot be grown while mounted (the kernel asks for CAP_SYS_RESOURCE)');
+  }
+  return (await superblock(loop.path))?.bytes ?? 0n;
 }
+
+const typeOf = ({ fsType }: NodeRecord): FsType =>
+  fsTypes.find((each) => each === fsType) ?? 'ext4';
 
 const later = ({ fsType, volumeId }: NodeRecord, why: string): DriverError =>
   new DriverError(

@@ -3,7 +3,7 @@ import type { Access, FsType } from '../../model/capability.ts';
 import { MiB } from '../../model/bytes.ts';
 import type { Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
-import { looksBlank } from '../../linux/blkid.ts';
+import { looksBlank, readsAsZeros } from '../../linux/blkid.ts';
 import type { DeviceContent } from '../../linux/blkid.ts';
 import { superblock } from '../../linux/superblock.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
@@ -26,13 +26,33 @@ export async function ensureFilesystem(
 ): Promise<FsType> {
   const found = await parts.blkid.probe(device);
   const { content } = source.record;
-  if (content.kind === 'formatting') return format(parts, source, fsTypeOf(access), device, true);
-  if (found.kind === 'nothing' && content.kind === 'empty' && (await looksBlank(device)))
-    return format(parts, source, fsTypeOf(access), device, false);
+  const wanted = fsTypeOf(access, source.record.options.fsType);
+  if (content.kind === 'formatting') return format(parts, source, wanted, device, true);
+  if (
+    found.kind === 'nothing' &&
+    content.kind === 'empty' &&
+    (await isBlank(parts, source, device))
+  )
+    return format(parts, source, wanted, device, false);
   const type = knownType(source, access, found);
   if (content.kind === 'empty')
     await recordContent(parts, source, { kind: 'filesystem', fsType: type });
   return type;
+}
+
+/**
+ * A thin image that nobody wrote to has no blocks. Where it has some, all of it is read before it counts as
+ * blank: there may be data in it that no signature tells of.
+ */
+async function isBlank(
+  parts: NodeParts,
+  { path, record }: Source,
+  device: string,
+): Promise<boolean> {
+  if (!(await looksBlank(device))) return false;
+  if (record.options.provisioning === 'thick') return true;
+  const { allocated } = await parts.files.stat(path);
+  return allocated === 0n || readsAsZeros(device);
 }
 
 async function format(
@@ -42,8 +62,15 @@ async function format(
   device: string,
   again: boolean,
 ): Promise<FsType> {
+  const { options } = source.record;
   await recordContent(parts, source, { kind: 'formatting', fsType });
-  await parts.mkfs(device, fsType, await deviceSize(device), again);
+  await parts.mkfs(device, fsType, {
+    size: await deviceSize(device),
+    again,
+    label: options.fsLabel,
+    // Options of one file system mean something else to another.
+    options: options.fsType === fsType ? options.mkfsOptions : undefined,
+  });
   await recordContent(parts, source, { kind: 'filesystem', fsType });
   return fsType;
 }
@@ -86,21 +113,21 @@ export async function mountFilesystem(parts: NodeParts, ask: MountAsk): Promise<
     case 'ext4':
       if (small) await parts.growfs.ext4Offline(device);
       return parts.mounter.mount(device, path, 'ext4', optionsOf(ask.flags, ask.readonly));
-    case 'xfs': {
+    case 'xfs':
       // A clone has the UUID of its source; without nouuid XFS refuses to mount both.
-      const flags = ['nouuid', ...ask.flags];
-      if (!small) return parts.mounter.mount(device, path, 'xfs', optionsOf(flags, ask.readonly));
-      return mountAndGrowXfs(parts, { ...ask, flags });
-    }
+      return mountThenGrow(parts, { ...ask, flags: ['nouuid', ...ask.flags] }, small);
+    case 'btrfs':
+      return mountThenGrow(parts, ask, small);
   }
 }
 
-/** XFS grows only while it is mounted writable. */
-async function mountAndGrowXfs(parts: NodeParts, ask: MountAsk): Promise<void> {
-  const { device, path, flags, readonly } = ask;
+/** XFS and btrfs grow only while they are mounted writable. */
+async function mountThenGrow(parts: NodeParts, ask: MountAsk, small: boolean): Promise<void> {
+  const { device, path, fsType, flags, readonly } = ask;
+  if (!small) return parts.mounter.mount(device, path, fsType, optionsOf(flags, readonly));
   const writable = flags.filter((flag) => flag !== 'ro');
-  await parts.mounter.mount(device, path, 'xfs', writable);
-  await parts.growfs.xfs(path);
+  await parts.mounter.mount(device, path, fsType, writable);
+  await (fsType === 'xfs' ? parts.growfs.xfs(path) : parts.growfs.btrfs(path));
   if (readonly || flags.includes('ro')) await parts.mounter.remountReadonly(path);
 }
 

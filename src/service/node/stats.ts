@@ -14,8 +14,11 @@ export async function stats(
   const { record, path, loop } = await placeOf(parts, id, volumePath);
   if (record.kind === 'block') return [{ unit: 'bytes', total: await deviceSize(loop.path) }];
   const { total, used, available, inodes, inodesFree } = await spaceInTime(parts, id, path);
+  const bytes = { unit: 'bytes', total, used, available } as const;
+  // btrfs makes inodes as it goes and has no count of them.
+  if (inodes === 0n) return [bytes];
   return [
-    { unit: 'bytes', total, used, available },
+    bytes,
     { unit: 'inodes', total: inodes, used: inodes - inodesFree, available: inodesFree },
   ];
 }

@@ -4,6 +4,7 @@ import { fsTypes } from '../../model/capability.ts';
 import type { FsType } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { CapacityRange } from '../../model/volume.ts';
+import { deviceSize } from '../../linux/sysblock.ts';
 import { superblock } from '../../linux/superblock.ts';
 import { loopsIn } from './devices.ts';
 import { isSmall } from './filesystem.ts';
@@ -33,8 +34,8 @@ export async function expand(
       `volume ${id} got a new image since it was staged here; unstage it and stage it again`,
     );
   requireRange(id, source.record.bytes, range);
-  await waitForSize(parts, source);
-  const size = await refreshDevices(parts, place, source.record.bytes);
+  const { size: file } = await waitForSize(parts, source);
+  const size = await refreshDevices(parts, place, source.record.bytes, file);
   if (place.record.kind === 'mount') await growFilesystem(parts, place, size);
   return size;
 }
@@ -53,9 +54,17 @@ async function refreshDevices(
   parts: NodeParts,
   { record, loop }: Place,
   bytes: Bytes,
+  file: Bytes,
 ): Promise<Bytes> {
   let size = 0n;
   for (const each of loopsIn(record)) {
+    const before = await deviceSize(each.path);
+    // losetup would cut the end off without a word, under the file system.
+    if (before > file)
+      throw new DriverError(
+        'wrong-state',
+        `${each.path} shows ${before} bytes of volume ${record.volumeId}, but its image has only ${file} now; its end is lost, restore a snapshot`,
+      );
     const refreshed = await parts.losetup.refresh(each);
     if (each.path === loop.path) size = refreshed;
     if (refreshed < bytes)

@@ -13,6 +13,10 @@ export const mounter = (run: Run, mounts: Mounts) => ({
   /** The mounts on exactly this path, lowest first. */
   at: (path: string): Promise<readonly Mount[]> => at(mounts, path),
 
+  /** The mounts in a directory, at any depth. */
+  below: async (directory: string): Promise<readonly Mount[]> =>
+    (await mounts()).filter(({ point }) => point.startsWith(`${directory}/`)),
+
   /** Mounts of a block device and binds of its node, wherever they are. */
   of: async (device: BlockDevice): Promise<readonly Mount[]> =>
     (await mounts()).filter((mount) => shows(mount, device)),

@@ -122,6 +122,7 @@ function ground(directory: string, shared: string, ownLoop: string, store: RootS
       mounts,
       clock: systemClock,
       stateDirectory: join(directory, 'state'),
+      kubeletDirectory: join(directory, 'kubelet'),
       limits: { sizeMs: 500, statfsMs: 2_000 },
       ...change,
     });
@@ -151,7 +152,6 @@ function ground(directory: string, shared: string, ownLoop: string, store: RootS
     place,
     ready: async (capability, bytes = 512n * MiB, content = { kind: 'empty' }) => {
       made += 1;
-      // Kept: another caller may come while this one waits.
       const number = made;
       const volume = await volumes.volume(`pvc-${number}`, bytes, content);
       await volumes.attach(volume, capability);

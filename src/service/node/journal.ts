@@ -16,7 +16,7 @@ export interface Reading {
   readonly source: Source;
   readonly record: NodeRecord;
   readonly access: MountAccess;
-  readonly begun: boolean;
+  readonly resumed: boolean;
 }
 
 /**
@@ -89,9 +89,9 @@ async function note(parts: NodeParts, source: Source, state: Journal['state']): 
 
 async function replay(
   parts: NodeParts,
-  { source, record, access, begun }: Reading,
+  { source, record, access, resumed }: Reading,
 ): Promise<NodeRecord> {
-  const held = await attach(parts, source, record, { readonly: false, begun });
+  const held = await attach(parts, source, record, { readonly: false, resumed });
   const { loop, stagingPath: path } = held;
   if (!(await isMountedAt(parts, path, loop))) {
     const fsType = await ensureFilesystem(parts, source, access, loop.path);

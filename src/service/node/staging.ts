@@ -4,6 +4,7 @@ import { isSameMachine } from '../../store/nodes.ts';
 import type { StageAsk } from '../api.ts';
 import { attach } from './attaching.ts';
 import type { HeldRecord } from './attaching.ts';
+import { detachUnnamed, intending } from './devices.ts';
 import { requireFit } from './fitness.ts';
 import { ensureFilesystem, mountFilesystem } from './filesystem.ts';
 import { makeClean } from './journal.ts';
@@ -29,12 +30,12 @@ export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
   if (before && (await isLive(parts, before))) return;
   await refuseOtherMachine(parts, first);
   await requireFit(parts, first, ask, readers);
-  const begun = found?.generation === first.key;
+  const resumed = before?.attaching !== undefined;
   // The record comes before the mark, or a crash between them would leave a mark that nobody takes away.
   const record = await begin(parts, first, ask, path, before);
   try {
     const marked = await mark(parts, first, ask);
-    const { source, held } = await device(parts, marked, { ask, record, begun });
+    const { source, held } = await device(parts, marked, { ask, record, resumed });
     const fsType = await fill(parts, source, ask, held);
     await parts.records.write({ ...held, fsType, staged: true });
   } catch (error) {
@@ -59,24 +60,24 @@ async function refuseOtherMachine(parts: NodeParts, { id, key, store }: Source):
 interface Begun {
   readonly ask: StageAsk;
   readonly record: NodeRecord;
-  readonly begun: boolean;
+  readonly resumed: boolean;
 }
 
 /** The volume's device here, writable or not as its use has it. */
 async function device(
   parts: NodeParts,
   { source, readonly, shared }: Marked,
-  { ask, record, begun }: Begun,
+  { ask, record, resumed }: Begun,
 ): Promise<{ readonly source: Source; readonly held: HeldRecord }> {
   const { access } = ask.capability;
   const known = { ...record, readonly };
   if (!shared || access.kind === 'block') {
     // Else a file system is read-only by its mount: a journal that needs a replay needs a writable device.
-    const how = { readonly: readonly && access.kind === 'block', begun };
+    const how = { readonly: readonly && access.kind === 'block', resumed };
     return { source, held: await attach(parts, source, known, how) };
   }
-  const emptied = await makeClean(parts, { source, record: known, access, begun });
-  const held = await attach(parts, source, emptied, { readonly: true, begun });
+  const emptied = await makeClean(parts, { source, record: known, access, resumed });
+  const held = await attach(parts, source, emptied, { readonly: true, resumed });
   return { source: await readSource(parts, ask.id), held };
 }
 
@@ -116,7 +117,7 @@ async function reusable(
   }
   const same = before.generation === source.key && before.stagingPath === path;
   if (same && before.capability === canonicalCapability(ask.capability)) return before;
-  await tearDown(parts, before);
+  await detachUnnamed(parts, source.store, await tearDown(parts, before));
   if (before.generation !== source.key)
     await source.store.marks.clear(before.generation, parts.self.node);
   return undefined;
@@ -171,8 +172,8 @@ async function begin(
   path: string,
   before: NodeRecord | undefined,
 ): Promise<NodeRecord> {
-  const nothing = { readonly: false, fsType: '', loop: null, targets: [] };
-  const { readonly, fsType, loop, targets } = before ?? nothing;
+  const nothing = { readonly: false, fsType: '', loop: null, attaching: undefined, targets: [] };
+  const { readonly, fsType, loop, attaching, targets } = before ?? nothing;
   const record: NodeRecord = {
     format: 1,
     volumeId: ask.id,
@@ -185,10 +186,12 @@ async function begin(
     kind: ask.capability.access.kind,
     capability: canonicalCapability(ask.capability),
     staged: false,
-    ...{ readonly, fsType, loop, targets },
+    ...{ readonly, fsType, loop, attaching, targets },
   };
-  await parts.records.write(record);
-  return record;
+  // One write for both: what is begun, and that a device will be attached unless the record has one.
+  const intended = loop ? record : await intending(parts, source.store, record);
+  await parts.records.write(intended);
+  return intended;
 }
 
 /** Mounts the file system, or notes that a pod may write anything to the device; resolves to the file system's type. */

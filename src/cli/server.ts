@@ -68,6 +68,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     reconcile: () => node.reconcile(),
     probe,
     pair,
+    trim: () => node.trim(),
     log,
   });
   const accounting = startAccounting(driver.host, metrics);
@@ -147,6 +148,7 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     stateDirectory,
     kubeletDirectory,
     allowBuffered: config.allowBuffered,
+    trimIntervalMs: config.trimHours * 3_600_000,
   });
   const trials = trialsOn(run, simulator);
   const probes = probing(config, roots, { ...common, clone: gpfs.clone, fs: gpfs.fs, trials });

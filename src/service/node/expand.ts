@@ -27,6 +27,7 @@ export async function expand(
 ): Promise<Bytes> {
   using volume = parts.lock(id);
   const place = await placeOf(parts, volume.id, volumePath);
+  await parts.background.settle(volume.id);
   const source = await readSource(parts, volume.id);
   if (source.key !== place.record.generation)
     throw new DriverError(

@@ -101,24 +101,32 @@ export interface MountAsk {
   readonly fsType: FsType;
   readonly flags: readonly string[];
   readonly readonly: boolean;
+  /** Of the class: whether freed blocks go back to GPFS at once (`on`), by and by (`auto`) or never. */
+  readonly discard: 'auto' | 'on' | 'off' | undefined;
   /** Growing writes to the device, also for a read-only mount. */
   readonly mayGrow: boolean;
 }
 
 /** Mounts a file system; one smaller than its device, as after a restore into a larger volume, is grown first. */
 export async function mountFilesystem(parts: NodeParts, ask: MountAsk): Promise<void> {
-  const { device, path } = ask;
+  const { device, path, fsType, readonly } = ask;
   const small = ask.mayGrow && (await isSmall(device, await deviceSize(device)));
-  switch (ask.fsType) {
-    case 'ext4':
-      if (small) await parts.growfs.ext4Offline(device);
-      return parts.mounter.mount(device, path, 'ext4', optionsOf(ask.flags, ask.readonly));
-    case 'xfs':
-      // A clone has the UUID of its source; without nouuid XFS refuses to mount both.
-      return mountThenGrow(parts, { ...ask, flags: ['nouuid', ...ask.flags] }, small);
-    case 'btrfs':
-      return mountThenGrow(parts, ask, small);
-  }
+  const flags = withDiscard(ask);
+  if (fsType !== 'ext4') return mountThenGrow(parts, { ...ask, flags }, small);
+  if (small) await parts.growfs.ext4Offline(device);
+  return parts.mounter.mount(device, path, 'ext4', optionsOf(flags, readonly));
+}
+
+/** The flags of the claim between what is ours and what the class forbids; the kernel takes the last. */
+function withDiscard({ fsType, flags, discard }: MountAsk): readonly string[] {
+  const ours: Readonly<Record<FsType, readonly string[]>> = {
+    ext4: discard === 'on' ? ['discard'] : [],
+    // A clone has the UUID of its source; without nouuid XFS refuses to mount both.
+    xfs: discard === 'on' ? ['nouuid', 'discard'] : ['nouuid'],
+    // Left to itself, btrfs discards all the time.
+    btrfs: [discard === 'on' ? 'discard=async' : 'nodiscard'],
+  };
+  return [...ours[fsType], ...flags, ...(discard === 'off' ? ['nodiscard'] : [])];
 }
 
 /** XFS and btrfs grow only while they are mounted writable. */

@@ -97,7 +97,8 @@ async function replay(
     const fsType = await ensureFilesystem(parts, source, access, loop.path);
     const flags = access.flags.filter((flag) => flag !== 'ro');
     const ask = { device: loop.path, path, fsType, flags };
-    await mountFilesystem(parts, { ...ask, readonly: false, mayGrow: true });
+    const { discard } = source.record.options;
+    await mountFilesystem(parts, { ...ask, readonly: false, mayGrow: true, discard });
   }
   return release(parts, held);
 }

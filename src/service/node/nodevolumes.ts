@@ -1,4 +1,5 @@
 import { blkid } from '../../linux/blkid.ts';
+import { fstrim } from '../../linux/fstrim.ts';
 import { growfs } from '../../linux/growfs.ts';
 import { losetup } from '../../linux/losetup.ts';
 import { mkfs } from '../../linux/mkfs.ts';
@@ -10,6 +11,7 @@ import type { Mounts } from '../../run/mounts.ts';
 import type { Run } from '../../run/run.ts';
 import type { Self } from '../../store/nodes.ts';
 import type { NodeVolumes } from '../api.ts';
+import { backgroundOf } from './background.ts';
 import { expand } from './expand.ts';
 import { volumeLocks } from './locks.ts';
 import { nodeRecords } from './noderecords.ts';
@@ -18,6 +20,7 @@ import { publish } from './publishing.ts';
 import { reconcile } from './reconcile.ts';
 import { stage } from './staging.ts';
 import { stats } from './stats.ts';
+import { trimmerOf } from './trimming.ts';
 import { unpublish } from './unpublishing.ts';
 import { unstage } from './unstaging.ts';
 
@@ -36,19 +39,24 @@ export interface NodeVolumesOptions {
   readonly limits?: Partial<NodeLimits>;
   /** Off unless the operator says so. */
   readonly allowBuffered?: boolean;
+  /** How often the free blocks of each volume are given back; 0, the default: never. */
+  readonly trimIntervalMs?: number;
 }
 
-const defaultLimits: NodeLimits = { sizeMs: 5_000, statfsMs: 5_000 };
+const defaultLimits: NodeLimits = { sizeMs: 5_000, statfsMs: 5_000, trimLoad: 1.5 };
 
 /** The node side of the driver, and what it does once when it starts. */
 export interface NodeSide extends NodeVolumes {
   /** Ends what belongs to nobody any more; resolves to sentences for the log. Never throws for a single volume. */
   reconcile(): Promise<readonly string[]>;
+  /** Gives the free blocks of one volume back that is due; resolves to its id. */
+  trim(): Promise<string | undefined>;
 }
 
 /** The node side of the driver, on the kernel of this machine. */
 export function nodeVolumes(options: NodeVolumesOptions): NodeSide {
   const parts = partsOf(options);
+  const trimmer = trimmerOf(parts, options.trimIntervalMs ?? 0);
   return {
     stage: (ask) => stage(parts, ask),
     unstage: (id, stagingPath) => unstage(parts, id, stagingPath),
@@ -57,11 +65,13 @@ export function nodeVolumes(options: NodeVolumesOptions): NodeSide {
     stats: (id, volumePath) => stats(parts, id, volumePath),
     expand: (id, volumePath, range) => expand(parts, id, volumePath, range),
     reconcile: () => reconcile(parts),
+    trim: () => trimmer.round(),
   };
 }
 
 function partsOf(options: NodeVolumesOptions): NodeParts {
   const { roots, self, run, files, mounts, clock } = options;
+  const lock = volumeLocks();
   return {
     roots,
     self,
@@ -73,12 +83,14 @@ function partsOf(options: NodeVolumesOptions): NodeParts {
       bootId: self.bootId,
       nonce: options.nonce ?? randomNonce,
     }),
-    lock: volumeLocks(),
+    lock,
+    background: backgroundOf(lock),
     losetup: losetup(run, clock),
     mounter: mounter(run, mounts),
     blkid: blkid(run),
     mkfs: mkfs(run),
     growfs: growfs(run),
+    fstrim: fstrim(run),
     limits: { ...defaultLimits, ...options.limits },
     kubeletDirectory: options.kubeletDirectory ?? '/var/lib/kubelet',
     allowBuffered: options.allowBuffered ?? false,

@@ -2,12 +2,14 @@ import type { LocalId } from '../../model/ids.ts';
 import type { Clock } from '../../run/clock.ts';
 import type { Files } from '../../run/files.ts';
 import type { blkid } from '../../linux/blkid.ts';
+import type { fstrim } from '../../linux/fstrim.ts';
 import type { growfs } from '../../linux/growfs.ts';
 import type { Losetup } from '../../linux/losetup.ts';
 import type { mkfs } from '../../linux/mkfs.ts';
 import type { Mounter } from '../../linux/mount.ts';
 import type { Self } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
+import type { Background } from './background.ts';
 import type { VolumeLocks } from './locks.ts';
 import type { NodeRecords } from './noderecords.ts';
 
@@ -23,6 +25,8 @@ export interface NodeLimits {
   readonly sizeMs: number;
   /** For statfs(2), which hangs on a file system that hangs. */
   readonly statfsMs: number;
+  /** Load for each processor above which nothing is trimmed. */
+  readonly trimLoad: number;
 }
 
 /** What the node side of the driver works with. */
@@ -33,11 +37,13 @@ export interface NodeParts {
   readonly clock: Clock;
   readonly records: NodeRecords;
   readonly lock: VolumeLocks;
+  readonly background: Background;
   readonly losetup: Losetup;
   readonly mounter: Mounter;
   readonly blkid: ReturnType<typeof blkid>;
   readonly mkfs: ReturnType<typeof mkfs>;
   readonly growfs: ReturnType<typeof growfs>;
+  readonly fstrim: ReturnType<typeof fstrim>;
   readonly limits: NodeLimits;
   /** Below this directory a path must not lead through a symbolic link. */
   readonly kubeletDirectory: string;

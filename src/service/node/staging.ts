@@ -219,6 +219,8 @@ async function fill(
   const fsType = await ensureFilesystem(parts, source, access, device);
   const { readonly } = held;
   const mayGrow = !held.loop.readonly;
-  await mountFilesystem(parts, { device, path, fsType, flags: access.flags, readonly, mayGrow });
+  const { discard } = source.record.options;
+  const { flags } = access;
+  await mountFilesystem(parts, { device, path, fsType, flags, readonly, mayGrow, discard });
   return fsType;
 }

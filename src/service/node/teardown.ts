@@ -16,6 +16,7 @@ export async function release(
   record: NodeRecord,
   loops = loopsIn(record),
 ): Promise<NodeRecord> {
+  await parts.background.settle(record.volumeId);
   const attached: Loop[] = [];
   for (const loop of loops) if (await parts.losetup.isAttached(loop)) attached.push(loop);
   for (const loop of attached) await requireNoOtherMount(parts, record, loop);

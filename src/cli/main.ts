@@ -5,13 +5,17 @@ import { doctor } from './doctor.ts';
 import { serve } from './serve.ts';
 import { simulate } from './simulate.ts';
 import type { Subcommand, Terminal } from './subcommand.ts';
+import { thaw } from './thaw.ts';
 import { tree } from './tree.ts';
 import { packageVersion } from './version.ts';
 
 // A shared file system that hangs holds the threads that wait for it; four would be none left soon.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
-const subcommands = { serve, tree, doctor, simulate } as const satisfies Record<string, Subcommand>;
+const subcommands = { serve, tree, doctor, simulate, thaw } as const satisfies Record<
+  string,
+  Subcommand
+>;
 
 const help = [
   'gpfs-csi: Kubernetes volumes on GPFS file clones',

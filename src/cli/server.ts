@@ -52,6 +52,7 @@ export interface RunningServer {
 export async function startServer(config: Config, log: Log): Promise<RunningServer> {
   const metrics = createMetrics();
   const { driver, services, node, gpfs, probe, pair } = await assemble(config, log, metrics);
+  await thawLeft(node, log);
   const lost = Promise.withResolvers<number>();
   const grpc = await openGrpc(config, services, metrics, log, (path) => {
     log.error(
@@ -81,6 +82,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     close: async () => {
       tending[Symbol.dispose]();
       accounting[Symbol.dispose]();
+      await node.close();
       await Promise.all([registration?.close(), closeAll(grpc, http, config.shutdownGraceMs, log)]);
     },
   };
@@ -149,6 +151,7 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     kubeletDirectory,
     allowBuffered: config.allowBuffered,
     trimIntervalMs: config.trimHours * 3_600_000,
+    watchdog: watchdogOf(config),
   });
   const trials = trialsOn(run, simulator);
   const probes = probing(config, roots, { ...common, clone: gpfs.clone, fs: gpfs.fs, trials });
@@ -189,6 +192,26 @@ const probing = (
         }
       : undefined,
 });
+
+/** Before anything else: pods may hang in a file system that a driver before this one froze. */
+async function thawLeft(node: NodeSide, log: Log): Promise<void> {
+  await node.thaw().catch((error: unknown) => {
+    log.error({ error }, 'a file system that was frozen may still be');
+  });
+}
+
+/**
+ * The program that thaws in time when this one is killed: in a pod, which has the pid namespace of the host,
+ * it joins the cgroups of a process of the host, so that nothing that ends the container ends it.
+ */
+function watchdogOf({ mmRunner }: Config): readonly [string, ...string[]] | undefined {
+  const [node, program] = process.argv;
+  if (node === undefined || program === undefined) return undefined;
+  const thaw = [node, program, 'thaw'] as const;
+  if (mmRunner.kind === 'direct') return thaw;
+  const { procPath } = mmRunner;
+  return ['nsenter', `--cgroup=${procPath}/ns/cgroup`, '--', ...thaw, '--join', procPath];
+}
 
 function openRegistration(
   { registration, driverName, mmDirectory }: Config,

@@ -29,6 +29,8 @@ export interface Layout {
   readonly attached: (nodeName: string) => string;
   /** Work announced and not begun, and work put off, as one file each. */
   readonly queue: (state: 'ready' | 'waiting') => string;
+  /** Where a node is asked to freeze a volume. */
+  readonly freezes: (nodeName: string) => string;
   readonly data: (kind: DataKind, key: FileKey) => string;
   /** Every directory that must exist before anything is written. */
   readonly fixed: readonly string[];
@@ -55,6 +57,7 @@ export function layoutOf(root: string): Layout {
     marks: (image) => at('marks', shardOf(ownerOfKey(image)), image),
     attached: (nodeName) => at('attached', nodeName),
     queue: (state) => at('queue', state),
+    freezes: (nodeName) => at('freezes', nodeName),
     data: (kind, key) => join(root, kind, shardOf(ownerOfKey(key)), key),
     fixed: [
       ...['', 'tmp', 'nodes', 'records', 'edges', 'marks', 'attached', 'queue'].map((name) =>

@@ -40,7 +40,7 @@ async function formatted(fsType: FsType, bytes: Bytes) {
   await node.stage(ask);
   const staged = [...commands];
   await node.unstage(volume.id, ask.stagingPath);
-  const { allocated } = await ground.store.files.stat(volume.image);
+  const allocated = await ground.store.files.held(volume.image);
   await ground.store.files.unlink(volume.image);
   return { staged, allocated };
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { Run } from '../../src/run/run.ts';
@@ -149,7 +150,7 @@ test('a container whose /dev has none of the nodes attaches all the same', async
   const dev = join(ground.directory, 'dev');
   await mkdir(dev);
   // A /dev as a container has it: loop-control came in, the nodes of loop devices did not.
-  const script = join(import.meta.dirname, '..', 'support', 'attach-in-container.ts');
+  const script = fileURLToPath(new URL('../support/attach-in-container.ts', import.meta.url));
   const child = spawn(
     'unshare',
     ['--mount', '--propagation', 'private', process.execPath, script, dev, image],

@@ -9,6 +9,8 @@ export interface Background {
   run(id: string, work: (stop: AbortSignal) => Promise<void>): Promise<boolean>;
   /** Ends what is running on a volume; resolves when it has ended. For requests that hold the volume's lock. */
   settle(id: string): Promise<void>;
+  /** The same for all volumes, when the driver ends. */
+  settleAll(): Promise<void>;
 }
 
 /** The background of one process. */
@@ -25,6 +27,11 @@ export function backgroundOf(lock: VolumeLocks): Background {
       return false;
     }
   };
+  const settle = async (id: string): Promise<void> => {
+    const found = running.get(id);
+    found?.stop.abort();
+    await found?.end.catch(() => undefined);
+  };
   return {
     run: async (id, work) => {
       if (!isFree(id)) return false;
@@ -34,10 +41,9 @@ export function backgroundOf(lock: VolumeLocks): Background {
       await end;
       return true;
     },
-    settle: async (id) => {
-      const found = running.get(id);
-      found?.stop.abort();
-      await found?.end.catch(() => undefined);
+    settle,
+    settleAll: async () => {
+      await Promise.all([...running.keys()].map(settle));
     },
   };
 }

@@ -51,8 +51,7 @@ async function isBlank(
 ): Promise<boolean> {
   if (!(await looksBlank(device))) return false;
   if (record.options.provisioning === 'thick') return true;
-  const { allocated } = await parts.files.stat(path);
-  return allocated === 0n || readsAsZeros(device);
+  return (await parts.files.held(path)) === 0n || readsAsZeros(device);
 }
 
 async function format(

@@ -1,9 +1,12 @@
+import { DriverError } from '../../model/fault.ts';
 import { blkid } from '../../linux/blkid.ts';
 import { fstrim } from '../../linux/fstrim.ts';
+import { fsfreeze } from '../../linux/fsfreeze.ts';
 import { growfs } from '../../linux/growfs.ts';
 import { losetup } from '../../linux/losetup.ts';
 import { mkfs } from '../../linux/mkfs.ts';
 import { mounter } from '../../linux/mount.ts';
+import { startCompanion } from '../../run/companion.ts';
 import type { Clock, Nonce } from '../../run/clock.ts';
 import { randomNonce } from '../../run/clock.ts';
 import type { Files } from '../../run/files.ts';
@@ -13,6 +16,8 @@ import type { Self } from '../../store/nodes.ts';
 import type { NodeVolumes } from '../api.ts';
 import { backgroundOf } from './background.ts';
 import { expand } from './expand.ts';
+import { freezerOf } from './freezer.ts';
+import { frozenNotes } from './frozen.ts';
 import { volumeLocks } from './locks.ts';
 import { nodeRecords } from './noderecords.ts';
 import type { NodeLimits, NodeParts, NodeRoots } from './parts.ts';
@@ -39,6 +44,8 @@ export interface NodeVolumesOptions {
   readonly limits?: Partial<NodeLimits>;
   /** Off unless the operator says so. */
   readonly allowBuffered?: boolean;
+  /** Command line of `gpfs-csi thaw`, in the namespaces where it outlives us; without it nothing is frozen. */
+  readonly watchdog?: readonly [string, ...string[]] | undefined;
   /** How often the free blocks of each volume are given back; 0, the default: never. */
   readonly trimIntervalMs?: number;
 }
@@ -51,6 +58,10 @@ export interface NodeSide extends NodeVolumes {
   reconcile(): Promise<readonly string[]>;
   /** Gives the free blocks of one volume back that is due; resolves to its id. */
   trim(): Promise<string | undefined>;
+  /** Thaws what a driver that died here left frozen. */
+  thaw(): Promise<void>;
+  /** Ends what runs by itself. */
+  close(): Promise<void>;
 }
 
 /** The node side of the driver, on the kernel of this machine. */
@@ -66,13 +77,19 @@ export function nodeVolumes(options: NodeVolumesOptions): NodeSide {
     expand: (id, volumePath, range) => expand(parts, id, volumePath, range),
     reconcile: () => reconcile(parts),
     trim: () => trimmer.round(),
+    thaw: () => parts.freezer.thawLeft(),
+    close: async () => {
+      parts.freezer[Symbol.dispose]();
+      await parts.background.settleAll();
+    },
   };
 }
 
 function partsOf(options: NodeVolumesOptions): NodeParts {
   const { roots, self, run, files, mounts, clock } = options;
   const lock = volumeLocks();
-  return {
+  const nonce = options.nonce ?? randomNonce;
+  const parts: Omit<NodeParts, 'freezer'> = {
     roots,
     self,
     files,
@@ -81,7 +98,7 @@ function partsOf(options: NodeVolumesOptions): NodeParts {
       files,
       directory: options.stateDirectory,
       bootId: self.bootId,
-      nonce: options.nonce ?? randomNonce,
+      nonce,
     }),
     lock,
     background: backgroundOf(lock),
@@ -91,8 +108,25 @@ function partsOf(options: NodeVolumesOptions): NodeParts {
     mkfs: mkfs(run),
     growfs: growfs(run),
     fstrim: fstrim(run),
+    fsfreeze: fsfreeze(run),
+    frozen: frozenNotes(files, options.stateDirectory, nonce),
+    watchdog: watchdogOf(options.watchdog),
     limits: { ...defaultLimits, ...options.limits },
     kubeletDirectory: options.kubeletDirectory ?? '/var/lib/kubelet',
     allowBuffered: options.allowBuffered ?? false,
   };
+  const all = parts as NodeParts;
+  return Object.assign(parts, { freezer: freezerOf(all) });
 }
+
+/** The program that thaws, started so that it outlives this process. */
+const watchdogOf =
+  (program: NodeVolumesOptions['watchdog']): NodeParts['watchdog'] =>
+  ({ path, device, ms }) => {
+    if (!program)
+      return Promise.reject(
+        new DriverError('misconfigured', 'nothing here would thaw it if the driver died'),
+      );
+    const what = ['--path', path, '--device', String(device), '--ms', String(ms)];
+    return startCompanion([...program, ...what]);
+  };

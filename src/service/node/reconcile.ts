@@ -1,3 +1,4 @@
+import { isFault } from '../../model/fault.ts';
 import { loopState } from '../../linux/sysblock.ts';
 import { loopsIn } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
@@ -45,6 +46,7 @@ async function reconcileVolume(parts: NodeParts, found: NodeRecord): Promise<str
     await forget(parts, await release(parts, found));
     return `volume ${volume.id} was staged here half way when the driver ended, and is not attached here any more; it was taken down`;
   }
+  if (current) await watchAgain(parts, found, current);
   return await whatIsWrong(parts, found);
 }
 
@@ -61,6 +63,16 @@ async function whyOutdated(
   if (state === 'deleted') return 'deleted';
   const isOther = state === 'ready' && image !== null && image.key !== generation;
   return isOther ? 'given a new image' : undefined;
+}
+
+/** A restarted driver looks for requests again. */
+async function watchAgain(
+  parts: NodeParts,
+  { kind, staged, readonly }: NodeRecord,
+  source: Source,
+) {
+  if (source.record.options.freeze === 'auto' && kind === 'mount' && staged && !readonly)
+    await parts.freezer.watch(source.id, source.store);
 }
 
 const isOurs = ({ self }: NodeParts, source: Source | undefined): boolean =>

@@ -38,6 +38,7 @@ export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
     const { source, held } = await device(parts, marked, { ask, record, resumed });
     const fsType = await fill(parts, source, ask, held);
     await parts.records.write({ ...held, fsType, staged: true });
+    if (mayBeFrozen(source, held)) await parts.freezer.watch(volume.id, source.store);
   } catch (error) {
     await abandon(parts, volume.id);
     throw error;
@@ -56,6 +57,9 @@ async function refuseOtherMachine(parts: NodeParts, { id, key, store }: Source):
     `volume ${id} may still be open on another machine that was node ${parts.self.node} before; detach it from this node and attach it again`,
   );
 }
+
+const mayBeFrozen = ({ record }: Source, { kind, readonly }: HeldRecord): boolean =>
+  record.options.freeze === 'auto' && kind === 'mount' && !readonly;
 
 interface Begun {
   readonly ask: StageAsk;

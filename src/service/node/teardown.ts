@@ -17,6 +17,7 @@ export async function release(
   loops = loopsIn(record),
 ): Promise<NodeRecord> {
   await parts.background.settle(record.volumeId);
+  await parts.freezer.thawLeft(record.volumeId);
   const attached: Loop[] = [];
   for (const loop of loops) if (await parts.losetup.isAttached(loop)) attached.push(loop);
   for (const loop of attached) await requireNoOtherMount(parts, record, loop);
@@ -61,5 +62,6 @@ export async function forget(parts: NodeParts, record: NodeRecord): Promise<void
     await detachUnnamed(parts, root.store, record);
     await root.store.marks.clear(record.generation, parts.self.node);
   }
+  parts.freezer.unwatch(record.volumeId);
   await parts.records.remove(record.volumeId);
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { VolumeOptions } from '../../src/model/parameters.ts';
 import { systemClock } from '../../src/run/clock.ts';
+import { hostFiles } from '../../src/run/hostfiles.ts';
 import type { Run } from '../../src/run/run.ts';
 import { blockAs, mountAs, run } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
@@ -155,13 +156,25 @@ describe('a node with many volumes', () => {
       }
       return run(argv, kind, options);
     };
-    const { node, time } = nodeAt({ run: slow });
+    // An unstage that has read its record asks the trim to stop in the same turn.
+    const files = hostFiles();
+    let read = Promise.withResolvers<undefined>();
+    const watched = async (path: string) => {
+      const text = await files.read(path);
+      setImmediate(() => {
+        read.resolve(undefined);
+      });
+      return text;
+    };
+    const { node, time } = nodeAt({ run: slow, files: { ...files, read: watched } });
     const { volume, ask } = await ground.ready(mountAs('ext4'), 100n * 1024n * MiB);
     await node.stage(ask);
     time.ms = 24 * hour;
     const trimming = node.trim();
     await begun.promise;
+    read = Promise.withResolvers();
     const unstaging = node.unstage(volume.id, ask.stagingPath);
+    await read.promise;
     goOn.resolve(undefined);
     await unstaging;
     expect(await trimming).toBe(volume.id);

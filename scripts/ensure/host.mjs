@@ -11,7 +11,8 @@ const packages = {
 };
 
 /** Installs the programs of the host that are missing, and checks that the kernel has loop devices. */
-export async function ensureHostTools() {
+export async function ensureHostTools(measuring = false) {
+  if (measuring) packages.fio = ['fio'];
   const wanted = missingPackages();
   if (wanted.length > 0) await install(wanted);
   if (existsSync('/dev/loop-control')) return;

@@ -4,7 +4,7 @@ import { ask, complete, findProgram, Refusal, say } from './run.mjs';
 // Debian and Ubuntu keep losetup and mount apart from the rest of util-linux.
 const packages = {
   mount: ['losetup', 'mount', 'umount'],
-  'util-linux': ['blkid', 'findmnt', 'nsenter'],
+  'util-linux': ['blkid', 'findmnt', 'fsfreeze', 'fstrim', 'nsenter', 'unshare'],
   e2fsprogs: ['mkfs.ext4', 'e2fsck', 'resize2fs'],
   xfsprogs: ['mkfs.xfs', 'xfs_growfs', 'xfs_io'],
   'btrfs-progs': ['mkfs.btrfs', 'btrfs'],

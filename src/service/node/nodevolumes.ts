@@ -109,6 +109,7 @@ function partsOf(options: NodeVolumesOptions): NodeParts {
     growfs: growfs(run),
     fstrim: fstrim(run),
     fsfreeze: fsfreeze(run),
+    looks: new Map(),
     frozen: frozenNotes(files, options.stateDirectory, nonce),
     watchdog: watchdogOf(options.watchdog),
     limits: { ...defaultLimits, ...options.limits },

@@ -1,6 +1,6 @@
 import type { LocalId } from '../../model/ids.ts';
 import type { Clock } from '../../run/clock.ts';
-import type { Files } from '../../run/files.ts';
+import type { Files, Space } from '../../run/files.ts';
 import type { blkid } from '../../linux/blkid.ts';
 import type { fstrim } from '../../linux/fstrim.ts';
 import type { fsfreeze } from '../../linux/fsfreeze.ts';
@@ -54,6 +54,8 @@ export interface NodeParts {
   /** Starts what thaws a file system in time even when this process is killed. */
   readonly watchdog: (what: Watched) => Promise<Companion>;
   readonly freezer: Freezer;
+  /** Looks at file systems that have not come back yet, by path. */
+  readonly looks: Map<string, Promise<Space>>;
   readonly losetup: Losetup;
   readonly mounter: Mounter;
   readonly blkid: ReturnType<typeof blkid>;

@@ -23,11 +23,18 @@ export async function stats(
   ];
 }
 
-/** statfs(2) on a file system whose storage hangs does not return; the caller shall not hang with it. */
+/**
+ * statfs(2) on a file system whose storage hangs does not return; the caller shall not hang with it. Each such
+ * call holds a thread, so later callers wait for the one that is under way.
+ */
 async function spaceInTime(parts: NodeParts, id: string, path: string): Promise<Space> {
   const { statfsMs } = parts.limits;
   const late = parts.clock.sleep(statfsMs).then(() => undefined);
-  const space = await Promise.race([parts.files.space(path), late]);
+  const looking = parts.looks.get(path) ?? parts.files.space(path);
+  parts.looks.set(path, looking);
+  const forget = () => parts.looks.delete(path);
+  looking.then(forget, forget);
+  const space = await Promise.race([looking, late]);
   if (space) return space;
   throw new DriverError(
     'unavailable',

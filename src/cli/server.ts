@@ -119,7 +119,7 @@ interface Assembled {
 }
 
 async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Assembled> {
-  const { mmDirectory, mmRunner, stateDirectory, kubeletDirectory } = config;
+  const { mmDirectory, mmRunner } = config;
   const simulator = findSimulator(mmDirectory);
   if (simulator) log.warn({ mount: simulator.mount }, 'this is a simulated GPFS: not for data');
   const run = observedRun(hostRun({ mmDirectory, mmRunner }), log, metrics);
@@ -142,17 +142,7 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     compacted: copiedBytes(metrics),
   });
   const { roots } = driver;
-  const node = nodeVolumes({
-    ...common,
-    files: host,
-    roots,
-    run,
-    stateDirectory,
-    kubeletDirectory,
-    allowBuffered: config.allowBuffered,
-    trimIntervalMs: config.trimHours * 3_600_000,
-    watchdog: watchdogOf(config),
-  });
+  const node = nodeVolumes({ ...common, ...nodeOptions(config), files: host, roots, run });
   const trials = trialsOn(run, simulator);
   const probes = probing(config, roots, { ...common, clone: gpfs.clone, fs: gpfs.fs, trials });
   const { driverName, nodeId, maxVolumesPerNode } = config;
@@ -191,6 +181,13 @@ const probing = (
           for (const store of await roots.all()) await probeTwoNodes(host, store);
         }
       : undefined,
+
+const nodeOptions = (config: Config) => ({
+  stateDirectory: config.stateDirectory,
+  kubeletDirectory: config.kubeletDirectory,
+  allowBuffered: config.allowBuffered,
+  trimIntervalMs: config.trimHours * 3_600_000,
+  watchdog: watchdogOf(config),
 });
 
 /** Before anything else: pods may hang in a file system that a driver before this one froze. */

@@ -207,14 +207,15 @@ describe('61: a snapshot without a freeze', () => {
       })();
       const cuts = [];
       for (let n = 0; n < 16; n += 1) {
-        await sleep(20);
+        // Between two cuts something new is acknowledged, however slow the machine is.
+        const enough = acked + 2;
+        while (acked < enough) await sleep(2);
         const known = acked;
         cuts.push({ known, clone: await ground.clone(volume, `cut-${fsType}-${n}`, 512n * MiB) });
       }
       load.abort();
       await writing;
       await counter.close();
-      expect(acked).toBeGreaterThan(16);
       let lost = 0;
       for (const { known, clone } of cuts) {
         await ground.attach(clone, staging.capability);

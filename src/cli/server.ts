@@ -181,6 +181,7 @@ const probing = (
           for (const store of await roots.all()) await probeTwoNodes(host, store);
         }
       : undefined,
+});
 
 const nodeOptions = (config: Config) => ({
   stateDirectory: config.stateDirectory,

@@ -241,13 +241,17 @@ const seen = new Map<string, number>();
 
 const runs = Number(process.env['RUNS'] ?? 2_000);
 
-test('whatever is asked of two servers in whatever order, and whatever breaks, every object reads what it should', async () => {
-  const upTo = (maxLength: number) => fc.array(anyStep, { minLength: 1, maxLength, size: 'max' });
-  const steps = fc.oneof({ arbitrary: upTo(25), weight: 4 }, { arbitrary: upTo(100), weight: 1 });
-  await fc.assert(fc.asyncProperty(anySetting, steps, playOnce), {
-    numRuns: runs,
-  });
-  if (process.env['RUNS'])
-    process.stdout.write(`${runs} sequences: ${JSON.stringify([...seen])}\n`);
-  expect(seen.get('redirect')).toBeGreaterThan(runs / 4);
-}, Math.max(600_000, runs * 1_000));
+test(
+  'whatever is asked of two servers in whatever order, and whatever breaks, every object reads what it should',
+  async () => {
+    const upTo = (maxLength: number) => fc.array(anyStep, { minLength: 1, maxLength, size: 'max' });
+    const steps = fc.oneof({ arbitrary: upTo(25), weight: 4 }, { arbitrary: upTo(100), weight: 1 });
+    await fc.assert(fc.asyncProperty(anySetting, steps, playOnce), {
+      numRuns: runs,
+    });
+    if (process.env['RUNS'])
+      process.stdout.write(`${runs} sequences: ${JSON.stringify([...seen])}\n`);
+    expect(seen.get('redirect')).toBeGreaterThan(runs / 4);
+  },
+  Math.max(600_000, runs * 1_000),
+);

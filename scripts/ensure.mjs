@@ -14,6 +14,7 @@ const entries = {
   test: 'test/runner/main.ts',
   e2e: 'test/e2e/main.ts',
   bench: 'test/bench/main.ts',
+  'bench-node': 'test/bench/main.ts',
   'bench:k8s': 'test/bench/k8s/main.ts',
 };
 
@@ -73,7 +74,7 @@ try {
   if (!Object.hasOwn(entries, task ?? '')) throw usage();
   checkMachine(task);
   await ensurePackages(root);
-  await ensureHostTools();
+  await ensureHostTools(task === 'bench-node');
   const goPath = ['test', 'e2e', 'bench:k8s'].includes(task) ? ensureGo() : [];
   const path = [join(root, 'node_modules', '.bin'), process.env.PATH, ...goPath].join(delimiter);
   become(entries[task], rest[0] === '--' ? rest.slice(1) : rest, path);

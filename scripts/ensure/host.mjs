@@ -4,14 +4,16 @@ import { ask, complete, findProgram, Refusal, say } from './run.mjs';
 // Debian and Ubuntu keep losetup and mount apart from the rest of util-linux.
 const packages = {
   mount: ['losetup', 'mount', 'umount'],
-  'util-linux': ['blkid', 'findmnt', 'nsenter'],
+  'util-linux': ['blkid', 'findmnt', 'fsfreeze', 'fstrim', 'nsenter', 'unshare'],
   e2fsprogs: ['mkfs.ext4', 'e2fsck', 'resize2fs'],
   'qemu-utils': ['qemu-img'],
   xfsprogs: ['mkfs.xfs', 'xfs_growfs', 'xfs_io'],
+  'btrfs-progs': ['mkfs.btrfs', 'btrfs'],
 };
 
 /** Installs the programs of the host that are missing, and checks that the kernel has loop devices. */
-export async function ensureHostTools() {
+export async function ensureHostTools(measuring = false) {
+  if (measuring) packages.fio = ['fio'];
   const wanted = missingPackages();
   if (wanted.length > 0) await install(wanted);
   if (existsSync('/dev/loop-control')) return;

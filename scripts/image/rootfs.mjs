@@ -18,7 +18,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 // What the driver starts on a node, what its simulator needs, and what mends each file system by hand.
 const programs = [
   ...['node', 'env', 'mknod', 'nsenter'],
-  ...['losetup', 'blkdiscard', 'blkid', 'mount', 'umount', 'fstrim', 'qemu-img'],
+  ...['losetup', 'blkdiscard', 'blkid', 'mount', 'umount', 'fstrim', 'fsfreeze', 'qemu-img'],
   ...['mkfs.ext4', 'e2fsck', 'resize2fs'],
   ...['mkfs.xfs', 'xfs_repair', 'xfs_growfs', 'xfs_io'],
   ...['mkfs.btrfs', 'btrfs'],

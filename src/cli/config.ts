@@ -28,6 +28,8 @@ export interface Config {
   readonly stateDirectory: string;
   readonly kubeletDirectory: string;
   readonly maxVolumesPerNode: number;
+  /** 0: free blocks are never given back by themselves. */
+  readonly trimHours: number;
   /** Type of the mount a root must lie on. */
   readonly mountType: string;
   /** Pool of new volumes whose class names none; undefined leaves it to the placement policy. */
@@ -90,6 +92,7 @@ const toConfig = (values: Settings, endpoint: string): Config =>
     stateDirectory: values['state-dir'],
     kubeletDirectory: values['kubelet-dir'],
     maxVolumesPerNode: values['max-volumes-per-node'],
+    trimHours: values['trim-hours'],
     mountType: values['mount-type'],
     pool: values.pool,
     owner: values.owner ?? '',

@@ -9,6 +9,7 @@ import { migrate } from './migrate.ts';
 import { serve } from './serve.ts';
 import { simulate } from './simulate.ts';
 import type { Subcommand, Terminal } from './subcommand.ts';
+import { thaw } from './thaw.ts';
 import { tree } from './tree.ts';
 import { packageVersion } from './version.ts';
 
@@ -24,6 +25,7 @@ const subcommands = {
   tree,
   doctor,
   simulate,
+  thaw,
 } as const satisfies Record<string, Subcommand>;
 
 const help = [

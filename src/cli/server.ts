@@ -53,6 +53,7 @@ export interface RunningServer {
 export async function startServer(config: Config, log: Log): Promise<RunningServer> {
   const metrics = createMetrics();
   const { driver, services, node, gpfs, probe, pair } = await assemble(config, log, metrics);
+  await thawLeft(node, log);
   const lost = Promise.withResolvers<number>();
   const grpc = await openGrpc(config, services, metrics, log, (path) => {
     log.error(
@@ -69,6 +70,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     reconcile: () => node.reconcile(),
     probe,
     pair,
+    trim: () => node.trim(),
     log,
   });
   const accounting = startAccounting(driver.host, metrics);
@@ -81,6 +83,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     close: async () => {
       tending[Symbol.dispose]();
       accounting[Symbol.dispose]();
+      await node.close();
       await Promise.all([registration?.close(), closeAll(grpc, http, config.shutdownGraceMs, log)]);
     },
   };
@@ -120,7 +123,7 @@ interface Assembled {
 }
 
 async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Assembled> {
-  const { mmDirectory, mmRunner, stateDirectory, kubeletDirectory } = config;
+  const { mmDirectory, mmRunner } = config;
   const simulator = findSimulator(mmDirectory);
   if (simulator) log.warn({ mount: simulator.mount }, 'this is a simulated GPFS: not for data');
   const run = observedRun(hostRun({ mmDirectory, mmRunner }), log, metrics);
@@ -143,11 +146,7 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     compacted: copiedBytes(metrics),
   });
   const { roots } = driver;
-  const node = nodeVolumes({
-    ...common,
-    ...{ files: host, roots, run, stateDirectory, kubeletDirectory },
-    allowBuffered: config.allowBuffered,
-  });
+  const node = nodeVolumes({ ...common, ...nodeOptions(config), files: host, roots, run });
   const trials = trialsOn(run, simulator);
   const probes = probing(config, roots, { ...common, clone: gpfs.clone, fs: gpfs.fs, trials });
   const { driverName, nodeId, maxVolumesPerNode } = config;
@@ -187,6 +186,34 @@ const probing = (
         }
       : undefined,
 });
+
+const nodeOptions = (config: Config) => ({
+  stateDirectory: config.stateDirectory,
+  kubeletDirectory: config.kubeletDirectory,
+  allowBuffered: config.allowBuffered,
+  trimIntervalMs: config.trimHours * 3_600_000,
+  watchdog: watchdogOf(config),
+});
+
+/** Before anything else: pods may hang in a file system that a driver before this one froze. */
+async function thawLeft(node: NodeSide, log: Log): Promise<void> {
+  await node.thaw().catch((error: unknown) => {
+    log.error({ error }, 'a file system that was frozen may still be');
+  });
+}
+
+/**
+ * The program that thaws in time when this one is killed: in a pod, which has the pid namespace of the host,
+ * it joins the cgroups of a process of the host, so that nothing that ends the container ends it.
+ */
+function watchdogOf({ mmRunner }: Config): readonly [string, ...string[]] | undefined {
+  const [node, program] = process.argv;
+  if (node === undefined || program === undefined) return undefined;
+  const thaw = [node, program, 'thaw'] as const;
+  if (mmRunner.kind === 'direct') return thaw;
+  const { procPath } = mmRunner;
+  return ['nsenter', `--cgroup=${procPath}/ns/cgroup`, '--', ...thaw, '--join', procPath];
+}
 
 function openRegistration(
   { registration, driverName, mmDirectory }: Config,

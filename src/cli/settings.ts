@@ -83,6 +83,9 @@ const settings = z.object({
     .prefault('/var/lib/kubelet')
     .describe('directory of the kubelet; no path below it may lead through a symbolic link'),
   'max-volumes-per-node': wholeNumber(1, 100_000).prefault('256').describe('volumes on this node'),
+  'trim-hours': wholeNumber(0, 8760)
+    .prefault('24')
+    .describe('hours after which the free blocks of a volume are given back again; 0: never'),
   'mount-type': name(/^[a-z0-9._-]+$/, 'a file system type')
     .prefault('gpfs')
     .describe('type of the mount that roots lie on'),

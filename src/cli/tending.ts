@@ -14,6 +14,9 @@ const drainMs = 5_000;
 /** How soon work that a request left is begun: the next requests come first. */
 const soonMs = 1_000;
 
+/** How often it is looked whether a volume is due to give its free blocks back. */
+const trimMs = 60_000;
+
 /** What a server does by itself, until it is disposed of. */
 export function startTending(driver: Driver, followed: Followed): Disposable {
   const { log } = followed;
@@ -22,6 +25,10 @@ export function startTending(driver: Driver, followed: Followed): Disposable {
     every(sweepMs, log, 'sweep', async () => {
       for (const store of await driver.roots.all()) await sweepRoot(driver.host, store);
       await followed.probe();
+    }),
+    every(trimMs, log, 'trim', async () => {
+      const id = await followed.trim();
+      if (id !== undefined) log.info({ id }, 'gave free blocks back');
     }),
     every(readinessMs, log, 'readiness', followReadiness(followed), true),
     ...(followed.pair ? [every(heartbeatMs, log, 'probe of two nodes', followed.pair)] : []),
@@ -77,6 +84,8 @@ export interface Followed {
   readonly probe: () => Promise<void>;
   /** The same with a second node, where its answer is wanted; both have to be at it at once. */
   readonly pair: (() => Promise<void>) | undefined;
+  /** Trims one volume that is due; resolves to its id. */
+  readonly trim: () => Promise<string | undefined>;
   readonly log: Log;
 }
 

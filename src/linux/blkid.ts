@@ -49,15 +49,33 @@ export function parseProbe(output: string): DeviceContent {
 }
 
 /** True when the first and the last MiB hold only zeros: second opinion before a format, since blkid knows only signatures. */
-export async function looksBlank(device: string): Promise<boolean> {
+export const looksBlank = (device: string): Promise<boolean> =>
+  withZeros(
+    device,
+    async (isZero, size) => (await isZero(0)) && isZero(Math.max(0, size - probed)),
+  );
+
+/** True when all of a device reads as zeros. */
+export const readsAsZeros = (device: string): Promise<boolean> =>
+  withZeros(device, async (isZero, size) => {
+    for (let at = 0; at < size; at += probed) if (!(await isZero(at))) return false;
+    return true;
+  });
+
+async function withZeros(
+  device: string,
+  use: (isZero: (at: number) => Promise<boolean>, size: number) => Promise<boolean>,
+): Promise<boolean> {
   const size = Number(await deviceSize(device));
+  const zeros = Buffer.alloc(probed);
+  const buffer = Buffer.alloc(probed);
   const handle = await open(device, 'r');
   try {
-    for (const at of [0, Math.max(0, size - probed)]) {
-      const { bytesRead, buffer } = await handle.read(Buffer.alloc(probed), 0, probed, at);
-      if (!buffer.subarray(0, bytesRead).every((byte) => byte === 0)) return false;
-    }
-    return true;
+    const isZero = async (at: number) => {
+      const { bytesRead } = await handle.read(buffer, 0, probed, at);
+      return buffer.subarray(0, bytesRead).equals(zeros.subarray(0, bytesRead));
+    };
+    return await use(isZero, size);
   } finally {
     await handle.close();
   }

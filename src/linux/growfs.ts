@@ -18,6 +18,13 @@ export const growfs = (run: Run) => ({
       ),
     ),
 
+  /** btrfs, by its mount point. */
+  btrfs: async (mountPoint: string): Promise<void> => {
+    const resize = ['btrfs', 'filesystem', 'resize', 'max', mountPoint] as const;
+    const what = `the btrfs file system at ${mountPoint} could not be grown`;
+    await done(what, run(resize, 'write'));
+  },
+
   /** A mounted ext4, by its device. `not-permitted`: the kernel wants CAP_SYS_RESOURCE for this. */
   ext4Online: async (device: string): Promise<'grown' | 'not-permitted'> => {
     try {
@@ -33,22 +40,25 @@ export const growfs = (run: Run) => ({
     }
   },
 
-  /** An ext4 that is not mounted; resize2fs asks for a full check first, which replays the journal too. */
-  ext4Offline: async (device: string): Promise<void> => {
-    try {
-      await run(['e2fsck', '-f', '-p', device], 'write');
-    } catch (error) {
-      if (!(error instanceof CommandFailed) || error.exitCode !== e2fsckMended)
-        throw new DriverError(
-          'command-failed',
-          `the ext4 file system on ${device} has damage that e2fsck does not mend by itself; mend it by hand`,
-          error,
-        );
-    }
-    const what = `the ext4 file system on ${device} could not be grown`;
-    await done(what, run(['resize2fs', device], 'write'));
-  },
+  /** An ext4 that is not mounted. */
+  ext4Offline: (device: string): Promise<void> => growUnmounted(run, device),
 });
+
+/** resize2fs asks for a full check first, which replays the journal too. */
+async function growUnmounted(run: Run, device: string): Promise<void> {
+  try {
+    await run(['e2fsck', '-f', '-p', device], 'write');
+  } catch (error) {
+    if (!(error instanceof CommandFailed) || error.exitCode !== e2fsckMended)
+      throw new DriverError(
+        'command-failed',
+        `the ext4 file system on ${device} has damage that e2fsck does not mend by itself; mend it by hand`,
+        error,
+      );
+  }
+  const what = `the ext4 file system on ${device} could not be grown`;
+  await done(what, run(['resize2fs', device], 'write'));
+}
 
 /** The size of an XFS after `xfs_growfs -d`, in bytes. */
 export function parseXfsGrowfs(output: string): Bytes {

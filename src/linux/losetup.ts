@@ -63,11 +63,11 @@ export const losetup = (run: Run, clock: Clock) => ({
     return deviceSize(loop.path);
   },
 
-  /** Every attachment of a file, by device and inode. */
-  loopsOf: async (file: string): Promise<readonly Loop[]> => {
-    const what = `loop devices of ${file} could not be listed`;
-    const listed = await done(what, list(run, '-j', file));
-    const loops = await Promise.all(listed.map(({ path }) => loopAt(run, path)));
+  /** Every attachment of a file, under whatever name. /sys tells names only, so this one look needs a command. */
+  loopsOf: async (file: FileIdentity): Promise<readonly Loop[]> => {
+    const listed = await done('loop devices could not be listed', list(run));
+    const ours = listed.filter(({ backing }) => sameFile(backing, file));
+    const loops = await Promise.all(ours.map(({ path }) => loopWith(run, path, file)));
     return loops.filter((loop) => loop !== undefined);
   },
 
@@ -87,16 +87,35 @@ const list = async (run: Run, ...which: string[]): Promise<readonly Listed[]> =>
 async function loopAt(run: Run, path: string): Promise<Loop | undefined> {
   const before = await loopState(path);
   if (!before) return undefined;
-  const [listed] = await list(run, path).catch(() => []);
+  const backing = (await visibleFile(before.backingFile)) ?? (await listedFile(run, path));
   const after = await loopState(path);
-  if (listed === undefined || after?.diskseq !== before.diskseq) return undefined;
-  return {
-    path,
-    diskseq: before.diskseq,
-    readonly: before.readonly,
-    backing: listed.backing,
-  };
+  if (!backing || after?.diskseq !== before.diskseq) return undefined;
+  return { path, diskseq: before.diskseq, readonly: before.readonly, backing };
 }
+
+/** The attachment at a device, if it is one of this file. Asks losetup again: the device may have changed hands. */
+async function loopWith(run: Run, path: string, file: FileIdentity): Promise<Loop | undefined> {
+  const before = await loopState(path);
+  const backing = await listedFile(run, path);
+  if (!before || !backing || !sameFile(backing, file)) return undefined;
+  const { diskseq, readonly } = before;
+  const after = await loopState(path);
+  return after?.diskseq === diskseq ? { path, diskseq, readonly, backing } : undefined;
+}
+
+/** The file that /sys names; undefined for one that was unlinked, or that another namespace attached. */
+const visibleFile = async (path: string): Promise<FileIdentity | undefined> => {
+  if (path.endsWith(' (deleted)')) return undefined;
+  try {
+    const { dev, ino } = await stat(path, { bigint: true });
+    return { device: dev, inode: ino };
+  } catch {
+    return undefined;
+  }
+};
+
+const listedFile = async (run: Run, path: string): Promise<FileIdentity | undefined> =>
+  (await list(run, path).catch(() => []))[0]?.backing;
 
 async function isAttached(run: Run, loop: Loop): Promise<boolean> {
   const state = await loopState(loop.path);

@@ -13,6 +13,10 @@ export const mounter = (run: Run, mounts: Mounts) => ({
   /** The mounts on exactly this path, lowest first. */
   at: (path: string): Promise<readonly Mount[]> => at(mounts, path),
 
+  /** The mounts in a directory, at any depth. */
+  below: async (directory: string): Promise<readonly Mount[]> =>
+    (await mounts()).filter(({ point }) => point.startsWith(`${directory}/`)),
+
   /** Mounts of a block device and binds of its node, wherever they are. */
   of: async (device: BlockDevice): Promise<readonly Mount[]> =>
     (await mounts()).filter((mount) => shows(mount, device)),
@@ -20,12 +24,18 @@ export const mounter = (run: Run, mounts: Mounts) => ({
   /** Unmounts layer by layer, until mountinfo has nothing at this path. */
   unmount: (path: string): Promise<void> => unmount(run, mounts, path),
 
-  mount: (device: string, path: string, type: string, options: readonly string[]) =>
-    act(
-      run,
-      `${device} could not be mounted as ${type} at ${path}; the kernel log of the node says why`,
-      ['mount', '-t', type, ...optionList(options), device, path],
-    ),
+  mount: async (
+    device: string,
+    path: string,
+    type: string,
+    options: readonly string[],
+  ): Promise<void> => {
+    try {
+      await run(['mount', '-t', type, ...optionList(options), device, path], 'write');
+    } catch (error) {
+      throw mountFailed(device, path, type, error);
+    }
+  },
 
   bind: (source: string, path: string, readonly: boolean) =>
     act(run, `${source} could not be bound to ${path}`, [
@@ -61,6 +71,8 @@ const deviceFileSystems: readonly string[] = ['devtmpfs', 'tmpfs'];
 /** True for a mount of this device, and for a bind of its node. */
 export const shows = (mount: Mount, device: BlockDevice): boolean =>
   mount.device === device.number ||
+  // btrfs may have several devices, so its mounts have a number of their own.
+  (mount.type === 'btrfs' && mount.source === `/dev/${device.name}`) ||
   (deviceFileSystems.includes(mount.type) && mount.root === `/${device.name}`);
 
 const at = async (mounts: Mounts, path: string): Promise<readonly Mount[]> =>
@@ -83,6 +95,22 @@ async function unmount(run: Run, mounts: Mounts, path: string): Promise<void> {
 
 const optionList = (options: readonly string[]): readonly string[] =>
   options.length === 0 ? [] : ['-o', options.join(',')];
+
+const mountFailed = (device: string, path: string, type: string, error: unknown): unknown => {
+  const complaint = complaintOf(error);
+  if (complaint === undefined) return error;
+  return type === 'btrfs' && complaint.includes('File exists')
+    ? new DriverError(
+        'wrong-state',
+        `${device} could not be mounted at ${path}: a clone or the source of this volume is mounted here, and the kernel of this node does not take two btrfs file systems of one origin (Linux 6.7 does); use another node, or xfs or ext4`,
+        error,
+      )
+    : new DriverError(
+        'command-failed',
+        `${device} could not be mounted as ${type} at ${path}; the kernel log of the node says why`,
+        error,
+      );
+};
 
 const unmountFailed = (path: string, error: unknown): unknown => {
   const complaint = complaintOf(error);

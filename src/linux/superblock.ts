@@ -2,7 +2,10 @@ import { open } from 'node:fs/promises';
 import type { Bytes } from '../model/bytes.ts';
 import type { FsType } from '../model/capability.ts';
 
-const headBytes = 4096;
+const smallHead = 4096;
+// btrfs keeps its superblock this far in.
+const btrfsAt = 64 * 1024;
+const headBytes = btrfsAt + smallHead;
 const ext4At = 1024;
 const ext4Magic = 0xef53;
 const ext464Bit = 0x80;
@@ -13,21 +16,23 @@ export interface Superblock {
   readonly bytes: Bytes;
 }
 
-/** Reads the superblock of an ext4 or XFS device; undefined when there is neither. */
+/** Reads the superblock of a device or image; undefined when there is no file system that we mount. */
 export async function superblock(device: string): Promise<Superblock | undefined> {
   const handle = await open(device, 'r');
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(headBytes), 0, headBytes, 0);
-    return bytesRead === headBytes ? parseSuperblock(buffer) : undefined;
+    return bytesRead < smallHead ? undefined : parseSuperblock(buffer.subarray(0, bytesRead));
   } finally {
     await handle.close();
   }
 }
 
-/** The superblock in the first 4096 bytes of a device. */
+/** The superblock in the first bytes of a device: 4096 of them, or 68 KiB to find btrfs too. */
 export function parseSuperblock(head: Buffer): Superblock | undefined {
   if (head.toString('latin1', 0, 4) === 'XFSB')
     return { type: 'xfs', bytes: BigInt(head.readUInt32BE(4)) * head.readBigUInt64BE(8) };
+  if (head.toString('latin1', btrfsAt + 0x40, btrfsAt + 0x48) === '_BHRfS_M')
+    return { type: 'btrfs', bytes: head.readBigUInt64LE(btrfsAt + 0x70) };
   if (head.readUInt16LE(ext4At + 0x38) !== ext4Magic) return undefined;
   const wide = (head.readUInt32LE(ext4At + 0x60) & ext464Bit) !== 0;
   const high = wide ? BigInt(head.readUInt32LE(ext4At + 0x150)) << 32n : 0n;

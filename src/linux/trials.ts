@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { sector } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
@@ -33,7 +33,8 @@ export const hostTrials = (run: Run, clock: Clock): Trials => {
       return heldLoop(run, loop, () => loops.detach(loop));
     },
     detach: async (path) => {
-      for (const loop of await loops.loopsOf(path)) await loops.detach(loop);
+      const { dev, ino } = await stat(path, { bigint: true });
+      for (const loop of await loops.loopsOf({ device: dev, inode: ino })) await loops.detach(loop);
     },
   };
 };

@@ -27,7 +27,7 @@ export interface Capability {
 }
 
 /** File systems the driver formats and mounts; the first is the default. */
-export const fsTypes = ['ext4', 'xfs'] as const;
+export const fsTypes = ['ext4', 'xfs', 'btrfs'] as const;
 export type FsType = (typeof fsTypes)[number];
 
 /** The file system a mount capability asks for, or else its class. Throws invalid-request for one we do not have. */
@@ -50,15 +50,17 @@ export const isMultiNode = (mode: AccessMode): boolean => mode.startsWith('MULTI
 /** Nobody writes in this mode. */
 export const isReaderOnly = (mode: AccessMode): boolean => mode.endsWith('_READER_ONLY');
 
+/** A file system that several nodes mount at once, all of them read-only. */
+export const isSharedReading = ({ access, mode }: Capability): boolean =>
+  access.kind === 'mount' && mode === 'MULTI_NODE_READER_ONLY';
+
 /** Why this driver cannot serve a capability, in words for the user; undefined when it can. */
 export function whyUnsupported({ access, mode }: Capability): string | undefined {
   if (access.kind === 'block') return undefined;
   if (!fsTypes.some((type) => access.fsType === '' || type === access.fsType))
     return `file system ${JSON.stringify(access.fsType)} is not one of ${fsTypes.join(', ')}`;
-  if (mode === 'MULTI_NODE_READER_ONLY')
-    return 'a file system that several nodes read at once is not offered yet; use a raw block volume';
-  if (isMultiNode(mode))
-    return 'a file system of a volume can be written by one node only; use ReadWriteOnce, or a raw block volume for several nodes';
+  if (isMultiNode(mode) && !isReaderOnly(mode))
+    return 'a file system of a volume can be written by one node only; use ReadWriteOnce, ReadOnlyMany, or a raw block volume for several nodes';
   return undefined;
 }
 

@@ -3,7 +3,7 @@ import type { FsType } from './capability.ts';
 /**
  * Options of mkfs that a class may use, each with the form of its value: a list of forms where the value is a
  * list with commas. Whatever is not here is refused, because mkfs runs as root on every host and has options
- * that read host files (`-d` of ext4, `-p` of xfs), use other devices, or undo what the driver relies on.
+ * that read host files (`-d` of ext4, `-p` of xfs, `-r` of btrfs), use other devices, or undo what the driver relies on.
  */
 const allowed: Readonly<Record<FsType, Readonly<Record<string, readonly RegExp[]>>>> = {
   ext4: {
@@ -31,6 +31,13 @@ const allowed: Readonly<Record<FsType, Readonly<Record<string, readonly RegExp[]
     '-l': [/^size=\d{1,12}[kmg]?$/, /^su=\d{1,9}[km]?$/, /^(?:sunit=\d{1,9}|lazy-count=[01])$/],
     '-m': [/^(?:bigtime|crc|finobt|inobtcount|reflink|rmapbt)=[01]$/],
     '-n': [/^size=\d{1,6}k?$/, /^parent=[01]$/],
+  },
+  btrfs: {
+    '--csum': [/^(?:crc32c|xxhash|sha256|blake2)$/],
+    '-O': [/^\^?(?:block-group-tree|extref|free-space-tree|no-holes|quota|skinny-metadata)$/],
+    '-d': [/^(?:single|dup)$/],
+    '-m': [/^(?:single|dup)$/],
+    '-n': [/^(?:4096|8192|16384|32768|65536|4k|8k|16k|32k|64k)$/],
   },
 };
 

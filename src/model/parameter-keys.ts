@@ -113,7 +113,7 @@ export const definitions = {
   },
   fsType: {
     schema: oneOf(fsTypes),
-    value: '`ext4` or `xfs`',
+    value: '`ext4`, `xfs` or `btrfs`',
     otherwise: '`csi.storage.k8s.io/fstype`, then `ext4`',
     meaning: 'file system of the volume; both together must agree',
   },
@@ -146,7 +146,7 @@ export const definitions = {
   freeze: {
     schema: oneOf(['auto', 'never']),
     value: '`auto` or `never`',
-    otherwise: '`auto`',
+    otherwise: '`never`',
     meaning: 'whether a mounted file system is frozen while a snapshot is cut',
   },
   crossRootCopy: {

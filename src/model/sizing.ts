@@ -11,14 +11,21 @@ const defaultBytes: Bytes = GiB;
 /** The largest volume: what ext4 with 4 KiB blocks holds on every kernel we meet is above it. */
 export const maximumBytes: Bytes = 64n * TiB;
 
-/** The smallest volume: mkfs.xfs refuses anything under 300 MiB. */
+/** The smallest device each file system can be made on; mkfs refuses anything under it. */
+export const smallestFor: Readonly<Record<FsType, Bytes>> = {
+  ext4: MiB,
+  xfs: 300n * MiB,
+  btrfs: 128n * MiB,
+};
+
+/** The smallest volume that can be used in all of these ways. */
 export const minimumBytes = (
   capabilities: readonly Capability[],
   ofClass: FsType | undefined,
 ): Bytes =>
-  capabilities.some(({ access }) => access.kind === 'mount' && fsTypeOf(access, ofClass) === 'xfs')
-    ? 300n * MiB
-    : MiB;
+  capabilities
+    .map(({ access }) => (access.kind === 'mount' ? smallestFor[fsTypeOf(access, ofClass)] : MiB))
+    .reduce(larger, MiB);
 
 const outOfRange = (why: string): DriverError => new DriverError('size-out-of-range', why);
 

@@ -75,7 +75,13 @@ async function attach(
   };
   if (lost.length > 0) return fence(host, store, held, added, lost);
   const attachments = [...value.attachments, added];
-  await store.volumes.swap(held.id, held, { ...value, attachments, unchanged: false }, 'name');
+  const journal = writes(wanted) ? undefined : value.journal;
+  await store.volumes.swap(
+    held.id,
+    held,
+    { ...value, attachments, unchanged: false, journal },
+    'name',
+  );
 }
 
 /** Attached to this node as wanted. Throws used-differently when it is, but otherwise. */
@@ -92,6 +98,7 @@ function isAttached({ id, attachments }: VolumeRecord, wanted: Fencer): boolean 
 
 function refuseBeside({ id }: VolumeRecord, other: Attachment, wanted: Fencer): void {
   const shareable = isMultiNode(other.capability.mode) && isMultiNode(wanted.capability.mode);
+  refuseMixed(id, other, wanted);
   const oneWriter =
     ![other, wanted].some(({ capability }) => capability.mode === 'MULTI_NODE_SINGLE_WRITER') ||
     !writes(other) ||
@@ -100,6 +107,19 @@ function refuseBeside({ id }: VolumeRecord, other: Attachment, wanted: Fencer): 
   throw new DriverError(
     'in-use',
     `volume ${id} is attached to node ${other.node}, and mode ${wanted.capability.mode} allows no second one; detach it there first`,
+  );
+}
+
+/** A file system that many nodes read stands still: no writer beside it, and no device that shows its replay. */
+function refuseMixed(id: string, other: Attachment, wanted: Fencer): void {
+  if (![other, wanted].some(({ capability }) => capability.mode === 'MULTI_NODE_READER_ONLY'))
+    return;
+  const sameAccess = other.capability.access.kind === wanted.capability.access.kind;
+  if (sameAccess && !writes(other) && !writes(wanted)) return;
+  const use = writes(other) ? 'for writing' : `as ${other.capability.access.kind}, read-only`;
+  throw new DriverError(
+    'in-use',
+    `volume ${id} is attached to node ${other.node} ${use}, and cannot be ${writes(wanted) ? 'written' : 'read by many'} beside that; detach it there first`,
   );
 }
 

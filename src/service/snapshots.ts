@@ -10,6 +10,7 @@ import { asDeleted } from './deleted.ts';
 import { deepen, helpFor } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { releaseClaim } from './claims.ts';
+import { whileFrozen } from './freezing.ts';
 import { operate } from './operation.ts';
 import { cutParent } from './parents.ts';
 import { sectorsOf } from './sectors.ts';
@@ -92,7 +93,7 @@ async function takeSnapshot(
       plan: { op: 'snapshot', parent: key, snapshot: id },
       during: { ...volume.value, depth: depth - 1 },
       durability: 'name',
-      work: (held) => cutParent(host, store, held),
+      work: (held) => whileFrozen(host, store, held.value, () => cutParent(host, store, held)),
     });
     return await readReady(store, id);
   } catch (error) {

@@ -31,6 +31,8 @@ export interface Layout {
   readonly moved: (local: LocalId) => string;
   /** Work announced and not begun, and work put off, as one file each. */
   readonly queue: (state: 'ready' | 'waiting') => string;
+  /** Where a node is asked to freeze a volume. */
+  readonly freezes: (nodeName: string) => string;
   readonly data: (kind: DataKind, key: FileKey) => string;
   /** Every directory that must exist before anything is written. */
   readonly fixed: readonly string[];
@@ -58,6 +60,7 @@ export function layoutOf(root: string): Layout {
     attached: (nodeName) => at('attached', nodeName),
     moved: (local) => at('moved', local),
     queue: (state) => at('queue', state),
+    freezes: (nodeName) => at('freezes', nodeName),
     data: (kind, key) => join(root, kind, shardOf(ownerOfKey(key)), key),
     fixed: [
       ...['', 'tmp', 'nodes', 'records', 'edges', 'marks', 'attached', 'moved', 'queue'].map(

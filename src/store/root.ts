@@ -11,6 +11,8 @@ import { abilitiesOf } from './abilities.ts';
 import type { KeptAbilities } from './abilities.ts';
 import { attachedIndexOf, edgesOf, ignoring } from './edges.ts';
 import type { AttachedIndex, Edges } from './edges.ts';
+import { freezesOf } from './freezes.ts';
+import type { Freezes } from './freezes.ts';
 import { guardedFiles, translatedFiles } from './guarded.ts';
 import { fromText, toText } from './json.ts';
 import { layoutOf } from './layout.ts';
@@ -46,6 +48,7 @@ export interface RootStore {
   readonly attached: AttachedIndex;
   readonly marks: Marks;
   readonly moved: Moved;
+  readonly freezes: Freezes;
   readonly nodes: Nodes;
   readonly abilities: KeptAbilities;
   /** Checked before every change: a call on a root that went away fails as unavailable and touches nothing. */
@@ -136,6 +139,7 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
     abilities: abilitiesOf(files, layout, nonce),
     marks: marksOf(files, layout, clock, nonce),
     moved: movedOf(files, layout, nonce),
+    freezes: freezesOf(files, layout, nonce),
   };
 }
 

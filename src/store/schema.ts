@@ -49,6 +49,17 @@ const fill = z.looseObject({
 });
 export type Fill = z.output<typeof fill>;
 
+/**
+ * Whether the file system on an image can be mounted from a device that is read-only: `clean` says that its
+ * journal was replayed; `replaying` that this node does it, as long as the node has a mark on the image.
+ */
+const journal = z.looseObject({
+  image: key,
+  state: z.enum(['replaying', 'clean']),
+  node: z.string(),
+});
+export type Journal = z.output<typeof journal>;
+
 /** The running operation of one server on one object. */
 const claim = z.looseObject({
   op: z.enum(['create', 'snapshot', 'clone', 'expand', 'delete', 'compact', 'fence', 'modify']),
@@ -158,6 +169,8 @@ export const volumeRecord = z.looseObject({
   content,
   /** No node could have written since `parent` was put above the image, so a clone may share `parent`. */
   unchanged: z.boolean(),
+  /** Only of the image it names, and only until a node may write again. */
+  journal: journal.optional(),
   attachments: z.array(attachment),
   createdMs: z.number(),
   /** When it was deleted; the record stays a while, so that nobody who slept can bring the object back. */

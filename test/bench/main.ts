@@ -8,10 +8,12 @@ import type { Executables } from '../support/executables.ts';
 import { load, machine } from './machine.ts';
 import type { Bench, Found, Part } from './part.ts';
 import { costs } from './parts/costs.ts';
+import { data } from './parts/data.ts';
 import { floor } from './parts/floor.ts';
 import { idle } from './parts/idle.ts';
 import { images } from './parts/images.ts';
 import { list } from './parts/list.ts';
+import { many } from './parts/many.ts';
 import { rpc } from './parts/rpc.ts';
 import { size } from './parts/sizes.ts';
 import { stage } from './parts/stage.ts';
@@ -22,9 +24,9 @@ import { startServer } from './server.ts';
 // The driver that fills a root in this process waits for the disk as a server does.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
-const parts: Readonly<Record<string, Part>> = {
-  ...{ idle, floor, costs, rpc, stage, size, list, images },
-};
+const usual = { idle, floor, costs, rpc, stage, size, list, images };
+// For `npm run bench:node`, which needs fio.
+const parts: Readonly<Record<string, Part>> = { ...usual, data, many };
 const names = Object.keys(parts).join(', ');
 
 const usage = `usage: npm run bench -- [--quick] [--only PART[,PART]] [--json FILE] [--dir DIR]
@@ -36,7 +38,7 @@ const usage = `usage: npm run bench -- [--quick] [--only PART[,PART]] [--json FI
 
 const options = {
   quick: { type: 'boolean', default: false },
-  only: { type: 'string', default: names.replaceAll(' ', '') },
+  only: { type: 'string', default: Object.keys(usual).join(',') },
   json: { type: 'string', default: join(import.meta.dirname, '..', '..', '.cache', 'bench.json') },
   dir: { type: 'string', default: tmpdir() },
   help: { type: 'boolean', default: false },

@@ -26,6 +26,8 @@ export interface Figure {
   readonly unit: string;
   /** The design asks for less than this. */
   readonly below?: number;
+  /** The design asks for at least this. */
+  readonly above?: number;
 }
 
 /** Which processes a call started. */

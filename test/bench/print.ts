@@ -34,16 +34,14 @@ const costTable = (costs: readonly Cost[]): readonly Row[] => [
 
 const figureTable = (figures: readonly Figure[]): readonly Row[] => [
   ['figure', 'value', '', 'goal'],
-  ...figures.map((figure) => [
-    figure.what,
-    short(figure.value),
-    figure.unit,
-    figure.below === undefined ? '' : verdict(figure, figure.below),
-  ]),
+  ...figures.map((figure) => [figure.what, short(figure.value), figure.unit, goalOf(figure)]),
 ];
 
-const verdict = ({ value }: Figure, below: number): string =>
-  `below ${below}: ${value < below ? 'met' : 'MISSED'}`;
+function goalOf({ value, below, above }: Figure): string {
+  if (below !== undefined) return `below ${below}: ${value < below ? 'met' : 'MISSED'}`;
+  if (above !== undefined) return `at least ${above}: ${value >= above ? 'met' : 'MISSED'}`;
+  return '';
+}
 
 const short = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2);

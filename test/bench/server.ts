@@ -16,10 +16,18 @@ export interface Server {
   readonly place: (name: string) => Promise<string>;
   /** Commands in its log so far, by name; needs level debug. */
   commands(): readonly string[];
+  /** The same with how long each took. */
+  steps(): readonly Step[];
   memory(): Promise<Memory>;
   /** Processor time it has used, in seconds. */
   cpu(): Promise<number>;
   stop(): Promise<void>;
+}
+
+/** A command that ended. */
+export interface Step {
+  readonly name: string;
+  readonly ms: number;
 }
 
 /** Resident memory in MiB: all of it, and what is not backed by a file. */
@@ -77,7 +85,8 @@ export async function startServer(plan: ServerPlan): Promise<Server> {
       await mkdir(path, { recursive: true });
       return path;
     },
-    commands: () => commandsIn(readFileSync(logFile, 'utf8')),
+    commands: () => stepsIn(readFileSync(logFile, 'utf8')).map(({ name }) => name),
+    steps: () => stepsIn(readFileSync(logFile, 'utf8')),
     memory: () => memoryOf(pid),
     cpu: () => cpuOf(pid),
   };
@@ -140,11 +149,11 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-const commandsIn = (log: string): readonly string[] =>
+const stepsIn = (log: string): readonly Step[] =>
   log.split('\n').flatMap((line) => {
     if (!line.includes('"message":"command ')) return [];
-    const { argv } = JSON.parse(line) as { argv: readonly string[] };
-    return [nameOf(argv)];
+    const { argv, ms } = JSON.parse(line) as { argv: readonly string[]; ms: number };
+    return [{ name: nameOf(argv), ms }];
   });
 
 function nameOf([program = '', verb = '']: readonly string[]): string {

@@ -1,6 +1,6 @@
 import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { blkid, looksBlank } from '../../src/linux/blkid.ts';
@@ -12,7 +12,7 @@ import { superblock } from '../../src/linux/superblock.ts';
 import { deviceNumber, deviceSize, loopState } from '../../src/linux/sysblock.ts';
 import { systemClock } from '../../src/run/clock.ts';
 import { hostRun } from '../../src/run/host.ts';
-import { hostMounts } from '../../src/run/hostfiles.ts';
+import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
 import { CommandFailed } from '../../src/run/run.ts';
 import type { Run } from '../../src/run/run.ts';
 import { fault } from './node-ground.ts';
@@ -20,6 +20,7 @@ import { fault } from './node-ground.ts';
 const run = hostRun({ mmDirectory: '/nonexistent' });
 const loops = losetup(run, systemClock);
 const mounts = mounter(run, hostMounts());
+const files = hostFiles();
 
 let directory: string;
 let image: string;
@@ -34,9 +35,14 @@ beforeEach(async () => {
 afterEach(async () => {
   const left = (await hostMounts()()).filter(({ point }) => point.startsWith(`${directory}/`));
   for (const { point } of left.reverse()) await run(['umount', point], 'write');
-  for (const loop of await loops.loopsOf(image)) await loops.detach(loop);
+  for (const loop of await loopsOf(image)) await loops.detach(loop);
   await rm(directory, { recursive: true });
 });
+
+const loopsOf = async (file: string) => {
+  const { device, inode } = await files.stat(file);
+  return loops.loopsOf({ device, inode });
+};
 
 const directoryFor = async (name: string) => {
   const path = join(directory, name);
@@ -54,20 +60,20 @@ describe('losetup', () => {
       readonly: false,
       backingFile: image,
     });
-    expect(await loops.loopsOf(image)).toEqual([loop]);
+    expect(await loopsOf(image)).toEqual([loop]);
     await loops.detach(loop);
     await loops.detach(loop);
     expect(await loopState(loop.path)).toBeUndefined();
-    expect(await loops.loopsOf(image)).toEqual([]);
+    expect(await loopsOf(image)).toEqual([]);
   });
 
   test('a file is found by device and inode, under any name', async () => {
     const loop = await loops.attach(image, { readonly: false });
     const other = join(directory, 'other');
     await run(['ln', image, other], 'write');
-    expect(await loops.loopsOf(other)).toEqual([loop]);
+    expect(await loopsOf(other)).toEqual([loop]);
     await run(['cp', '--sparse=always', image, `${image}-copy`], 'write');
-    expect(await loops.loopsOf(`${image}-copy`)).toEqual([]);
+    expect(await loopsOf(`${image}-copy`)).toEqual([]);
   });
 
   test('two attachments of one file are told apart, also on the same device one after the other', async () => {
@@ -87,7 +93,7 @@ describe('losetup', () => {
   test('a file whose end the device would cut off is refused and nothing stays attached', async () => {
     await truncate(image, Number(320n * MiB) + 100);
     await expect(loops.attach(image, { readonly: false })).rejects.toEqual(fault('command-failed'));
-    expect(await loops.loopsOf(image)).toEqual([]);
+    expect(await loopsOf(image)).toEqual([]);
   });
 
   test('buffered I/O is noticed and undone', async () => {
@@ -95,7 +101,7 @@ describe('losetup', () => {
       run(argv.filter((word) => word !== '--direct-io=on') as [string], kind, options);
     const attempt = losetup(buffered, systemClock).attach(image, { readonly: false });
     await expect(attempt).rejects.toThrow('does not use direct I/O');
-    expect(await loops.loopsOf(image)).toEqual([]);
+    expect(await loopsOf(image)).toEqual([]);
   });
 
   test('a device that is free no more is tried again, and no longer than is sensible', async () => {
@@ -137,7 +143,7 @@ describe('losetup', () => {
     await expect(loops.detach(loop)).rejects.toEqual(fault('in-use'));
     await holder.close();
     await loops.detach(loop);
-    expect(await loops.loopsOf(image)).toEqual([]);
+    expect(await loopsOf(image)).toEqual([]);
   });
 
   test('a file that grew is taken over', async () => {
@@ -150,36 +156,40 @@ describe('losetup', () => {
 });
 
 describe('file systems', () => {
-  test.each(['ext4', 'xfs'] as const)('%s is made, found, mounted and unmounted', async (type) => {
-    const loop = await loops.attach(image, { readonly: false });
-    expect(await blkid(run).probe(loop.path)).toEqual({ kind: 'nothing' });
-    expect(await looksBlank(loop.path)).toBe(true);
-    await mkfs(run)(loop.path, type, 320n * MiB, false);
-    expect(await blkid(run).probe(loop.path)).toEqual({ kind: 'filesystem', type });
-    expect(await looksBlank(loop.path)).toBe(false);
-    expect(await superblock(loop.path)).toEqual({ type, bytes: 320n * MiB });
-    const point = await directoryFor('point');
-    await mounts.mount(loop.path, point, type, ['noatime']);
-    const device = { number: await deviceNumber(loop.path), name: 'none' };
-    expect((await mounts.of(device)).map((mount) => mount.point)).toEqual([point]);
-    await mounts.unmount(point);
-    await mounts.unmount(point);
-    expect(await mounts.at(point)).toEqual([]);
-  });
+  test.each(['ext4', 'xfs', 'btrfs'] as const)(
+    '%s is made, found, mounted and unmounted',
+    async (type) => {
+      const loop = await loops.attach(image, { readonly: false });
+      expect(await blkid(run).probe(loop.path)).toEqual({ kind: 'nothing' });
+      expect(await looksBlank(loop.path)).toBe(true);
+      await mkfs(run)(loop.path, type, { size: 320n * MiB, again: false });
+      expect(await blkid(run).probe(loop.path)).toEqual({ kind: 'filesystem', type });
+      expect(await looksBlank(loop.path)).toBe(false);
+      expect(await superblock(loop.path)).toEqual({ type, bytes: 320n * MiB });
+      const point = await directoryFor('point');
+      await mounts.mount(loop.path, point, type, ['noatime']);
+      const name = type === 'btrfs' ? basename(loop.path) : 'none';
+      const device = { number: await deviceNumber(loop.path), name };
+      expect((await mounts.of(device)).map((mount) => mount.point)).toEqual([point]);
+      await mounts.unmount(point);
+      await mounts.unmount(point);
+      expect(await mounts.at(point)).toEqual([]);
+    },
+  );
 
   test('xfs does not overwrite what is there unless it is an attempt of ours', async () => {
     const loop = await loops.attach(image, { readonly: false });
-    await mkfs(run)(loop.path, 'ext4', 320n * MiB, false);
-    await expect(mkfs(run)(loop.path, 'xfs', 320n * MiB, false)).rejects.toEqual(
+    await mkfs(run)(loop.path, 'ext4', { size: 320n * MiB, again: false });
+    await expect(mkfs(run)(loop.path, 'xfs', { size: 320n * MiB, again: false })).rejects.toEqual(
       fault('command-failed'),
     );
-    await mkfs(run)(loop.path, 'xfs', 320n * MiB, true);
+    await mkfs(run)(loop.path, 'xfs', { size: 320n * MiB, again: true });
     expect(await superblock(loop.path)).toMatchObject({ type: 'xfs' });
   });
 
   test('ext4 grows offline, and online where the kernel permits', async () => {
     const loop = await loops.attach(image, { readonly: false });
-    await mkfs(run)(loop.path, 'ext4', 320n * MiB, false);
+    await mkfs(run)(loop.path, 'ext4', { size: 320n * MiB, again: false });
     await truncate(image, Number(640n * MiB));
     await loops.refresh(loop);
     await growfs(run).ext4Offline(loop.path);
@@ -195,7 +205,7 @@ describe('file systems', () => {
 
   test('xfs grows while it is mounted; again is fine', async () => {
     const loop = await loops.attach(image, { readonly: false });
-    await mkfs(run)(loop.path, 'xfs', 320n * MiB, false);
+    await mkfs(run)(loop.path, 'xfs', { size: 320n * MiB, again: false });
     const point = await directoryFor('point');
     await mounts.mount(loop.path, point, 'xfs', ['nouuid']);
     await truncate(image, Number(640n * MiB));

@@ -4,9 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { fileKey } from '../../src/model/ids.ts';
-import { hostFiles } from '../../src/run/hostfiles.ts';
-import type { Files } from '../../src/run/files.ts';
-import type { Run } from '../../src/run/run.ts';
+import { mortal } from '../support/mortal.ts';
 import { blockAs, fault, mountAs, publishAsk, run } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 import type { Ground, Ready } from './node-ground.ts';
@@ -16,30 +14,6 @@ let ground: Ground;
 onGround((fresh) => {
   ground = fresh;
 });
-
-/** Ports of a process that dies at its n-th effect on the machine, before or after it took place. */
-function mortal(at: number, when: 'before' | 'after') {
-  let count = 0;
-  const effect = async <T>(work: () => Promise<T>): Promise<T> => {
-    count += 1;
-    if (count > at || (count === at && when === 'before')) throw new Error('the process died');
-    const result = await work();
-    if (count === at) throw new Error('the process died');
-    return result;
-  };
-  const files = hostFiles();
-  const dying: Partial<Files> = {
-    createDurable: (...given) => effect(() => files.createDurable(...given)),
-    createSparse: (...given) => effect(() => files.createSparse(...given)),
-    rename: (...given) => effect(() => files.rename(...given)),
-    unlink: (...given) => effect(() => files.unlink(...given)),
-    makeDirectory: (...given) => effect(() => files.makeDirectory(...given)),
-    removeDirectory: (...given) => effect(() => files.removeDirectory(...given)),
-  };
-  const dyingRun: Run = (argv, kind, options) =>
-    kind === 'write' ? effect(() => run(argv, kind, options)) : run(argv, kind, options);
-  return { died: () => count >= at, ports: { files: { ...files, ...dying }, run: dyingRun } };
-}
 
 type Node = Ground['node'];
 type Step = (node: Node, ready: Ready) => Promise<void>;
@@ -60,7 +34,9 @@ async function lifeWithDeath(
   when: 'before' | 'after',
 ): Promise<boolean> {
   const ready = await ground.ready(capability, 320n * MiB);
-  const { died, ports } = mortal(at, when);
+  const { died, ports } = mortal(run, at, when, () => {
+    throw new Error('the process died');
+  });
   for (const step of order) {
     if (step === dies) await steps[step](ground.restarted(ports), ready).catch(() => undefined);
     await steps[step](ground.restarted(), ready);

@@ -122,6 +122,7 @@ function ground(directory: string, shared: string, ownLoop: string, store: RootS
       mounts,
       clock: systemClock,
       stateDirectory: join(directory, 'state'),
+      kubeletDirectory: join(directory, 'kubelet'),
       limits: { sizeMs: 500, statfsMs: 2_000 },
       ...change,
     });
@@ -151,10 +152,11 @@ function ground(directory: string, shared: string, ownLoop: string, store: RootS
     place,
     ready: async (capability, bytes = 512n * MiB, content = { kind: 'empty' }) => {
       made += 1;
-      const volume = await volumes.volume(`pvc-${made}`, bytes, content);
+      const number = made;
+      const volume = await volumes.volume(`pvc-${number}`, bytes, content);
       await volumes.attach(volume, capability);
-      const staging = await place(`staging-${made}`);
-      const pod = join(await place(`pod-${made}`), 'target');
+      const staging = await place(`staging-${number}`);
+      const pod = join(await place(`pod-${number}`), 'target');
       return { volume, ask: stageAsk(volume, staging, capability), pod };
     },
     loops,

@@ -23,7 +23,7 @@ const named = ([program = '', ...rest]: readonly string[]): string => {
   const name = basename(program);
   if (name === 'mmclone') return `${name} ${rest[0] ?? ''}`;
   if (name !== 'losetup') return name;
-  return `${name} ${rest.find((flag) => ['-j', '-f', '-d'].includes(flag)) ?? '-O'}`;
+  return `${name} ${rest.find((flag) => ['-f', '-d'].includes(flag)) ?? '-O'}`;
 };
 
 const note = ({ argv }: Fields, message: string): void => {
@@ -239,8 +239,8 @@ describe('node', () => {
     const target_path = join(await place(`pod-${fsType}`), 'mount');
     const staged = { volume_id: id, staging_target_path, volume_capability: capability };
     const published = { ...staged, target_path };
-    // Is it attached already? Attach it; is it the file that was meant?
-    const attach = ['losetup -j', 'losetup -f', 'losetup -O'];
+    // Is it attached already? Attach it.
+    const attach = ['losetup -O', 'losetup -f'];
     const first = [...attach, 'blkid', `mkfs.${fsType}`, 'mount'];
     expect(await cost('NodeStageVolume', staged)).toEqual(first);
     expect(await cost('NodeStageVolume', staged)).toEqual([]);

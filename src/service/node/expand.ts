@@ -1,7 +1,10 @@
 import { MiB, showBytes } from '../../model/bytes.ts';
 import type { Bytes } from '../../model/bytes.ts';
+import { fsTypes } from '../../model/capability.ts';
+import type { FsType } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { CapacityRange } from '../../model/volume.ts';
+import { deviceSize } from '../../linux/sysblock.ts';
 import { superblock } from '../../linux/superblock.ts';
 import { loopsIn } from './devices.ts';
 import { isSmall } from './filesystem.ts';
@@ -11,9 +14,9 @@ import { placeOf } from './places.ts';
 import type { Place } from './places.ts';
 import { readSource, waitForSize } from './source.ts';
 
-// What a file system may leave unused at the end of its device: less than one group of ext4, or
-// less than the smallest allocation group of XFS.
-const slack = { ext4: 128n * MiB, xfs: 16n * MiB };
+// What a file system may leave unused at the end of its device: less than one group of ext4, less than
+// the smallest allocation group of XFS, or a last sector of btrfs.
+const slack: Readonly<Record<FsType, Bytes>> = { ext4: 128n * MiB, xfs: 16n * MiB, btrfs: MiB };
 
 /** Lets a volume on this node take the size its image has: devices, then the file system. Resolves to that size. */
 export async function expand(
@@ -24,6 +27,7 @@ export async function expand(
 ): Promise<Bytes> {
   using volume = parts.lock(id);
   const place = await placeOf(parts, volume.id, volumePath);
+  await parts.background.settle(volume.id);
   const source = await readSource(parts, volume.id);
   if (source.key !== place.record.generation)
     throw new DriverError(
@@ -31,8 +35,8 @@ export async function expand(
       `volume ${id} got a new image since it was staged here; unstage it and stage it again`,
     );
   requireRange(id, source.record.bytes, range);
-  await waitForSize(parts, source);
-  const size = await refreshDevices(parts, place, source.record.bytes);
+  const { size: file } = await waitForSize(parts, source);
+  const size = await refreshDevices(parts, place, source.record.bytes, file);
   if (place.record.kind === 'mount') await growFilesystem(parts, place, size);
   return size;
 }
@@ -51,9 +55,17 @@ async function refreshDevices(
   parts: NodeParts,
   { record, loop }: Place,
   bytes: Bytes,
+  file: Bytes,
 ): Promise<Bytes> {
   let size = 0n;
   for (const each of loopsIn(record)) {
+    const before = await deviceSize(each.path);
+    // losetup would cut the end off without a word, under the file system.
+    if (before > file)
+      throw new DriverError(
+        'wrong-state',
+        `${each.path} shows ${before} bytes of volume ${record.volumeId}, but its image has only ${file} now; its end is lost, restore a snapshot`,
+      );
     const refreshed = await parts.losetup.refresh(each);
     if (each.path === loop.path) size = refreshed;
     if (refreshed < bytes)
@@ -68,7 +80,7 @@ async function refreshDevices(
 async function growFilesystem(parts: NodeParts, place: Place, size: Bytes): Promise<void> {
   const { record, loop, path } = place;
   const grown = await grow(parts, place, size);
-  const wanted = size - slack[record.fsType === 'xfs' ? 'xfs' : 'ext4'];
+  const wanted = size - slack[typeOf(record)];
   if (grown > wanted) return;
   throw new DriverError(
     'command-failed',
@@ -79,16 +91,25 @@ async function growFilesystem(parts: NodeParts, place: Place, size: Bytes): Prom
 /** Resolves to the size of the file system afterwards. */
 async function grow(parts: NodeParts, place: Place, size: Bytes): Promise<Bytes> {
   const { record, loop, path } = place;
-  // The superblock of a mounted XFS may lag behind on the device; that of ext4 does not.
-  if (record.fsType === 'ext4' && !(await isSmall(loop.path, size))) return size;
+  const fsType = typeOf(record);
+  // The superblock of a mounted XFS may lag behind on the device; those of the others do not.
+  if (fsType !== 'xfs' && !(await isSmall(loop.path, size))) return size;
   if (record.readonly) throw later(record, 'is mounted read-only');
-  if (record.fsType === 'xfs') return parts.growfs.xfs(path);
-  const answer = await parts.growfs.ext4Online(loop.path);
-  if (answer === 'not-permitted')
-    throw later(record, 'cannot be grown while mounted (the kernel asks for CAP_SYS_RESOURCE)');
-  const after = await superblock(loop.path);
-  return after?.bytes ?? 0n;
+  switch (fsType) {
+    case 'xfs':
+      return parts.growfs.xfs(path);
+    case 'btrfs':
+      await parts.growfs.btrfs(path);
+      break;
+    case 'ext4':
+      if ((await parts.growfs.ext4Online(loop.path)) === 'not-permitted')
+        throw later(record, 'cannot be grown while mounted (the kernel asks for CAP_SYS_RESOURCE)');
+  }
+  return (await superblock(loop.path))?.bytes ?? 0n;
 }
+
+const typeOf = ({ fsType }: NodeRecord): FsType =>
+  fsTypes.find((each) => each === fsType) ?? 'ext4';
 
 const later = ({ fsType, volumeId }: NodeRecord, why: string): DriverError =>
   new DriverError(

@@ -3,7 +3,7 @@ import type { Access, FsType } from '../../model/capability.ts';
 import { MiB } from '../../model/bytes.ts';
 import type { Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
-import { looksBlank } from '../../linux/blkid.ts';
+import { looksBlank, readsAsZeros } from '../../linux/blkid.ts';
 import type { DeviceContent } from '../../linux/blkid.ts';
 import { superblock } from '../../linux/superblock.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
@@ -14,7 +14,8 @@ import type { Source } from './source.ts';
 const ext4Group = 128n * MiB;
 const ext4Tables = 3n * MiB;
 
-type MountAccess = Extract<Access, { kind: 'mount' }>;
+/** A volume as a mounted file system. */
+export type MountAccess = Extract<Access, { kind: 'mount' }>;
 
 /** Puts a file system on a device that never had one; resolves to the type that is there. Never overwrites. */
 export async function ensureFilesystem(
@@ -26,9 +27,14 @@ export async function ensureFilesystem(
   refuseSmallSectors(source);
   const found = await parts.blkid.probe(device);
   const { content } = source.record;
-  if (content.kind === 'formatting') return format(parts, source, fsTypeOf(access), device, true);
-  if (found.kind === 'nothing' && content.kind === 'empty' && (await looksBlank(device)))
-    return format(parts, source, fsTypeOf(access), device, false);
+  const wanted = fsTypeOf(access, source.record.options.fsType);
+  if (content.kind === 'formatting') return format(parts, source, wanted, device, true);
+  if (
+    found.kind === 'nothing' &&
+    content.kind === 'empty' &&
+    (await isBlank(parts, source, device))
+  )
+    return format(parts, source, wanted, device, false);
   const type = knownType(source, access, found);
   if (content.kind === 'empty')
     await recordContent(parts, source, { kind: 'filesystem', fsType: type });
@@ -45,6 +51,20 @@ function refuseSmallSectors({ id, record }: Source): void {
   );
 }
 
+/**
+ * A thin image that nobody wrote to has no blocks. Where it has some, all of it is read before it counts as
+ * blank: there may be data in it that no signature tells of.
+ */
+async function isBlank(
+  parts: NodeParts,
+  { path, record }: Source,
+  device: string,
+): Promise<boolean> {
+  if (!(await looksBlank(device))) return false;
+  if (record.options.provisioning === 'thick') return true;
+  return (await parts.files.held(path)) === 0n || readsAsZeros(device);
+}
+
 async function format(
   parts: NodeParts,
   source: Source,
@@ -52,8 +72,15 @@ async function format(
   device: string,
   again: boolean,
 ): Promise<FsType> {
+  const { options } = source.record;
   await recordContent(parts, source, { kind: 'formatting', fsType });
-  await parts.mkfs(device, fsType, await deviceSize(device), again);
+  await parts.mkfs(device, fsType, {
+    size: await deviceSize(device),
+    again,
+    label: options.fsLabel,
+    // Options of one file system mean something else to another.
+    options: options.fsType === fsType ? options.mkfsOptions : undefined,
+  });
   await recordContent(parts, source, { kind: 'filesystem', fsType });
   return fsType;
 }
@@ -84,31 +111,41 @@ export interface MountAsk {
   readonly fsType: FsType;
   readonly flags: readonly string[];
   readonly readonly: boolean;
+  /** Of the class: whether freed blocks go back to GPFS at once (`on`), by and by (`auto`) or never. */
+  readonly discard: 'auto' | 'on' | 'off' | undefined;
+  /** Growing writes to the device, also for a read-only mount. */
+  readonly mayGrow: boolean;
 }
 
 /** Mounts a file system; one smaller than its device, as after a restore into a larger volume, is grown first. */
 export async function mountFilesystem(parts: NodeParts, ask: MountAsk): Promise<void> {
-  const { device, path } = ask;
-  const small = await isSmall(device, await deviceSize(device));
-  switch (ask.fsType) {
-    case 'ext4':
-      if (small) await parts.growfs.ext4Offline(device);
-      return parts.mounter.mount(device, path, 'ext4', optionsOf(ask.flags, ask.readonly));
-    case 'xfs': {
-      // A clone has the UUID of its source; without nouuid XFS refuses to mount both.
-      const flags = ['nouuid', ...ask.flags];
-      if (!small) return parts.mounter.mount(device, path, 'xfs', optionsOf(flags, ask.readonly));
-      return mountAndGrowXfs(parts, { ...ask, flags });
-    }
-  }
+  const { device, path, fsType, readonly } = ask;
+  const small = ask.mayGrow && (await isSmall(device, await deviceSize(device)));
+  const flags = withDiscard(ask);
+  if (fsType !== 'ext4') return mountThenGrow(parts, { ...ask, flags }, small);
+  if (small) await parts.growfs.ext4Offline(device);
+  return parts.mounter.mount(device, path, 'ext4', optionsOf(flags, readonly));
 }
 
-/** XFS grows only while it is mounted writable. */
-async function mountAndGrowXfs(parts: NodeParts, ask: MountAsk): Promise<void> {
-  const { device, path, flags, readonly } = ask;
+/** The flags of the claim between what is ours and what the class forbids; the kernel takes the last. */
+function withDiscard({ fsType, flags, discard }: MountAsk): readonly string[] {
+  const ours: Readonly<Record<FsType, readonly string[]>> = {
+    ext4: discard === 'on' ? ['discard'] : [],
+    // A clone has the UUID of its source; without nouuid XFS refuses to mount both.
+    xfs: discard === 'on' ? ['nouuid', 'discard'] : ['nouuid'],
+    // Left to itself, btrfs discards all the time.
+    btrfs: [discard === 'on' ? 'discard=async' : 'nodiscard'],
+  };
+  return [...ours[fsType], ...flags, ...(discard === 'off' ? ['nodiscard'] : [])];
+}
+
+/** XFS and btrfs grow only while they are mounted writable. */
+async function mountThenGrow(parts: NodeParts, ask: MountAsk, small: boolean): Promise<void> {
+  const { device, path, fsType, flags, readonly } = ask;
+  if (!small) return parts.mounter.mount(device, path, fsType, optionsOf(flags, readonly));
   const writable = flags.filter((flag) => flag !== 'ro');
-  await parts.mounter.mount(device, path, 'xfs', writable);
-  await parts.growfs.xfs(path);
+  await parts.mounter.mount(device, path, fsType, writable);
+  await (fsType === 'xfs' ? parts.growfs.xfs(path) : parts.growfs.btrfs(path));
   if (readonly || flags.includes('ro')) await parts.mounter.remountReadonly(path);
 }
 

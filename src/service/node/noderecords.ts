@@ -49,6 +49,11 @@ const nodeRecord = z.object({
   capability: z.string(),
   fsType: z.string(),
   loop: loop.nullable(),
+  /**
+   * Set before a device is attached, until the record names it: devices of the image that were there already.
+   * A crash between the two leaves a device that is neither named nor one of these, which so is ours.
+   */
+  attaching: z.array(z.string()).optional(),
   /** False while staging or unstaging is under way, or was cut short. */
   staged: z.boolean(),
   targets: z.array(target),
@@ -115,7 +120,9 @@ export function nodeRecords({ files, directory, bootId, nonce }: NodeRecordsOpti
 
 // After a boot no loop device or mount of the one before is left, and the same numbers name others.
 const ofThisBoot = (record: NodeRecord, bootId: string): NodeRecord =>
-  record.bootId === bootId ? record : { ...record, bootId, loop: null, staged: false, targets: [] };
+  record.bootId === bootId
+    ? record
+    : { ...record, bootId, loop: null, attaching: undefined, staged: false, targets: [] };
 
 function fileName(id: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(id)) return `${id}.json`;

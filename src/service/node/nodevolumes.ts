@@ -1,8 +1,12 @@
+import { DriverError } from '../../model/fault.ts';
 import { blkid } from '../../linux/blkid.ts';
+import { fstrim } from '../../linux/fstrim.ts';
+import { fsfreeze } from '../../linux/fsfreeze.ts';
 import { growfs } from '../../linux/growfs.ts';
 import { losetup } from '../../linux/losetup.ts';
 import { mkfs } from '../../linux/mkfs.ts';
 import { mounter } from '../../linux/mount.ts';
+import { startCompanion } from '../../run/companion.ts';
 import type { Clock, Nonce } from '../../run/clock.ts';
 import { randomNonce } from '../../run/clock.ts';
 import type { Files } from '../../run/files.ts';
@@ -10,7 +14,10 @@ import type { Mounts } from '../../run/mounts.ts';
 import type { Run } from '../../run/run.ts';
 import type { Self } from '../../store/nodes.ts';
 import type { NodeVolumes } from '../api.ts';
+import { backgroundOf } from './background.ts';
 import { expand } from './expand.ts';
+import { freezerOf } from './freezer.ts';
+import { frozenNotes } from './frozen.ts';
 import { volumeLocks } from './locks.ts';
 import { nodeRecords } from './noderecords.ts';
 import type { NodeLimits, NodeParts, NodeRoots } from './parts.ts';
@@ -18,6 +25,7 @@ import { publish } from './publishing.ts';
 import { reconcile } from './reconcile.ts';
 import { stage } from './staging.ts';
 import { stats } from './stats.ts';
+import { trimmerOf } from './trimming.ts';
 import { unpublish } from './unpublishing.ts';
 import { unstage } from './unstaging.ts';
 
@@ -36,19 +44,30 @@ export interface NodeVolumesOptions {
   readonly limits?: Partial<NodeLimits>;
   /** Off unless the operator says so. */
   readonly allowBuffered?: boolean;
+  /** Command line of `gpfs-csi thaw`, in the namespaces where it outlives us; without it nothing is frozen. */
+  readonly watchdog?: readonly [string, ...string[]] | undefined;
+  /** How often the free blocks of each volume are given back; 0, the default: never. */
+  readonly trimIntervalMs?: number;
 }
 
-const defaultLimits: NodeLimits = { sizeMs: 5_000, statfsMs: 5_000 };
+const defaultLimits: NodeLimits = { sizeMs: 5_000, statfsMs: 5_000, trimLoad: 1.5 };
 
 /** The node side of the driver, and what it does once when it starts. */
 export interface NodeSide extends NodeVolumes {
   /** Ends what belongs to nobody any more; resolves to sentences for the log. Never throws for a single volume. */
   reconcile(): Promise<readonly string[]>;
+  /** Gives the free blocks of one volume back that is due; resolves to its id. */
+  trim(): Promise<string | undefined>;
+  /** Thaws what a driver that died here left frozen. */
+  thaw(): Promise<void>;
+  /** Ends what runs by itself. */
+  close(): Promise<void>;
 }
 
 /** The node side of the driver, on the kernel of this machine. */
 export function nodeVolumes(options: NodeVolumesOptions): NodeSide {
   const parts = partsOf(options);
+  const trimmer = trimmerOf(parts, options.trimIntervalMs ?? 0);
   return {
     stage: (ask) => stage(parts, ask),
     unstage: (id, stagingPath) => unstage(parts, id, stagingPath),
@@ -57,12 +76,20 @@ export function nodeVolumes(options: NodeVolumesOptions): NodeSide {
     stats: (id, volumePath) => stats(parts, id, volumePath),
     expand: (id, volumePath, range) => expand(parts, id, volumePath, range),
     reconcile: () => reconcile(parts),
+    trim: () => trimmer.round(),
+    thaw: () => parts.freezer.thawLeft(),
+    close: async () => {
+      parts.freezer[Symbol.dispose]();
+      await parts.background.settleAll();
+    },
   };
 }
 
 function partsOf(options: NodeVolumesOptions): NodeParts {
   const { roots, self, run, files, mounts, clock } = options;
-  return {
+  const lock = volumeLocks();
+  const nonce = options.nonce ?? randomNonce;
+  const parts: Omit<NodeParts, 'freezer'> = {
     roots,
     self,
     files,
@@ -71,16 +98,36 @@ function partsOf(options: NodeVolumesOptions): NodeParts {
       files,
       directory: options.stateDirectory,
       bootId: self.bootId,
-      nonce: options.nonce ?? randomNonce,
+      nonce,
     }),
-    lock: volumeLocks(),
+    lock,
+    background: backgroundOf(lock),
     losetup: losetup(run, clock),
     mounter: mounter(run, mounts),
     blkid: blkid(run),
     mkfs: mkfs(run),
     growfs: growfs(run),
+    fstrim: fstrim(run),
+    fsfreeze: fsfreeze(run),
+    looks: new Map(),
+    frozen: frozenNotes(files, options.stateDirectory, nonce),
+    watchdog: watchdogOf(options.watchdog),
     limits: { ...defaultLimits, ...options.limits },
     kubeletDirectory: options.kubeletDirectory ?? '/var/lib/kubelet',
     allowBuffered: options.allowBuffered ?? false,
   };
+  const all = parts as NodeParts;
+  return Object.assign(parts, { freezer: freezerOf(all) });
 }
+
+/** The program that thaws, started so that it outlives this process. */
+const watchdogOf =
+  (program: NodeVolumesOptions['watchdog']): NodeParts['watchdog'] =>
+  ({ path, device, ms }) => {
+    if (!program)
+      return Promise.reject(
+        new DriverError('misconfigured', 'nothing here would thaw it if the driver died'),
+      );
+    const what = ['--path', path, '--device', String(device), '--ms', String(ms)];
+    return startCompanion([...program, ...what]);
+  };

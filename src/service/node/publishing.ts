@@ -3,13 +3,14 @@ import { DriverError } from '../../model/fault.ts';
 import type { Loop } from '../../linux/losetup.ts';
 import type { Mount } from '../../run/mounts.ts';
 import type { PublishAsk } from '../api.ts';
-import { loopsIn, obtainLoop } from './devices.ts';
+import { intend } from './attaching.ts';
+import { obtainLoop, serves } from './devices.ts';
 import type { NodeRecord, Target } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { lookAt, resolvePath } from './paths.ts';
 import { isMountedAt } from './places.ts';
 import { requireRoomFor } from './secondtarget.ts';
-import { imageIdentity, readSource, requireAttached } from './source.ts';
+import { readSource, requireAttached } from './source.ts';
 import type { Source } from './source.ts';
 import { isLive } from './staging.ts';
 
@@ -71,16 +72,12 @@ async function deviceFor(
   { target, loop }: { readonly target: Target; readonly loop: Loop },
 ): Promise<Loop> {
   if (record.kind === 'mount' || !target.readonly || loop.readonly) return loop;
-  const own = await obtainLoop(parts, {
-    source,
-    image: await imageIdentity(parts, source),
-    readonly: true,
-    own: loopsIn(record),
-    current: target.loop,
-    begun: true,
-  });
-  await note(parts, record, { ...target, loop: own });
-  return own;
+  const { loop: own } = target;
+  if (own && (await serves(parts, own, record, true))) return own;
+  const intended = await intend(parts, source, record);
+  const made = await obtainLoop(parts, source, intended, { readonly: true, resumed: true });
+  await note(parts, { ...intended, attaching: undefined }, { ...target, loop: made });
+  return made;
 }
 
 /** The caller makes only the directory above. */

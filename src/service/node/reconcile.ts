@@ -1,16 +1,22 @@
+import { isFault } from '../../model/fault.ts';
 import { loopState } from '../../linux/sysblock.ts';
 import { loopsIn } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
-import { forget, tearDown } from './teardown.ts';
+import { readSource } from './source.ts';
+import type { Source } from './source.ts';
+import { isLive } from './staging.ts';
+import { forget, release, tearDown } from './teardown.ts';
 
 /**
- * At start: forgets volumes of an earlier boot, takes down what uses an image that is no longer its volume's,
- * and tells of files that were deleted under a device. Touches nothing but what records of this node name.
+ * At start: forgets volumes of an earlier boot, takes down what uses an image that is no longer its volume's
+ * and what a stage left half done on a volume that is not this node's any more. Tells of what it finds wrong
+ * and may not touch: only what records of this node name is ours.
  */
 export async function reconcile(parts: NodeParts): Promise<readonly string[]> {
   const told: string[] = [];
-  for (const record of await parts.records.all()) {
+  const records = await parts.records.all();
+  for (const record of records) {
     try {
       const sentence = await reconcileVolume(parts, record);
       if (sentence !== undefined) told.push(sentence);
@@ -20,13 +26,14 @@ export async function reconcile(parts: NodeParts): Promise<readonly string[]> {
       told.push(`volume ${record.volumeId} was left as it is: ${why}`);
     }
   }
-  return told;
+  return [...told, ...(await unrecorded(parts, records))];
 }
 
 async function reconcileVolume(parts: NodeParts, found: NodeRecord): Promise<string | undefined> {
   using volume = parts.lock(found.volumeId);
   if (found.bootId !== parts.self.bootId) {
-    await forget(parts, found);
+    // Devices of an earlier boot are gone; what has their numbers now is not ours.
+    await forget(parts, { ...found, attaching: undefined });
     return `volume ${volume.id} was in use here before the machine booted, and is no longer`;
   }
   const outdated = await whyOutdated(parts, found);
@@ -34,9 +41,13 @@ async function reconcileVolume(parts: NodeParts, found: NodeRecord): Promise<str
     await forget(parts, await tearDown(parts, found));
     return `volume ${volume.id} was ${outdated} while it was staged here; what used its old image was taken down`;
   }
-  const states = await Promise.all(loopsIn(found).map(({ path }) => loopState(path)));
-  const deleted = states.find((state) => state?.backingFile.endsWith(' (deleted)'));
-  return deleted && `the image of volume ${volume.id} was deleted while it is in use here`;
+  const current = await currentSource(parts, volume.id);
+  if (!found.staged && found.targets.length === 0 && !isOurs(parts, current)) {
+    await forget(parts, await release(parts, found));
+    return `volume ${volume.id} was staged here half way when the driver ended, and is not attached here any more; it was taken down`;
+  }
+  if (current) await watchAgain(parts, found, current);
+  return await whatIsWrong(parts, found);
 }
 
 /** Why the image that is staged here belongs to nobody any more; undefined when that is not certain. */
@@ -52,4 +63,57 @@ async function whyOutdated(
   if (state === 'deleted') return 'deleted';
   const isOther = state === 'ready' && image !== null && image.key !== generation;
   return isOther ? 'given a new image' : undefined;
+}
+
+/** A restarted driver looks for requests again. */
+async function watchAgain(
+  parts: NodeParts,
+  { kind, staged, readonly }: NodeRecord,
+  source: Source,
+) {
+  if (source.record.options.freeze === 'auto' && kind === 'mount' && staged && !readonly)
+    await parts.freezer.watch(source.id, source.store);
+}
+
+const isOurs = ({ self }: NodeParts, source: Source | undefined): boolean =>
+  source?.record.attachments.some(({ node }) => node === self.node) ?? false;
+
+async function whatIsWrong(parts: NodeParts, found: NodeRecord): Promise<string | undefined> {
+  const states = await Promise.all(loopsIn(found).map(({ path }) => loopState(path)));
+  if (states.some((state) => state?.backingFile.endsWith(' (deleted)')))
+    return `the image of volume ${found.volumeId} was deleted while it is in use here`;
+  if (found.staged && !(await isLive(parts, found)))
+    return `volume ${found.volumeId} is staged at ${JSON.stringify(found.stagingPath)} by the records of this node, but its ${found.kind === 'block' ? 'device' : 'mount'} is gone; delete the pods that use it here, so that it is staged again`;
+  return undefined;
+}
+
+// The names of our images: a shard, then a key that is used once.
+const imageName = /\/volumes\/[0-9a-f]{3}\/[A-Za-z0-9][A-Za-z0-9_-]*\.\d+-[0-9a-f]+$/;
+
+/** Mounts of image files that look like ours, of which this node has no record: it lost them, or somebody else did it. */
+async function unrecorded(
+  parts: NodeParts,
+  records: readonly NodeRecord[],
+): Promise<readonly string[]> {
+  const own = new Set(records.flatMap(loopsIn).map(({ path }) => path));
+  const told: string[] = [];
+  for (const { source, point } of await parts.mounter.below(parts.kubeletDirectory)) {
+    if (!/^\/dev\/loop\d+$/.test(source) || own.has(source)) continue;
+    const file = (await loopState(source))?.backingFile ?? '';
+    if (imageName.test(file.replace(/ \(deleted\)$/, '')))
+      told.push(
+        `${source} with ${file} is mounted at ${JSON.stringify(point)}, and no record of this node names it; unmount it by hand when no pod uses it`,
+      );
+  }
+  return told;
+}
+
+async function currentSource(parts: NodeParts, id: string): Promise<Source | undefined> {
+  try {
+    return await readSource(parts, id);
+  } catch (error) {
+    // A record that is not there, or not ready, is no reason to take anything from a running pod.
+    if (isFault(error, 'volume-missing', 'wrong-state')) return undefined;
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import { isReaderOnly } from '../../model/capability.ts';
+import { isReaderOnly, isSharedReading } from '../../model/capability.ts';
 import type { Capability } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
@@ -36,12 +36,12 @@ export async function readSource(parts: NodeParts, id: string): Promise<Source> 
   return { id, ...found, record, key, path, inode };
 }
 
-/** Whether this node may use the volume so, and only for reading. Throws wrong-state when it is not attached. */
+/** How this node may use the volume: only for reading, beside others that read it. Throws wrong-state when it is not attached. */
 export function requireAttached(
   parts: NodeParts,
   { id, record }: Source,
   capability: Capability,
-): { readonly readonly: boolean } {
+): { readonly readonly: boolean; readonly shared: boolean } {
   const attachment = record.attachments.find(({ node }) => node === parts.self.node);
   if (!attachment)
     throw new DriverError(
@@ -59,8 +59,9 @@ export function requireAttached(
       'wrong-state',
       `volume ${id} is attached for ${attached.access.kind} access, not for ${capability.access.kind}`,
     );
-  const modes = [attached.mode, capability.mode];
-  return { readonly: attachment.readonly || modes.some(isReaderOnly) };
+  const both = [attached, capability];
+  const readonly = attachment.readonly || both.some(({ mode }) => isReaderOnly(mode));
+  return { readonly, shared: both.some(isSharedReading) };
 }
 
 /** The image file by device and inode. Throws when the name leads to another file than the record says. */
@@ -97,10 +98,14 @@ export async function waitForSize(parts: NodeParts, { id, path, record }: Source
  * Records what the image holds, unless the volume was given to another node or got a new image meanwhile:
  * then what we know is about a file that nobody uses any more.
  */
-export async function recordContent(
+export const recordContent = (parts: NodeParts, source: Source, content: Content): Promise<void> =>
+  updateOurs(parts, source, (record) => ({ ...record, content }));
+
+/** Changes the volume's record, unless the volume was given to another node or got a new image meanwhile. */
+export async function updateOurs(
   parts: NodeParts,
   { id, store, local, key }: Source,
-  content: Content,
+  change: (record: VolumeRecord) => VolumeRecord,
 ): Promise<void> {
   await store.volumes.update(
     local,
@@ -113,7 +118,7 @@ export async function recordContent(
           'wrong-state',
           `volume ${id} was taken from this node (${parts.self.node}) while it was being staged`,
         );
-      return { ...record, content };
+      return change(record);
     },
     'name',
   );

@@ -2,9 +2,12 @@ import { canonicalCapability, requireSupported } from '../../model/capability.ts
 import { DriverError } from '../../model/fault.ts';
 import { isSameMachine } from '../../store/nodes.ts';
 import type { StageAsk } from '../api.ts';
-import { loopsIn, obtainLoop } from './devices.ts';
+import { attach } from './attaching.ts';
+import type { HeldRecord } from './attaching.ts';
+import { detachUnnamed, intending } from './devices.ts';
 import { requireFit } from './fitness.ts';
 import { ensureFilesystem, mountFilesystem } from './filesystem.ts';
+import { makeClean } from './journal.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { lookAt, resolvePath } from './paths.ts';
@@ -27,14 +30,15 @@ export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
   if (before && (await isLive(parts, before))) return;
   await refuseOtherMachine(parts, first);
   await requireFit(parts, first, ask, readers);
-  const begun = found?.generation === first.key;
+  const resumed = before?.attaching !== undefined;
   // The record comes before the mark, or a crash between them would leave a mark that nobody takes away.
   const record = await begin(parts, first, ask, path, before);
   try {
-    const { source, readonly } = await mark(parts, first, ask);
-    const held = await attach(parts, source, { ...record, readonly }, begun);
+    const marked = await mark(parts, first, ask);
+    const { source, held } = await device(parts, marked, { ask, record, resumed });
     const fsType = await fill(parts, source, ask, held);
     await parts.records.write({ ...held, fsType, staged: true });
+    if (mayBeFrozen(source, held)) await parts.freezer.watch(volume.id, source.store);
   } catch (error) {
     await abandon(parts, volume.id);
     throw error;
@@ -52,6 +56,33 @@ async function refuseOtherMachine(parts: NodeParts, { id, key, store }: Source):
     'wrong-state',
     `volume ${id} may still be open on another machine that was node ${parts.self.node} before; detach it from this node and attach it again`,
   );
+}
+
+const mayBeFrozen = ({ record }: Source, { kind, readonly }: HeldRecord): boolean =>
+  record.options.freeze === 'auto' && kind === 'mount' && !readonly;
+
+interface Begun {
+  readonly ask: StageAsk;
+  readonly record: NodeRecord;
+  readonly resumed: boolean;
+}
+
+/** The volume's device here, writable or not as its use has it. */
+async function device(
+  parts: NodeParts,
+  { source, readonly, shared }: Marked,
+  { ask, record, resumed }: Begun,
+): Promise<{ readonly source: Source; readonly held: HeldRecord }> {
+  const { access } = ask.capability;
+  const known = { ...record, readonly };
+  if (!shared || access.kind === 'block') {
+    // Else a file system is read-only by its mount: a journal that needs a replay needs a writable device.
+    const how = { readonly: readonly && access.kind === 'block', resumed };
+    return { source, held: await attach(parts, source, known, how) };
+  }
+  const emptied = await makeClean(parts, { source, record: known, access, resumed });
+  const held = await attach(parts, source, emptied, { readonly: true, resumed });
+  return { source: await readSource(parts, ask.id), held };
 }
 
 /** After a failure nobody may ever call unstage. What cannot be undone stays in the record, for the next call. */
@@ -90,7 +121,7 @@ async function reusable(
   }
   const same = before.generation === source.key && before.stagingPath === path;
   if (same && before.capability === canonicalCapability(ask.capability)) return before;
-  await tearDown(parts, before);
+  await detachUnnamed(parts, source.store, await tearDown(parts, before));
   if (before.generation !== source.key)
     await source.store.marks.clear(before.generation, parts.self.node);
   return undefined;
@@ -123,19 +154,18 @@ export async function isLive(parts: NodeParts, record: NodeRecord): Promise<bool
   return kind === 'block' || isMountedAt(parts, stagingPath, loop);
 }
 
+/** A volume that has this node's mark on it, and how it may be used. */
+type Marked = ReturnType<typeof requireAttached> & { readonly source: Source };
+
 /**
  * Leaves the mark, and only then believes the attachment: whoever takes the volume away from this node
  * either sees the mark, or has changed the record before we read it.
  */
-async function mark(
-  parts: NodeParts,
-  first: Source,
-  ask: StageAsk,
-): Promise<{ readonly source: Source; readonly readonly: boolean }> {
+async function mark(parts: NodeParts, first: Source, ask: StageAsk): Promise<Marked> {
   await first.store.marks.set(first.key, parts.self);
   const source = await readSource(parts, ask.id);
-  const { readonly } = requireAttached(parts, source, ask.capability);
-  if (source.key === first.key) return { source, readonly };
+  const use = requireAttached(parts, source, ask.capability);
+  if (source.key === first.key) return { source, ...use };
   throw new DriverError('busy', `volume ${ask.id} got a new image at this moment; try again`);
 }
 
@@ -146,8 +176,8 @@ async function begin(
   path: string,
   before: NodeRecord | undefined,
 ): Promise<NodeRecord> {
-  const nothing = { readonly: false, fsType: '', loop: null, targets: [] };
-  const { readonly, fsType, loop, targets } = before ?? nothing;
+  const nothing = { readonly: false, fsType: '', loop: null, attaching: undefined, targets: [] };
+  const { readonly, fsType, loop, attaching, targets } = before ?? nothing;
   const record: NodeRecord = {
     format: 1,
     volumeId: ask.id,
@@ -160,30 +190,12 @@ async function begin(
     kind: ask.capability.access.kind,
     capability: canonicalCapability(ask.capability),
     staged: false,
-    ...{ readonly, fsType, loop, targets },
+    ...{ readonly, fsType, loop, attaching, targets },
   };
-  await parts.records.write(record);
-  return record;
-}
-
-async function attach(
-  parts: NodeParts,
-  source: Source,
-  record: NodeRecord,
-  begun: boolean,
-): Promise<NodeRecord & { readonly loop: NonNullable<NodeRecord['loop']> }> {
-  const loop = await obtainLoop(parts, {
-    source,
-    image: record.image,
-    // A file system is read-only by its mount: a journal that needs a replay needs a writable device.
-    readonly: record.readonly && record.kind === 'block',
-    own: loopsIn(record),
-    current: record.loop,
-    begun,
-  });
-  const held = { ...record, loop };
-  await parts.records.write(held);
-  return held;
+  // One write for both: what is begun, and that a device will be attached unless the record has one.
+  const intended = loop ? record : await intending(parts, source.store, record);
+  await parts.records.write(intended);
+  return intended;
 }
 
 /** Mounts the file system, or notes that a pod may write anything to the device; resolves to the file system's type. */
@@ -191,7 +203,7 @@ async function fill(
   parts: NodeParts,
   source: Source,
   { capability: { access } }: StageAsk,
-  held: Awaited<ReturnType<typeof attach>>,
+  held: HeldRecord,
 ): Promise<string> {
   const { content } = source.record;
   if (access.kind === 'block') {
@@ -210,6 +222,9 @@ async function fill(
     );
   const fsType = await ensureFilesystem(parts, source, access, device);
   const { readonly } = held;
-  await mountFilesystem(parts, { device, path, fsType, flags: access.flags, readonly });
+  const mayGrow = !held.loop.readonly;
+  const { discard } = source.record.options;
+  const { flags } = access;
+  await mountFilesystem(parts, { device, path, fsType, flags, readonly, mayGrow, discard });
   return fsType;
 }

@@ -14,17 +14,27 @@ export async function stats(
   const { record, path, loop } = await placeOf(parts, id, volumePath);
   if (record.kind === 'block') return [{ unit: 'bytes', total: await deviceSize(loop.path) }];
   const { total, used, available, inodes, inodesFree } = await spaceInTime(parts, id, path);
+  const bytes = { unit: 'bytes', total, used, available } as const;
+  // btrfs makes inodes as it goes and has no count of them.
+  if (inodes === 0n) return [bytes];
   return [
-    { unit: 'bytes', total, used, available },
+    bytes,
     { unit: 'inodes', total: inodes, used: inodes - inodesFree, available: inodesFree },
   ];
 }
 
-/** statfs(2) on a file system whose storage hangs does not return; the caller shall not hang with it. */
+/**
+ * statfs(2) on a file system whose storage hangs does not return; the caller shall not hang with it. Each such
+ * call holds a thread, so later callers wait for the one that is under way.
+ */
 async function spaceInTime(parts: NodeParts, id: string, path: string): Promise<Space> {
   const { statfsMs } = parts.limits;
   const late = parts.clock.sleep(statfsMs).then(() => undefined);
-  const space = await Promise.race([parts.files.space(path), late]);
+  const looking = parts.looks.get(path) ?? parts.files.space(path);
+  parts.looks.set(path, looking);
+  const forget = () => parts.looks.delete(path);
+  looking.then(forget, forget);
+  const space = await Promise.race([looking, late]);
   if (space) return space;
   throw new DriverError(
     'unavailable',

@@ -1,6 +1,6 @@
 import { DriverError } from '../../model/fault.ts';
 import type { Loop } from '../../linux/losetup.ts';
-import { blockDevice, loopsIn } from './devices.ts';
+import { blockDevice, detachUnnamed, loopsIn } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 
@@ -16,6 +16,8 @@ export async function release(
   record: NodeRecord,
   loops = loopsIn(record),
 ): Promise<NodeRecord> {
+  await parts.background.settle(record.volumeId);
+  await parts.freezer.thawLeft(record.volumeId);
   const attached: Loop[] = [];
   for (const loop of loops) if (await parts.losetup.isAttached(loop)) attached.push(loop);
   for (const loop of attached) await requireNoOtherMount(parts, record, loop);
@@ -56,6 +58,10 @@ async function hasStaging(
 /** Removes the mark, then the record: while the mark stays, other nodes take the image to be in use here. */
 export async function forget(parts: NodeParts, record: NodeRecord): Promise<void> {
   const root = await parts.roots.byId(record.volumeId);
-  if (root) await root.store.marks.clear(record.generation, parts.self.node);
+  if (root) {
+    await detachUnnamed(parts, root.store, record);
+    await root.store.marks.clear(record.generation, parts.self.node);
+  }
+  parts.freezer.unwatch(record.volumeId);
   await parts.records.remove(record.volumeId);
 }

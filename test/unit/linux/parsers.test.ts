@@ -83,6 +83,14 @@ describe('parseSuperblock', () => {
     head.writeBigUInt64BE(76800n, 8);
     expect(parseSuperblock(head)).toEqual({ type: 'xfs', bytes: 300n * MiB });
   });
+
+  test('a btrfs, whose superblock lies further in', () => {
+    const head = Buffer.alloc(68 * 1024);
+    head.write('_BHRfS_M', 64 * 1024 + 0x40, 'latin1');
+    head.writeBigUInt64LE(300n * MiB, 64 * 1024 + 0x70);
+    expect(parseSuperblock(head)).toEqual({ type: 'btrfs', bytes: 300n * MiB });
+    expect(parseSuperblock(head.subarray(0, 4096))).toBeUndefined();
+  });
 });
 
 describe('shows', () => {

@@ -84,7 +84,7 @@ describe('class parameters', () => {
     ['writeAffinityFailureGroup', '1;;2', 'must be up to three failure groups'],
     ['writeAffinityFailureGroup', '--help', 'must be up to three failure groups'],
     ['provisioning', 'Thick', 'must be thin or thick'],
-    ['fsType', 'btrfs', 'must be ext4 or xfs'],
+    ['fsType', 'reiserfs', 'must be ext4, xfs or btrfs'],
     ['fsLabel', '-L', 'must be a label'],
     ['maxCloneDepth', '-1', 'must be a whole number from 0 to 1000'],
     ['maxCloneDepth', '1001', 'must be a whole number from 0 to 1000'],
@@ -126,6 +126,8 @@ describe('mkfs options', () => {
     ['xfs', '-l logdev=/dev/sda', 'cannot hold "logdev=/dev/sda"'],
     ['xfs', '-s size=512', 'cannot hold "-s"'],
     ['xfs', '/dev/sda', 'cannot hold "/dev/sda"'],
+    ['btrfs', '-r /etc', 'cannot hold "-r"'],
+    ['btrfs', '-d raid1', 'cannot hold "raid1" with -d'],
     ['xfs', '__proto__ x', 'cannot hold "__proto__"'],
   ])('%s: %s is refused', (fsType, mkfsOptions, words) => {
     expect(refusal({ fsType, mkfsOptions })).toContain(`key "mkfsOptions" ${words}`);
@@ -150,7 +152,7 @@ describe('mkfs options', () => {
       fc.string(),
     );
     fc.assert(
-      fc.property(fc.constantFrom('ext4', 'xfs'), fc.array(word), (fsType, words) => {
+      fc.property(fc.constantFrom('ext4', 'xfs', 'btrfs'), fc.array(word), (fsType, words) => {
         const mkfsOptions = words.join(' ').slice(0, 500);
         const text = refusal({ fsType, mkfsOptions });
         if (text === 'accepted') expect(mkfsOptions).toMatch(/^[-A-Za-z0-9_=^,.\s]*$/);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { AccessMode } from '../../../src/model/capability.ts';
+import type { FileKey } from '../../../src/model/ids.ts';
 import { localIdOf } from '../../../src/model/ids.ts';
 import { serverOn, block, clusterWithRoot, mounted, spec } from '../../support/driver.ts';
 import { attach } from '../../support/scenarios.ts';
@@ -76,7 +77,47 @@ describe('publish', () => {
     await attachments.publish({ ...second, readonly: true });
   });
 
-  test('of a file system for several nodes is refused', async () => {
+  const rox = 'MULTI_NODE_READER_ONLY';
+
+  test('of a file system that many read to two nodes is fine, to a writer beside them is not', async () => {
+    const { attachments, id, nodes } = await setup();
+    await attachments.publish(attach(id, 'a1', mounted('ext4', rox)));
+    await attachments.publish(attach(id, 'b1', mounted('ext4', rox)));
+    expect(await nodes()).toEqual(['a1', 'b1']);
+    await attachments.unpublish(id, 'b1');
+    for (const capability of [mounted(), block(), block(multi), block(rox)])
+      await expect(attachments.publish(attach(id, 'b1', capability))).rejects.toEqual(
+        fault('in-use'),
+      );
+    expect(await nodes()).toEqual(['a1']);
+  });
+
+  test.each([mounted(), block(multi), block(rox)])(
+    'of a file system that many read is refused beside %j',
+    async (capability) => {
+      const { attachments, id } = await setup();
+      await attachments.publish(attach(id, 'a1', capability));
+      const second = attachments.publish(attach(id, 'b1', mounted('ext4', rox)));
+      await expect(second).rejects.toEqual(fault('in-use'));
+      await expect(second).rejects.toThrow('node a1');
+    },
+  );
+
+  test('for writing forgets that the journal was replayed, for reading does not', async () => {
+    const { attachments, id, store } = await setup();
+    const journal = async () => (await store.volumes.read('v'))?.value.journal?.state;
+    await store.volumes.update('v', (record) => ({
+      ...record,
+      journal: { image: record.image?.key ?? ('' as FileKey), state: 'clean', node: 'a1' },
+    }));
+    await attachments.publish(attach(id, 'a1', mounted('ext4', rox)));
+    await attachments.unpublish(id, 'a1');
+    expect(await journal()).toBe('clean');
+    await attachments.publish(attach(id, 'a1', mounted()));
+    expect(await journal()).toBeUndefined();
+  });
+
+  test('of a file system for writing to several nodes is refused', async () => {
     const { attachments, id } = await setup();
     const work = attachments.publish(attach(id, 'a1', mounted('ext4', multi)));
     await expect(work).rejects.toEqual(fault('invalid-request'));

@@ -1,0 +1,24 @@
+import type { Run } from '../run/run.ts';
+import { complaintOf, done } from './command.ts';
+
+/** Holds up writes to a mounted file system, and lets them go on. */
+export const fsfreeze = (run: Run) => ({
+  /** Resolves when everything written is on the disk and nothing more is let through. */
+  freeze: (path: string): Promise<void> =>
+    done(`the file system at ${path} could not be frozen`, freeze(run, path)),
+
+  /** Also when it is not frozen. */
+  thaw: async (path: string): Promise<void> => {
+    try {
+      await run(['fsfreeze', '-u', path], 'write');
+    } catch (error) {
+      // EINVAL: it is not frozen, or not any more.
+      if (complaintOf(error)?.includes('Invalid argument')) return;
+      await done(`the file system at ${path} could not be thawed`, Promise.reject(error as Error));
+    }
+  },
+});
+
+async function freeze(run: Run, path: string): Promise<void> {
+  await run(['fsfreeze', '-f', path], 'write');
+}

@@ -1,0 +1,47 @@
+import type { Loop } from '../../linux/losetup.ts';
+import { intending, obtainLoop, serves } from './devices.ts';
+import type { NodeRecord } from './noderecords.ts';
+import type { NodeParts } from './parts.ts';
+import type { Source } from './source.ts';
+import { release } from './teardown.ts';
+
+/** A record of this node that names a device. */
+export type HeldRecord = NodeRecord & { readonly loop: Loop };
+
+/** How a device is wanted; `resumed`: an earlier attempt may have attached it and died. */
+export interface Attaching {
+  readonly readonly: boolean;
+  readonly resumed: boolean;
+}
+
+/** Gives a volume its device here and names it in the record; one that was for another use goes first. */
+export async function attach(
+  parts: NodeParts,
+  source: Source,
+  record: NodeRecord,
+  how: Attaching,
+): Promise<HeldRecord> {
+  const { loop } = record;
+  if (loop && (await serves(parts, loop, record, how.readonly))) return named(parts, record, loop);
+  const before = loop ? await release(parts, record) : record;
+  const intended = await intend(parts, source, before);
+  return named(parts, intended, await obtainLoop(parts, source, intended, how));
+}
+
+/** Writes down that a device is about to be attached, where the record does not say so yet. */
+export async function intend(
+  parts: NodeParts,
+  { store }: Source,
+  record: NodeRecord,
+): Promise<NodeRecord> {
+  if (record.attaching) return record;
+  const intended = await intending(parts, store, record);
+  await parts.records.write(intended);
+  return intended;
+}
+
+async function named(parts: NodeParts, record: NodeRecord, loop: Loop): Promise<HeldRecord> {
+  const held = { ...record, loop, attaching: undefined };
+  await parts.records.write(held);
+  return held;
+}

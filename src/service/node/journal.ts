@@ -1,0 +1,104 @@
+import { DriverError } from '../../model/fault.ts';
+import { isDeadMark } from '../../store/nodes.ts';
+import type { Journal } from '../../store/schema.ts';
+import { attach } from './attaching.ts';
+import { ensureFilesystem, isSmall, mountFilesystem } from './filesystem.ts';
+import type { MountAccess } from './filesystem.ts';
+import type { NodeRecord } from './noderecords.ts';
+import type { NodeParts } from './parts.ts';
+import { isMountedAt } from './places.ts';
+import { updateOurs } from './source.ts';
+import type { Source } from './source.ts';
+import { release } from './teardown.ts';
+
+/** A volume that many nodes are about to read, and what this node has of it. */
+export interface Reading {
+  readonly source: Source;
+  readonly record: NodeRecord;
+  readonly access: MountAccess;
+  readonly resumed: boolean;
+}
+
+/**
+ * Makes sure that the file system can be mounted from a read-only device: the first node to come formats
+ * an empty one, replays the journal and grows it to its device, through a writable device that nobody else
+ * has beside it; all others wait. Resolves to the record of this node, without a device.
+ */
+export async function makeClean(parts: NodeParts, reading: Reading): Promise<NodeRecord> {
+  const { source } = reading;
+  const wasClean = journalOf(source)?.state === 'clean';
+  if (wasClean && !(await isSmall(source.path, source.record.bytes)))
+    return withoutWritable(parts, reading.record);
+  await claim(parts, source);
+  if (wasClean && (await isMarkedByOthers(parts, source))) {
+    // They may have it mounted, and nothing was written since: small is better than changed under them.
+    await note(parts, source, 'clean');
+    return withoutWritable(parts, reading.record);
+  }
+  const emptied = await replay(parts, reading);
+  await note(parts, source, 'clean');
+  return emptied;
+}
+
+/** What the volume's record says of the journal of its current image. */
+const journalOf = ({ key, record: { journal } }: Source): Journal | undefined =>
+  journal?.image === key ? journal : undefined;
+
+/** A replay that was cut short leaves its device behind. */
+const withoutWritable = (parts: NodeParts, record: NodeRecord): Promise<NodeRecord> =>
+  record.loop && !record.loop.readonly ? release(parts, record) : Promise.resolve(record);
+
+/** One node at a time: the one the record names keeps it for as long as its mark says that it may write. */
+async function claim(parts: NodeParts, source: Source): Promise<void> {
+  const { node } = parts.self;
+  const holder = holderOf(journalOf(source), node);
+  if (holder !== undefined && (await mayStillWrite(source, holder))) throw busy(source, holder);
+  await updateOurs(parts, source, (record) => {
+    const now = holderOf(record.journal, node);
+    if (now !== undefined && now !== holder) throw busy(source, now);
+    return { ...record, journal: { image: source.key, state: 'replaying', node } };
+  });
+}
+
+const holderOf = (journal: Journal | undefined, self: string): string | undefined =>
+  journal?.state === 'replaying' && journal.node !== self ? journal.node : undefined;
+
+async function mayStillWrite({ store, key }: Source, holder: string): Promise<boolean> {
+  const mark = (await store.marks.of(key)).find(({ node }) => node === holder);
+  return mark !== undefined && !isDeadMark(mark, await store.nodes.read(holder));
+}
+
+const busy = ({ id }: Source, node: string): DriverError =>
+  new DriverError(
+    'busy',
+    `node ${node} is replaying the journal of volume ${id}, so that several nodes can read it; try again`,
+  );
+
+async function isMarkedByOthers(parts: NodeParts, { store, key }: Source): Promise<boolean> {
+  return (await store.marks.of(key)).some(({ node }) => node !== parts.self.node);
+}
+
+async function note(parts: NodeParts, source: Source, state: Journal['state']): Promise<void> {
+  const { node } = parts.self;
+  await updateOurs(parts, source, (record) => {
+    const now = holderOf(record.journal, node);
+    if (now !== undefined) throw busy(source, now);
+    return { ...record, journal: { image: source.key, state, node } };
+  });
+}
+
+async function replay(
+  parts: NodeParts,
+  { source, record, access, resumed }: Reading,
+): Promise<NodeRecord> {
+  const held = await attach(parts, source, record, { readonly: false, resumed });
+  const { loop, stagingPath: path } = held;
+  if (!(await isMountedAt(parts, path, loop))) {
+    const fsType = await ensureFilesystem(parts, source, access, loop.path);
+    const flags = access.flags.filter((flag) => flag !== 'ro');
+    const ask = { device: loop.path, path, fsType, flags };
+    const { discard } = source.record.options;
+    await mountFilesystem(parts, { ...ask, readonly: false, mayGrow: true, discard });
+  }
+  return release(parts, held);
+}

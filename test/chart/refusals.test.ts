@@ -57,7 +57,7 @@ const wrong: readonly (readonly [what: string, values: Values, why: RegExp])[] =
   ],
   [
     'a file system we do not have',
-    { roots, storageClasses: [{ name: 'a', fsType: 'btrfs' }] },
+    { roots, storageClasses: [{ name: 'a', fsType: 'zfs' }] },
     /fsType/,
   ],
   [

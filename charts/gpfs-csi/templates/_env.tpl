@@ -58,6 +58,16 @@
   value: {{ .Values.compaction.perFileSystem | quote }}
 - name: GPFS_CSI_MAX_CLONE_DEPTH
   value: {{ .Values.maxCloneDepth | quote }}
+- name: GPFS_CSI_OVERCOMMIT_LIMIT
+  value: {{ .Values.overcommitLimit | quote }}
+- name: GPFS_CSI_RESERVE
+  value: {{ .Values.reserve | quote }}
+- name: GPFS_CSI_TRIM_HOURS
+  value: {{ .Values.trimHours | quote }}
+- name: GPFS_CSI_PROBE
+  value: {{ .Values.probe }}
+- name: GPFS_CSI_ALLOW_BUFFERED
+  value: {{ .Values.allowBuffered | quote }}
 - name: GPFS_CSI_LOG_LEVEL
   value: {{ .Values.logLevel }}
 - name: GPFS_CSI_REQUEST_LIMIT

@@ -15,7 +15,7 @@ import { hostRun } from '../../src/run/host.ts';
 import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
 import { CommandFailed } from '../../src/run/run.ts';
 import type { Run } from '../../src/run/run.ts';
-import { fault } from './node-ground.ts';
+import { fault } from './node-asks.ts';
 
 const run = hostRun({ mmDirectory: '/nonexistent' });
 const loops = losetup(run, systemClock);

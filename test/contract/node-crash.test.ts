@@ -5,7 +5,8 @@ import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { fileKey } from '../../src/model/ids.ts';
 import { mortal } from '../support/mortal.ts';
-import { blockAs, fault, mountAs, publishAsk, run } from './node-ground.ts';
+import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
+import { run } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 import type { Ground, Ready } from './node-ground.ts';
 

@@ -6,7 +6,8 @@ import type { FsType } from '../../src/model/capability.ts';
 import type { VolumeOptions } from '../../src/model/parameters.ts';
 import { smallestFor } from '../../src/model/sizing.ts';
 import type { Run } from '../../src/run/run.ts';
-import { fault, mountAs, run } from './node-ground.ts';
+import { fault, mountAs } from './node-asks.ts';
+import { run } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
 

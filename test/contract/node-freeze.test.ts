@@ -8,7 +8,8 @@ import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
 import { frozenNotes } from '../../src/service/node/frozen.ts';
-import { mountAs, run, self } from './node-ground.ts';
+import { mountAs } from './node-asks.ts';
+import { run, self } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 import type { Ground, Ready } from './node-ground.ts';
 

@@ -1,7 +1,6 @@
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { expect } from 'vitest';
 import { GiB, MiB } from '../../src/model/bytes.ts';
 import type { Bytes } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
@@ -11,13 +10,14 @@ import { hostRun } from '../../src/run/host.ts';
 import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
 import { randomNonce, systemClock } from '../../src/run/clock.ts';
 import type { Run } from '../../src/run/run.ts';
-import type { PublishAsk, StageAsk } from '../../src/service/api.ts';
+import type { StageAsk } from '../../src/service/api.ts';
 import { nodeVolumes } from '../../src/service/node/nodevolumes.ts';
 import type { NodeSide, NodeVolumesOptions } from '../../src/service/node/nodevolumes.ts';
 import { openRoot } from '../../src/store/root.ts';
 import type { RootStore } from '../../src/store/root.ts';
 import type { Content } from '../../src/store/schema.ts';
 import { loopState } from '../../src/linux/sysblock.ts';
+import { stageAsk } from './node-asks.ts';
 
 const nodeName = 'node-a';
 export const self = {
@@ -263,40 +263,3 @@ async function loopsUnder(directory: string, own: string): Promise<readonly stri
     .map((name) => `/dev/${name}`)
     .filter((path) => path !== own);
 }
-
-/** A mount capability. */
-export const mountAs = (
-  fsType: string,
-  mode: Capability['mode'] = 'SINGLE_NODE_WRITER',
-  flags: readonly string[] = [],
-): Capability => ({ access: { kind: 'mount', fsType, flags }, mode });
-
-/** A raw block capability. */
-export const blockAs = (mode: Capability['mode'] = 'SINGLE_NODE_WRITER'): Capability => ({
-  access: { kind: 'block' },
-  mode,
-});
-
-/** The request to stage a volume. */
-export const stageAsk = (
-  { id }: GroundVolume,
-  stagingPath: string,
-  capability: Capability,
-): StageAsk => ({
-  id,
-  stagingPath,
-  capability,
-  publishContext: new Map(),
-  volumeContext: new Map(),
-});
-
-/** The request to publish a staged volume. */
-export const publishAsk = (staged: StageAsk, targetPath: string, readonly = false): PublishAsk => ({
-  ...staged,
-  targetPath,
-  readonly,
-});
-
-/** Matches a DriverError by its fault. */
-export const fault = (kind: string): unknown =>
-  expect.objectContaining({ fault: expect.objectContaining({ kind }) as unknown });

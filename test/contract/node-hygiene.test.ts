@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { Run } from '../../src/run/run.ts';
-import { blockAs, fault, mountAs, publishAsk, run, self } from './node-ground.ts';
+import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
+import { run, self } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
 

@@ -5,7 +5,8 @@ import { MiB } from '../../src/model/bytes.ts';
 import { whyRefused } from '../../src/model/mount-flags.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
 import type { Run } from '../../src/run/run.ts';
-import { blockAs, fault, mountAs, publishAsk, run } from './node-ground.ts';
+import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
+import { run } from './node-ground.ts';
 import { onGround, stagedOn } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
 

@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import type { Run } from '../../src/run/run.ts';
-import { blockAs, mountAs, publishAsk, run, self } from './node-ground.ts';
+import { blockAs, mountAs, publishAsk } from './node-asks.ts';
+import { run, self } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 import type { Ground, Ready } from './node-ground.ts';
 

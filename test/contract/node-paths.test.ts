@@ -2,7 +2,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
-import { fault, mountAs, publishAsk } from './node-ground.ts';
+import { fault, mountAs, publishAsk } from './node-asks.ts';
 import { onGround, stagedOn } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
 

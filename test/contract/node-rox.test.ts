@@ -5,7 +5,8 @@ import { MiB } from '../../src/model/bytes.ts';
 import { loopState } from '../../src/linux/sysblock.ts';
 import { superblock } from '../../src/linux/superblock.ts';
 import type { Run } from '../../src/run/run.ts';
-import { blockAs, fault, mountAs, publishAsk, run, self, stageAsk } from './node-ground.ts';
+import { blockAs, fault, mountAs, publishAsk, stageAsk } from './node-asks.ts';
+import { run, self } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 import type { Ground, GroundVolume } from './node-ground.ts';
 

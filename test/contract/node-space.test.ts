@@ -6,7 +6,8 @@ import type { VolumeOptions } from '../../src/model/parameters.ts';
 import { systemClock } from '../../src/run/clock.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
 import type { Run } from '../../src/run/run.ts';
-import { blockAs, mountAs, run } from './node-ground.ts';
+import { blockAs, mountAs } from './node-asks.ts';
+import { run } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 import type { Ground, Ready } from './node-ground.ts';
 

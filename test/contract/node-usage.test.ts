@@ -8,7 +8,8 @@ import { onGround } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
 import { deviceSize } from '../../src/linux/sysblock.ts';
 import type { Run } from '../../src/run/run.ts';
-import { blockAs, fault, mountAs, publishAsk, run } from './node-ground.ts';
+import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
+import { run } from './node-ground.ts';
 
 let ground: Ground;
 

@@ -4,7 +4,8 @@ import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { DriverError } from '../../src/model/fault.ts';
 import type { NodeVolumes } from '../../src/service/api.ts';
-import { blockAs, mountAs, newGround, publishAsk, run } from '../contract/node-ground.ts';
+import { blockAs, mountAs, publishAsk } from '../contract/node-asks.ts';
+import { newGround, run } from '../contract/node-ground.ts';
 import type { Ground, Ready } from '../contract/node-ground.ts';
 
 let ground: Ground;

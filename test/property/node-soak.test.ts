@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { DriverError } from '../../src/model/fault.ts';
-import { blockAs, mountAs, newGround, publishAsk, run } from '../contract/node-ground.ts';
+import { blockAs, mountAs, publishAsk } from '../contract/node-asks.ts';
+import { newGround, run } from '../contract/node-ground.ts';
 import type { Ground, Ready } from '../contract/node-ground.ts';
 import { mortal } from '../support/mortal.ts';
 

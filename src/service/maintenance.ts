@@ -4,6 +4,7 @@ import type { Clock } from '../run/clock.ts';
 import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { takeLease } from './compaction/lease.ts';
+import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { reclaim } from './reclaim.ts';
 
@@ -25,7 +26,8 @@ export const sweepMs = 6 * 3_600_000;
 
 /**
  * Forgets records of objects deleted long ago, and temporary files that crashes left. A writer that slept
- * all that time had its temporary file before it, finds it gone, and writes nothing.
+ * all that time had its temporary file before it, finds it gone, and writes nothing. Puts on the queue what is
+ * worth a look and may have been lost: announced to a server that could not write it, and died.
  */
 export async function sweepRoot(host: ServiceHost, store: RootStore): Promise<void> {
   const lease = await takeLease(host, store);
@@ -33,10 +35,17 @@ export async function sweepRoot(host: ServiceHost, store: RootStore): Promise<vo
   const now = host.clock.now();
   // Every server has such a timer; one of them is enough.
   if (now - lease.sweptMs < 0.9 * sweepMs) return lease.release();
-  await sweepTemporary(store, host.clock);
-  await sweepDeleted(store.volumes, host.clock);
-  await sweepDeleted(store.snapshots, host.clock);
-  await sweepHidden(host, store);
+  try {
+    await sweepTemporary(store, host.clock);
+    await sweepRecords(store.volumes, host.clock, (id, { state, depth = 0, ...volume }) =>
+      state === 'ready' && isTooDeep(depth, volume) ? host.backlog.add(store, id) : undefined,
+    );
+    await sweepRecords(store.snapshots, host.clock);
+    await sweepHidden(host, store);
+  } catch (error) {
+    await lease.release();
+    throw error;
+  }
   await lease.release(now);
 }
 
@@ -73,12 +82,17 @@ interface Deletable {
   readonly deletedMs?: number | undefined;
 }
 
-async function sweepDeleted<T extends Deletable>(records: Records<T>, clock: Clock): Promise<void> {
+/** Forgets what was deleted long ago; `living` gets all else. */
+async function sweepRecords<T extends Deletable>(
+  records: Records<T>,
+  clock: Clock,
+  living: (id: string, value: T) => Promise<void> | undefined = () => undefined,
+): Promise<void> {
   const old = ({ value }: Held<T>) =>
     value.state === 'deleted' && clock.now() - (value.deletedMs ?? clock.now()) > keepDeletedMs;
   for (const shard of await records.shards())
     for (const id of (await records.ids(shard)).keys()) {
       const held = await records.read(id).catch(() => undefined);
-      if (held && old(held)) await records.forget(held);
+      if (held) await (old(held) ? records.forget(held) : living(id, held.value));
     }
 }

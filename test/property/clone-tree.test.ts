@@ -5,6 +5,7 @@ import { DriverError } from '../../src/model/fault.ts';
 import type { FileKey } from '../../src/model/ids.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import type { CompactionOptions } from '../../src/service/host.ts';
+import { sweepMs, sweepRoot } from '../../src/service/maintenance.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import type { Inode } from '../../src/simulator/ground.ts';
 import type { Personality } from '../../src/simulator/personality.ts';
@@ -16,9 +17,11 @@ import {
   snap,
   spec,
   testRoot,
+  tend,
 } from '../support/driver.ts';
 import type { Cluster } from '../support/driver.ts';
 import { allow, attach, quiet, workOff } from '../support/scenarios.ts';
+import type { World } from '../support/scenarios.ts';
 import { anyStep, blockCount, contentsOf, cutOf, expectTold, isCut } from '../support/treemodel.ts';
 import type { Model, Step, Told } from '../support/treemodel.ts';
 import { expectSound, fileOf, living, recordsIn } from '../support/truth.ts';
@@ -216,7 +219,10 @@ async function playOnce(setting: Setting, steps: readonly Step[]): Promise<void>
     expect([step, await perform(play, step)]).toEqual([step, wanted]);
     expect([step, contents(gpfs)]).toEqual([step, contentsOf(model)]);
   }
-  await workOff({ gpfs, driver: servers[0], ids: new Map() }, ...servers);
+  const world = { gpfs, driver: servers[0], ids: new Map<string, string>() };
+  await workOff(world, ...servers);
+  // What a server could not even put on the queue is lost when it dies, until the next sweep.
+  if (steps.some(({ breaks, dies }) => breaks > 0 && dies)) await sweepAndWorkOff(world, servers);
   await quiet(gpfs);
   expectSound(gpfs);
   expect(contents(gpfs)).toEqual(contentsOf(model));
@@ -228,6 +234,15 @@ async function playOnce(setting: Setting, steps: readonly Step[]): Promise<void>
       command,
       (seen.get(command) ?? 0) + (gpfs.total.commands.get(`mmclone ${command}`) ?? 0),
     );
+}
+
+async function sweepAndWorkOff(world: World, servers: readonly Driver[]): Promise<void> {
+  world.gpfs.clock.tick(sweepMs);
+  for (const server of servers) {
+    await tend(server);
+    for (const store of await server.roots.all()) await sweepRoot(server.host, store);
+  }
+  await workOff(world, ...servers);
 }
 
 /** So that there is something to do for the first steps. */
@@ -255,3 +270,19 @@ test(
   },
   Math.max(600_000, runs * 1_000),
 );
+
+test('a volume too deep that its server could not announce before it died is found by the sweep', async () => {
+  const step = { name: 'v1', of: '', block: 0, node: 'a1', server: 0, when: 'before' } as const;
+  const none = { ...step, breaks: 0, dies: false } as const;
+  // One of these calls is the one that puts the volume on the queue.
+  for (let breaks = 1; breaks <= 60; breaks++)
+    await playOnce(
+      { redirectParent: false, deleteWindowMs: 0, attached: 'auto', maxCloneDepth: '1' },
+      [
+        { ...none, action: 'create', name: 'v3', of: 'v1' },
+        { ...none, action: 'cut', breaks },
+        { ...none, action: 'create', breaks: 1, dies: true },
+        { ...none, action: 'create' },
+      ],
+    );
+});

@@ -189,7 +189,7 @@ test('the caller does not read a secret either', async () => {
 test('what is not offered answers UNIMPLEMENTED', async () => {
   const { client } = await serving();
   const missing = rpcs.filter((rpc) => !(rpc in valid));
-  expect(missing).toContain('ControllerModifyVolume');
+  expect(missing).toContain('ControllerListVolumeHealth');
   for (const rpc of missing)
     expect(await client.call(rpc, {})).toMatchObject({ code: 'UNIMPLEMENTED' });
 });

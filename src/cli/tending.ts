@@ -3,6 +3,7 @@ import type { ControllerSocket } from '../server/listen.ts';
 import type { Readiness } from '../service/api.ts';
 import type { Driver } from '../service/driver.ts';
 import { beat, sweepMs, sweepRoot } from '../service/maintenance.ts';
+import { inEachRoot } from '../service/roots.ts';
 import { heartbeatMs } from '../store/nodes.ts';
 
 /** How often it is looked whether the roots can be used; an idle driver does nothing more often. */
@@ -23,7 +24,7 @@ export function startTending(driver: Driver, followed: Followed): Disposable {
   const timers = [
     every(heartbeatMs, log, 'heartbeat', async () => beat(driver.host)),
     every(sweepMs, log, 'sweep', async () => {
-      for (const store of await driver.roots.all()) await sweepRoot(driver.host, store);
+      await inEachRoot(driver, (store) => sweepRoot(driver.host, store));
       await followed.probe();
     }),
     every(trimMs, log, 'trim', async () => {

@@ -53,7 +53,7 @@ export function accountKeeper(
   const known = new Map<string, Counted>();
   const due = new Map<string, number>();
   const isOurs = async (store: RootStore): Promise<boolean> =>
-    (await store.nodes.living())[0] === host.self.node;
+    (await store.nodes.living()).find((node) => !node.startsWith('command-')) === host.self.node;
   const refreshRoot = async (store: RootStore, signal: AbortSignal): Promise<number> => {
     const { root } = store.layout;
     const nowMs = host.clock.now();

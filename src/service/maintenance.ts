@@ -5,6 +5,7 @@ import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { takeLease } from './compaction/lease.ts';
 import { isTooDeep } from './depth.ts';
+import { inEachRoot } from './roots.ts';
 import type { ServiceHost } from './host.ts';
 import { reclaim } from './reclaim.ts';
 
@@ -16,9 +17,10 @@ const temporaryMs = 3_600_000;
 
 /** One round of what every server does now and then: show that it lives, give claims back, write what it could not. */
 export async function beat(host: ServiceHost): Promise<void> {
-  for (const store of await host.roots.all()) await store.nodes.beat(host.self.node);
-  await host.claims.retry();
-  await host.backlog.retry();
+  await inEachRoot(host, (store) => store.nodes.beat(host.self.node)).finally(async () => {
+    await host.claims.retry();
+    await host.backlog.retry();
+  });
 }
 
 /** How often a root is swept, by whichever server gets there first. */

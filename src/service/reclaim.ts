@@ -71,7 +71,12 @@ async function reclaimOne(
     return null;
   }
   const children = await store.edges.children(key);
-  if (children.length > 0) return { key, children: children.length };
+  if (children.length > 0) {
+    // Marked by a server that died before it looked again: a child came between, and needs it.
+    if (held.value.state === 'removing')
+      await store.hidden.swap(key, held, { ...held.value, state: 'waiting' });
+    return { key, children: children.length };
+  }
   // Marked first, looked at again afterwards: a child that came between has its edge by now.
   const marked = await store.hidden.swap(key, held, { ...held.value, state: 'removing' });
   const free = (await store.edges.children(key)).length === 0;

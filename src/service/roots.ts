@@ -23,6 +23,21 @@ export interface Roots {
   byId(id: string): Promise<Place | undefined>;
 }
 
+/** Does something in each root; one that is away keeps nobody from the others, and is thrown at the end. */
+export async function inEachRoot(
+  { roots }: { readonly roots: Roots },
+  work: (store: RootStore) => Promise<void>,
+): Promise<void> {
+  const failures: unknown[] = [];
+  for (const path of roots.paths)
+    try {
+      await work(await roots.byPath(path));
+    } catch (error) {
+      failures.push(error);
+    }
+  if (failures.length > 0) throw failures[0];
+}
+
 /** Roots over `open`, which sets up or checks one root and throws while it cannot. */
 export function rootsOf(
   paths: readonly string[],

@@ -80,6 +80,8 @@ export async function settleSnapshot(
   const held = await store.snapshots.read(id);
   if (!held?.value.claim) return held;
   await requireFree(host, store, held, held.value.claim);
+  // What gave way may have left its claim after all: that is looked at anew, and never ended as another operation.
+  if (held.value.claim.op === 'compact') return settleSnapshot(host, store, id);
   const now = await store.snapshots.read(id);
   if (now?.value.claim?.nonce !== held.value.claim.nonce) return settleSnapshot(host, store, id);
   using mine = host.claims.begin(held.value.claim);
@@ -113,6 +115,8 @@ async function endSnapshotClaim(
   taken: Held<SnapshotRecord>,
 ): Promise<Held<SnapshotRecord>> {
   if (taken.value.state === 'deleting') return finishSnapshotRemoval(host, store, taken);
+  if (taken.value.state !== 'creating')
+    throw new Error(`snapshot ${taken.id} is ${taken.value.state}, and nothing was begun on it`);
   if (taken.value.golden) return endImport(host, store, taken);
   return store.snapshots.swap(taken.id, taken, asDeleted(host, taken.value), 'name');
 }

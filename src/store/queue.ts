@@ -22,12 +22,20 @@ export interface Queue {
   /** How many names are put off or begun. */
   countWaiting(): Promise<number>;
   /** Takes an item out of those announced and notes why it is not done yet; what comes later is announced anew. */
-  putOff(name: string, item: Omit<QueueItem, 'format'>): Promise<void>;
+  putOff(
+    name: string,
+    item: Omit<QueueItem, 'format'>,
+    /** What was announced meanwhile stays announced. */
+    options?: { readonly keepAnnounced: boolean },
+  ): Promise<void>;
   /** What is known of an item that was put off before. */
   putOffBefore(name: string): Promise<QueueItem | undefined>;
   /** Nothing is left to do; what was announced since stays. */
   done(name: string): Promise<void>;
 }
+
+/** Items read at once. */
+const atOnce = 16;
 
 /** The queue kept in one root. */
 export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
@@ -47,19 +55,23 @@ export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
     ready: () => listed('ready'),
     waiting: async () => {
       const names = await listed('waiting');
-      const items = await Promise.all(names.map(read));
-      const found = names.flatMap((name, at): [string, QueueItem][] => {
-        const item = items[at];
-        return item ? [[name, item]] : [];
-      });
-      return new Map(found);
+      const found = new Map<string, QueueItem>();
+      for (let at = 0; at < names.length; at += atOnce) {
+        const some = names.slice(at, at + atOnce);
+        const items = await Promise.all(some.map(read));
+        for (const [n, name] of some.entries()) {
+          const item = items[n];
+          if (item) found.set(name, item);
+        }
+      }
+      return found;
     },
     countWaiting: async () => (await listed('waiting')).length,
-    putOff: async (name, item) => {
+    putOff: async (name, item, { keepAnnounced } = { keepAnnounced: false }) => {
       const temporary = join(layout.temporary, `queue-${nonce()}`);
       await files.createDurable(temporary, toText({ format: recordFormat, ...item }), 0o640);
       await files.rename(temporary, waiting(name));
-      await ignoring(files.unlink(ready(name)), 'ENOENT');
+      if (!keepAnnounced) await ignoring(files.unlink(ready(name)), 'ENOENT');
     },
     putOffBefore: read,
     done: (name) => ignoring(files.unlink(waiting(name)), 'ENOENT'),

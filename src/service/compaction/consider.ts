@@ -1,5 +1,6 @@
 import { judge } from '../../model/compaction.ts';
 import type { Verdict } from '../../model/compaction.ts';
+import type { FileKey } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 import { usersOf } from '../attachments.ts';
 import type { ServiceHost } from '../host.ts';
@@ -19,13 +20,19 @@ export type Outcome =
   /** It did not work, and may later. */
   | { readonly kind: 'failed'; readonly why: string };
 
+/** What is being worked towards: hang on `until`; `next` is where the last step left the head. */
+interface Goal {
+  readonly verdict: NonNullable<Verdict>;
+  readonly next: FileKey | null;
+}
+
 /** Looks at a head until nothing is left to compact; `find` reads it anew after each step. */
 export async function consider(
   host: ServiceHost,
   store: RootStore,
   find: () => Promise<Head | undefined>,
 ): Promise<Outcome> {
-  let goal: Verdict;
+  let goal: Goal | undefined;
   for (;;) {
     const head = await find();
     if (!head) return { kind: 'done' };
@@ -34,35 +41,42 @@ export async function consider(
       if (busy) return busy;
       continue;
     }
-    if (!goal || head.parent === goal.until) goal = await judgeTwice(host, store, head);
-    const stopped = await stepTowards(host, store, head, goal);
-    if (stopped) return stopped;
+    const next = await oneStep(host, store, head, goal);
+    if ('kind' in next) return next;
+    goal = next;
   }
 }
 
-/** One redirect; what ends the work on this head when there is none to make, or none that may be made now. */
-async function stepTowards(
+/** One redirect towards the goal, or towards a new one; or what ends the work on this head. */
+async function oneStep(
   host: ServiceHost,
   store: RootStore,
   head: Head,
-  goal: Verdict,
-): Promise<Outcome | undefined> {
-  if (!goal) return { kind: 'done' };
+  goal: Goal | undefined,
+): Promise<Goal | Outcome> {
+  const kept = goal && isUnderWay(head, goal) ? goal.verdict : undefined;
+  const verdict = kept ?? (await judged(host, store, head));
+  if (!verdict) return { kind: 'done' };
   const obstacle = await obstacleTo(host, store, head);
   if (obstacle !== undefined) return { kind: 'waits', why: obstacle };
-  await step(host, store, head, goal);
-  return undefined;
+  if (!kept && !(await isStillSo(host, store, head, verdict)))
+    return { kind: 'failed', why: `block counts above ${head.id} are still changing` };
+  return { verdict, next: await step(host, store, head, verdict) };
 }
+
+/** Whoever put another parent above the head meanwhile did not have it judged. */
+const isUnderWay = ({ parent }: Head, { verdict, next }: Goal): boolean =>
+  parent === next && parent !== verdict.until;
 
 async function step(
   host: ServiceHost,
   store: RootStore,
   head: Head,
   { reason }: NonNullable<Verdict>,
-): Promise<void> {
+): Promise<FileKey | null> {
   const { above } = await readChain(store, head, { redirectParent: false });
   const [nearest, next] = above;
-  if (!nearest) return;
+  if (!nearest) return null;
   const move = { from: nearest.key, to: next?.key ?? null, depth: above.length };
   await redirect(host, store, head, move);
   host.log.info(
@@ -70,18 +84,24 @@ async function step(
     'compacted',
   );
   host.compacted(store, nearest.heldBytes);
+  return move.to;
 }
 
-async function judgeTwice(host: ServiceHost, store: RootStore, head: Head): Promise<Verdict> {
+async function judged(host: ServiceHost, store: RootStore, head: Head): Promise<Verdict> {
   const { redirectParent } = await store.abilities.read();
   if (head.kind !== 'volume' && !redirectParent) return undefined;
-  const look = async () =>
-    judge(await readChain(store, head, { redirectParent }), host.compaction.rule);
-  const first = await look();
-  if (!first) return undefined;
+  return judge(await readChain(store, head, { redirectParent }), host.compaction.rule);
+}
+
+async function isStillSo(
+  host: ServiceHost,
+  store: RootStore,
+  head: Head,
+  { until }: NonNullable<Verdict>,
+): Promise<boolean> {
   await host.clock.sleep(settleMs);
-  const second = await look();
-  return second?.until === first.until ? second : undefined;
+  const again = await judged(host, store, head);
+  return again?.until === until;
 }
 
 /** Why a head that deserves it must not be redirected now. */

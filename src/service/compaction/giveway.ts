@@ -4,7 +4,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema.ts';
 import type { ServiceHost } from '../host.ts';
 import type { Head } from './heads.ts';
-import { endMove } from './redirecting.ts';
+import { endMoveOrRelease } from './redirecting.ts';
 
 /** How long a request waits for another server to let go of its file, and how often it looks. */
 const patienceMs = 3_000;
@@ -27,7 +27,7 @@ export async function giveWay<T extends Claimed>(
   headOf: () => Promise<Head | undefined>,
 ): Promise<void> {
   const { claim } = held.value;
-  if (claim?.op !== 'compact' || (await host.compacting.stop(claim.nonce))) return;
+  if (claim?.op !== 'compact' || (await stopHere(host, claim, held.id))) return;
   const fate = await host.claims.fateOf(store, claim);
   if (fate === 'alive') return ask(host, records, held, claim);
   host.background(endAbandoned(host, store, claim, headOf), {
@@ -37,6 +37,23 @@ export async function giveWay<T extends Claimed>(
   throw new DriverError(
     'busy',
     `${held.id} was being compacted by node ${claim.node}, which is gone; where that stopped is being looked up, try again`,
+  );
+}
+
+/** Stops a redirect of this process, and waits a while for its end; false when there is none. */
+async function stopHere(
+  { compacting, clock }: ServiceHost,
+  { nonce }: Claim,
+  id: string,
+): Promise<boolean> {
+  const stopped = compacting.stop(nonce);
+  for (let waited = 0; waited < patienceMs; waited += lookMs) {
+    const ended = await Promise.race([stopped, clock.sleep(lookMs)]);
+    if (ended !== undefined) return ended;
+  }
+  throw new DriverError(
+    'busy',
+    `${id} is being compacted here, which was asked to stop; try again`,
   );
 }
 
@@ -78,7 +95,7 @@ export async function endAbandoned(
   using mine = host.claims.begin({ op, from, to });
   try {
     await head.begin(mine.claim, undefined);
-    await endMove(host, store, head, mine.claim);
+    await endMoveOrRelease(host, store, head, mine.claim);
   } catch (error) {
     // Somebody else took it, or the next one who wants the file does.
     if (!isFault(error, 'busy')) throw error;

@@ -5,6 +5,7 @@ import { ownerOfKey } from '../../model/ids.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
 import type { Held, Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
+import { releaseClaim } from '../claims.ts';
 import type { Claim, HiddenRecord, SnapshotRecord, VolumeRecord } from '../../store/schema.ts';
 
 /** A file that hangs on a clone parent and may be redirected, with the record that says so. */
@@ -23,6 +24,8 @@ export interface Head {
   begin(claim: Claim, depth: number | undefined): Promise<void>;
   /** Drops the claim, and moves the file to another parent where it went there. Throws busy when it was taken over. */
   end(claim: Claim, moved: { readonly to: FileKey | null } | undefined): Promise<void>;
+  /** Says in the record that nobody works on it any more; nothing when the claim there is another one. */
+  release(claim: Claim): Promise<void>;
   /** The claim that the record carries now. */
   claimNow(): Promise<Claim | null>;
 }
@@ -106,6 +109,7 @@ function headOf<T extends HeadRecord>(
       };
       await records.update(id, change, 'name');
     },
+    release: (claim: Claim) => releaseClaim(records, id, claim),
     claimNow: async () => (await records.read(id))?.value.claim ?? null,
   };
 }

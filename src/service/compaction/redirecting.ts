@@ -53,14 +53,45 @@ async function move(
   try {
     if (claim.to) await store.edges.add(claim.to, head.ref.key);
     // The records may be behind: a redirect of a server that stalled then would go one parent too far.
-    if ((await placeOf(host, store, head, claim)) === 'from')
+    const place = await placeOf(host, store, head, claim);
+    if (place === 'elsewhere') throw hangsElsewhere(head);
+    if (place === 'from') {
+      await requireMine(head, claim);
       await watched(host, head, claim, signal);
+    }
     await endMoved(host, store, head, claim);
   } catch (error) {
-    await endMove(host, store, head, claim);
+    await endMoveOrRelease(host, store, head, claim);
     throw signal.aborted ? gaveWay(head, error) : error;
   }
 }
+
+/** A server that stood still in front of the command finds here that others went on. */
+async function requireMine(head: Head, { nonce }: Claim): Promise<void> {
+  if ((await head.claimNow())?.nonce !== nonce)
+    throw new DriverError('busy', `${head.id} was taken over by another server; try again`);
+}
+
+/** Ends a move; where even that fails, its claim is given back, so that any server may end it. */
+export async function endMoveOrRelease(
+  host: ServiceHost,
+  store: RootStore,
+  head: Head,
+  claim: Claim,
+): Promise<void> {
+  try {
+    await endMove(host, store, head, claim);
+  } catch (error) {
+    await host.claims.release(() => head.release(claim));
+    throw error;
+  }
+}
+
+const hangsElsewhere = ({ path }: Head): DriverError =>
+  new DriverError(
+    'wrong-state',
+    `${path} hangs on another clone parent than its record says; see gpfs-csi doctor`,
+  );
 
 /** Runs the command, and stops it when the record says that somebody waits for the file. */
 async function watched(
@@ -92,7 +123,7 @@ const gaveWay = ({ id }: Head, cause: unknown): DriverError =>
  * Ends a move from any point it stopped at. GPFS says where the file hangs; this is asked only of a move that
  * was cut short, and never while a request waits. Throws when the file hangs on neither of the two.
  */
-export async function endMove(
+async function endMove(
   host: ServiceHost,
   store: RootStore,
   head: Head,
@@ -104,11 +135,7 @@ export async function endMove(
     await store.edges.remove(claim.to, head.ref.key);
   await head.end(claim, undefined);
   await reclaimHead(host, store, head);
-  if (place === 'elsewhere')
-    throw new DriverError(
-      'wrong-state',
-      `${head.path} hangs on another clone parent than its record says; see gpfs-csi doctor`,
-    );
+  if (place === 'elsewhere') throw hangsElsewhere(head);
 }
 
 async function endMoved(

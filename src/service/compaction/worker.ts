@@ -1,6 +1,7 @@
 import { DriverError } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
+import { inEachRoot } from '../roots.ts';
 import type { ServiceHost } from '../host.ts';
 import type { Outcome } from './consider.ts';
 import { takeLease } from './lease.ts';
@@ -42,15 +43,14 @@ export function workerOf(host: ServiceHost): Worker {
   return {
     lengths: () => lengths,
     round: async () => {
-      for (const store of await host.roots.all()) {
+      await inEachRoot(host, async (store) => {
         const { root } = store.layout;
         const next = due.get(root) ?? 0;
         if ((await store.queue.ready()).length > 0 || next <= host.clock.now())
           due.set(root, await roundIn(host, store, next));
         lengths.set(root, await lengthsOf(store));
-      }
-      const all = [...due.values()];
-      return all.length === 0 ? undefined : Math.min(...all);
+      });
+      return earliest([...due.values()]);
     },
   };
 }
@@ -67,22 +67,19 @@ const lengthsOf = async ({ queue }: RootStore): Promise<Lengths> => ({
   waiting: await queue.countWaiting(),
 });
 
-async function namesDue(
+/** What was put off and is due by now. */
+async function putOffAndDue(
   { self, clock }: ServiceHost,
-  store: RootStore,
-  waiting: boolean,
+  { queue }: RootStore,
 ): Promise<readonly string[]> {
-  const ready = await store.queue.ready();
-  if (!waiting) return ready.slice(0, batch);
   // What another server was at work on is due at once: who works has the lease, and that one has it no more.
-  const due = [...(await store.queue.waiting())].flatMap(([name, { untilMs, instance }]) =>
+  return [...(await queue.waiting())].flatMap(([name, { untilMs, instance }]) =>
     untilMs <= clock.now() || (instance !== undefined && instance !== self.instance) ? [name] : [],
   );
-  return [...new Set([...ready, ...due])].slice(0, batch);
 }
 
 /**
- * Under the lease: what is announced, what is put on the queue meanwhile, and what was put off and is due by now.
+ * Under the lease: what was put off and is due by now, what is announced, and what is put on the queue meanwhile.
  * Resolves to when the first of those that were put off is due again.
  */
 async function workOff(
@@ -90,28 +87,35 @@ async function workOff(
   store: RootStore,
   waiting: boolean,
 ): Promise<number | undefined> {
-  let names = await namesDue(host, store, waiting);
-  const lease = names.length === 0 ? undefined : await takeLease(host, store);
+  const lease = (await isEmpty(store, waiting)) ? undefined : await takeLease(host, store);
   if (!lease) return undefined;
-  let soonest: number | undefined;
+  const again: number[] = [];
   try {
-    while (names.length > 0 && (await lease.isMine())) {
-      const until = await workOnAll(host, store, names);
-      if (until !== undefined) soonest = Math.min(until, soonest ?? until);
-      names = await namesDue(host, store, false);
+    let left = waiting ? await putOffAndDue(host, store) : [];
+    for (;;) {
+      if (left.length === 0) left = await store.queue.ready();
+      if (left.length === 0 || !(await lease.isMine())) break;
+      again.push(...(await workOnAll(host, store, left.slice(0, batch))));
+      left = left.slice(batch);
     }
   } finally {
     await lease.release();
   }
-  return soonest;
+  return earliest(again);
 }
 
-/** Several at once; resolves to the earliest moment that one of them is due again. */
+const isEmpty = async ({ queue }: RootStore, waiting: boolean): Promise<boolean> =>
+  (await queue.ready()).length === 0 && (!waiting || (await queue.countWaiting()) === 0);
+
+const earliest = (moments: readonly number[]): number | undefined =>
+  moments.length === 0 ? undefined : Math.min(...moments);
+
+/** Several at once; resolves to the moments when those that were put off are due again. */
 async function workOnAll(
   host: ServiceHost,
   store: RootStore,
   names: readonly string[],
-): Promise<number | undefined> {
+): Promise<readonly number[]> {
   const left = [...names];
   const again: number[] = [];
   const some = async (): Promise<void> => {
@@ -121,7 +125,7 @@ async function workOnAll(
     }
   };
   await Promise.all(Array.from({ length: host.compaction.atOnce }, some));
-  return again.length === 0 ? undefined : Math.min(...again);
+  return again;
 }
 
 /** One item, from the queue to its end; resolves to when it is due again, if it is put off. */
@@ -136,16 +140,20 @@ async function workOn(
   const why = `node ${host.self.node} is at work on it`;
   const { instance } = host.self;
   await store.queue.putOff(name, { tries, untilMs: now + underWayMs, why, instance });
-  const outcome = await host.turn(store.facts.fileSystem, () =>
+  // Turns of their own: a volume that is being filled does not wait for a redirect of hours.
+  const outcome = await host.turn(`redirects in ${store.facts.fileSystem}`, () =>
     look(host, store, name).catch(outcomeOfFailure),
   );
   switch (outcome.kind) {
     case 'done':
       await store.queue.done(name);
       return undefined;
-    case 'waits':
-      await store.queue.putOff(name, { tries: 0, untilMs: now + waitMs, why: outcome.why });
+    case 'waits': {
+      const item = { tries: 0, untilMs: now + waitMs, why: outcome.why };
+      // What it waits for may have happened while we looked.
+      await store.queue.putOff(name, item, { keepAnnounced: true });
       return undefined;
+    }
     case 'failed': {
       const untilMs = host.clock.now() + Math.min(pauseMs.first * 2 ** tries, pauseMs.longest);
       host.log.info({ name, tries, why: outcome.why }, 'work on a clone tree is put off');

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { errnoError } from '../../../src/run/files.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import { clusterWithRoot, serverOn, snap, tend } from '../../support/driver.ts';
-import { quiet } from '../../support/scenarios.ts';
-import { all, bytesOf, create, cut, drop, idOf, write } from '../../support/site.ts';
+import { allow, quiet } from '../../support/scenarios.ts';
+import { all, bytesOf, create, cut, drop, idOf, restore, write } from '../../support/site.ts';
 import { expectSound, living } from '../../support/truth.ts';
 
 describe('a request that wants a volume while it is compacted', () => {
@@ -73,4 +74,41 @@ describe('a request that wants a volume while it is compacted', () => {
     expect(bytesOf(here, 'snapshots/s2')).toEqual(all.map(() => 'last'));
     expectSound(here.gpfs);
   });
+});
+
+test('a snapshot whose compaction gave way while GPFS did not answer is no unfinished one', async () => {
+  const [reached, gate] = [Promise.withResolvers<null>(), Promise.withResolvers<null>()];
+  const now = { stopped: false, silent: false };
+  const gpfs = await clusterWithRoot({
+    personality: { redirectParent: true },
+    schedule: async (label) => {
+      if (now.silent && label.includes('mmclone show')) throw errnoError('EIO', 'read', label);
+      if (!now.stopped || !label.includes('mmclone redirect')) return;
+      reached.resolve(null);
+      await gate.promise;
+    },
+  });
+  const driver = serverOn(gpfs);
+  const [store] = await driver.roots.all();
+  const here = { gpfs, driver, root: store?.id ?? '' };
+  await allow(here, { redirectParent: true });
+  await create(here, 'v');
+  await cut(here, 's0', 'v');
+  write(here, 'v', 'x', ...all);
+  await cut(here, 's1', 'v');
+  write(here, 'v', 'y', ...all);
+  await drop(here, 's0');
+  now.stopped = true;
+  const round = Promise.allSettled([tend(driver)]);
+  await reached.promise;
+  now.silent = true;
+  await expect(restore(here, 'r', 's1')).rejects.toThrow(/s1/);
+  expect((await store?.snapshots.read('s1'))?.value.state).toBe('ready');
+  Object.assign(now, { silent: false, stopped: false });
+  gate.resolve(null);
+  await round;
+  await quiet(gpfs);
+  await restore(here, 'r', 's1').catch(() => quiet(gpfs));
+  await restore(here, 'r', 's1');
+  expect(bytesOf(here, 'volumes/r')).toEqual(all.map(() => 'x'));
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { CompactionOptions } from '../../../src/service/host.ts';
-import { dataFiles, from, spec, tend } from '../../support/driver.ts';
+import { dataFiles, from, spec, tend, testRoot } from '../../support/driver.ts';
 import { allow, attach } from '../../support/scenarios.ts';
 import {
   all,
@@ -19,7 +19,7 @@ import {
   blocks,
 } from '../../support/site.ts';
 import type { Site } from '../../support/site.ts';
-import { expectSound, living } from '../../support/truth.ts';
+import { expectSound, fileOf, living } from '../../support/truth.ts';
 
 describe('a volume that is backed up every night', () => {
   test.each(['one at a time', 'seven kept'] as const)(
@@ -227,4 +227,24 @@ test('a redirect that finds no space leaves a valid clone, and is tried again wi
   await tend(here.driver);
   expect(hidden(here)).toBe(0);
   expectSound(here.gpfs);
+});
+
+test('a volume that hangs on a parent no record knows is not taken for moved', async () => {
+  const here = await site();
+  await create(here, 'v');
+  await cut(here, 's', 'v');
+  write(here, 'v', 'x', ...all);
+  // What a server does that stalled in front of its snap until its claim was undone.
+  const path = fileOf(here.gpfs, living(here.gpfs).get('volumes/v') ?? '');
+  const late = `${testRoot}/hidden/late`;
+  await here.gpfs.run(['mmclone', 'snap', path, late], 'write');
+  write(here, 'v', 'y', ...all);
+  await drop(here, 's');
+  const [store] = await here.driver.roots.all();
+  const before = (await store?.volumes.read('v'))?.value.parent;
+  await tend(here.driver);
+  expect((await waiting(here))['v']).toMatch(/hangs on another clone parent than its record says/);
+  expect((await store?.volumes.read('v'))?.value).toMatchObject({ parent: before, claim: null });
+  expect(redirects(here)).toBe(0);
+  expect(bytesOf(here, 'volumes/v')).toEqual(all.map(() => 'y'));
 });

@@ -35,7 +35,8 @@ export async function finishSnapshotRemoval(
   const { file, parent } = held.value;
   if (!file) throw new Error(`snapshot ${held.id} has no file`);
   const { key } = file;
-  await requireOwnFile(store, held.value);
+  // An import that failed has no inode to compare: its claim names the file, whose key is used but once.
+  if (held.value.state === 'deleting') await requireOwnFile(store, held.value);
   const childless = (await store.edges.children(key)).length === 0;
   const unlinked = childless && (await unlinkParent(host, store, 'snapshots', key));
   if (!unlinked) {

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { importImage, listImages } from '../../../src/service/images.ts';
+import type { Incoming } from '../../../src/service/images.ts';
+import { errnoError } from '../../../src/run/files.ts';
+import { clusterWithRoot, dataFiles, serverOn } from '../../support/driver.ts';
+
+test('an import that fails half way leaves nothing, and its name can be imported again', async () => {
+  const gpfs = await clusterWithRoot();
+  const { host, roots } = serverOn(gpfs);
+  const [store] = await roots.all();
+  if (!store) throw new Error('no root');
+  const incoming = (place: Incoming['place']): Incoming => ({
+    ...{ name: 'golden', format: 'raw', bytes: 4n << 20n, place },
+    sectorBytes: () => Promise.resolve(4096),
+  });
+  const make = (path: string, bytes: bigint) => store.files.createSparse(path, bytes, 0o640);
+  const fails = incoming(async (path, bytes) => {
+    await make(path, bytes);
+    expect(dataFiles(gpfs)).toHaveLength(1);
+    throw errnoError('EIO', 'write', path);
+  });
+  await expect(importImage(host, store, fails)).rejects.toThrow('EIO');
+  expect(dataFiles(gpfs)).toEqual([]);
+  expect((await store.snapshots.read('image-golden'))?.value).toMatchObject({
+    state: 'deleted',
+    claim: null,
+  });
+  const works = incoming(async (path, bytes) => {
+    await make(path, bytes);
+    return false;
+  });
+  await importImage(host, store, works);
+  expect(dataFiles(gpfs)).toHaveLength(1);
+  expect((await listImages(store)).map(({ golden }) => golden?.name)).toEqual(['golden']);
+});

@@ -45,18 +45,27 @@ async function retypeVolume(
   try {
     await store.volumes.swap(held.id, held, { ...held.value, retype: claim });
     await setAttributes(host, store, held, change);
-    const { value } = await endRetype(store, held, claim, (now) => ({
-      attributes: { ...now.attributes, ...change.attributes },
-      options: { ...now.options, ...change.options },
-    }));
+    const { value } = await endRetype(store, held, claim, (now) => {
+      // Fencing gives the volume another file, whose attributes are those of the record.
+      if (isFenced(now, held.value)) throw overtaken(held.id);
+      return {
+        attributes: { ...now.attributes, ...change.attributes },
+        options: { ...now.options, ...change.options },
+      };
+    });
     if (isTooDeep(value.depth ?? 0, value)) await host.backlog.add(store, value.id);
   } catch (error) {
     await host.claims.release(async () => {
       await endRetype(store, held, claim, () => ({})).catch(lostAnyway);
     });
-    throw error;
+    const now = await store.volumes.read(held.id).catch(() => undefined);
+    // Its file went away under the command, which must not reach the caller as NOT_FOUND.
+    throw now && isFenced(now.value, held.value) ? overtaken(held.id, error) : error;
   }
 }
+
+const isFenced = (now: VolumeRecord, { image }: VolumeRecord): boolean =>
+  now.state === 'ready' && now.image?.key !== image?.key;
 
 async function setAttributes(
   { commands, log }: ServiceHost,
@@ -74,21 +83,22 @@ async function setAttributes(
   log.info({ volume: id, ...attributes }, 'attributes changed');
 }
 
-/** Ends the claim of a change, with what it changed; busy where the volume went on without it. */
+/** Ends the claim of a change, with what it changed; busy where another one took its place. */
 async function endRetype(
   store: RootStore,
-  { id, value }: Held<VolumeRecord>,
+  { id }: Held<VolumeRecord>,
   claim: Claim,
   change: (now: VolumeRecord) => Partial<VolumeRecord>,
 ): Promise<Held<VolumeRecord>> {
   const end = (now: VolumeRecord): VolumeRecord => {
-    // Fencing gives the volume another file, whose attributes are those of the record.
-    if (now.retype?.nonce !== claim.nonce || now.image?.key !== value.image?.key)
-      throw new DriverError('busy', `volume ${id} changed while its attributes were; try again`);
+    if (now.retype?.nonce !== claim.nonce) throw overtaken(id);
     return { ...now, ...change(now), retype: null };
   };
   return store.volumes.update(id, end, 'name');
 }
+
+const overtaken = (id: string, cause?: unknown): DriverError =>
+  new DriverError('busy', `volume ${id} changed while its attributes were; try again`, cause);
 
 const lostAnyway = (error: unknown): void => {
   if (!isFault(error, 'busy')) throw error;

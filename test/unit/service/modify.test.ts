@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { modifyVolume } from '../../../src/service/modify.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import {
   block,
@@ -176,3 +177,35 @@ test('a clone made after a change says what its blocks keep', async () => {
     sharedBlocks: expect.stringContaining('pool system') as string,
   });
 });
+
+test.each(['before', 'after'])(
+  'a change that a fence overtook %s its command leaves no claim behind, and the next one goes through',
+  async (when) => {
+    const { gpfs, driver, store, record, volumes } = await setup();
+    const { id } = await volumes.create(spec('v'));
+    const other = serverOn(gpfs.server('b1'), 'b1');
+    await other.roots.all();
+    const before = await record(id);
+    const key = before.image?.key;
+    const place = await driver.roots.byId(id);
+    if (!key || !place) throw new Error('the volume has no image');
+    const { commands } = driver.host;
+    const setAttributes = async (...told: Parameters<typeof commands.setAttributes>) => {
+      if (when === 'after') await commands.setAttributes(...told);
+      // A node that nobody has heard of since may still have the image open.
+      await store.marks.set(key, { ...other.host.self, node: 'dead', machineId: 'machine-dead' });
+      await other.attachments.publish(attach(id, 'b1'));
+      if (when === 'before') await commands.setAttributes(...told);
+    };
+    const host = { ...driver.host, commands: { ...commands, setAttributes } };
+    const change = asks({ dataReplicas: '2', metadataReplicas: '2' });
+    await expect(modifyVolume(host, place, change)).rejects.toMatchObject({
+      fault: { kind: 'busy' },
+    });
+    const after = await record(id);
+    expect(after.image?.key).not.toBe(key);
+    expect(after).toMatchObject({ retype: null, attributes: before.attributes });
+    await other.volumes.modify(id, change);
+    expect((await record(id)).attributes).toMatchObject({ dataReplicas: 2, metadataReplicas: 2 });
+  },
+);

@@ -25,7 +25,9 @@ export async function whileFrozen<T>(
 ): Promise<T> {
   const node = mountedOn(record);
   if (record.options.freeze !== 'auto' || node === undefined || !record.image) return work();
-  const asked = { node, volume: publicId(store.id, record.id), sinceMs: host.clock.now() };
+  // A volume that moved is known to its node by the id it came with.
+  const volume = record.handle ?? publicId(store.id, record.id);
+  const asked = { node, volume, sinceMs: host.clock.now() };
   const nonce = await store.freezes
     .ask(node, { volume: asked.volume, image: record.image.key })
     .catch((error: unknown) => {

@@ -1,6 +1,15 @@
 import { expect, test } from 'vitest';
+import { whileFrozen } from '../../../src/service/freezing.ts';
 import { migrateVolume } from '../../../src/service/migrating.ts';
-import { clusterWithRoot, from, serverOn, snap, spec, testRoot } from '../../support/driver.ts';
+import {
+  clusterWithRoot,
+  from,
+  mounted,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+} from '../../support/driver.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import type { Cluster } from '../../support/driver.ts';
 import { attach } from '../../support/scenarios.ts';
@@ -106,4 +115,27 @@ test('a crash at any point: the volume is whole, in one place, and a second try 
     const listed = (await volumes.list({ max: 0, token: '' })).items.map((each) => each.id);
     expect(listed, `after call ${n}`).toEqual([id]);
   }
+});
+
+test('a snapshot of a volume that moved asks its node to freeze it by the id that node knows', async () => {
+  const { driver, volumes, attachments } = await setup();
+  const { id } = await volumes.create(
+    spec('v', { capabilities: [mounted()], parameters: { freeze: 'auto' } }),
+  );
+  await migrateVolume(driver.host, id, other);
+  await attachments.publish(attach(id, 'a1', mounted()));
+  const place = await driver.roots.byId(id);
+  const record = (await place?.store.volumes.read(place.local))?.value;
+  if (!place || !record) throw new Error('the volume is not there');
+  expect(place.store.layout.root).toBe(other);
+  const asked: string[] = [];
+  const freezes: typeof place.store.freezes = {
+    ...place.store.freezes,
+    ask: (node, what) => {
+      asked.push(what.volume);
+      return place.store.freezes.ask(node, what);
+    },
+  };
+  await whileFrozen(driver.host, { ...place.store, freezes }, record, () => Promise.resolve());
+  expect(asked).toEqual([id]);
 });

@@ -5,6 +5,7 @@ import type { DataRef } from '../model/clone-tree.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema.ts';
+import { usersOf } from './attachments.ts';
 import { removeVolume } from './deleting.ts';
 import { newFill } from './fill.ts';
 import { buildFilled } from './filling.ts';
@@ -35,7 +36,7 @@ export async function migrateVolume(
   if (place.store.id === target.id) return finishEarlier(host, id, target);
   requireSameCluster(place.store, target);
   const held = await readyVolume(host, place.store, place.local);
-  requireDetached(held.value);
+  await requireUnused(place.store, held.value);
   await dropLeftOver(host, target, place.local, id);
   const renamed = canRename(place.store, target, held.value);
   const calm = renamed ? held : await cut(host, place.store, place.local, id);
@@ -82,12 +83,16 @@ function requireSameCluster(from: RootStore, to: RootStore): void {
   );
 }
 
-function requireDetached({ id, attachments }: VolumeRecord): void {
-  const [first] = attachments;
-  if (!first) return;
+/** The file may keep its inode, so whoever has it open here would go on writing to it over there. */
+async function requireUnused(store: RootStore, record: VolumeRecord): Promise<void> {
+  const { id, attachments } = record;
+  const [user] = await usersOf(store, record);
+  if (user === undefined) return;
   throw new DriverError(
     'in-use',
-    `volume ${id} cannot be moved: it is attached to node ${first.node}; end its pods first`,
+    attachments.length > 0
+      ? `volume ${id} cannot be moved: it is attached to node ${user}; end its pods first`
+      : `volume ${id} cannot be moved: it may still be open on node ${user}, which has not unstaged it; bring that node back or restart it`,
   );
 }
 
@@ -123,7 +128,7 @@ async function cut(
   const source = await findSource(host, { kind: 'volume', id });
   const { ref } = await source.parent(fileKey(local, 1, host.nonce()));
   const held = await readyVolume(host, store, local);
-  requireDetached(held.value);
+  await requireUnused(store, held.value);
   if (held.value.unchanged && held.value.parent === ref.key) return held;
   throw new DriverError('busy', `volume ${local} was used while it was to be moved; try again`);
 }

@@ -139,3 +139,26 @@ test('a snapshot of a volume that moved asks its node to freeze it by the id tha
   await whileFrozen(driver.host, { ...place.store, freezes }, record, () => Promise.resolve());
   expect(asked).toEqual([id]);
 });
+
+test('a volume that a lost node may still have open is not moved, by rename or by copy', async () => {
+  const { driver, volumes, snapshots, attachments, filesIn } = await setup();
+  const [store] = await driver.roots.all();
+  const { id } = await volumes.create(spec('v'));
+  const key = (await store?.volumes.read('v'))?.value.image?.key;
+  if (!store || !key) throw new Error('the volume is not there');
+  await attachments.publish(attach(id));
+  await store.marks.set(key, driver.host.self);
+  await attachments.unpublish(id, 'a1');
+  const refused = {
+    fault: { kind: 'in-use' },
+    message: expect.stringContaining('node a1') as string,
+  };
+  for (const way of ['rename', 'copy']) {
+    if (way === 'copy') await snapshots.create(snap('s', { id }));
+    const before = [...filesIn(testRoot), ...filesIn(other)];
+    await expect(migrateVolume(driver.host, id, other), way).rejects.toMatchObject(refused);
+    expect([...filesIn(testRoot), ...filesIn(other)], way).toEqual(before);
+  }
+  await store.marks.clear(key, driver.host.self.node);
+  expect(await migrateVolume(driver.host, id, other)).toBe('copied');
+});

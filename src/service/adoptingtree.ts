@@ -41,7 +41,8 @@ const snapshotName = /^snapshot-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  * before their children, and every edge before the first record, so that nothing is reclaimed in between.
  */
 export async function adoptDirectory(on: AdoptHost, directory: string): Promise<Adopted> {
-  const { seen, left } = await look(on, directory);
+  const found = await look(on, directory);
+  const seen = readThrough(found.seen);
   const parents = await parentsOf(on.store, seen);
   for (const each of seen) {
     const above = aboveOf(each, parents);
@@ -56,8 +57,22 @@ export async function adoptDirectory(on: AdoptHost, directory: string): Promise<
   const volumes: VolumeRecord[] = [];
   for (const each of seen.filter(({ kind }) => kind === 'volume'))
     volumes.push(await adoptFile(on, { ...each, parent: aboveOf(each, parents) ?? null }));
-  return { volumes, snapshots, left };
+  const unread = found.seen.filter((each) => !seen.includes(each));
+  return { volumes, snapshots, left: [...found.left, ...unread.map(whyUnread)] };
 }
+
+/**
+ * Without the clone parents that nothing here reads through, nor those above them. As tombstones they would go
+ * with the next sweep, and one may be an image that somebody keeps.
+ */
+function readThrough(seen: readonly Seen[]): readonly Seen[] {
+  const read = new Set(seen.map(parentInode));
+  const kept = seen.filter(({ kind, stat }) => kind !== 'hidden' || read.has(stat.inode));
+  return kept.length === seen.length ? kept : readThrough(kept);
+}
+
+const whyUnread = ({ name }: Seen): string =>
+  `${name}: a clone parent that nothing here reads through; import it as an image`;
 
 async function look({ store, gpfs }: AdoptHost, directory: string) {
   const seen: Seen[] = [];

@@ -1,6 +1,6 @@
 import { DriverError } from '../model/fault.ts';
 import { fileKey, parseId, publicId } from '../model/ids.ts';
-import type { LocalId } from '../model/ids.ts';
+import type { FileKey, LocalId } from '../model/ids.ts';
 import type { DataRef } from '../model/clone-tree.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
@@ -12,8 +12,10 @@ import { buildFilled } from './filling.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operation.ts';
 import { endClaim } from './ownclaim.ts';
+import { requireOwnImage } from './ownership.ts';
 import { imageOf, parentRecord } from './parents.ts';
-import { finishVolumeRemoval } from './removal.ts';
+import { takeAway } from './removal.ts';
+import type { Place } from './roots.ts';
 import { readyVolume, settleVolume, volumeMissing } from './settle.ts';
 import { findSource } from './sources.ts';
 import { pathOf } from './steps.ts';
@@ -40,6 +42,7 @@ export async function migrateVolume(
   await dropLeftOver(host, target, place.local, id);
   const renamed = canRename(place.store, target, held.value);
   const calm = renamed ? held : await cut(host, place.store, place.local, id);
+  await requireOwnImage(place.store, calm.value);
   await operate(host, place.store, {
     id: place.local,
     from: calm,
@@ -47,21 +50,72 @@ export async function migrateVolume(
     plan: { op: 'modify' },
     during: calm.value,
     work: async (claimed) => {
-      await arrive(host, { from: place.store, to: target, id, renamed }, claimed.value);
-      // Were it here before: it must not be sent away again.
-      await target.moved.clear(place.local);
-      await place.store.moved.set(place.local, publicId(target.id, place.local));
-      await finishVolumeRemoval(host, place.store, claimed);
+      const way = { from: place.store, to: target, id, renamed };
+      const arrived = await arrive(host, way, claimed.value);
+      const leaving = await handOver(host, way, claimed, arrived);
+      await takeAway(host, place.store, leaving);
     },
   });
   return renamed ? 'renamed' : 'copied';
 }
 
-/** Where a volume is now. */
-async function homeOf(host: ServiceHost, id: string) {
+/** Where a volume is now, once an earlier try that had handed it over has ended. */
+async function homeOf(host: ServiceHost, id: string): Promise<Place> {
   const place = await host.roots.byId(id);
-  if (place) return place;
-  throw volumeMissing(id);
+  if (!place) throw volumeMissing(id);
+  const held = await place.store.volumes.read(place.local);
+  if (held?.value.claim?.movedTo === undefined) return place;
+  await endMove(host, place);
+  return homeOf(host, id);
+}
+
+/** What is left where a volume was, at rest. That a move ends only by this is no reason to try again. */
+async function endMove(
+  host: ServiceHost,
+  { store, local }: Place,
+): Promise<Held<VolumeRecord> | undefined> {
+  try {
+    return await settleVolume(host, store, local);
+  } catch (error) {
+    const now = await store.volumes.read(local);
+    if (now?.value.state === 'deleted') return now;
+    throw error;
+  }
+}
+
+/**
+ * The one step that counts: until the record here says that the volume has moved, whoever takes over keeps it
+ * here, and from then on ends the move. Where somebody took over before, what arrived is removed again.
+ */
+async function handOver(
+  host: ServiceHost,
+  way: Journey,
+  claimed: Held<VolumeRecord>,
+  arrived: FileKey,
+): Promise<Held<VolumeRecord>> {
+  const { value } = claimed;
+  const movedTo = publicId(way.to.id, value.id);
+  const claim = value.claim && { ...value.claim, op: 'delete' as const, movedTo };
+  const leaving = { ...value, state: 'deleting' as const, claim };
+  try {
+    return await way.from.volumes.swap(claimed.id, claimed, leaving, 'name');
+  } catch (error) {
+    await dropArrived(host, way, value.id, arrived);
+    throw error;
+  }
+}
+
+/** A swap that failed may have been done all the same; and a later move may have brought another file. */
+async function dropArrived(
+  host: ServiceHost,
+  { from, to, id }: Journey,
+  local: LocalId,
+  arrived: FileKey,
+): Promise<void> {
+  const here = await from.volumes.read(local);
+  const there = await to.volumes.read(local);
+  if (here?.value.state === 'ready' && there?.value.image?.key === arrived)
+    await dropLeftOver(host, to, local, id);
 }
 
 /** The volume is there; what an interrupted try left where it came from goes now. */
@@ -69,7 +123,7 @@ async function finishEarlier(host: ServiceHost, id: string, target: RootStore): 
   const parsed = parseId(id);
   const origin = (await host.roots.all()).find((store) => store.id === parsed?.root);
   if (!parsed || !origin || origin.id === target.id) return 'there already';
-  const left = await settleVolume(host, origin, parsed.local);
+  const left = await endMove(host, { store: origin, local: parsed.local });
   if (left?.value.state === 'ready')
     await removeVolume(host, { store: origin, local: parsed.local });
   return 'there already';
@@ -141,7 +195,7 @@ interface Journey {
 }
 
 /** Makes the volume in its new root. */
-async function arrive(host: ServiceHost, way: Journey, record: VolumeRecord): Promise<void> {
+async function arrive(host: ServiceHost, way: Journey, record: VolumeRecord): Promise<FileKey> {
   const { from, to, id, renamed } = way;
   const held = await to.volumes.read(record.id);
   const key = fileKey(record.id, (held?.version ?? 0) + 1, host.nonce());
@@ -175,4 +229,5 @@ async function arrive(host: ServiceHost, way: Journey, record: VolumeRecord): Pr
       await endClaim(to, claimed, () => ({ state: 'ready', image: made }));
     },
   });
+  return key;
 }

@@ -64,11 +64,13 @@ async function takeBack(
 ): Promise<boolean> {
   try {
     const now = await store.volumes.read(id);
-    if (now?.value.claim?.nonce !== claim.nonce) return false;
+    // As the record has it: what began as a move may be a deletion by now.
+    const ours = now?.value.claim;
+    if (!now || ours?.nonce !== claim.nonce) return false;
     // A deletion is not taken back, nor a fence that has its parent: whoever asks next goes on with it.
-    if (claim.op === 'delete' || (await isCut(store, now.value)))
+    if (ours.op === 'delete' || (await isCut(store, now.value)))
       await releaseClaim(store.volumes, id, claim);
-    else await endVolumeClaim(host, store, now, claim);
+    else await endVolumeClaim(host, store, now, ours);
   } catch (error) {
     host.log.warn({ volume: id, op: claim.op, error }, 'an operation could not be taken back');
     await host.claims.release(() => releaseClaim(store.volumes, id, claim));

@@ -85,6 +85,8 @@ const claim = z.looseObject({
   /** `compact`: the parent to be moved off, and the one to hang on afterwards; null for none. */
   from: key.optional(),
   to: key.nullable().optional(),
+  /** `delete`: the volume is in another root by now, under this id; its handle is to lead there first. */
+  movedTo: z.string().optional(),
   /** `compact`: somebody waits for the file; stop and let go of it. */
   wanted: z.boolean().optional(),
 });

@@ -12,6 +12,7 @@ import {
 } from '../../support/driver.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import type { Cluster } from '../../support/driver.ts';
+import { goneAfterMs } from '../../../src/store/nodes.ts';
 import { attach } from '../../support/scenarios.ts';
 
 const other = `${testRoot}-2`;
@@ -92,21 +93,27 @@ async function content(gpfs: Cluster, driver: Driver, id: string): Promise<strin
   return gpfs.readBlock(place.store.layout.data('volumes', record.image.key), 0);
 }
 
+/** A move by a server of its own, which dies after so many calls; resolves to how many it made. */
+async function moveUntil(gpfs: Cluster, id: string, n: number): Promise<number> {
+  const view = gpfs.server('b1');
+  const server = serverOn(view, 'b1', { roots: [testRoot, other] });
+  await server.roots.all();
+  const before = view.calls;
+  view.crashAt(n, 'after');
+  await migrateVolume(server.host, id, other).catch(() => undefined);
+  const made = view.calls - before;
+  view.heal();
+  return made;
+}
+
 test('a crash at any point: the volume is whole, in one place, and a second try ends it', async () => {
-  for (let n = 1, calls = 1; n <= calls; n++) {
+  for (let n = 1, ended = false; !ended; n++) {
     const { gpfs, driver, volumes, snapshots, write } = await setup();
     const { id } = await volumes.create(spec('v'));
-    if (n % 2 === 0) await snapshots.create(snap('s', { id }));
     write(testRoot, 'data');
-    const view = gpfs.server('b1');
-    const second = serverOn(view, 'b1', { roots: [testRoot, other] });
-    await second.roots.all();
-    const before = view.calls;
-    view.crashAt(n, 'after');
-    await migrateVolume(second.host, id, other).catch(() => undefined);
-    calls = Math.max(calls, Math.min(view.calls - before, 150));
-    view.heal();
-    const third = serverOn(view, 'b1', { roots: [testRoot, other] });
+    if (n % 2 === 0) await snapshots.create(snap('s', { id }));
+    ended = (await moveUntil(gpfs, id, n)) < n;
+    const third = serverOn(gpfs.server('b1'), 'b1', { roots: [testRoot, other] });
     await third.roots.all();
     expect(['renamed', 'copied', 'there already']).toContain(
       await migrateVolume(third.host, id, other),
@@ -161,4 +168,74 @@ test('a volume that a lost node may still have open is not moved, by rename or b
   }
   await store.marks.clear(key, driver.host.self.node);
   expect(await migrateVolume(driver.host, id, other)).toBe('copied');
+});
+
+/** The image of a volume, wherever its handle leads. */
+async function imagePath({ roots }: Driver, id: string): Promise<string> {
+  const place = await roots.byId(id);
+  const image = (await place?.store.volumes.read(place.local))?.value.image;
+  if (!place || !image) throw new Error('the volume is not there');
+  return place.store.layout.data('volumes', image.key);
+}
+
+/** Time in which every server but this one falls silent. */
+async function outlive(gpfs: Cluster, { roots, host }: Driver): Promise<void> {
+  gpfs.clock.tick(goneAfterMs + 1);
+  for (const store of await roots.all()) await store.nodes.beat(host.self.node);
+}
+
+test.each([
+  ['rename', 'renamed'],
+  ['copy', 'copied'],
+])('a %s that comes too late takes nothing away, and what arrived goes', async (how, again) => {
+  const { gpfs, driver, volumes, snapshots, attachments, filesIn } = await setup();
+  const { id } = await volumes.create(spec('v'));
+  if (how === 'copy') await snapshots.create(snap('s', { id }));
+  const late = serverOn(gpfs.server('b1'), 'b1', { roots: [testRoot, other] });
+  const [origin] = await late.roots.all();
+  if (!origin) throw new Error('no root');
+  const swap = origin.volumes.swap.bind(origin.volumes);
+  // All has arrived, and the server stands still until another one has the volume and writes.
+  const stalling: typeof swap = async (name, held, next, durability) => {
+    if (next.claim?.movedTo !== undefined) {
+      expect(filesIn(other)).toHaveLength(1);
+      await outlive(gpfs, driver);
+      await attachments.publish(attach(id));
+      gpfs.write(await imagePath(driver, id), 0, 'acknowledged');
+    }
+    return swap(name, held, next, durability);
+  };
+  Object.assign(origin.volumes, { swap: stalling });
+  const moving = migrateVolume(late.host, id, other);
+  await expect(moving).rejects.toMatchObject({ fault: { kind: 'busy' } });
+  const path = await imagePath(driver, id);
+  expect(path).toMatch(new RegExp(`^${testRoot}/`));
+  expect(gpfs.readBlock(path, 0)).toBe('acknowledged');
+  expect(filesIn(other)).toEqual([]);
+  await attachments.unpublish(id, 'a1');
+  expect(await migrateVolume(driver.host, id, other)).toBe(again);
+});
+
+test('a crash at any point of a move: another node gets the volume, and its deletion leaves none', async () => {
+  let told = 0;
+  for (let n = 1, ended = false; !ended; n++) {
+    const { gpfs, driver, volumes, attachments, filesIn, write } = await setup();
+    const { id } = await volumes.create(spec('v'));
+    write(testRoot, 'data');
+    ended = (await moveUntil(gpfs, id, n)) < n;
+    await outlive(gpfs, driver);
+    // Who finds a move that was handed over is told once to try again, never that the volume is missing.
+    await attachments.publish(attach(id)).catch(async (error: unknown) => {
+      expect(error, `after call ${n}`).toMatchObject({ fault: { kind: 'busy' } });
+      told++;
+      await attachments.publish(attach(id));
+    });
+    const path = await imagePath(driver, id);
+    expect(gpfs.readBlock(path, 0), `after call ${n}`).toBe('data');
+    await attachments.unpublish(id, 'a1');
+    await volumes.remove(id);
+    const root = path.startsWith(`${other}/`) ? other : testRoot;
+    expect(filesIn(root), `after call ${n}`).toEqual([]);
+  }
+  expect(told).toBeGreaterThan(0);
 });

@@ -7,6 +7,7 @@ import type { FileStat } from '../run/files.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema.ts';
 import type { HiddenRecord, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import { requireOutside } from './incoming.ts';
 import { adoptFile, adoptedKey } from './adopting.ts';
 import type { AdoptHost } from './adopting.ts';
 
@@ -41,6 +42,7 @@ const snapshotName = /^snapshot-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  * before their children, and every edge before the first record, so that nothing is reclaimed in between.
  */
 export async function adoptDirectory(on: AdoptHost, directory: string): Promise<Adopted> {
+  await requireOutside(on, directory);
   const found = await look(on, directory);
   const seen = readThrough(found.seen);
   const parents = await parentsOf(on.store, seen);

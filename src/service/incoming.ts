@@ -1,3 +1,5 @@
+import { realpath } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { roundUp, sector } from '../model/bytes.ts';
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
@@ -8,6 +10,8 @@ import type { QemuImg } from '../linux/qemuimg.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
 import { bytesOf, writeSparse } from '../run/streams.ts';
 import type { Progress } from '../run/streams.ts';
+import { undefinedWhenMissing } from '../run/files.ts';
+import { layoutOf } from '../store/layout.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Incoming } from './images.ts';
 
@@ -115,11 +119,32 @@ const shared =
     return true;
   };
 
-/** Clones, and names that move, stay inside one fileset. */
+/** Throws wrong-state for what lies in a root, this one or another: it belongs to a volume, or to the driver itself. */
+export async function requireOutside(
+  { store }: Pick<ImportHost, 'store'>,
+  file: string,
+): Promise<void> {
+  // Links on the way there must not hide that. What is only simulated has no other name.
+  const path = await realpath(file).catch(() => resolve(file));
+  for (let above = dirname(path); ; above = dirname(above)) {
+    const { rootFile, state } = layoutOf(above);
+    const kept = [state, ...['volumes', 'snapshots', 'hidden'].map((name) => join(above, name))];
+    const isKept = kept.some((each) => path === each || path.startsWith(`${each}/`));
+    if (isKept && (await store.files.stat(rootFile).catch(undefinedWhenMissing)))
+      throw bad(
+        file,
+        `lies in root ${above}, whose files the driver keeps itself; make a snapshot or a clone of the volume, or write it out with gpfs-csi export`,
+      );
+    if (above === dirname(above)) return;
+  }
+}
+
+/** Clones, and names that move, stay inside one fileset, outside of what the driver keeps. */
 export async function requireSameFileset(
   { gpfs, store }: Pick<ImportHost, 'gpfs' | 'store'>,
   file: string,
 ): Promise<void> {
+  await requireOutside({ store }, file);
   const { fileset } = await gpfs.attributes(file);
   const [there, root] = await Promise.all([
     store.files.stat(file),

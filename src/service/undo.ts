@@ -16,11 +16,12 @@ export async function undoVolume(
   held: Held<VolumeRecord>,
 ): Promise<Held<VolumeRecord>> {
   const { claim, parent } = held.value;
+  const hasSource = await isSourceHere(host, held.value);
   if (claim?.image) {
     const image: DataRef = { data: 'volumes', key: claim.image };
     await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
     if (parent !== null) await store.edges.remove(parent, image.key);
-    await untieSource(host, held.value, image);
+    if (hasSource) await untieSource(host, held.value, image);
   }
   const gone = { ...asDeleted(host, held.value), image: null, parent: null };
   const undone = await reclaimAfter(
@@ -29,6 +30,19 @@ export async function undoVolume(
     parent,
     store.volumes.swap(held.id, held, gone, 'name'),
   );
-  await freeSource(host, held.value);
+  if (hasSource) await freeSource(host, held.value);
   return undone;
+}
+
+/** False where the root of the source is not configured: what is left there keeps one file too many, and no volume. */
+async function isSourceHere({ roots, log }: ServiceHost, record: VolumeRecord): Promise<boolean> {
+  const from = record.claim?.fill?.from;
+  // A root that is only away is waited for: this throws, and whoever asks again ends it.
+  if (!from || (await roots.all()).some(({ id }) => id === from.root)) return true;
+  const { root, key } = from;
+  log.warn(
+    { volume: record.id, root, key },
+    'the source of a copy lies in a root that is not configured here, and may stay there',
+  );
+  return false;
 }

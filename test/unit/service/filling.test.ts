@@ -173,6 +173,31 @@ describe('a source in another root', () => {
     expectSound(gpfs);
     expect(gpfs.readBlock(files[0] ?? '', 0)).toBe('data');
   });
+
+  test('that is not configured any more does not keep an unfinished copy from being deleted', async () => {
+    const { gpfs, roots } = await world();
+    const view = gpfs.server('b1');
+    const release = stallCopy(gpfs);
+    const driver = serverOn({ ...view, files: release.filesOf(view.files) }, 'b1', { roots });
+    const source = await driver.volumes.create(spec('v'));
+    writeVolume(gpfs, 'v', 'data');
+    const asked = { source: from('volume', source), ...elsewhere({ crossRootCopy: 'true' }) };
+    driver.volumes.create(spec('c', asked)).catch(() => undefined);
+    await expect.poll(release.begun).toBe(true);
+    view.crashAt(1, 'before');
+    await view.files.list(testRoot).catch(() => undefined);
+    view.heal();
+    const alone = serverOn(view, 'b1', { roots: [otherRoot] });
+    const [store] = await alone.roots.all();
+    if (!store) throw new Error('no root');
+    expect((await store.volumes.read('c'))?.value.claim?.fill?.from?.root).toBe(
+      source.id.slice(0, 8),
+    );
+    await alone.volumes.remove(`${store.id}.c`);
+    expect((await store.volumes.read('c'))?.value).toMatchObject({ state: 'deleted', claim: null });
+    expect(gpfs.paths().filter((path) => path.startsWith(`${otherRoot}/volumes/`))).toEqual([]);
+    expect(contents(gpfs)).toEqual({ 'volumes/v': 'data' });
+  });
 });
 
 type Cluster = Awaited<ReturnType<typeof clusterWithRoot>>;
@@ -189,8 +214,10 @@ function stallCopy(gpfs: Cluster) {
     await gate;
     await gpfs.files.copyRange(...args);
   };
+  const filesOf = (files: Cluster['files']) => ({ ...files, copyRange });
   return {
-    files: { ...gpfs.files, copyRange },
+    filesOf,
+    files: filesOf(gpfs.files),
     begun: () => begun,
     go: () => {
       go();

@@ -131,6 +131,8 @@ describe('a server at its start', () => {
       await server.end('SIGKILL');
       await site.quiet();
     }
+    // The last of them may have come to its end before it was killed.
+    await rm(abilities, { force: true });
     const { found } = await probed({});
     expect(found.complete).toBe(true);
     await nothingLeft();

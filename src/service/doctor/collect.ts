@@ -3,7 +3,7 @@ import type { CloneCommands } from '../../gpfs/mmclone.ts';
 import type { AuditData, AuditFacts, FileFact } from '../../model/audit.ts';
 import type { FileKey } from '../../model/ids.ts';
 import type { Clock } from '../../run/clock.ts';
-import { errnoOf } from '../../run/files.ts';
+import { errnoOf, undefinedWhenMissing } from '../../run/files.ts';
 import type { FileStat } from '../../run/files.ts';
 import { isDeadMark } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -61,7 +61,7 @@ async function showFiles(
 async function filesBelow(store: RootStore, directory: string): Promise<readonly string[]> {
   const found = await inParallel(await namesIn(store, directory), 16, async (name) => {
     const path = join(directory, name);
-    const kind = (await store.files.stat(path).catch(undefinedWhenGone))?.kind;
+    const kind = (await store.files.stat(path).catch(undefinedWhenMissing))?.kind;
     return kind === 'directory' ? filesBelow(store, path) : kind === 'file' ? [path] : [];
   });
   return found.flat();
@@ -79,7 +79,7 @@ async function filesIn(
     return (await namesIn(store, path).catch(notADirectory(path))).map((name) => join(path, name));
   });
   const found = await inParallel(paths.flat(), 16, async (path) => {
-    const stat = await store.files.stat(path).catch(undefinedWhenGone);
+    const stat = await store.files.stat(path).catch(undefinedWhenMissing);
     return stat ? [fileFact(store, data, path, stat, clock)] : [];
   });
   return found.flat();
@@ -116,7 +116,7 @@ async function edgesIn(store: RootStore, clock: Clock): Promise<AuditFacts['edge
     const children = await namesIn(store, path);
     return Promise.all(
       children.map(async (child) => {
-        const stat = await store.files.stat(join(path, child)).catch(undefinedWhenGone);
+        const stat = await store.files.stat(join(path, child)).catch(undefinedWhenMissing);
         return { parent: basename(path), child, ageMs: clock.now() - (stat?.changedMs ?? 0) };
       }),
     );
@@ -142,7 +142,7 @@ async function temporariesIn(store: RootStore, clock: Clock): Promise<AuditFacts
   const { temporary } = store.layout;
   const found = await inParallel(await namesIn(store, temporary), 16, async (name) => {
     const path = join(temporary, name);
-    const stat = await store.files.stat(path).catch(undefinedWhenGone);
+    const stat = await store.files.stat(path).catch(undefinedWhenMissing);
     return stat ? [{ path, ageMs: clock.now() - stat.modifiedMs }] : [];
   });
   return found.flat();
@@ -150,13 +150,8 @@ async function temporariesIn(store: RootStore, clock: Clock): Promise<AuditFacts
 
 /** Names in a directory; none where it is not there. */
 async function namesIn(store: RootStore, directory: string): Promise<readonly string[]> {
-  return (await store.files.list(directory).catch(undefinedWhenGone)) ?? [];
+  return (await store.files.list(directory).catch(undefinedWhenMissing)) ?? [];
 }
-
-const undefinedWhenGone = (error: unknown): undefined => {
-  if (errnoOf(error) === 'ENOENT') return undefined;
-  throw error;
-};
 
 // A file where a shard should be is itself what lies there.
 const notADirectory =

@@ -5,7 +5,7 @@ import type { AccessMode } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { FileKey } from '../../model/ids.ts';
 import type { Nonce } from '../../run/clock.ts';
-import { errnoOf } from '../../run/files.ts';
+import { errnoOf, undefinedWhenMissing } from '../../run/files.ts';
 import type { Files } from '../../run/files.ts';
 
 const bigint = z.string().regex(/^\d+$/).transform(BigInt);
@@ -153,8 +153,3 @@ async function makePath(files: Files, directory: string): Promise<void> {
     await files.makeDirectory(directory, 0o700);
   }
 }
-
-const undefinedWhenMissing = (error: unknown): undefined => {
-  if (errnoOf(error) === 'ENOENT') return undefined;
-  throw error;
-};

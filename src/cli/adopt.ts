@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { publicId } from '../model/ids.ts';
 import { adoptFile, persistentVolume } from '../service/adopting.ts';
 import { adoptDirectory } from '../service/adoptingtree.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import { act } from './act.ts';
 import { UsageError } from './config.ts';
 import { lookLines, readLook } from './open.ts';

@@ -9,7 +9,7 @@ import { imageId, importImage, listImages } from '../service/images.ts';
 import { incomingOf } from '../service/incoming.ts';
 import type { Import } from '../service/incoming.ts';
 import type { RootStore } from '../store/root.ts';
-import type { SnapshotRecord } from '../store/schema.ts';
+import type { SnapshotRecord } from '../store/schema/parents.ts';
 import { act, progressTo } from './act.ts';
 import { UsageError } from './config.ts';
 import { lookHost, lookLines, readLook } from './open.ts';

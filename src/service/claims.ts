@@ -4,7 +4,7 @@ import type { Clock, Nonce } from '../run/clock.ts';
 import type { Self } from '../store/nodes.ts';
 import type { Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
-import type { Claim } from '../store/schema.ts';
+import type { Claim } from '../store/schema/claim.ts';
 
 /** What an operation says in its claim about what it will do. */
 export type ClaimPlan = Pick<

@@ -5,7 +5,7 @@ import { localIdOf } from '../model/ids.ts';
 import { ignoring } from '../store/edges.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { ServiceHost } from './host.ts';
 import { deeper, endClaim, isClaimed, isFencing, requireClaim } from './ownclaim.ts';
 import { dropLateEdges, endParenting, recordCut, statOf } from './parents.ts';

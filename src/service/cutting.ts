@@ -2,7 +2,7 @@ import { whyNotCut } from '../model/abilities.ts';
 import { isReaderOnly } from '../model/capability.ts';
 import { DriverError } from '../model/fault.ts';
 import type { RootStore } from '../store/root.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 
 /** Throws wrong-state where this GPFS allows no clone parent above an image that is in use. */
 export async function requireCuttable(store: RootStore, volume: VolumeRecord): Promise<void> {

@@ -1,7 +1,7 @@
 import { DriverError } from '../model/fault.ts';
 import type { FileKey } from '../model/ids.ts';
 import type { RootStore } from '../store/root.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { ServiceHost } from './host.ts';
 import { parentRecord } from './parents.ts';
 

@@ -1,6 +1,6 @@
 import type { Bytes } from '../model/bytes.ts';
 import { showBytes } from '../model/bytes.ts';
-import type { Fill } from '../store/schema.ts';
+import type { Fill } from '../store/schema/claim.ts';
 
 /** A fill of which nothing is done yet. */
 export const newFill = (thick: boolean): Fill => ({

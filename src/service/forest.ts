@@ -8,7 +8,8 @@ import { heldBytes } from '../store/blocks.ts';
 import type { DataKind } from '../store/layout.ts';
 import type { Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
-import type { HiddenRecord, SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import type { HiddenRecord, SnapshotRecord } from '../store/schema/parents.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import { inGroups } from './listing.ts';
 
 /** How a forest is read. */

@@ -2,7 +2,7 @@ import { publicId } from '../model/ids.ts';
 import { isReaderOnly } from '../model/capability.ts';
 import { freezeMs } from '../store/freezes.ts';
 import type { RootStore } from '../store/root.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { ServiceHost } from './host.ts';
 
 /** How long a snapshot waits for the node that has the volume mounted; then it is cut as it is. */

@@ -1,6 +1,6 @@
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import { endClaim } from './ownclaim.ts';
 import { imageOf, statOf } from './parents.ts';
 import { pathOf } from './steps.ts';

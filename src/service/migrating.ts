@@ -4,7 +4,7 @@ import type { FileKey, LocalId } from '../model/ids.ts';
 import type { DataRef } from '../model/clone-tree.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import { usersOf } from './attachments.ts';
 import { removeVolume } from './deleting.ts';
 import { newFill } from './fill.ts';

@@ -1,7 +1,7 @@
 import { DriverError } from '../model/fault.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
-import type { Attachment, VolumeRecord } from '../store/schema.ts';
+import type { Attachment, VolumeRecord } from '../store/schema/volume.ts';
 
 /**
  * Drops the claim, beside whatever else changed in the record meanwhile; busy when the claim was taken over. An

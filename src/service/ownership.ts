@@ -2,7 +2,8 @@ import type { DataRef } from '../model/clone-tree.ts';
 import { DriverError } from '../model/fault.ts';
 import { ownerOfKey } from '../model/ids.ts';
 import type { RootStore } from '../store/root.ts';
-import type { SnapshotRecord, VolumeRecord } from '../store/schema.ts';
+import type { SnapshotRecord } from '../store/schema/parents.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import { statOf } from './parents.ts';
 import { pathOf } from './steps.ts';
 

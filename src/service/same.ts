@@ -2,7 +2,7 @@ import { canonicalCapability } from '../model/capability.ts';
 import { DriverError } from '../model/fault.ts';
 import { ownParameters } from '../model/parameters.ts';
 import type { VolumeSpec } from '../model/volume.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 
 /** Throws name-taken unless a request for an existing name asks for what is there. */
 export function requireSame(record: VolumeRecord, spec: VolumeSpec): void {

@@ -2,7 +2,7 @@ import { parseId, publicId } from '../model/ids.ts';
 import { positionOf } from '../model/token.ts';
 import type { Page, Paged, Snapshot } from '../model/volume.ts';
 import type { RootStore } from '../store/root.ts';
-import type { SnapshotRecord } from '../store/schema.ts';
+import type { SnapshotRecord } from '../store/schema/parents.ts';
 import type { Snapshots } from './api.ts';
 import { removeSnapshot } from './deleting.ts';
 import type { ServiceHost } from './host.ts';

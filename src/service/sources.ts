@@ -6,7 +6,7 @@ import type { FileAttributes } from '../model/parameters.ts';
 import type { ContentSource } from '../model/volume.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import { requireCuttable } from './cutting.ts';
 import { deepen, helpFor } from './depth.ts';
 import type { ServiceHost } from './host.ts';

@@ -2,7 +2,7 @@ import type { DataRef } from '../model/clone-tree.ts';
 import type { Held } from '../store/records.ts';
 import { ignoring } from '../store/edges.ts';
 import type { RootStore } from '../store/root.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import { asDeleted } from './deleted.ts';
 import { freeSource, untieSource } from './filling.ts';
 import type { ServiceHost } from './host.ts';

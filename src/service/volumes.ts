@@ -6,7 +6,7 @@ import { volumeChange, whatIsLeft } from '../model/mutable.ts';
 import { sizeOfGrown } from '../model/sizing.ts';
 import type { CapacityRange, Volume } from '../model/volume.ts';
 import type { RootStore } from '../store/root.ts';
-import type { VolumeRecord } from '../store/schema.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { ValidateAsk, Validation, Volumes } from './api.ts';
 import { createVolume } from './create.ts';
 import { removeVolume } from './deleting.ts';

@@ -7,7 +7,7 @@ import { undefinedWhenMissing } from '../run/files.ts';
 import type { Files } from '../run/files.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
-import { abilitiesFile } from './schema.ts';
+import { abilitiesFile } from './schema/root.ts';
 
 /** The kept file, with who found it out and when. */
 export type AbilitiesFile = z.output<typeof abilitiesFile>;

@@ -10,7 +10,7 @@ import { makeIn } from './directories.ts';
 import { ignoring } from './edges.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
-import { recordFormat } from './schema.ts';
+import { recordFormat } from './schema/data.ts';
 
 /** How long a file system stays frozen at most, from the request on. */
 export const freezeMs = 10_000;

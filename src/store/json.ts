@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { DriverError } from '../model/fault.ts';
-import { recordFormat } from './schema.ts';
+import { recordFormat } from './schema/data.ts';
 
 /** A record as text: readable, one field a line, sizes and inodes as decimal strings. */
 export const toText = (value: object): string =>

@@ -8,8 +8,10 @@ import { makeIn } from './directories.ts';
 import { ignoring } from './edges.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
-import { markFile, nodeFile, recordFormat } from './schema.ts';
-import type { Claim, MarkFile, NodeFile } from './schema.ts';
+import { recordFormat } from './schema/data.ts';
+import { markFile, nodeFile } from './schema/root.ts';
+import type { Claim } from './schema/claim.ts';
+import type { MarkFile, NodeFile } from './schema/root.ts';
 
 /** Who a server is: the node's name, the machine and boot under it, and this one process. */
 export interface Self {

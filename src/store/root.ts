@@ -25,14 +25,15 @@ import { queueOf } from './queue.ts';
 import type { Queue } from './queue.ts';
 import { recordsOf } from './records.ts';
 import type { Records } from './records.ts';
-import * as schema from './schema.ts';
-import type {
-  HiddenRecord,
-  LeaseRecord,
-  RootFile,
-  SnapshotRecord,
-  VolumeRecord,
-} from './schema.ts';
+import { recordFormat } from './schema/data.ts';
+import { hiddenRecord, snapshotRecord } from './schema/parents.ts';
+import { leaseRecord } from './schema/queue.ts';
+import { rootFile } from './schema/root.ts';
+import { volumeRecord } from './schema/volume.ts';
+import type { HiddenRecord, SnapshotRecord } from './schema/parents.ts';
+import type { LeaseRecord } from './schema/queue.ts';
+import type { RootFile } from './schema/root.ts';
+import type { VolumeRecord } from './schema/volume.ts';
 
 /** One root, open: everything the driver remembers in it, and the files it may touch. */
 export interface RootStore {
@@ -128,10 +129,10 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
     check,
     makeIn: (file, action) => makeIn(files, dirname(file), action),
     directoryOf: (file) => files.makeDirectory(dirname(file), 0o750),
-    volumes: recordsOf({ ...common, kind: 'volumes', schema: schema.volumeRecord }),
-    snapshots: recordsOf({ ...common, kind: 'snapshots', schema: schema.snapshotRecord }),
-    hidden: recordsOf({ ...common, kind: 'hidden', schema: schema.hiddenRecord }),
-    leases: recordsOf({ ...common, kind: 'leases', schema: schema.leaseRecord }),
+    volumes: recordsOf({ ...common, kind: 'volumes', schema: volumeRecord }),
+    snapshots: recordsOf({ ...common, kind: 'snapshots', schema: snapshotRecord }),
+    hidden: recordsOf({ ...common, kind: 'hidden', schema: hiddenRecord }),
+    leases: recordsOf({ ...common, kind: 'leases', schema: leaseRecord }),
     queue: queueOf(files, layout, nonce),
     edges: edgesOf(files, layout),
     attached: attachedIndexOf(files, layout),
@@ -145,7 +146,7 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
 
 async function readRootFile(layout: Layout, { files }: StoreHost): Promise<RootFile | undefined> {
   try {
-    return fromText(schema.rootFile, await files.read(layout.rootFile), layout.rootFile);
+    return fromText(rootFile, await files.read(layout.rootFile), layout.rootFile);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
@@ -161,7 +162,7 @@ async function setUp(layout: Layout, expected: RootFacts, host: StoreHost): Prom
   await files.makeDirectory(layout.temporary, 0o750);
   const temporary = join(layout.temporary, `root-${nonce()}`);
   const facts = {
-    format: schema.recordFormat,
+    format: recordFormat,
     rootId: nonce(),
     ...expected,
     createdMs: clock.now(),

@@ -15,7 +15,7 @@ import { nodeVolumes } from '../../src/service/node/nodevolumes.ts';
 import type { NodeSide, NodeVolumesOptions } from '../../src/service/node/nodevolumes.ts';
 import { openRoot } from '../../src/store/root.ts';
 import type { RootStore } from '../../src/store/root.ts';
-import type { Content } from '../../src/store/schema.ts';
+import type { Content } from '../../src/store/schema/data.ts';
 import { loopState } from '../../src/linux/sysblock.ts';
 import { stageAsk } from './node-asks.ts';
 

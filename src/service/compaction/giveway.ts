@@ -1,7 +1,7 @@
 import { DriverError, isFault } from '../../model/fault.ts';
 import type { Held, Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
-import type { Claim } from '../../store/schema.ts';
+import type { Claim } from '../../store/schema/claim.ts';
 import type { ServiceHost } from '../host.ts';
 import type { Head } from './heads.ts';
 import { endMoveOrRelease } from './redirecting.ts';

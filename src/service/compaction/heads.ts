@@ -6,7 +6,9 @@ import type { FileKey, LocalId } from '../../model/ids.ts';
 import type { Held, Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import { releaseClaim } from '../claims.ts';
-import type { Claim, HiddenRecord, SnapshotRecord, VolumeRecord } from '../../store/schema.ts';
+import type { Claim } from '../../store/schema/claim.ts';
+import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
 
 /** A file that hangs on a clone parent and may be redirected, with the record that says so. */
 export interface Head {

@@ -1,8 +1,8 @@
 import { isFault } from '../../model/fault.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
-import { recordFormat } from '../../store/schema.ts';
-import type { LeaseRecord } from '../../store/schema.ts';
+import { recordFormat } from '../../store/schema/data.ts';
+import type { LeaseRecord } from '../../store/schema/queue.ts';
 import type { ServiceHost } from '../host.ts';
 
 const name = 'upkeep';

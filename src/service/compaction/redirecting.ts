@@ -1,7 +1,7 @@
 import { DriverError } from '../../model/fault.ts';
 import type { FileKey } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
-import type { Claim } from '../../store/schema.ts';
+import type { Claim } from '../../store/schema/claim.ts';
 import type { ServiceHost } from '../host.ts';
 import { parentRecord, statOf } from '../parents.ts';
 import { reclaim, reclaimAfter } from '../reclaim.ts';

@@ -6,7 +6,9 @@ import type { RecordKind } from '../../store/layout.ts';
 import { versionName } from '../../store/layout.ts';
 import type { Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
-import type { Claim, HiddenRecord, SnapshotRecord, VolumeRecord } from '../../store/schema.ts';
+import type { Claim } from '../../store/schema/claim.ts';
+import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { inParallel } from './parallel.ts';
 
 /** What the records of a root say, and which of them cannot be read. */

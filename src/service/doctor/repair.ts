@@ -6,8 +6,9 @@ import type { Rebuilt, Repair } from '../../model/repair.ts';
 import type { Nonce } from '../../run/clock.ts';
 import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
-import { recordFormat } from '../../store/schema.ts';
-import type { HiddenRecord, SnapshotRecord, VolumeRecord } from '../../store/schema.ts';
+import { recordFormat } from '../../store/schema/data.ts';
+import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { collect } from './collect.ts';
 import type { AuditHost } from './collect.ts';
 

@@ -5,7 +5,7 @@ import { localIdOf } from '../../model/ids.ts';
 import type { Clock } from '../../run/clock.ts';
 import { goneAfterMs } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
-import type { NodeFile } from '../../store/schema.ts';
+import type { NodeFile } from '../../store/schema/root.ts';
 import { check, inOrder } from './checking.ts';
 
 type Finding = Omit<Check, 'name'>;

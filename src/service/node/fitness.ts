@@ -1,7 +1,7 @@
 import { whyNotUsed } from '../../model/abilities.ts';
 import { isMultiNode, isReaderOnly } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
-import type { VolumeRecord } from '../../store/schema.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { StageAsk } from '../api.ts';
 import type { NodeParts } from './parts.ts';
 import type { Source } from './source.ts';

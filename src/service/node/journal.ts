@@ -1,6 +1,6 @@
 import { DriverError } from '../../model/fault.ts';
 import { isDeadMark } from '../../store/nodes.ts';
-import type { Journal } from '../../store/schema.ts';
+import type { Journal } from '../../store/schema/volume.ts';
 import { attach } from './attaching.ts';
 import { ensureFilesystem, isSmall, mountFilesystem } from './filesystem.ts';
 import type { MountAccess } from './filesystem.ts';

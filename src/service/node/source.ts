@@ -4,7 +4,8 @@ import { DriverError } from '../../model/fault.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
 import type { FileIdentity } from '../../linux/losetup.ts';
 import type { RootStore } from '../../store/root.ts';
-import type { Content, VolumeRecord } from '../../store/schema.ts';
+import type { Content } from '../../store/schema/data.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { NodeParts } from './parts.ts';
 import { statIfThere } from './paths.ts';
 

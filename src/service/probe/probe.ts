@@ -3,7 +3,7 @@ import type { Gpfs } from '../../gpfs/commands.ts';
 import { abilitiesFrom, isComplete, strangeOutcomes } from '../../model/abilities.ts';
 import { isFault } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
-import { recordFormat } from '../../store/schema.ts';
+import { recordFormat } from '../../store/schema/data.ts';
 import type { AbilitiesFile } from '../../store/abilities.ts';
 import type { RootStore } from '../../store/root.ts';
 import { sweepProbes, withArea } from './area.ts';

@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { bytes, key, localId } from './data.ts';
+
+/** Bytes that get into a new file other than by a clone: allocated ahead, copied from a clone parent, or both. */
+const fill = z.looseObject({
+  thick: z.boolean(),
+  allocatedBytes: bytes,
+  copiedBytes: bytes,
+  /** Where is copied from, once that is known. It has an edge to the new file, as if that were a child. */
+  from: z
+    .looseObject({
+      root: z.string(),
+      data: z.enum(['volumes', 'snapshots', 'hidden']),
+      key,
+      bytes,
+    })
+    .nullable(),
+});
+export type Fill = z.output<typeof fill>;
+
+/** The running operation of one server on one object. */
+export const claim = z.looseObject({
+  op: z.enum(['create', 'snapshot', 'clone', 'expand', 'delete', 'compact', 'fence', 'modify']),
+  node: z.string(),
+  instance: z.string(),
+  boot: z.string(),
+  /** Tells this claim from every other one. */
+  nonce: z.string(),
+  sinceMs: z.number(),
+  /** The server gave up and left the rest to whoever comes next. */
+  released: z.boolean(),
+  /** `snapshot`, `clone` and `fence`: the clone parent about to be put above the volume. */
+  parent: key.optional(),
+  /** `snapshot`: whose file that parent is. `create` and `fence`: the file about to be made is `image`. */
+  snapshot: localId.optional(),
+  image: key.optional(),
+  /** `fence`: the image that gives way to it, which a node that is cut off may still have open. */
+  fenced: key.optional(),
+  /** `expand`: the size to reach. */
+  bytes: bytes.optional(),
+  /** `create`: the file is filled before the volume is ready, and how far that is. */
+  fill: fill.optional(),
+  /** `compact`: the parent to be moved off, and the one to hang on afterwards; null for none. */
+  from: key.optional(),
+  to: key.nullable().optional(),
+  /** `delete`: the volume is in another root by now, under this id; its handle is to lead there first. */
+  movedTo: z.string().optional(),
+  /** `compact`: somebody waits for the file; stop and let go of it. */
+  wanted: z.boolean().optional(),
+});
+export type Claim = z.output<typeof claim>;

@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import type { FileKey, LocalId } from '../../model/ids.ts';
+
+/** The format this version writes. A record of a higher one is refused, never rewritten. */
+export const recordFormat = 1;
+
+export const bytes = z
+  .string()
+  .regex(/^\d{1,19}$/)
+  .transform(BigInt);
+export const localId = z.string().transform((text) => text as LocalId);
+export const key = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*\.\d+-[0-9a-f]+$/)
+  .transform((text) => text as FileKey);
+const inode = z.string().regex(/^\d+$/).transform(BigInt);
+
+/** A data file that exists: its key, and the inode that carries it. */
+export const dataFile = z.looseObject({ key, inode });
+
+/**
+ * What a volume's image holds, which decides whether it may be formatted. `formatting` is a mkfs of ours
+ * that may have died half way; `unknown` was open to a pod as a device and is never formatted again.
+ */
+export const content = z.discriminatedUnion('kind', [
+  z.looseObject({ kind: z.literal('empty') }),
+  z.looseObject({ kind: z.literal('formatting'), fsType: z.string() }),
+  z.looseObject({ kind: z.literal('filesystem'), fsType: z.string() }),
+  z.looseObject({ kind: z.literal('unknown') }),
+]);
+export type Content = z.output<typeof content>;
+
+export const attributes = z.looseObject({
+  pool: z.string().optional(),
+  dataReplicas: z.number().optional(),
+  metadataReplicas: z.number().optional(),
+  directIo: z.boolean().optional(),
+  writeAffinityDepth: z.number().optional(),
+  blockGroupFactor: z.number().optional(),
+  writeAffinityFailureGroup: z.string().optional(),
+});
+
+export const state = z.enum(['creating', 'ready', 'deleting', 'deleted']);

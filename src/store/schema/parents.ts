@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { claim } from './claim.ts';
+import { attributes, bytes, content, dataFile, key, localId, state } from './data.ts';
+
+/** What an image is called, and what it was when it came in. */
+const goldenImage = z.looseObject({
+  name: z.string(),
+  format: z.enum(['raw', 'qcow2']),
+});
+
+export const snapshotRecord = z.looseObject({
+  format: z.number(),
+  id: localId,
+  name: z.string(),
+  state,
+  /** Local id of the volume it was taken from, which may be gone by now. */
+  volume: localId,
+  /** A golden image: its file was brought in from outside, no volume was cut. */
+  golden: goldenImage.optional(),
+  sectorBytes: z.number().optional(),
+  bytes,
+  file: dataFile.nullable(),
+  parent: key.nullable(),
+  depth: z.number().optional(),
+  content,
+  attributes,
+  createdMs: z.number(),
+  deletedMs: z.number().optional(),
+  claim: claim.nullable(),
+});
+export type SnapshotRecord = z.output<typeof snapshotRecord>;
+
+/** A clone parent that no caller can name: of a volume-to-volume clone, or of a deleted snapshot (tombstone). */
+export const hiddenRecord = z.looseObject({
+  format: z.number(),
+  id: key,
+  why: z.enum(['clone', 'tombstone']),
+  state: z.enum(['waiting', 'removing']),
+  /** The directory the file lies in. */
+  data: z.enum(['snapshots', 'hidden']),
+  parent: key.nullable(),
+  sectorBytes: z.number().optional(),
+  depth: z.number().optional(),
+  bytes,
+  content,
+  createdMs: z.number(),
+  claim: claim.nullable().default(null),
+});
+export type HiddenRecord = z.output<typeof hiddenRecord>;

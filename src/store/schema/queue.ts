@@ -1,0 +1,24 @@
+import { z } from 'zod';
+
+/** Which server works off the queue of a root: for economy, not for correctness. Good while that server is alive. */
+export const leaseRecord = z.looseObject({
+  format: z.number(),
+  node: z.string(),
+  instance: z.string(),
+  sinceMs: z.number(),
+  released: z.boolean(),
+  /** When the root was last swept, by whoever had the lease then. */
+  sweptMs: z.number().optional(),
+});
+export type LeaseRecord = z.output<typeof leaseRecord>;
+
+/** Why an item of the queue was put off, and until when. An item that never was is an empty file. */
+export const queueItem = z.looseObject({
+  format: z.number(),
+  tries: z.number(),
+  untilMs: z.number(),
+  why: z.string(),
+  /** The server that is at work on it. */
+  instance: z.string().optional(),
+});
+export type QueueItem = z.output<typeof queueItem>;

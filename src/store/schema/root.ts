@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { key } from './data.ts';
+
+export const rootFile = z.looseObject({
+  format: z.number(),
+  rootId: z.string().regex(/^[0-9a-f]{8}$/),
+  clusterId: z.string(),
+  fileSystem: z.string(),
+  fileset: z.string(),
+  owner: z.string(),
+  createdMs: z.number(),
+});
+export type RootFile = z.output<typeof rootFile>;
+
+/** What each server writes about itself at start; its modification time is the heartbeat. */
+export const nodeFile = z.looseObject({
+  format: z.number(),
+  node: z.string(),
+  machineId: z.string(),
+  bootId: z.string(),
+  instance: z.string(),
+  version: z.string(),
+  maxVolumes: z.number(),
+});
+export type NodeFile = z.output<typeof nodeFile>;
+
+/** Left by a node as long as it may have the image open. */
+export const markFile = z.looseObject({
+  format: z.number(),
+  node: z.string(),
+  machineId: z.string(),
+  bootId: z.string(),
+  image: key,
+  sinceMs: z.number(),
+});
+export type MarkFile = z.output<typeof markFile>;
+
+/** What the probe of a root found out; see model/abilities.ts. A field it did not come to is absent. */
+export const abilitiesFile = z.looseObject({
+  format: z.number(),
+  /** Where and when it was found out, with which version of the driver, on which format of the file system. */
+  node: z.string(),
+  version: z.string(),
+  release: z.string().optional(),
+  probedMs: z.number(),
+  /** Every trial had an answer. */
+  complete: z.boolean().optional(),
+  abilities: z.looseObject({
+    snapOpen: z.boolean().optional(),
+    redirectOpen: z.boolean().optional(),
+    redirectAttached: z.boolean().optional(),
+    redirectParent: z.boolean().optional(),
+    zeroInClone: z.boolean().optional(),
+    directIo: z.boolean().optional(),
+    punchHole: z.boolean().optional(),
+    renameParent: z.boolean().optional(),
+    linkCount: z.boolean().optional(),
+  }),
+  /** How each trial ended, by its name. */
+  outcomes: z
+    .record(
+      z.string(),
+      z.looseObject({
+        kind: z.enum(['yes', 'no', 'unknown']),
+        ms: z.number(),
+        why: z.string().optional(),
+      }),
+    )
+    .optional(),
+  /** How long each command took, in ms. */
+  latencyMs: z.record(z.string(), z.number()).optional(),
+});

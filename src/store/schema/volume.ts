@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { fsTypes } from '../../model/capability.ts';
+import type { AccessMode } from '../../model/capability.ts';
+import { claim } from './claim.ts';
+import { attributes, bytes, content, dataFile, key, localId, state } from './data.ts';
+
+/**
+ * Whether the file system on an image can be mounted from a device that is read-only: `clean` says that its
+ * journal was replayed; `replaying` that this node does it, as long as the node has a mark on the image.
+ */
+const journal = z.looseObject({
+  image: key,
+  state: z.enum(['replaying', 'clean']),
+  node: z.string(),
+});
+export type Journal = z.output<typeof journal>;
+
+const capability = z.looseObject({
+  access: z.discriminatedUnion('kind', [
+    z.looseObject({ kind: z.literal('block') }),
+    z.looseObject({ kind: z.literal('mount'), fsType: z.string(), flags: z.array(z.string()) }),
+  ]),
+  mode: z.string().transform((text) => text as AccessMode),
+});
+
+/** One node that may use the volume. */
+const attachment = z.looseObject({
+  node: z.string(),
+  readonly: z.boolean(),
+  capability,
+  sinceMs: z.number(),
+  /** `fencing`: other nodes are being cut off first, and until then the volume is not to be used. */
+  state: z.enum(['fencing', 'ready']).optional(),
+});
+export type Attachment = z.output<typeof attachment>;
+
+const source = z.looseObject({ kind: z.enum(['snapshot', 'volume']), id: z.string() });
+
+/** What CreateVolume asked for, kept to tell a retry from another volume of the same name. */
+const asked = z.looseObject({
+  requiredBytes: bytes,
+  limitBytes: bytes,
+  /** Sorted canonical texts (model/capability.ts). */
+  capabilities: z.array(z.string()),
+  parameters: z.record(z.string(), z.string()),
+  source: source.nullable(),
+});
+
+/** What the class of a volume said beyond placement (model/parameters.ts); records of older versions have none. */
+const options = z
+  .looseObject({
+    provisioning: z.enum(['thin', 'thick']).optional(),
+    maxCloneDepth: z.number().optional(),
+    discard: z.enum(['auto', 'on', 'off']).optional(),
+    freeze: z.enum(['auto', 'never']).optional(),
+    fsType: z.enum(fsTypes).optional(),
+    fsLabel: z.string().optional(),
+    mkfsOptions: z.array(z.string()).readonly().optional(),
+  })
+  .default({});
+
+export const volumeRecord = z.looseObject({
+  format: z.number(),
+  id: localId,
+  name: z.string(),
+  state,
+  bytes,
+  asked,
+  attributes,
+  options,
+  /** The id that callers know it by, where that names the root it came from. */
+  handle: z.string().optional(),
+  /** The volume context that callers see: fixed when the volume is made, whatever changes later. */
+  context: z.record(z.string(), z.string()).default({}),
+  image: dataFile.nullable(),
+  /** The clone parent that the image reads through. */
+  parent: key.nullable(),
+  /** What its partition table or file system counts in, where that is not the sector of our loop devices. */
+  sectorBytes: z.number().optional(),
+  /** Clone parents above the image: an upper bound, as those may be moved up meanwhile. */
+  depth: z.number().optional(),
+  content,
+  /** No node could have written since `parent` was put above the image, so a clone may share `parent`. */
+  unchanged: z.boolean(),
+  /** Only of the image it names, and only until a node may write again. */
+  journal: journal.optional(),
+  attachments: z.array(attachment),
+  createdMs: z.number(),
+  /** When it was deleted; the record stays a while, so that nobody who slept can bring the object back. */
+  deletedMs: z.number().optional(),
+  claim: claim.nullable(),
+  /** The running change of attributes. Moving blocks takes long, so it excludes no other operation. */
+  retype: claim.nullable().default(null),
+});
+export type VolumeRecord = z.output<typeof volumeRecord>;

@@ -4,7 +4,7 @@ import type { FileKey } from '../model/ids.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import { undefinedWhenMissing } from '../run/files.ts';
 import type { Files } from '../run/files.ts';
-import { makeIn } from './directories.ts';
+import { makeIn } from '../run/directories.ts';
 import { ignoring } from './edges.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';

@@ -4,7 +4,7 @@ import { DriverError } from '../model/fault.ts';
 import type { Nonce } from '../run/clock.ts';
 import { errnoOf, undefinedWhenMissing } from '../run/files.ts';
 import type { Files } from '../run/files.ts';
-import { makeIn } from './directories.ts';
+import { makeIn } from '../run/directories.ts';
 import { fromText, toText } from './json.ts';
 import { highestVersions, parseVersionName, versionName } from './layout.ts';
 import type { Layout, RecordKind } from './layout.ts';

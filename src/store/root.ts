@@ -6,7 +6,7 @@ import { errnoOf } from '../run/files.ts';
 import type { FileStat, Files } from '../run/files.ts';
 import { mountOf } from '../run/mounts.ts';
 import type { Mounts } from '../run/mounts.ts';
-import { makeIn } from './directories.ts';
+import { makeIn } from '../run/directories.ts';
 import { abilitiesOf } from './abilities.ts';
 import type { KeptAbilities } from './abilities.ts';
 import { attachedIndexOf, edgesOf, ignoring } from './edges.ts';

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { executables } from '../support/executables.ts';
 import type { Executables } from '../support/executables.ts';
+import { readOptions } from './asked.ts';
 import { load, machine } from './machine.ts';
 import type { Bench, Found, Part } from './part.ts';
 import { costs } from './parts/costs.ts';
@@ -48,18 +49,6 @@ const show = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
 
-function readOptions() {
-  try {
-    const { values } = parseArgs({ options });
-    const unknown = values.only.split(',').filter((name) => !Object.hasOwn(parts, name));
-    if (unknown.length === 0) return values;
-    throw new Error(`there is no part ${unknown.join(', ')}`);
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : ''}\n${usage}\n`);
-    process.exit(2);
-  }
-}
-
 async function runAll(
   bench: Bench,
   chosen: readonly string[],
@@ -97,7 +86,10 @@ function benchOn(ground: Executables, quick: boolean, signal: AbortSignal): Benc
 
 /** Runs it; resolves to what is wrong with what it leaves behind. */
 async function main(signal: AbortSignal): Promise<readonly string[]> {
-  const { quick, only, json, dir, help } = readOptions();
+  const { quick, only, json, dir, help } = readOptions(() => parseArgs({ options }).values, {
+    parts,
+    usage,
+  });
   if (help) {
     show(usage);
     return [];

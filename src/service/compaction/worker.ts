@@ -46,20 +46,17 @@ export function workerOf(host: ServiceHost): Worker {
       await inEachRoot(host, async (store) => {
         const { root } = store.layout;
         const next = due.get(root) ?? 0;
-        if ((await store.queue.ready()).length > 0 || next <= host.clock.now())
-          due.set(root, await roundIn(host, store, next));
-        lengths.set(root, await lengthsOf(store));
+        const isListed = next <= host.clock.now();
+        const before = await lengthsOf(store);
+        const isIdle = before.ready === 0 && (!isListed || before.waiting === 0);
+        const soonest = isIdle ? undefined : await workOff(host, store, isListed);
+        const later = isListed ? host.clock.now() + listMs : next;
+        due.set(root, Math.min(soonest ?? Infinity, later));
+        lengths.set(root, isIdle ? before : await lengthsOf(store));
       });
       return earliest([...due.values()]);
     },
   };
-}
-
-/** One round in one root; resolves to when this process looks there again by itself. */
-async function roundIn(host: ServiceHost, store: RootStore, dueMs: number): Promise<number> {
-  const listed = dueMs <= host.clock.now();
-  const soonest = await workOff(host, store, listed);
-  return Math.min(soonest ?? Infinity, listed ? host.clock.now() + listMs : dueMs);
 }
 
 const lengthsOf = async ({ queue }: RootStore): Promise<Lengths> => ({
@@ -87,7 +84,7 @@ async function workOff(
   store: RootStore,
   waiting: boolean,
 ): Promise<number | undefined> {
-  const lease = (await isEmpty(store, waiting)) ? undefined : await takeLease(host, store);
+  const lease = await takeLease(host, store);
   if (!lease) return undefined;
   const again: number[] = [];
   try {
@@ -103,9 +100,6 @@ async function workOff(
   }
   return earliest(again);
 }
-
-const isEmpty = async ({ queue }: RootStore, waiting: boolean): Promise<boolean> =>
-  (await queue.ready()).length === 0 && (!waiting || (await queue.countWaiting()) === 0);
 
 const earliest = (moments: readonly number[]): number | undefined =>
   moments.length === 0 ? undefined : Math.min(...moments);

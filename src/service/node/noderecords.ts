@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { AccessMode } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { FileKey } from '../../model/ids.ts';
 import type { Nonce } from '../../run/clock.ts';
-import { errnoOf, undefinedWhenMissing } from '../../run/files.ts';
+import { makeIn } from '../../run/directories.ts';
+import { undefinedWhenMissing } from '../../run/files.ts';
 import type { Files } from '../../run/files.ts';
 
 const bigint = z.string().regex(/^\d+$/).transform(BigInt);
@@ -95,11 +96,7 @@ export function nodeRecords({ files, directory, bootId, nonce }: NodeRecordsOpti
     write: async (record) => {
       const temporary = join(volumes, `.${nonce()}`);
       const write = () => files.createDurable(temporary, toText(record), 0o600);
-      await write().catch(async (error: unknown) => {
-        if (errnoOf(error) !== 'ENOENT') throw error;
-        await makePath(files, volumes);
-        await write();
-      });
+      await makeIn(files, volumes, write, 0o700);
       await files.rename(temporary, pathOf(record.volumeId));
       await files.syncDirectory(volumes);
     },
@@ -141,15 +138,5 @@ function parse(text: string, path: string): NodeRecord {
       `record ${path} of this node cannot be read; it was left as it is, restore or remove it`,
       error,
     );
-  }
-}
-
-async function makePath(files: Files, directory: string): Promise<void> {
-  try {
-    await files.makeDirectory(directory, 0o700);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    await makePath(files, dirname(directory));
-    await files.makeDirectory(directory, 0o700);
   }
 }

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { Space, kubectl } from '../../e2e/kube.ts';
 import { leftovers } from '../../e2e/leftovers.ts';
 import { down, say, up } from '../../e2e/stages.ts';
+import { readOptions } from '../asked.ts';
 import { load, machine } from '../machine.ts';
 import type { Found } from '../part.ts';
 import { tables } from '../print.ts';
@@ -26,18 +27,6 @@ const options = {
   only: { type: 'string', default: names.join() },
   json: { type: 'string', default: file },
 } as const;
-
-function readOptions() {
-  try {
-    const { values } = parseArgs({ options });
-    const unknown = values.only.split(',').filter((name) => !Object.hasOwn(parts, name));
-    if (unknown.length === 0) return values;
-    throw new Error(`there is no part ${unknown.join(', ')}`);
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : ''}\n${usage}\n`);
-    process.exit(2);
-  }
-}
 
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -63,7 +52,7 @@ async function measure(chosen: readonly string[], quick: boolean) {
 }
 
 async function main(): Promise<number> {
-  const { quick, only, json } = readOptions();
+  const { quick, only, json } = readOptions(() => parseArgs({ options }).values, { parts, usage });
   const about = { ...machine(), loadBefore: load(), started: new Date().toISOString(), quick };
   say(
     Object.entries(about)

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { clusterWithRoot, serverOn, spec, testRoot } from '../../support/driver.ts';
+
+test('a server with nothing to do lists each queue of a root once a round', async () => {
+  const gpfs = await clusterWithRoot();
+  const view = gpfs.server('a1');
+  const listed: string[] = [];
+  const files = {
+    ...view.files,
+    list: (directory: string) => {
+      listed.push(directory);
+      return view.files.list(directory);
+    },
+  };
+  const driver = serverOn({ ...view, files });
+  await driver.volumes.create(spec('v'));
+  await driver.worker.round();
+
+  listed.length = 0;
+  await driver.worker.round();
+  const { layout } = await driver.roots.byPath(testRoot);
+  expect(listed.toSorted()).toEqual([layout.queue('ready'), layout.queue('waiting')]);
+});

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { DriverError } from '../model/fault.ts';
 import { hostRun } from '../run/host.ts';
 import { simulateDown } from '../simulator/down.ts';
 import { simulateStatus } from '../simulator/status.ts';
@@ -127,4 +128,8 @@ async function stay(teller: Narrator, place: Place, root: string, bin: string): 
 // Who reads along may leave; what was begun is cleaned up all the same.
 process.stdout.on('error', () => undefined);
 const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
-await main(values.keep);
+await main(values.keep).catch((error: unknown) => {
+  if (!(error instanceof DriverError)) throw error;
+  process.stderr.write(`the demo ended: ${error.message}\n`);
+  process.exitCode = 1;
+});

@@ -35,6 +35,7 @@ import { startAccounting } from './accounting.ts';
 import { simulatedTrials } from '../simulator/simulated-trials.ts';
 import type { Config } from './config.ts';
 import { whyNotOnThisNode } from './installed.ts';
+import { endsWithin } from './rounds.ts';
 import { readSelf } from './self.ts';
 import { startTending } from './tending.ts';
 import { packageVersion } from './version.ts';
@@ -81,10 +82,10 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     services,
     lost: lost.promise,
     close: async () => {
-      tending[Symbol.dispose]();
-      accounting[Symbol.dispose]();
+      const upkeep = endsWithin(config.shutdownGraceMs, [tending.stop(), accounting.stop()], log);
       await node.close();
-      await Promise.all([registration?.close(), closeAll(grpc, http, config.shutdownGraceMs, log)]);
+      const closed = closeAll(grpc, http, config.shutdownGraceMs, log);
+      await Promise.all([registration?.close(), closed, upkeep]);
     },
   };
 }

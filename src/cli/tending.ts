@@ -5,6 +5,8 @@ import type { Driver } from '../service/driver.ts';
 import { beat, sweepMs, sweepRoot } from '../service/maintenance.ts';
 import { inEachRoot } from '../service/roots.ts';
 import { heartbeatMs } from '../store/nodes.ts';
+import { every } from './rounds.ts';
+import type { Rounds } from './rounds.ts';
 
 /** How often it is looked whether the roots can be used; an idle driver does nothing more often. */
 const readinessMs = 10_000;
@@ -18,10 +20,17 @@ const soonMs = 1_000;
 /** How often it is looked whether a volume is due to give its free blocks back. */
 const trimMs = 60_000;
 
-/** What a server does by itself, until it is disposed of. */
-export function startTending(driver: Driver, followed: Followed): Disposable {
+/** What a server does by itself. */
+export interface Tending {
+  /** Begins nothing any more; resolves when what is under way has ended. */
+  stop(): Promise<void>;
+}
+
+/** Begins to tend the roots and this node, until it is stopped. */
+export function startTending(driver: Driver, followed: Followed): Tending {
   const { log } = followed;
-  const timers = [
+  const probe = inBackground(followed.probe, log);
+  const rounds = [
     every(heartbeatMs, log, 'heartbeat', async () => beat(driver.host)),
     every(sweepMs, log, 'sweep', async () => {
       await inEachRoot(driver, (store) => sweepRoot(driver.host, store));
@@ -31,14 +40,34 @@ export function startTending(driver: Driver, followed: Followed): Disposable {
       const id = await followed.trim();
       if (id !== undefined) log.info({ id }, 'gave free blocks back');
     }),
-    every(readinessMs, log, 'readiness', followReadiness(followed), true),
+    every(
+      readinessMs,
+      log,
+      'readiness',
+      followReadiness({ ...followed, probe: probe.begin }),
+      true,
+    ),
     ...(followed.pair ? [every(heartbeatMs, log, 'probe of two nodes', followed.pair)] : []),
   ];
-  const work = startWork(driver, log);
+  const all = [...rounds, startWork(driver, log), probe];
   return {
-    [Symbol.dispose]: () => {
-      for (const { timer } of timers) clearInterval(timer);
-      work[Symbol.dispose]();
+    stop: async () => {
+      await Promise.all(all.map((each) => each.stop()));
+    },
+  };
+}
+
+/** Work that nothing waits for, except the end of the server. */
+function inBackground(work: () => Promise<void>, log: Log) {
+  let running: Promise<void> | undefined;
+  return {
+    begin: (): void => {
+      running = work().catch((error: unknown) => {
+        log.warn({ error }, 'GPFS could not be probed; it is tried again at the next sweep');
+      });
+    },
+    stop: async (): Promise<void> => {
+      await running;
     },
   };
 }
@@ -47,12 +76,13 @@ export function startTending(driver: Driver, followed: Followed): Disposable {
  * Works off the queues: soon after this process put something there, when the next item is due, and at each
  * heartbeat, for what other servers put there.
  */
-function startWork(driver: Driver, log: Log): Disposable {
+function startWork(driver: Driver, log: Log): Pick<Rounds, 'stop'> {
+  const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let dueMs = Infinity;
   const round = every(heartbeatMs, log, 'work on clone trees', async () => {
     dueMs = Infinity;
-    const next = await driver.worker.round();
+    const next = await driver.worker.round(stopping.signal);
     if (next !== undefined) schedule(next);
   });
   const schedule = (atMs: number): void => {
@@ -62,15 +92,18 @@ function startWork(driver: Driver, log: Log): Disposable {
     if (soonest >= dueMs || soonest > now + heartbeatMs) return;
     dueMs = soonest;
     clearTimeout(timer);
-    timer = setTimeout(round.now, soonest - now).unref();
+    timer = setTimeout(() => {
+      round.now();
+    }, soonest - now).unref();
   };
   driver.host.backlog.follow(() => {
     schedule(0);
   });
   return {
-    [Symbol.dispose]: () => {
-      clearInterval(round.timer);
+    stop: async () => {
+      stopping.abort();
       clearTimeout(timer);
+      await round.stop();
     },
   };
 }
@@ -97,7 +130,7 @@ function followReadiness({
   reconcile,
   probe,
   log,
-}: Followed): () => Promise<void> {
+}: Omit<Followed, 'probe'> & { readonly probe: () => void }): () => Promise<void> {
   let last = '';
   let reconciled = false;
   return async () => {
@@ -114,38 +147,6 @@ function followReadiness({
     if (reconciled) return;
     for (const found of await reconcile()) log.warn({ found }, 'reconciled');
     reconciled = true;
-    probe().catch((error: unknown) => {
-      log.warn({ error }, 'GPFS could not be probed; it is tried again at the next sweep');
-    });
+    probe();
   };
-}
-
-interface Repeated {
-  readonly timer: NodeJS.Timeout;
-  /** A round out of turn; nothing while one is running. */
-  readonly now: () => void;
-}
-
-/** Runs `work` every so often, never twice at once; what fails is logged and tried again. */
-export function every(
-  ms: number,
-  log: Log,
-  what: string,
-  work: () => Promise<void>,
-  atOnce = false,
-): Repeated {
-  let running = false;
-  const round = (): void => {
-    if (running) return;
-    running = true;
-    work()
-      .catch((error: unknown) => {
-        log.warn({ what, error }, 'a round of upkeep failed');
-      })
-      .finally(() => {
-        running = false;
-      });
-  };
-  if (atOnce) round();
-  return { timer: setInterval(round, ms).unref(), now: round };
 }

@@ -12,6 +12,7 @@ import { layoutOf, readDescription } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { loopDevices } from './open-files.ts';
 import { mountAt } from './status.ts';
+import { unmountFree } from './unmount.ts';
 import { ownMount } from './up.ts';
 
 export interface DownOptions {
@@ -29,7 +30,7 @@ export async function simulateDown({ run, dir, force = false }: DownOptions): Pr
     return;
   }
   await freeVolumes(run, layout, force);
-  if (ownMount(layout)) await run(['umount', layout.mount], 'write');
+  if (ownMount(layout)) await unmountFree(run, layout.mount);
   for (const device of await attachments(run, layout.image)) await detach(run, device);
   const { image, state, library, bin, personality } = layout;
   const made = [image, `${image}.new`, state, library, bin, personality, `${personality}.new`];

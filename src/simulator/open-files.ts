@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
-// Processes end and devices go while we look: what cannot be read is not there.
-function attempt<T>(look: () => T): T | undefined {
+/** Processes end and devices go while we look: what cannot be read is not there. */
+export function attempt<T>(look: () => T): T | undefined {
   try {
     return look();
   } catch {
@@ -9,8 +9,12 @@ function attempt<T>(look: () => T): T | undefined {
   }
 }
 
-const namesIn = (directory: string): readonly string[] =>
+/** What a directory holds; nothing where it is not there. */
+export const namesIn = (directory: string): readonly string[] =>
   attempt(() => readdirSync(directory)) ?? [];
+
+/** Where a symbolic link leads. */
+export const linkOf = (path: string): string | undefined => attempt(() => readlinkSync(path));
 
 export interface LoopDevice {
   /** `/dev/loop3` */
@@ -51,7 +55,7 @@ export const isOpenForWriting = (path: string): boolean =>
 
 const processWrites = (pid: string, path: string): boolean =>
   namesIn(`/proc/${pid}/fd`).some((fd) => {
-    if (attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) !== path) return false;
+    if (linkOf(`/proc/${pid}/fd/${fd}`) !== path) return false;
     const info = attempt(() => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1')) ?? '';
     const flags = /^flags:\s+(\d+)/m.exec(info)?.[1] ?? '0';
     // The lowest two bits of open(2) flags are the access mode; 0 is read only.

@@ -16,6 +16,7 @@ import { realFilesets } from './real-filesets.ts';
 import { writeShims } from './shims.ts';
 import { lookAt, writeWhole } from './state-files.ts';
 import { isOurs, mountAt, whatIsMissing } from './status.ts';
+import { unmountFree } from './unmount.ts';
 
 export interface UpOptions {
   readonly run: Run;
@@ -95,7 +96,7 @@ async function adopt(layout: Layout): Promise<void> {
 // What was begun and never completed has nothing in it that anybody could miss.
 async function discard(run: Run, layout: Layout, description: Description): Promise<void> {
   writeWhole(layout.marker, JSON.stringify(description));
-  if (ownMount(layout)) await run(['umount', layout.mount], 'write');
+  if (ownMount(layout)) await unmountFree(run, layout.mount);
   for (const device of await attachments(run, layout.image)) await detach(run, device);
   for (const path of [layout.image, layout.state]) await rm(path, { recursive: true, force: true });
 }

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -181,4 +183,24 @@ test('settings are checked by name and value, and kept over a second up', async 
   expect(state.stdout).toContain(':down:');
   expect(state.stdout).toContain('daemonNodeName');
   await mkdir(join(dir, 'x'));
+});
+
+test('down waits for whoever only looks, and names who stays', async () => {
+  const dir = await fresh();
+  const { mount } = await simulateUp({ run, dir, size });
+  const long = spawn('sleep', ['1000'], { cwd: mount });
+  await once(long, 'spawn');
+  try {
+    await expect(simulateDown({ run, dir })).rejects.toThrow(
+      `${mount} cannot be unmounted: process ${String(long.pid)} (sleep) uses it; end that`,
+    );
+    expect(await stateOf(dir)).toBe('up');
+  } finally {
+    long.kill();
+    await once(long, 'exit');
+  }
+  const next = spawn('sleep', ['0.3'], { cwd: mount });
+  await once(next, 'spawn');
+  await simulateDown({ run, dir });
+  expect(await stateOf(dir)).toBe('down');
 });

@@ -32,8 +32,11 @@ interface Lengths {
 export interface Worker {
   /** How long the queues were when they were last listed, by the path of the root. */
   lengths(): ReadonlyMap<string, Lengths>;
-  /** What is due now; resolves to the moment when the next item of this process is due, if there is one. */
-  round(): Promise<number | undefined>;
+  /**
+   * What is due now, or what of it was begun when `stopping` says so; resolves to the moment when the next item
+   * of this process is due, if there is one.
+   */
+  round(stopping?: AbortSignal): Promise<number | undefined>;
 }
 
 /** The worker of this process. */
@@ -42,14 +45,14 @@ export function workerOf(host: ServiceHost): Worker {
   const lengths = new Map<string, Lengths>();
   return {
     lengths: () => lengths,
-    round: async () => {
+    round: async (stopping) => {
       await inEachRoot(host, async (store) => {
         const { root } = store.layout;
         const next = due.get(root) ?? 0;
         const isListed = next <= host.clock.now();
         const before = await lengthsOf(store);
         const isIdle = before.ready === 0 && (!isListed || before.waiting === 0);
-        const soonest = isIdle ? undefined : await workOff(host, store, isListed);
+        const soonest = isIdle ? undefined : await workOff(host, store, isListed, stopping);
         const later = isListed ? host.clock.now() + listMs : next;
         due.set(root, Math.min(soonest ?? Infinity, later));
         lengths.set(root, isIdle ? before : await lengthsOf(store));
@@ -83,16 +86,18 @@ async function workOff(
   host: ServiceHost,
   store: RootStore,
   waiting: boolean,
+  stopping: AbortSignal | undefined,
 ): Promise<number | undefined> {
   const lease = await takeLease(host, store);
   if (!lease) return undefined;
+  const goesOn = async () => !stopping?.aborted && (await lease.isMine());
   const again: number[] = [];
   try {
     let left = waiting ? await putOffAndDue(host, store) : [];
     for (;;) {
       if (left.length === 0) left = await store.queue.ready();
-      if (left.length === 0 || !(await lease.isMine())) break;
-      again.push(...(await workOnAll(host, store, left.slice(0, batch))));
+      if (left.length === 0 || !(await goesOn())) break;
+      again.push(...(await workOnAll(host, store, left.slice(0, batch), stopping)));
       left = left.slice(batch);
     }
   } finally {
@@ -109,11 +114,13 @@ async function workOnAll(
   host: ServiceHost,
   store: RootStore,
   names: readonly string[],
+  stopping: AbortSignal | undefined,
 ): Promise<readonly number[]> {
   const left = [...names];
+  const next = () => (stopping?.aborted ? undefined : left.shift());
   const again: number[] = [];
   const some = async (): Promise<void> => {
-    for (let name = left.shift(); name !== undefined; name = left.shift()) {
+    for (let name = next(); name !== undefined; name = next()) {
       const until = await workOn(host, store, name);
       if (until !== undefined) again.push(until);
     }

@@ -21,3 +21,14 @@ test('a server with nothing to do lists each queue of a root once a round', asyn
   const { layout } = await driver.roots.byPath(testRoot);
   expect(listed.toSorted()).toEqual([layout.queue('ready'), layout.queue('waiting')]);
 });
+
+test('a server that ends begins no other item of the queue, and leaves it there', async () => {
+  const gpfs = await clusterWithRoot();
+  const driver = serverOn(gpfs.server('a1'));
+  const store = await driver.roots.byPath(testRoot);
+  for (const name of ['one', 'two']) await store.queue.add(name);
+  await driver.worker.round(AbortSignal.abort());
+  expect(await store.queue.ready()).toEqual(['one', 'two']);
+  await driver.worker.round();
+  expect(await store.queue.ready()).toEqual([]);
+});

@@ -19,6 +19,7 @@ export type Frozen = z.output<typeof frozenFile>;
 export interface FrozenNotes {
   write(frozen: Frozen): Promise<void>;
   remove(volumeId: string): Promise<void>;
+  /** Those that can be read: of the others the watchdogs take care, and no volume waits for a bad one. */
   all(): Promise<readonly Frozen[]>;
 }
 
@@ -46,12 +47,18 @@ export function frozenNotes(files: Files, directory: string, nonce: Nonce): Froz
           .filter((name) => name.endsWith('.json'))
           .map((name) => files.read(join(folder, name)).catch(absent)),
       );
-      return texts.filter((text) => text !== undefined).map((text) => parse(text));
+      return texts.flatMap((text) => (text === undefined ? [] : parse(text)));
     },
   };
 }
 
-const parse = (text: string): Frozen => frozenFile.parse(JSON.parse(text));
+function parse(text: string): readonly Frozen[] {
+  try {
+    return [frozenFile.parse(JSON.parse(text))];
+  } catch {
+    return [];
+  }
+}
 
 const absent = (error: unknown): undefined => {
   if (errnoOf(error) === 'ENOENT') return undefined;

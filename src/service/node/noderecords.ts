@@ -67,8 +67,13 @@ export interface NodeRecords {
   /** Durable when it resolves. */
   write(record: NodeRecord): Promise<void>;
   remove(id: string): Promise<void>;
-  /** All of them as they were written, those of earlier boots included. */
-  all(): Promise<readonly NodeRecord[]>;
+  /** As it was written, perhaps in an earlier boot. */
+  asWritten(id: string): Promise<NodeRecord | undefined>;
+  /** All of them as they were written, and sentences about those that cannot be read. */
+  all(): Promise<{
+    readonly records: readonly NodeRecord[];
+    readonly problems: readonly string[];
+  }>;
 }
 
 export interface NodeRecordsOptions {
@@ -93,6 +98,7 @@ export function nodeRecords({ files, directory, bootId, nonce }: NodeRecordsOpti
       const record = await load(pathOf(id));
       return record && ofThisBoot(record, bootId);
     },
+    asWritten: (id) => load(pathOf(id)),
     write: async (record) => {
       const temporary = join(volumes, `.${nonce()}`);
       const write = () => files.createDurable(temporary, toText(record), 0o600);
@@ -104,14 +110,7 @@ export function nodeRecords({ files, directory, bootId, nonce }: NodeRecordsOpti
       await files.unlink(pathOf(id)).catch(undefinedWhenMissing);
       await files.syncDirectory(volumes).catch(undefinedWhenMissing);
     },
-    all: async () => {
-      const names = (await files.list(volumes).catch(undefinedWhenMissing)) ?? [];
-      const paths = names
-        .filter((name) => name.endsWith('.json'))
-        .map((name) => join(volumes, name));
-      const records = await Promise.all(paths.map(load));
-      return records.filter((record) => record !== undefined);
-    },
+    all: () => readAll(files, volumes, load),
   };
 }
 
@@ -125,6 +124,23 @@ function fileName(id: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(id)) return `${id}.json`;
   return `h-${createHash('sha256').update(id, 'utf8').digest('hex')}.json`;
 }
+
+async function readAll(
+  files: Files,
+  volumes: string,
+  load: (path: string) => Promise<NodeRecord | undefined>,
+): ReturnType<NodeRecords['all']> {
+  const names = (await files.list(volumes).catch(undefinedWhenMissing)) ?? [];
+  const paths = names.filter((name) => name.endsWith('.json')).map((name) => join(volumes, name));
+  const read = await Promise.allSettled(paths.map(load));
+  return {
+    records: read.flatMap((each) => (each.status === 'fulfilled' ? (each.value ?? []) : [])),
+    problems: read.flatMap((each) => (each.status === 'rejected' ? messageOf(each.reason) : [])),
+  };
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
 
 const toText = (record: NodeRecord): string =>
   `${JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value), 1)}\n`;

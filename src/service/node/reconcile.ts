@@ -14,11 +14,11 @@ import { forget, release, tearDown } from './teardown.ts';
  * and may not touch: only what records of this node name is ours.
  */
 export async function reconcile(parts: NodeParts): Promise<readonly string[]> {
-  const told: string[] = [];
-  const records = await parts.records.all();
+  const { records, problems } = await parts.records.all();
+  const told = [...problems];
   for (const record of records) {
     try {
-      const sentence = await reconcileVolume(parts, record);
+      const sentence = await reconcileVolume(parts, record.volumeId);
       if (sentence !== undefined) told.push(sentence);
     } catch (error) {
       // A volume under way, busy or on a root that is down: the next call on it does what is left.
@@ -29,8 +29,11 @@ export async function reconcile(parts: NodeParts): Promise<readonly string[]> {
   return [...told, ...(await unrecorded(parts, records))];
 }
 
-async function reconcileVolume(parts: NodeParts, found: NodeRecord): Promise<string | undefined> {
-  using volume = parts.lock(found.volumeId);
+async function reconcileVolume(parts: NodeParts, id: string): Promise<string | undefined> {
+  using volume = parts.lock(id);
+  // Read again: the kubelet may have staged it anew since the list was made.
+  const found = await parts.records.asWritten(volume.id);
+  if (!found) return undefined;
   if (found.bootId !== parts.self.bootId) {
     // Devices of an earlier boot are gone; what has their numbers now is not ours.
     await forget(parts, { ...found, attaching: undefined });

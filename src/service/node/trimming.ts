@@ -25,7 +25,7 @@ export function trimmerOf(parts: NodeParts, intervalMs: number): Trimmer {
   return {
     round: async () => {
       if (intervalMs === 0 || isLoaded(parts)) return undefined;
-      const due = (await parts.records.all())
+      const due = (await parts.records.all()).records
         .filter((record) => mayTrim(parts, record) && dueOf(record) <= parts.clock.now())
         .sort((a, b) => dueOf(a) - dueOf(b));
       for (const record of due) {

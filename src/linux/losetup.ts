@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import type { Bytes } from '../model/bytes.ts';
 import { sector } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
@@ -74,6 +74,13 @@ export const losetup = (run: Run, clock: Clock) => ({
   /** Still the same attachment, not a later one on the same device. */
   isAttached: (loop: Loop): Promise<boolean> => isAttached(run, loop),
 
+  /** Attached, and not only until its last user lets go: then the next file could come behind its number. */
+  isThereToStay: async (loop: Loop): Promise<boolean> =>
+    (await isAttached(run, loop)) && (await loopState(loop.path))?.isLeaving === false,
+
+  /** Does work while an attachment cannot go, or be replaced, as it has one more user. Throws busy when it is gone. */
+  whileHeld: <T>(loop: Loop, work: () => Promise<T>): Promise<T> => whileHeld(run, loop, work),
+
   /** Why an attachment that was found cannot serve, in words; undefined when it can. */
   whyUnusable,
 });
@@ -123,6 +130,17 @@ async function isAttached(run: Run, loop: Loop): Promise<boolean> {
   if (loop.diskseq !== '') return true;
   const now = await loopAt(run, loop.path);
   return now !== undefined && sameFile(now.backing, loop.backing);
+}
+
+async function whileHeld<T>(run: Run, loop: Loop, work: () => Promise<T>): Promise<T> {
+  const handle = await open(loop.path, 'r');
+  try {
+    if (!(await isAttached(run, loop)))
+      throw new DriverError('busy', `${loop.path} was detached by somebody else; try again`);
+    return await work();
+  } finally {
+    await handle.close();
+  }
 }
 
 async function detach(run: Run, clock: Clock, loop: Loop): Promise<void> {

@@ -63,17 +63,21 @@ async function act(run: Run, what: string, argv: [string, ...string[]]): Promise
 export interface BlockDevice {
   readonly number: string;
   readonly name: string;
+  /** `major:minor` of the file system that its node is in. */
+  readonly nodeIn: string;
 }
-
-// A bind of a device node shows as a part of the file system that /dev is, not as the device.
-const deviceFileSystems: readonly string[] = ['devtmpfs', 'tmpfs'];
 
 /** True for a mount of this device, and for a bind of its node. */
 export const shows = (mount: Mount, device: BlockDevice): boolean =>
   mount.device === device.number ||
   // btrfs may have several devices, so its mounts have a number of their own.
   (mount.type === 'btrfs' && mount.source === `/dev/${device.name}`) ||
-  (deviceFileSystems.includes(mount.type) && mount.root === `/${device.name}`);
+  isNode(mount, device);
+
+// A bind of a device node shows as a part of the file system that /dev is, not as the device. There is one
+// devtmpfs; of any other type it has to be that very one, for anybody may name a directory in memory `loop3`.
+const isNode = ({ type, device, root }: Mount, { name, nodeIn }: BlockDevice): boolean =>
+  root === `/${name}` && (type === 'devtmpfs' || device === nodeIn);
 
 const at = async (mounts: Mounts, path: string): Promise<readonly Mount[]> =>
   (await mounts()).filter(({ point }) => point === path);

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Bytes } from '../model/bytes.ts';
 import { errnoOf } from '../run/files.ts';
@@ -12,6 +12,8 @@ export interface LoopState {
   readonly readonly: boolean;
   readonly directIo: boolean;
   readonly sectorBytes: number;
+  /** Goes away by itself with its last user: it was detached while somebody had it open. */
+  readonly isLeaving: boolean;
   /** Changes whenever another file is put behind the device; '' on kernels before 5.15. */
   readonly diskseq: string;
   /** Follows renames; ends in ` (deleted)` after an unlink. */
@@ -28,22 +30,39 @@ export const deviceSize = async (device: string): Promise<Bytes> =>
 /** `major:minor` of a block device by its name under /dev. */
 export const deviceNumber = (device: string): Promise<string> => attribute(device, 'dev');
 
+/** `major:minor` of the file system that a device node is in, as mountinfo writes it; '' when it has none. */
+export async function nodeIn(device: string): Promise<string> {
+  try {
+    const { dev } = await lstat(device, { bigint: true });
+    // As the C library packs them.
+    const major = ((dev >> 32n) & 0xfffff000n) | ((dev >> 8n) & 0xfffn);
+    const minor = ((dev >> 12n) & 0xffffff00n) | (dev & 0xffn);
+    return `${major}:${minor}`;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '';
+    throw error;
+  }
+}
+
 /** The state of `/dev/loopN`; undefined when nothing is behind it. */
 export async function loopState(device: string): Promise<LoopState | undefined> {
   try {
-    const [backingFile, directIo, readonly, sectorBytes, size, diskseq] = await Promise.all([
-      attribute(device, 'loop/backing_file'),
-      attribute(device, 'loop/dio'),
-      attribute(device, 'ro'),
-      attribute(device, 'queue/logical_block_size'),
-      deviceSize(device),
-      attribute(device, 'diskseq').catch(() => ''),
-    ]);
+    const [backingFile, directIo, autoclear, readonly, sectorBytes, size, diskseq] =
+      await Promise.all([
+        attribute(device, 'loop/backing_file'),
+        attribute(device, 'loop/dio'),
+        attribute(device, 'loop/autoclear'),
+        attribute(device, 'ro'),
+        attribute(device, 'queue/logical_block_size'),
+        deviceSize(device),
+        attribute(device, 'diskseq').catch(() => ''),
+      ]);
     return {
       size,
       readonly: readonly === '1',
       directIo: directIo === '1',
       sectorBytes: Number(sectorBytes),
+      isLeaving: autoclear === '1',
       diskseq,
       backingFile,
     };

@@ -9,7 +9,7 @@ import { losetup, sameFile } from '../../src/linux/losetup.ts';
 import { mkfs } from '../../src/linux/mkfs.ts';
 import { mounter } from '../../src/linux/mount.ts';
 import { superblock } from '../../src/linux/superblock.ts';
-import { deviceNumber, deviceSize, loopState } from '../../src/linux/sysblock.ts';
+import { deviceNumber, deviceSize, loopState, nodeIn } from '../../src/linux/sysblock.ts';
 import { systemClock } from '../../src/run/clock.ts';
 import { hostRun } from '../../src/run/host.ts';
 import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
@@ -169,7 +169,8 @@ describe('file systems', () => {
       const point = await directoryFor('point');
       await mounts.mount(loop.path, point, type, ['noatime']);
       const name = type === 'btrfs' ? basename(loop.path) : 'none';
-      const device = { number: await deviceNumber(loop.path), name };
+      const number = await deviceNumber(loop.path);
+      const device = { number, name, nodeIn: await nodeIn(loop.path) };
       expect((await mounts.of(device)).map((mount) => mount.point)).toEqual([point]);
       await mounts.unmount(point);
       await mounts.unmount(point);
@@ -242,7 +243,8 @@ describe('mounts', () => {
     await writeFile(point, '');
     await mounts.bind(loop.path, point, false);
     const name = loop.path.replace('/dev/', '');
-    const found = await mounts.of({ number: await deviceNumber(loop.path), name });
+    const number = await deviceNumber(loop.path);
+    const found = await mounts.of({ number, name, nodeIn: await nodeIn(loop.path) });
     expect(found.map((mount) => mount.point)).toEqual([point]);
     await mounts.unmount(point);
   });

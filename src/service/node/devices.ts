@@ -3,7 +3,7 @@ import { DriverError } from '../../model/fault.ts';
 import { sameFile } from '../../linux/losetup.ts';
 import type { AttachOptions, Loop } from '../../linux/losetup.ts';
 import type { BlockDevice } from '../../linux/mount.ts';
-import { deviceNumber } from '../../linux/sysblock.ts';
+import { deviceNumber, nodeIn } from '../../linux/sysblock.ts';
 import type { RootStore } from '../../store/root.ts';
 import { isShared } from './fitness.ts';
 import type { NodeRecord } from './noderecords.ts';
@@ -103,12 +103,19 @@ const attachOptions = (parts: NodeParts, { record }: Source, readonly: boolean):
 export const serves = async (
   parts: NodeParts,
   loop: Loop,
-  { image }: NodeRecord,
+  record: NodeRecord,
   readonly: boolean,
 ): Promise<boolean> =>
   loop.readonly === readonly &&
-  sameFile(loop.backing, image) &&
-  (await parts.losetup.isAttached(loop));
+  sameFile(loop.backing, record.image) &&
+  (await isUsable(parts, loop, record));
+
+/** A mount holds its device; the bind of a node does not, so that a device that is leaving must get no new one. */
+export const isUsable = (
+  { losetup }: NodeParts,
+  loop: Loop,
+  { kind }: NodeRecord,
+): Promise<boolean> => (kind === 'block' ? losetup.isThereToStay(loop) : losetup.isAttached(loop));
 
 async function adopt(
   parts: NodeParts,
@@ -130,4 +137,5 @@ async function adopt(
 export const blockDevice = async ({ path }: Loop): Promise<BlockDevice> => ({
   number: await deviceNumber(path),
   name: basename(path),
+  nodeIn: await nodeIn(path),
 });

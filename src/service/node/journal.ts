@@ -2,8 +2,9 @@ import { DriverError } from '../../model/fault.ts';
 import { isDeadMark } from '../../store/nodes.ts';
 import type { Journal } from '../../store/schema/volume.ts';
 import { attach } from './attaching.ts';
-import { ensureFilesystem, isSmall, mountFilesystem } from './filesystem.ts';
+import { isSmall } from './filesystem.ts';
 import type { MountAccess } from './filesystem.ts';
+import { mountVolume } from './mounting.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { isMountedAt } from './places.ts';
@@ -94,11 +95,9 @@ async function replay(
   const held = await attach(parts, source, record, { readonly: false, resumed });
   const { loop, stagingPath: path } = held;
   if (!(await isMountedAt(parts, path, loop))) {
-    const fsType = await ensureFilesystem(parts, source, access, loop.path);
     const flags = access.flags.filter((flag) => flag !== 'ro');
-    const ask = { device: loop.path, path, fsType, flags };
-    const { discard } = source.record.options;
-    await mountFilesystem(parts, { ...ask, readonly: false, mayGrow: true, discard });
+    const how = { loop, path, readonly: false, mayGrow: true };
+    await mountVolume(parts, source, { ...access, flags }, how);
   }
   return release(parts, held);
 }

@@ -4,10 +4,10 @@ import { isSameMachine } from '../../store/nodes.ts';
 import type { StageAsk } from '../api.ts';
 import { attach } from './attaching.ts';
 import type { HeldRecord } from './attaching.ts';
-import { detachUnnamed, intending } from './devices.ts';
+import { detachUnnamed, intending, isUsable } from './devices.ts';
 import { requireFit } from './fitness.ts';
-import { ensureFilesystem, mountFilesystem } from './filesystem.ts';
 import { makeClean } from './journal.ts';
+import { mountVolume } from './mounting.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { lookAt, resolvePath } from './paths.ts';
@@ -150,7 +150,7 @@ function requireSameUse(
 /** True when all that a staged volume needs is there. */
 export async function isLive(parts: NodeParts, record: NodeRecord): Promise<boolean> {
   const { loop, kind, staged, stagingPath } = record;
-  if (!staged || !loop || !(await parts.losetup.isAttached(loop))) return false;
+  if (!staged || !loop || !(await isUsable(parts, loop, record))) return false;
   return kind === 'block' || isMountedAt(parts, stagingPath, loop);
 }
 
@@ -211,7 +211,6 @@ async function fill(
     if (untouched && !held.readonly) await recordContent(parts, source, { kind: 'unknown' });
     return '';
   }
-  const { path: device } = held.loop;
   const path = held.stagingPath;
   if (await isMountedAt(parts, path, held.loop)) return held.fsType;
   const top = (await parts.mounter.at(path)).at(-1);
@@ -220,11 +219,6 @@ async function fill(
       'wrong-state',
       `${top.source} is mounted at ${JSON.stringify(path)}, which is to become the staging path of volume ${source.id}; unmount it first`,
     );
-  const fsType = await ensureFilesystem(parts, source, access, device);
-  const { readonly } = held;
-  const mayGrow = !held.loop.readonly;
-  const { discard } = source.record.options;
-  const { flags } = access;
-  await mountFilesystem(parts, { device, path, fsType, flags, readonly, mayGrow, discard });
-  return fsType;
+  const { readonly, loop } = held;
+  return mountVolume(parts, source, access, { loop, path, readonly, mayGrow: !loop.readonly });
 }

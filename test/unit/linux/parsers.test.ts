@@ -105,12 +105,17 @@ describe('shows', () => {
     superOptions: [],
     shared: false,
   };
-  const device = { number: '7:3', name: 'loop3' };
+  const device = { number: '7:3', name: 'loop3', nodeIn: '0:24' };
 
   test('a mount of the device and a bind of its node, and nothing else', () => {
     expect(shows(mount, device)).toBe(true);
     expect(shows({ ...mount, device: '7:3', root: '/', type: 'ext4' }, device)).toBe(true);
     expect(shows({ ...mount, root: '/loop30' }, device)).toBe(false);
     expect(shows({ ...mount, type: 'ext4' }, device)).toBe(false);
+  });
+
+  test('in memory only where /dev is: a pod may name a directory like a device', () => {
+    expect(shows({ ...mount, type: 'tmpfs', device: '0:24' }, device)).toBe(true);
+    expect(shows({ ...mount, type: 'tmpfs', device: '0:25' }, device)).toBe(false);
   });
 });

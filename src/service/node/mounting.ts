@@ -1,0 +1,29 @@
+import type { FsType } from '../../model/capability.ts';
+import type { Loop } from '../../linux/losetup.ts';
+import { ensureFilesystem, mountFilesystem } from './filesystem.ts';
+import type { MountAccess, MountAsk } from './filesystem.ts';
+import type { NodeParts } from './parts.ts';
+import type { Source } from './source.ts';
+
+/** A device of the volume, and where and how its file system is to be seen. */
+export interface MountHow extends Pick<MountAsk, 'path' | 'readonly' | 'mayGrow'> {
+  readonly loop: Loop;
+}
+
+/**
+ * Mounts a volume, formatted first if it never was. The device is held all the time: one that is detached
+ * meanwhile would take the next file, and what we write would be in another tenant's image.
+ */
+export const mountVolume = (
+  parts: NodeParts,
+  source: Source,
+  access: MountAccess,
+  { loop, ...how }: MountHow,
+): Promise<FsType> =>
+  parts.losetup.whileHeld(loop, async () => {
+    const { path: device } = loop;
+    const fsType = await ensureFilesystem(parts, source, access, device);
+    const { discard } = source.record.options;
+    await mountFilesystem(parts, { ...how, device, fsType, flags: access.flags, discard });
+    return fsType;
+  });

@@ -1,7 +1,8 @@
 import { DriverError } from '../../model/fault.ts';
 import type { Loop } from '../../linux/losetup.ts';
 import { shows } from '../../linux/mount.ts';
-import { blockDevice } from './devices.ts';
+import type { Mount } from '../../run/mounts.ts';
+import { blockDevice, loopsIn } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { readSource } from './source.ts';
@@ -51,4 +52,10 @@ function placeIn(record: NodeRecord, asked: string): Place | undefined {
 export async function isMountedAt(parts: NodeParts, path: string, loop: Loop): Promise<boolean> {
   const top = (await parts.mounter.at(path)).at(-1);
   return top !== undefined && shows(top, await blockDevice(loop));
+}
+
+/** True for a mount of one of the devices that a record names, or a bind of its node. */
+export async function isOfVolume(record: NodeRecord | undefined, mount: Mount): Promise<boolean> {
+  const devices = await Promise.all((record ? loopsIn(record) : []).map(blockDevice));
+  return devices.some((device) => shows(mount, device));
 }

@@ -4,15 +4,16 @@ import type { Loop } from '../../linux/losetup.ts';
 import type { Mount } from '../../run/mounts.ts';
 import type { PublishAsk } from '../api.ts';
 import { intend } from './attaching.ts';
-import { obtainLoop, serves } from './devices.ts';
+import { detachUnnamed, obtainLoop, serves } from './devices.ts';
 import type { NodeRecord, Target } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { lookAt, resolvePath } from './paths.ts';
-import { isMountedAt } from './places.ts';
+import { isMountedAt, isOfVolume } from './places.ts';
 import { requireRoomFor } from './secondtarget.ts';
 import { readSource, requireAttached } from './source.ts';
 import type { Source } from './source.ts';
 import { isLive } from './staging.ts';
+import { drop, removePlace } from './unpublishing.ts';
 
 const field = 'target_path';
 
@@ -24,7 +25,6 @@ export async function publish(parts: NodeParts, ask: PublishAsk): Promise<void> 
   requireAttached(parts, source, ask.capability);
   const { record, loop } = await requireStaged(parts, source, ask);
   const path = await resolvePath(field, ask.targetPath, parts.kubeletDirectory);
-  await lookAt(parts.files, field, path);
   const target = requireRoomFor(record, {
     asked: ask.targetPath,
     path,
@@ -33,10 +33,63 @@ export async function publish(parts: NodeParts, ask: PublishAsk): Promise<void> 
     mode: ask.capability.mode,
     loop: null,
   });
+  const before = await placeBefore(parts, record, target);
   const noted = await note(parts, record, target);
-  await makePlace(parts, path, record.kind);
-  const device = await deviceFor(parts, source, noted, { target, loop });
-  await bind(parts, record.kind === 'mount' ? record.stagingPath : device.path, device, target);
+  try {
+    if (!before.isThere) await makePlace(parts, path, record.kind);
+    const device = await deviceFor(parts, source, noted, { target, loop });
+    await bind(parts, record.kind === 'mount' ? record.stagingPath : device.path, device, target);
+  } catch (error) {
+    if (before.isNew) await withdraw(parts, source, path, before);
+    throw error;
+  }
+}
+
+/** What was at a target before a publication came to it. */
+interface Before {
+  /** No record of this node has the target. */
+  readonly isNew: boolean;
+  readonly isThere: boolean;
+  readonly isMounted: boolean;
+}
+
+/** Looks before anything is noted or made: what is refused here must leave nothing. */
+async function placeBefore(parts: NodeParts, record: NodeRecord, target: Target): Promise<Before> {
+  const { path } = target;
+  const found = await lookAt(parts.files, field, path);
+  const fits = record.kind === 'mount' ? ['directory'] : ['file', 'block'];
+  if (found && !fits.includes(found.kind))
+    throw new DriverError(
+      'wrong-state',
+      `${field} ${JSON.stringify(path)} is a ${found.kind}; remove it, then try again`,
+    );
+  const top = (await parts.mounter.at(path)).at(-1);
+  if (top && !(await isOfVolume(record, top))) throw mountedAlready(top, path);
+  const isNew = !record.targets.some((each) => each.path === path);
+  return { isNew, isThere: found !== undefined, isMounted: top !== undefined };
+}
+
+/**
+ * Undoes a publication that failed: the kubelet takes such a target for free and may never unpublish it, which
+ * would keep the volume staged for ever. What cannot be undone stays in the record.
+ */
+async function withdraw(
+  parts: NodeParts,
+  { id, store }: Source,
+  path: string,
+  before: Before,
+): Promise<void> {
+  try {
+    const record = await parts.records.read(id);
+    const target = record?.targets.find((each) => each.path === path);
+    if (!record || !target) return;
+    if (!before.isMounted) await parts.mounter.unmount(path);
+    if (!before.isThere) await removePlace(parts, path);
+    await detachUnnamed(parts, store, record);
+    await drop(parts, { ...record, attaching: undefined }, target);
+  } catch {
+    // The failure that brought us here is the one to report.
+  }
 }
 
 async function requireStaged(
@@ -82,14 +135,6 @@ async function deviceFor(
 
 /** The caller makes only the directory above. */
 async function makePlace(parts: NodeParts, path: string, kind: NodeRecord['kind']): Promise<void> {
-  const found = await lookAt(parts.files, field, path);
-  const fits = kind === 'mount' ? ['directory'] : ['file', 'block'];
-  if (found && fits.includes(found.kind)) return;
-  if (found)
-    throw new DriverError(
-      'wrong-state',
-      `${field} ${JSON.stringify(path)} is a ${found.kind}; remove it, then try again`,
-    );
   if (kind === 'mount') await parts.files.makeDirectory(path, 0o750);
   else await parts.files.createSparse(path, 0n, 0o600);
 }
@@ -97,16 +142,18 @@ async function makePlace(parts: NodeParts, path: string, kind: NodeRecord['kind'
 async function bind(parts: NodeParts, from: string, loop: Loop, target: Target): Promise<void> {
   const { path, readonly } = target;
   const before = (await parts.mounter.at(path)).at(-1);
-  if (before && !(await isMountedAt(parts, path, loop)))
-    throw new DriverError(
-      'wrong-state',
-      `${before.source} is mounted at ${field} ${JSON.stringify(path)}; unmount it first`,
-    );
+  if (before && !(await isMountedAt(parts, path, loop))) throw mountedAlready(before, path);
   if (!before) await parts.mounter.bind(from, path, readonly);
   // mount(8) makes a read-only bind in two steps, and may have died between them.
   else if (readonly && !isReadonly(before)) await parts.mounter.remountBindReadonly(path);
   await verify(parts, loop, target);
 }
+
+const mountedAlready = ({ source }: Mount, path: string): DriverError =>
+  new DriverError(
+    'wrong-state',
+    `${source} is mounted at ${field} ${JSON.stringify(path)}; unmount it first`,
+  );
 
 /** What counts is what the kernel shows, not how a command ended. */
 async function verify(parts: NodeParts, loop: Loop, { path, readonly }: Target): Promise<void> {

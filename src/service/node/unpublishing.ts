@@ -1,10 +1,8 @@
 import { DriverError } from '../../model/fault.ts';
-import type { Mount } from '../../run/mounts.ts';
-import { shows } from '../../linux/mount.ts';
-import { blockDevice, loopsIn } from './devices.ts';
 import type { NodeRecord, Target } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { lookAt, resolvePath } from './paths.ts';
+import { isOfVolume } from './places.ts';
 
 const field = 'target_path';
 
@@ -38,19 +36,16 @@ async function requireOurs(
   record: NodeRecord | undefined,
   path: string,
 ): Promise<void> {
-  const loops = record ? loopsIn(record) : [];
-  const devices = await Promise.all(loops.map(blockDevice));
-  const isOurs = (mount: Mount) => devices.some((device) => shows(mount, device));
-  const foreign = (await parts.mounter.at(path)).find((mount) => !isOurs(mount));
-  if (foreign)
-    throw new DriverError(
-      'wrong-state',
-      `${foreign.source} is mounted at ${JSON.stringify(path)}, and this node has no record that volume ${id} is published there; unmount it by hand`,
-    );
+  for (const mount of await parts.mounter.at(path))
+    if (!(await isOfVolume(record, mount)))
+      throw new DriverError(
+        'wrong-state',
+        `${mount.source} is mounted at ${JSON.stringify(path)}, and this node has no record that volume ${id} is published there; unmount it by hand`,
+      );
 }
 
 /** Directory or file, whichever is there: but never with somebody's data in it. */
-async function removePlace(parts: NodeParts, path: string): Promise<void> {
+export async function removePlace(parts: NodeParts, path: string): Promise<void> {
   const found = await lookAt(parts.files, field, path);
   if (!found) return;
   const refuse = (why: string, cause?: unknown) =>
@@ -64,7 +59,8 @@ async function removePlace(parts: NodeParts, path: string): Promise<void> {
   }
 }
 
-async function drop(parts: NodeParts, record: NodeRecord, target: Target): Promise<void> {
+/** Takes a target out of the record, and the device that it had of its own away. */
+export async function drop(parts: NodeParts, record: NodeRecord, target: Target): Promise<void> {
   if (target.loop) await parts.losetup.detach(target.loop);
   const targets = record.targets.filter(({ path }) => path !== target.path);
   await parts.records.write({ ...record, targets });

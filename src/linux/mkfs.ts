@@ -37,6 +37,8 @@ const words: Readonly<Record<FsType, (making: Making) => readonly string[]>> = {
   ext4: ({ again, options = [] }) => [
     ...(again ? ['-F'] : []),
     ...['-m', '0', '-b', String(sector)],
+    // Left to itself, it goes on writing after it found that it is damaged.
+    ...['-e', 'remount-ro'],
     // Given twice, these take the last for all; so what a class adds goes into the same word. A journal
     // may stay as it is only where everything reads as zeros, whatever the class says.
     ...['-E', list('nodiscard,lazy_itable_init=1,lazy_journal_init=1', options, '-E', again)],

@@ -9,6 +9,7 @@ const headBytes = btrfsAt + smallHead;
 const ext4At = 1024;
 const ext4Magic = 0xef53;
 const ext464Bit = 0x80;
+const ext4FoundErrors = 0x2;
 
 /** The size a file system believes to have, from its superblock on the device. */
 export interface Superblock {
@@ -18,10 +19,14 @@ export interface Superblock {
 
 /** Reads the superblock of a device or image; undefined when there is no file system that we mount. */
 export async function superblock(device: string): Promise<Superblock | undefined> {
+  return parseSuperblock(await headOf(device));
+}
+
+async function headOf(device: string): Promise<Buffer> {
   const handle = await open(device, 'r');
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(headBytes), 0, headBytes, 0);
-    return bytesRead < smallHead ? undefined : parseSuperblock(buffer.subarray(0, bytesRead));
+    return buffer.subarray(0, bytesRead);
   } finally {
     await handle.close();
   }
@@ -29,6 +34,7 @@ export async function superblock(device: string): Promise<Superblock | undefined
 
 /** The superblock in the first bytes of a device: 4096 of them, or 68 KiB to find btrfs too. */
 export function parseSuperblock(head: Buffer): Superblock | undefined {
+  if (head.length < smallHead) return undefined;
   if (head.toString('latin1', 0, 4) === 'XFSB')
     return { type: 'xfs', bytes: BigInt(head.readUInt32BE(4)) * head.readBigUInt64BE(8) };
   if (head.toString('latin1', btrfsAt + 0x40, btrfsAt + 0x48) === '_BHRfS_M')
@@ -38,4 +44,11 @@ export function parseSuperblock(head: Buffer): Superblock | undefined {
   const high = wide ? BigInt(head.readUInt32LE(ext4At + 0x150)) << 32n : 0n;
   const blocks = high | BigInt(head.readUInt32LE(ext4At + 0x4));
   return { type: 'ext4', bytes: blocks << (10n + BigInt(head.readUInt32LE(ext4At + 0x18))) };
+}
+
+/** True for an ext4 that found errors while it was mounted: a check has to mend it before it is written to again. */
+export async function wantsCheck(device: string): Promise<boolean> {
+  const head = await headOf(device);
+  const isExt4 = parseSuperblock(head)?.type === 'ext4';
+  return isExt4 && (head.readUInt16LE(ext4At + 0x3a) & ext4FoundErrors) !== 0;
 }

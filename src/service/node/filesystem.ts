@@ -5,7 +5,7 @@ import type { Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
 import { looksBlank, readsAsZeros } from '../../linux/blkid.ts';
 import type { DeviceContent } from '../../linux/blkid.ts';
-import { superblock } from '../../linux/superblock.ts';
+import { superblock, wantsCheck } from '../../linux/superblock.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import type { NodeParts } from './parts.ts';
 import { recordContent } from './source.ts';
@@ -123,7 +123,7 @@ export async function mountFilesystem(parts: NodeParts, ask: MountAsk): Promise<
   const small = ask.mayGrow && (await isSmall(device, await deviceSize(device)));
   const flags = withDiscard(ask);
   if (fsType !== 'ext4') return mountThenGrow(parts, { ...ask, flags }, small);
-  if (small) await parts.growfs.ext4Offline(device);
+  if (small || (ask.mayGrow && (await wantsCheck(device)))) await parts.growfs.ext4Offline(device);
   return parts.mounter.mount(device, path, 'ext4', optionsOf(flags, readonly));
 }
 

@@ -13,6 +13,7 @@ import { requireRoomFor } from './secondtarget.ts';
 import { readSource, requireAttached } from './source.ts';
 import type { Source } from './source.ts';
 import { isLive } from './staging.ts';
+import { stoppedFault, whyStopped } from './stopped.ts';
 import { drop, removePlace } from './unpublishing.ts';
 
 const field = 'target_path';
@@ -102,6 +103,8 @@ async function requireStaged(
   const isHere = record && [record.stagingPath, record.stagingAsked].includes(stagingPath);
   if (!isHere || !record.loop || !(await isLive(parts, record)))
     throw refuse(`is not staged at ${JSON.stringify(stagingPath)} here; stage it first`);
+  const why = await whyStopped(parts, record);
+  if (why !== undefined) throw stoppedFault(record, why);
   if (record.generation !== source.key)
     throw refuse('got a new image since it was staged here; unstage it and stage it again');
   if (record.kind !== capability.access.kind)

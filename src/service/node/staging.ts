@@ -14,6 +14,8 @@ import { lookAt, resolvePath } from './paths.ts';
 import { isMountedAt } from './places.ts';
 import { imageIdentity, readSource, recordContent, requireAttached } from './source.ts';
 import type { Source } from './source.ts';
+import { firstPublished } from './published.ts';
+import { stoppedFault, whyStopped } from './stopped.ts';
 import { forget, release, tearDown } from './teardown.ts';
 
 const field = 'staging_target_path';
@@ -24,9 +26,10 @@ export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
   using volume = parts.lock(ask.id);
   const first = await readSource(parts, volume.id);
   const { readonly: readers } = requireAttached(parts, first, ask.capability);
-  const path = await stagingDirectory(parts, ask.stagingPath);
+  const path = await resolvePath(field, ask.stagingPath, parts.kubeletDirectory);
   const found = await parts.records.read(volume.id);
-  const before = await reusable(parts, first, found, ask, path);
+  const before = await withoutStopped(parts, await reusable(parts, first, found, ask, path));
+  await requireDirectory(parts, path, ask.stagingPath);
   if (before && (await isLive(parts, before))) return;
   await refuseOtherMachine(parts, first);
   await requireFit(parts, first, ask, readers);
@@ -96,11 +99,21 @@ async function abandon(parts: NodeParts, id: string): Promise<void> {
   }
 }
 
-async function stagingDirectory(parts: NodeParts, path: string): Promise<string> {
-  const real = await resolvePath(field, path, parts.kubeletDirectory);
-  const found = await lookAt(parts.files, field, real);
-  if (found?.kind === 'directory') return real;
-  throw new DriverError('wrong-state', `${field} ${JSON.stringify(path)} is not a directory`);
+async function requireDirectory(parts: NodeParts, path: string, asked: string): Promise<void> {
+  const found = await lookAt(parts.files, field, path);
+  if (found?.kind !== 'directory')
+    throw new DriverError('wrong-state', `${field} ${JSON.stringify(asked)} is not a directory`);
+}
+
+/** A file system that the kernel ended works again once it is mounted anew, which its pods would not see. */
+async function withoutStopped(
+  parts: NodeParts,
+  before: NodeRecord | undefined,
+): Promise<NodeRecord | undefined> {
+  const why = before?.staged === true ? await whyStopped(parts, before) : undefined;
+  if (!before || why === undefined) return before;
+  if (await firstPublished(parts, before)) throw stoppedFault(before, why);
+  return release(parts, { ...before, targets: [] });
 }
 
 /**

@@ -1,7 +1,7 @@
 import { DriverError } from '../../model/fault.ts';
-import type { NodeRecord, Target } from './noderecords.ts';
+import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
-import { isOfVolume } from './places.ts';
+import { firstPublished } from './published.ts';
 import { forget, release } from './teardown.ts';
 
 /** Undoes a stage, whole or half done. What needs the shared file system comes last, so that a retry finishes. */
@@ -19,18 +19,6 @@ export async function unstage(parts: NodeParts, id: string, stagingPath: string)
       `volume ${id} is still published at ${JSON.stringify(published.path)}; unpublish it first`,
     );
   await forget(parts, await release(parts, { ...record, targets: [] }));
-}
-
-/**
- * A target that keeps the volume staged. A file system is held by its mounts alone, so that a pod that was taken
- * away by hand holds nothing. A container may have the number of a device without a mount: there the record counts.
- */
-async function firstPublished(parts: NodeParts, record: NodeRecord): Promise<Target | undefined> {
-  if (record.kind === 'block') return record.targets[0];
-  for (const target of record.targets)
-    for (const mount of await parts.mounter.at(target.path))
-      if (await isOfVolume(record, mount)) return target;
-  return undefined;
 }
 
 const isPathOf = (record: NodeRecord, path: string): boolean =>

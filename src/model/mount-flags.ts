@@ -14,10 +14,14 @@ const refused: ReadonlyMap<string, string> = new Map([
   ),
   ...all('lets files of the volume gain rights on the node', 'suid,dev'),
   ...all('lets other users of the node mount and unmount', 'user,users,group,owner'),
-  ...all('hides what was written last and not yet replayed', 'norecovery,noload,nologreplay'),
+  ...all(
+    'hides what was written last and not yet replayed',
+    'norecovery,noload,nologreplay,rescue',
+  ),
+  ...all('lets what was synced be lost with the node', 'nobarrier,barrier=0'),
   ...all('makes a mount that failed look like one that worked', 'nofail,noauto,fake'),
   ...all('stops the file system on purpose', 'abort,shutdown'),
-  ...all('lets one damaged volume stop the whole node', 'errors=panic'),
+  ...all('lets one damaged volume stop the whole node', 'errors=panic,fatal_errors=panic'),
 ]);
 
 function all(why: string, names: string): [string, string][] {

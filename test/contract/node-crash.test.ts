@@ -47,7 +47,7 @@ async function lifeWithDeath(
   return died();
 }
 
-describe('85: a process that dies at any moment is followed by one that finishes', () => {
+describe('case 85: a process that dies at any moment is followed by one that finishes', () => {
   const ext4 = order.map((step) => [mountAs('ext4'), step] as const);
   const block = order.map((step) => [blockAs(), step] as const);
   const cases = [...ext4, ...block, [mountAs('xfs'), 'stage'] as const];

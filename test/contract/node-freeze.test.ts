@@ -190,7 +190,7 @@ describe('a driver that dies', () => {
   });
 });
 
-describe('61: a snapshot without a freeze', () => {
+describe('case 61: a snapshot without a freeze', () => {
   test.each(['ext4', 'xfs'])(
     'holds every fsynced write of %s: 16 cuts under load',
     async (fsType) => {

@@ -32,7 +32,7 @@ function dyingAfter(program: string, count = 1): Run {
 const byHand = async (image: string) =>
   (await run(['losetup', '-f', '--show', image], 'write')).trim();
 
-describe('86: one device for a volume', () => {
+describe('case 86: one device for a volume', () => {
   test('20 callers at once make one, the others are told that it is under way', async () => {
     const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
     const all = await Promise.allSettled(Array.from({ length: 20 }, () => ground.node.stage(ask)));

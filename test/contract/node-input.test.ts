@@ -130,7 +130,7 @@ test('a qcow2 header that a guest writes into its raw disk is data, and nothing 
   );
 });
 
-test('90: callers of a file system that hangs wait for one look at it, not each for one', async () => {
+test('case 90: callers of a file system that hangs wait for one look at it, not each for one', async () => {
   const { ask, pod, volume, done } = await stagedOn(ground, mountAs('ext4'), 64n * MiB);
   await ground.node.publish(publishAsk(ask, pod));
   let looks = 0;

@@ -28,7 +28,7 @@ describe('paths', () => {
     ['a backslash', 'a\\040b'],
     ['Unicode', 'größe-🦭-\u00e9-e\u0301'],
     ['128 bytes', 'x'.repeat(128)],
-  ])('92: a target with %s', async (_, name) => {
+  ])('case 92: a target with %s', async (_, name) => {
     const { ask, pod, done } = await staged();
     const target = join(dirname(pod), name);
     await ground.node.publish(publishAsk(ask, target));
@@ -38,7 +38,7 @@ describe('paths', () => {
     expect(await isThere(target)).toBe(false);
   });
 
-  test('92: a target of 4095 bytes', async () => {
+  test('case 92: a target of 4095 bytes', async () => {
     const { ask, pod, done } = await staged();
     const parent = join(dirname(pod), ...Array<string>(40).fill('d'.repeat(99)));
     const target = fill(parent.slice(0, 3900), 4095);
@@ -52,7 +52,7 @@ describe('paths', () => {
     );
   });
 
-  test('93: a symbolic link as target, or on the way to it, is refused', async () => {
+  test('case 93: a symbolic link as target, or on the way to it, is refused', async () => {
     const { volume, ask, pod, done } = await staged();
     const real = await ground.place('real');
     await symlink(real, pod);
@@ -68,7 +68,7 @@ describe('paths', () => {
     await done();
   });
 
-  test('93: the directory of the kubelet itself may be a symbolic link', async () => {
+  test('case 93: the directory of the kubelet itself may be a symbolic link', async () => {
     const link = join(ground.directory, 'var-lib-kubelet');
     await symlink(join(ground.directory, 'kubelet'), link);
     const node = ground.restarted({ kubeletDirectory: link });

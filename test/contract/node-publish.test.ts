@@ -45,7 +45,7 @@ describe('publish of a file system', () => {
     await done();
   });
 
-  test('79: without a stage it is refused, and an unknown volume is missing', async () => {
+  test('case 79: without a stage it is refused, and an unknown volume is missing', async () => {
     const { ask, pod } = await ground.ready(mountAs('ext4'));
     await expect(ground.node.publish(publishAsk(ask, pod))).rejects.toEqual(fault('wrong-state'));
     const unstaged = { ...publishAsk(ask, pod), stagingPath: '' };
@@ -55,7 +55,7 @@ describe('publish of a file system', () => {
     expect(await isThere(pod)).toBe(false);
   });
 
-  test('80: the same target with readonly flipped is refused and stays as it is', async () => {
+  test('case 80: the same target with readonly flipped is refused and stays as it is', async () => {
     const { ask, pod, done } = await staged();
     await ground.node.publish(publishAsk(ask, pod));
     await expect(ground.node.publish(publishAsk(ask, pod, true))).rejects.toEqual(
@@ -70,7 +70,7 @@ describe('publish of a file system', () => {
     ['SINGLE_NODE_READER_ONLY', 'refused'],
     ['SINGLE_NODE_SINGLE_WRITER', 'refused'],
     ['SINGLE_NODE_MULTI_WRITER', 'fine'],
-  ])('81, 82: a second target with %s is %s', async (mode, outcome) => {
+  ])('case 81, 82: a second target with %s is %s', async (mode, outcome) => {
     const { ask, pod, done } = await staged(mountAs('ext4', mode));
     await ground.node.publish(publishAsk(ask, pod));
     const second = publishAsk(ask, `${pod}-2`);
@@ -80,7 +80,7 @@ describe('publish of a file system', () => {
     await done(pod, `${pod}-2`);
   });
 
-  test('83: an unstage while published is refused, and the pod goes on', async () => {
+  test('case 83: an unstage while published is refused, and the pod goes on', async () => {
     const { volume, ask, pod, done } = await staged();
     await ground.node.publish(publishAsk(ask, pod));
     await expect(ground.node.unstage(volume.id, ask.stagingPath)).rejects.toEqual(fault('in-use'));
@@ -89,7 +89,7 @@ describe('publish of a file system', () => {
     await done(pod);
   });
 
-  test('83: a bind that somebody else made keeps the volume staged', async () => {
+  test('case 83: a bind that somebody else made keeps the volume staged', async () => {
     const { volume, ask, done } = await staged();
     const other = await ground.place('subpath');
     await run(['mount', '--bind', ask.stagingPath, other], 'write');
@@ -99,7 +99,7 @@ describe('publish of a file system', () => {
     await done();
   });
 
-  test('87: a read-only publication refuses writes while another one writes', async () => {
+  test('case 87: a read-only publication refuses writes while another one writes', async () => {
     const { ask, pod, done } = await staged(mountAs('ext4', 'SINGLE_NODE_MULTI_WRITER'));
     await ground.node.publish(publishAsk(ask, pod, true));
     await ground.node.publish(publishAsk(ask, `${pod}-rw`));
@@ -130,7 +130,7 @@ describe('publish of a raw block volume', () => {
     expect(await isThere(pod)).toBe(false);
   });
 
-  test('87: a read-only publication of a writable volume gets a read-only device of its own', async () => {
+  test('case 87: a read-only publication of a writable volume gets a read-only device of its own', async () => {
     const { volume, ask, pod, done } = await staged(blockAs('SINGLE_NODE_MULTI_WRITER'));
     await ground.node.publish(publishAsk(ask, pod, true));
     await ground.node.publish(publishAsk(ask, pod, true));
@@ -143,7 +143,7 @@ describe('publish of a raw block volume', () => {
     await done(`${pod}-rw`);
   });
 
-  test('87: a read-only attachment has a read-only device only', async () => {
+  test('case 87: a read-only attachment has a read-only device only', async () => {
     const { volume, ask, pod } = await ground.ready(blockAs(), 64n * MiB);
     await ground.attach(volume, blockAs(), true);
     await ground.node.stage(ask);
@@ -154,7 +154,7 @@ describe('publish of a raw block volume', () => {
     expect(await ground.content(volume)).toEqual({ kind: 'empty' });
   });
 
-  test('82: several targets with a mode of many nodes', async () => {
+  test('case 82: several targets with a mode of many nodes', async () => {
     const { ask, pod, done } = await staged(blockAs('MULTI_NODE_MULTI_WRITER'));
     await ground.node.publish(publishAsk(ask, pod));
     await ground.node.publish(publishAsk(ask, `${pod}-2`));
@@ -163,7 +163,7 @@ describe('publish of a raw block volume', () => {
 });
 
 describe('unpublish from any half state', () => {
-  test('84: unmounted by somebody else', async () => {
+  test('case 84: unmounted by somebody else', async () => {
     const { ask, pod, done } = await staged();
     await ground.node.publish(publishAsk(ask, pod));
     await run(['umount', pod], 'write');
@@ -171,7 +171,7 @@ describe('unpublish from any half state', () => {
     expect(await isThere(pod)).toBe(false);
   });
 
-  test('84: target removed, and its parent too', async () => {
+  test('case 84: target removed, and its parent too', async () => {
     const { ask, pod, done } = await staged();
     await ground.node.publish(publishAsk(ask, pod));
     await run(['umount', pod], 'write');
@@ -180,7 +180,7 @@ describe('unpublish from any half state', () => {
   });
 
   test.each([mountAs('ext4'), blockAs()])(
-    '84: a file or directory of the other kind',
+    'case 84: a file or directory of the other kind',
     async (capability) => {
       const { ask, pod, done } = await staged(capability);
       await ground.node.publish(publishAsk(ask, pod));
@@ -193,7 +193,7 @@ describe('unpublish from any half state', () => {
     },
   );
 
-  test('84: mounted twice over', async () => {
+  test('case 84: mounted twice over', async () => {
     const { ask, pod, done } = await staged();
     await ground.node.publish(publishAsk(ask, pod));
     await run(['mount', '--bind', ask.stagingPath, pod], 'write');
@@ -201,7 +201,7 @@ describe('unpublish from any half state', () => {
     expect(await isThere(pod)).toBe(false);
   });
 
-  test('84: after a reboot nothing of the boot before counts', async () => {
+  test('case 84: after a reboot nothing of the boot before counts', async () => {
     const { volume, ask, pod } = await staged();
     await ground.node.publish(publishAsk(ask, pod));
     await run(['umount', pod], 'write');

@@ -56,7 +56,7 @@ const stopAt =
   (argv, kind, options) =>
     argv[0] === program ? Promise.reject(new Error('died')) : run(argv, kind, options);
 
-describe('87: a file system that several nodes read', () => {
+describe('case 87: a file system that several nodes read', () => {
   test.each(['ext4', 'xfs', 'btrfs'])(
     '%s: the journal is replayed once, all data is there, and every device is read-only',
     async (fsType) => {
@@ -180,7 +180,7 @@ describe('87: a file system that several nodes read', () => {
   });
 });
 
-describe('87: a raw block volume that several nodes read', () => {
+describe('case 87: a raw block volume that several nodes read', () => {
   test('has a read-only device on each', async () => {
     const capability = blockAs('MULTI_NODE_READER_ONLY');
     const { volume, ask } = await ground.ready(capability, 64n * MiB);

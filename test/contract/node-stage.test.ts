@@ -51,7 +51,7 @@ describe('stage of a file system', () => {
     await ground.node.unstage(volume.id, ask.stagingPath);
   });
 
-  test('78: a second stage with another capability is refused and changes nothing', async () => {
+  test('case 78: a second stage with another capability is refused and changes nothing', async () => {
     const { volume, ask } = await ground.ready(mountAs('ext4'));
     await ground.node.stage(ask);
     for (const other of [mountAs('xfs'), mountAs('ext4', 'SINGLE_NODE_MULTI_WRITER')])
@@ -62,7 +62,7 @@ describe('stage of a file system', () => {
     await ground.node.unstage(volume.id, ask.stagingPath);
   });
 
-  test('78: a second staging path is refused while the first is in use', async () => {
+  test('case 78: a second staging path is refused while the first is in use', async () => {
     const { volume, ask } = await ground.ready(mountAs('ext4'));
     await ground.node.stage(ask);
     const elsewhere = await ground.place('elsewhere');
@@ -111,7 +111,7 @@ describe('stage of a file system', () => {
     );
   });
 
-  test('88: mount flags reach the kernel, and xfs is mounted with nouuid', async () => {
+  test('case 88: mount flags reach the kernel, and xfs is mounted with nouuid', async () => {
     const { volume, ask } = await ground.ready(
       mountAs('xfs', 'SINGLE_NODE_WRITER', ['noatime', 'sync']),
     );
@@ -121,7 +121,7 @@ describe('stage of a file system', () => {
     await ground.node.unstage(volume.id, ask.stagingPath);
   });
 
-  test('88: an unknown file system is refused before anything is done', async () => {
+  test('case 88: an unknown file system is refused before anything is done', async () => {
     const { volume, ask } = await ground.ready(mountAs('ext4'));
     await expect(
       ground.node.stage({ ...ask, capability: mountAs('reiserfs') }),
@@ -214,7 +214,7 @@ describe('stage of content that is not ours to overwrite', () => {
 
 describe('stage of a clone', () => {
   test.each(['ext4', 'xfs', 'btrfs'])(
-    '26, 88: a larger %s clone is mounted beside its source, with its data, grown',
+    'case 26, 88: a larger %s clone is mounted beside its source, with its data, grown',
     async (fsType) => {
       const { volume, ask } = await ground.ready(mountAs(fsType));
       await ground.node.stage(ask);

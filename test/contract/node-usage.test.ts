@@ -39,7 +39,7 @@ const sizeOf = async (device: string) => {
 };
 
 describe('stats', () => {
-  test.each(['ext4', 'xfs', 'btrfs'])('89: bytes and inodes of %s add up', async (fsType) => {
+  test.each(['ext4', 'xfs', 'btrfs'])('case 89: bytes and inodes of %s add up', async (fsType) => {
     const { volume, ask, pod, done } = await published(mountAs(fsType));
     for (const path of [pod, ask.stagingPath]) {
       const usages = await ground.node.stats(volume.id, path);
@@ -55,7 +55,7 @@ describe('stats', () => {
     await done();
   });
 
-  test('89: a block volume has a total only', async () => {
+  test('case 89: a block volume has a total only', async () => {
     const { volume, pod, done } = await published(blockAs(), 64n * MiB);
     expect(await ground.node.stats(volume.id, pod)).toEqual([{ unit: 'bytes', total: 64n * MiB }]);
     await done();
@@ -75,7 +75,7 @@ describe('stats', () => {
     );
   });
 
-  test('90: a file system that does not answer is reported as unavailable', async () => {
+  test('case 90: a file system that does not answer is reported as unavailable', async () => {
     const { volume, pod, done } = await published();
     const never = { ...hostFiles(), space: () => new Promise<never>(() => undefined) };
     const node = ground.restarted({ files: never, limits: { statfsMs: 50 } });
@@ -85,7 +85,7 @@ describe('stats', () => {
 });
 
 describe('expand', () => {
-  test.each(['xfs', 'btrfs'])('67: %s grows while a pod uses it', async (fsType) => {
+  test.each(['xfs', 'btrfs'])('case 67: %s grows while a pod uses it', async (fsType) => {
     const { volume, pod, done } = await published(mountAs(fsType));
     await writeFile(join(pod, 'kept'), 'data');
     await ground.grow(volume, 1024n * MiB);
@@ -98,7 +98,7 @@ describe('expand', () => {
     await done();
   });
 
-  test('67: ext4 grows now where the kernel lets us, else at the next stage, and says so', async () => {
+  test('case 67: ext4 grows now where the kernel lets us, else at the next stage, and says so', async () => {
     const { volume, ask, pod, done } = await published();
     await ground.grow(volume, 1024n * MiB);
     const answer = await ground.node
@@ -117,7 +117,7 @@ describe('expand', () => {
     await done();
   });
 
-  test('67: a block volume takes the new size, its read-only publication too', async () => {
+  test('case 67: a block volume takes the new size, its read-only publication too', async () => {
     const { volume, ask, pod, done } = await published(blockAs('SINGLE_NODE_MULTI_WRITER'));
     await ground.node.publish(publishAsk(ask, `${pod}-ro`, true));
     await ground.grow(volume, 640n * MiB);
@@ -128,7 +128,7 @@ describe('expand', () => {
     await done();
   });
 
-  test('65: a limit below the size, and a size the controller has not given, are out of range', async () => {
+  test('case 65: a limit below the size, and a size the controller has not given, are out of range', async () => {
     const { volume, pod, done } = await published();
     for (const range of [
       { requiredBytes: 0n, limitBytes: 64n * MiB },
@@ -142,7 +142,7 @@ describe('expand', () => {
     await done();
   });
 
-  test('91: unknown volumes and paths are missing', async () => {
+  test('case 91: unknown volumes and paths are missing', async () => {
     const { volume, done } = await published();
     await expect(ground.node.expand(volume.id, 'some/path', undefined)).rejects.toEqual(
       fault('path-missing'),

@@ -64,7 +64,7 @@ const orRefused = (error: unknown): undefined => {
   throw error;
 };
 
-test('86: no order of calls leaves a loop device, a mount or a mark behind', () =>
+test('case 86: no order of calls leaves a loop device, a mount or a mark behind', () =>
   fc.assert(
     fc.asyncProperty(fc.array(call, { minLength: 6, maxLength: 24 }), async (steps) => {
       const volumes: Ready[] = [];

@@ -99,7 +99,7 @@ const orRefused = (error: unknown): string => {
 };
 
 test(
-  `86: ${calls} random calls over 20 volumes, legal and illegal, leave nothing behind`,
+  `case 86: ${calls} random calls over 20 volumes, legal and illegal, leave nothing behind`,
   async () => {
     const volumes: Ready[] = [];
     for (const capability of capabilities) volumes.push(await ground.ready(capability, 320n * MiB));

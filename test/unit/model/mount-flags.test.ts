@@ -5,7 +5,7 @@ import { whyRefused } from '../../../src/model/mount-flags.ts';
 test.each([
   ...['ro', 'rw', 'noatime', 'nodiratime', 'relatime', 'discard', 'nouuid', 'defaults', 'sync'],
   ...['uid=1000', 'errors=remount-ro', 'data=ordered', 'logbsize=256k', 'noexec', '_netdev'],
-  ...['nosuid', 'nodev', 'commit=30', 'inode64', 'context=system_u:object_r:t:s0'],
+  ...['nosuid', 'nodev', 'commit=30', 'inode64', 'barrier=1', 'context=system_u:object_r:t:s0'],
   'context="system_u:object_r:container_file_t:s0:c10,c20"',
 ])('%s is left to the file system', (flag) => {
   expect(whyRefused(flag)).toBeUndefined();
@@ -14,9 +14,12 @@ test.each([
 test.each([
   ...['loop', 'LOOP', 'loop=/dev/loop0', 'offset=4096', 'sizelimit=1', 'bind', 'rbind', 'move'],
   ...['remount', 'shared', 'rprivate', 'suid', 'dev', 'norecovery', 'noload', 'nofail'],
+  ...['rescue=all', 'rescue=nologreplay:ignorebadroots', 'nobarrier', 'barrier=0', 'NoBarrier'],
+  ...['fatal_errors=panic'],
   ...['logdev=/dev/sda', 'journal_path=/dev/sda', 'device=/dev/sda', 'errors=panic', 'user'],
 ])('%s is refused by name', (flag) => {
-  const name = flag === 'errors=panic' ? flag : (flag.toLowerCase().split('=')[0] ?? '');
+  const isWhole = ['errors=panic', 'fatal_errors=panic', 'barrier=0'].includes(flag);
+  const name = isWhole ? flag : (flag.toLowerCase().split('=')[0] ?? '');
   expect(whyRefused(flag)).toContain(`must not be ${name}: it `);
 });
 

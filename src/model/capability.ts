@@ -94,3 +94,8 @@ export function canonicalCapability({ access, mode }: Capability): string {
   if (access.kind === 'block') return `block ${mode}`;
   return `mount ${access.fsType || fsTypes[0]} ${mode} ${JSON.stringify([...access.flags].sort())}`;
 }
+
+/** Whether two such texts say the same but for mount flags: the kubelet may add the label of a pod to those. */
+export const sameUse = (a: string, b: string): boolean => withoutFlags(a) === withoutFlags(b);
+
+const withoutFlags = (text: string): string => text.replace(/ \[.*$/, '');

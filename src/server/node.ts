@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { DriverError } from '../model/fault.ts';
 import type { PublishAsk, Services } from '../service/api.ts';
 import type {
@@ -42,11 +43,7 @@ export const nodeHandlers = (unary: Unary, services: Services) =>
       name: 'NodeExpandVolume',
       request: requests.nodeExpandVolume,
       locks: byId,
-      handle: async (wire): Promise<NodeExpandVolumeResponse> => ({
-        capacity_bytes: String(
-          await services.node.expand(wire.volume_id, wire.volume_path, wire.capacity_range),
-        ),
-      }),
+      handle: (wire) => expand(services, wire),
     }),
     NodeGetCapabilities: unary({
       name: 'NodeGetCapabilities',
@@ -66,6 +63,17 @@ export const nodeHandlers = (unary: Unary, services: Services) =>
       }),
     }),
   }) satisfies Partial<NodeHandlers>;
+
+const expand = async (
+  { node }: Services,
+  wire: z.output<typeof requests.nodeExpandVolume>,
+): Promise<NodeExpandVolumeResponse> => {
+  const { volume_id, volume_path, capacity_range, volume_capability } = wire;
+  const kind = volume_capability?.access.kind;
+  return {
+    capacity_bytes: String(await node.expand(volume_id, volume_path, capacity_range, kind)),
+  };
+};
 
 const mountHandlers = (unary: Unary, { node }: Services) =>
   ({

@@ -1,5 +1,5 @@
 import type { Bytes } from '../model/bytes.ts';
-import type { Capability } from '../model/capability.ts';
+import type { Access, Capability } from '../model/capability.ts';
 import type { CapacityRange, Page, Paged, Snapshot, Volume, VolumeSpec } from '../model/volume.ts';
 
 /** Volumes: create, clone, restore, delete, grow, list. All ids are as callers gave them, unchecked. */
@@ -98,8 +98,13 @@ export interface NodeVolumes {
   publish(ask: PublishAsk): Promise<void>;
   unpublish(id: string, targetPath: string): Promise<void>;
   stats(id: string, volumePath: string): Promise<readonly VolumeUsage[]>;
-  /** The size of the volume on this node afterwards. */
-  expand(id: string, volumePath: string, range: CapacityRange | undefined): Promise<Bytes>;
+  /** The size of the volume on this node afterwards. `kind`: how the caller believes that it is used. */
+  expand(
+    id: string,
+    volumePath: string,
+    range: CapacityRange | undefined,
+    kind?: Access['kind'],
+  ): Promise<Bytes>;
 }
 
 /** Whether the driver can work: 'starting' may become ready by itself; 'ready' works now. Throws misconfigured when it never will. */

@@ -55,6 +55,19 @@ describe('publish of a file system', () => {
     expect(await isThere(pod)).toBe(false);
   });
 
+  test('with another mode or file system than it was staged with it is refused', async () => {
+    const { ask, pod, done } = await staged();
+    for (const capability of [mountAs('ext4', 'SINGLE_NODE_MULTI_WRITER'), mountAs('xfs')])
+      await expect(ground.node.publish({ ...publishAsk(ask, pod), capability })).rejects.toThrow(
+        'is staged with another capability',
+      );
+    expect(await isThere(pod)).toBe(false);
+    // The kubelet may give a pod the volume without the label that the first one had, or with it.
+    const labelled = mountAs('ext4', 'SINGLE_NODE_WRITER', ['noatime']);
+    await ground.node.publish({ ...publishAsk(ask, pod), capability: labelled });
+    await done(pod);
+  });
+
   test('case 80: the same target with readonly flipped is refused and stays as it is', async () => {
     const { ask, pod, done } = await staged();
     await ground.node.publish(publishAsk(ask, pod));

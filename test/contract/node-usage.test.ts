@@ -153,6 +153,17 @@ describe('expand', () => {
     await done();
   });
 
+  test('a capability of the other kind is malformed, and the volume stays as it is', async () => {
+    const { volume, pod, done } = await published();
+    await ground.grow(volume, 640n * MiB);
+    await expect(ground.node.expand(volume.id, pod, undefined, 'block')).rejects.toEqual(
+      fault('invalid-request'),
+    );
+    const [loop = ''] = await ground.loops();
+    expect(await deviceSize(loop)).toBe(512n * MiB);
+    await done();
+  });
+
   test('a file that does not show its new size here is waited for, then reported', async () => {
     const { volume, pod, done } = await published();
     await ground.store.volumes.update(volume.local, (record) => ({

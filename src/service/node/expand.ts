@@ -1,8 +1,8 @@
 import { MiB, showBytes } from '../../model/bytes.ts';
 import type { Bytes } from '../../model/bytes.ts';
 import { fsTypes } from '../../model/capability.ts';
-import type { FsType } from '../../model/capability.ts';
-import { DriverError } from '../../model/fault.ts';
+import type { Access, FsType } from '../../model/capability.ts';
+import { DriverError, invalid } from '../../model/fault.ts';
 import type { CapacityRange } from '../../model/volume.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import { superblock } from '../../linux/superblock.ts';
@@ -24,9 +24,15 @@ export async function expand(
   id: string,
   volumePath: string,
   range: CapacityRange | undefined,
+  kind?: Access['kind'],
 ): Promise<Bytes> {
   using volume = parts.lock(id);
   const place = await placeOf(parts, volume.id, volumePath);
+  if (kind !== undefined && kind !== place.record.kind)
+    throw invalid(
+      'volume_capability',
+      `says ${kind}, but volume ${id} is used as ${place.record.kind} here`,
+    );
   await parts.background.settle(volume.id);
   const source = await readSource(parts, volume.id);
   if (source.key !== place.record.generation)

@@ -74,7 +74,7 @@ export function nodeVolumes(options: NodeVolumesOptions): NodeSide {
     publish: (ask) => publish(parts, ask),
     unpublish: (id, targetPath) => unpublish(parts, id, targetPath),
     stats: (id, volumePath) => stats(parts, id, volumePath),
-    expand: (id, volumePath, range) => expand(parts, id, volumePath, range),
+    expand: (id, volumePath, range, kind) => expand(parts, id, volumePath, range, kind),
     reconcile: () => reconcile(parts),
     trim: () => trimmer.round(),
     thaw: () => parts.freezer.thawLeft(),

@@ -1,4 +1,4 @@
-import { canonicalCapability, requireSupported } from '../../model/capability.ts';
+import { canonicalCapability, requireSupported, sameUse } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { Loop } from '../../linux/losetup.ts';
 import type { Mount } from '../../run/mounts.ts';
@@ -107,8 +107,10 @@ async function requireStaged(
   if (why !== undefined) throw stoppedFault(record, why);
   if (record.generation !== source.key)
     throw refuse('got a new image since it was staged here; unstage it and stage it again');
-  if (record.kind !== capability.access.kind)
-    throw refuse(`is staged for ${record.kind} access, not for ${capability.access.kind}`);
+  if (!sameUse(record.capability, canonicalCapability(capability)))
+    throw refuse(
+      `is staged with another capability (${record.capability}) than it is published with`,
+    );
   return { record, loop: record.loop };
 }
 

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
@@ -7,7 +7,7 @@ import type { Run } from '../../src/run/run.ts';
 import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
 import { run } from './node-ground.ts';
 import { onGround, stagedOn } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
+import type { Ground, Ready } from './node-ground.ts';
 
 let ground: Ground;
 
@@ -53,5 +53,64 @@ describe('somebody who detaches the device of a stage that is under way', () => 
     expect(await superblock(volume.image)).toMatchObject({ type: 'ext4' });
     await run(['losetup', '-d', next], 'write');
     await ground.node.unstage(volume.id, ask.stagingPath);
+  });
+});
+
+/** A process that dies when it has attached a device and could not name it yet. */
+const diesAttached: Run = async (argv, kind, options) => {
+  const output = await run(argv, kind, options);
+  if (argv[0] === 'losetup' && kind === 'write') throw new Error('died');
+  return output;
+};
+
+/** Dead, so that it does not even clean up. */
+function deadAfter(first: Run): Run {
+  let isDead = false;
+  return (argv, kind, options) => {
+    if (isDead) return Promise.reject(new Error('died'));
+    return first(argv, kind, options).catch((error: unknown) => {
+      isDead = true;
+      throw error;
+    });
+  };
+}
+
+/** Gives the image that a record of this node names the number of another file, as XFS does once it is free. */
+async function renumber({ volume }: Pick<Ready, 'volume'>, inode: bigint): Promise<void> {
+  const path = join(ground.directory, 'state', 'volumes', `${volume.id}.json`);
+  const old = (await ground.store.files.stat(volume.image)).inode;
+  const text = await readFile(path, 'utf8');
+  expect(text).toContain(`"inode": "${old}"`);
+  await writeFile(path, text.replace(`"inode": "${old}"`, `"inode": "${inode}"`));
+  await ground.store.files.unlink(volume.image);
+}
+
+describe('what a stage that died had attached', () => {
+  test('is known by more than its inode, which the image of another volume may have by now', async () => {
+    const gone = await ground.ready(blockAs(), 64n * MiB);
+    await expect(
+      ground.restarted({ run: deadAfter(diesAttached) }).stage(gone.ask),
+    ).rejects.toThrow();
+    for (const loop of await ground.loops()) await run(['losetup', '-d', loop], 'write');
+    const other = await ground.ready(blockAs(), 64n * MiB);
+    await renumber(gone, (await ground.store.files.stat(other.volume.image)).inode);
+    await ground.node.stage(other.ask);
+    const before = await ground.loops();
+    await ground.node.unstage(gone.volume.id, gone.ask.stagingPath);
+    expect(await ground.loops()).toEqual(before);
+    await ground.node.unstage(other.volume.id, other.ask.stagingPath);
+  });
+
+  test('is taken down at a start, so that a device put there by hand later is not taken for it', async () => {
+    const { volume, ask, pod, done } = await staged(blockAs());
+    const dying = ground.restarted({ run: deadAfter(diesAttached) });
+    await expect(dying.publish(publishAsk(ask, pod, true))).rejects.toThrow();
+    expect(await ground.loops()).toHaveLength(2);
+    await ground.restarted().reconcile();
+    expect(await ground.loops()).toHaveLength(1);
+    const byHand = (await run(['losetup', '-f', '--show', volume.image], 'write')).trim();
+    await done(pod);
+    expect(await ground.loops()).toEqual([byHand]);
+    await run(['losetup', '-d', byHand], 'write');
   });
 });

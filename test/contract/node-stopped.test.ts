@@ -57,16 +57,19 @@ describe.each(kinds)('a file system that stopped: $what', ({ fsType, stop }) => 
   });
 
   test('is given to no further pod, in words that say what helps', async () => {
-    const { ask, pod, done } = await stopped('in a pod');
-    for (const again of [() => ground.node.stage(ask), () => publishTo(`${pod}-2`)]) {
+    const { volume, ask, pod, done } = await stopped('in a pod');
+    const { node } = ground;
+    await ground.grow(volume, 640n * MiB);
+    for (const again of [
+      () => node.stage(ask),
+      () => node.publish(publishAsk(ask, `${pod}-2`)),
+      () => node.expand(volume.id, pod, undefined),
+    ]) {
       const refused = again();
       await expect(refused).rejects.toEqual(fault('wrong-state'));
       await expect(refused).rejects.toThrow('delete the pods that use it on this node');
     }
     await done(pod);
-    function publishTo(target: string) {
-      return ground.node.publish(publishAsk(ask, target));
-    }
   });
 });
 

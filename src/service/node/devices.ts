@@ -3,7 +3,7 @@ import { DriverError } from '../../model/fault.ts';
 import { sameFile } from '../../linux/losetup.ts';
 import type { AttachOptions, Loop } from '../../linux/losetup.ts';
 import type { BlockDevice } from '../../linux/mount.ts';
-import { deviceNumber, nodeIn } from '../../linux/sysblock.ts';
+import { deviceNumber, loopState, nodeIn } from '../../linux/sysblock.ts';
 import type { RootStore } from '../../store/root.ts';
 import { isShared } from './fitness.ts';
 import type { NodeRecord } from './noderecords.ts';
@@ -49,10 +49,16 @@ async function unnamed(
 ): Promise<readonly Loop[]> {
   const { attaching } = record;
   if (!attaching) return [];
-  const strays = (await straysOf(parts, record)).filter(
-    (loop) => !attaching.includes(nameOf(loop)),
-  );
+  const strays: Loop[] = [];
+  for (const loop of await straysOf(parts, record))
+    if (!attaching.includes(nameOf(loop)) && (await hasName(loop, record))) strays.push(loop);
   return strays.length > 0 && (await usedByOthers(parts, store, record)) ? [] : strays;
+}
+
+// The number of an image that is gone may be that of another volume's by now; names are used once.
+async function hasName({ path }: Loop, { imagePath }: NodeRecord): Promise<boolean> {
+  const name = (await loopState(path))?.backingFile.replace(/ \(deleted\)$/, '') ?? '';
+  return basename(name) === basename(imagePath);
 }
 
 // Two nodes of a test cluster share one kernel and see each other's devices. Each leaves its mark before it attaches.

@@ -13,6 +13,7 @@ import type { NodeParts } from './parts.ts';
 import { placeOf } from './places.ts';
 import type { Place } from './places.ts';
 import { readSource, waitForSize } from './source.ts';
+import { stoppedFault, whyStopped } from './stopped.ts';
 
 // What a file system may leave unused at the end of its device: less than one group of ext4, less than
 // the smallest allocation group of XFS, or a last sector of btrfs.
@@ -85,6 +86,8 @@ async function refreshDevices(
 
 async function growFilesystem(parts: NodeParts, place: Place, size: Bytes): Promise<void> {
   const { record, loop, path } = place;
+  const why = await whyStopped(parts, record);
+  if (why !== undefined) throw stoppedFault(record, why);
   const grown = await grow(parts, place, size);
   const wanted = size - slack[typeOf(record)];
   if (grown > wanted) return;

@@ -1,11 +1,11 @@
 import { isFault } from '../../model/fault.ts';
 import { loopState } from '../../linux/sysblock.ts';
-import { loopsIn } from './devices.ts';
+import { detachUnnamed, loopsIn } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { readSource } from './source.ts';
 import type { Source } from './source.ts';
-import { isLive } from './staging.ts';
+import { isLive, mayBeFrozen } from './staging.ts';
 import { forget, release, tearDown } from './teardown.ts';
 
 /**
@@ -49,7 +49,7 @@ async function reconcileVolume(parts: NodeParts, id: string): Promise<string | u
     await forget(parts, await release(parts, found));
     return `volume ${volume.id} was staged here half way when the driver ended, and is not attached here any more; it was taken down`;
   }
-  if (current) await watchAgain(parts, found, current);
+  await goOn(parts, found, current);
   return await whatIsWrong(parts, found);
 }
 
@@ -68,14 +68,17 @@ async function whyOutdated(
   return isOther ? 'given a new image' : undefined;
 }
 
-/** A restarted driver looks for requests again. */
-async function watchAgain(
+/** A restarted driver looks for requests again, and takes down what a publication that died had attached. */
+async function goOn(
   parts: NodeParts,
-  { kind, staged, readonly }: NodeRecord,
-  source: Source,
-) {
-  if (source.record.options.freeze === 'auto' && kind === 'mount' && staged && !readonly)
-    await parts.freezer.watch(source.id, source.store);
+  record: NodeRecord,
+  source: Source | undefined,
+): Promise<void> {
+  if (!source || !record.staged) return;
+  if (mayBeFrozen(source, record)) await parts.freezer.watch(source.id, source.store);
+  if (!record.attaching) return;
+  await detachUnnamed(parts, source.store, record);
+  await parts.records.write({ ...record, attaching: undefined });
 }
 
 const isOurs = ({ self }: NodeParts, source: Source | undefined): boolean =>

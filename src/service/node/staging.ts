@@ -61,7 +61,8 @@ async function refuseOtherMachine(parts: NodeParts, { id, key, store }: Source):
   );
 }
 
-const mayBeFrozen = ({ record }: Source, { kind, readonly }: HeldRecord): boolean =>
+/** Its class wants freezes, and it is used in a way that can be frozen. */
+export const mayBeFrozen = ({ record }: Source, { kind, readonly }: NodeRecord): boolean =>
   record.options.freeze === 'auto' && kind === 'mount' && !readonly;
 
 interface Begun {

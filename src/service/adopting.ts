@@ -12,6 +12,7 @@ import { ignoring } from '../store/edges.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema/data.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
+import { requireOwnHandle } from './handles.ts';
 import type { ServiceHost } from './host.ts';
 import { requireSameFileset } from './incoming.ts';
 import { operate } from './operation.ts';
@@ -42,8 +43,9 @@ export const adoptedKey = (local: LocalId, inode: bigint): FileKey =>
  */
 export async function adoptFile(on: AdoptHost, adoptee: Adoptee): Promise<VolumeRecord> {
   const { host, store } = on;
-  const stat = await requireRaw(on, adoptee);
   const id = localIdOf(adoptee.name);
+  await requireOwnHandle(host, store, id);
+  const stat = await requireRaw(on, adoptee);
   const held = await settleVolume(host, store, id);
   if (held && held.value.state !== 'deleted') {
     if (held.value.image?.inode !== stat.inode) throw taken(adoptee.name);

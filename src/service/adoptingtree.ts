@@ -8,6 +8,7 @@ import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../store/schema/parents.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
+import { requireOwnHandle } from './handles.ts';
 import { requireOutside } from './incoming.ts';
 import { adoptFile, adoptedKey } from './adopting.ts';
 import type { AdoptHost } from './adopting.ts';
@@ -46,6 +47,8 @@ export async function adoptDirectory(on: AdoptHost, directory: string): Promise<
   await requireOutside(on, directory);
   const found = await look(on, directory);
   const seen = readThrough(found.seen);
+  for (const { name } of seen.filter(({ kind }) => kind === 'volume'))
+    await requireOwnHandle(on.host, on.store, localIdOf(name));
   const parents = await parentsOf(on.store, seen);
   for (const each of seen) {
     const above = aboveOf(each, parents);

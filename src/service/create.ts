@@ -20,6 +20,7 @@ import { deepen, helpForClone, isTooDeep } from './depth.ts';
 import { newFill } from './fill.ts';
 import { buildFilled } from './filling.ts';
 import type { FillSource } from './filling.ts';
+import { requireOwnHandle } from './handles.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operation.ts';
 import { endClaim } from './ownclaim.ts';
@@ -53,7 +54,7 @@ export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise
   if (!spec.source) sizeOfNew(spec.range, minimumBytes(spec.capabilities, fsType), undefined);
   const source = await sourceOf(host, spec, parameters);
   const store = await rootFor(host, parameters, source);
-  await requireNotMoved(host, store, spec.name);
+  await requireOwnHandle(host, store, localIdOf(spec.name));
   const going = await resumeFilling(host, store, spec);
   if (going) return { store, record: going };
   const held = await settleVolume(host, store, localIdOf(spec.name));
@@ -104,20 +105,6 @@ async function createNew(
     },
   });
   return fill ? patiently(host, store, during.id, work) : work;
-}
-
-/** A name whose volume went to another root is free again only when that volume is gone. */
-async function requireNotMoved(host: ServiceHost, store: RootStore, name: string): Promise<void> {
-  const local = localIdOf(name);
-  const to = await store.moved.to(local);
-  if (to === undefined) return;
-  const place = await host.roots.byId(to);
-  const state = (await place?.store.volumes.read(place.local))?.value.state;
-  if (state === undefined || state === 'deleted') return store.moved.clear(local);
-  throw new DriverError(
-    'name-taken',
-    `volume ${JSON.stringify(name)} was moved to root ${place?.store.layout.root ?? to}; use another name`,
-  );
 }
 
 /** The content source of the request, else the golden image of its class. */

@@ -9,6 +9,7 @@ import { usersOf } from './attachments.ts';
 import { removeVolume } from './deleting.ts';
 import { newFill } from './fill.ts';
 import { buildFilled } from './filling.ts';
+import { requireOwnHandle } from './handles.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operation.ts';
 import { endClaim } from './ownclaim.ts';
@@ -39,6 +40,7 @@ export async function migrateVolume(
   requireSameCluster(place.store, target);
   const held = await readyVolume(host, place.store, place.local);
   await requireUnused(place.store, held.value);
+  await requireOwnHandle(host, target, place.local, place);
   await dropLeftOver(host, target, place.local, id);
   const renamed = canRename(place.store, target, held.value);
   const calm = renamed ? held : await cut(host, place.store, place.local, id);

@@ -84,7 +84,7 @@ async function expand(
     from: held,
     plan: { op: 'expand', bytes },
     during: held.value,
-    work: (claimed) => growClaimed(store, claimed),
+    work: (claimed) => growClaimed(host, store, claimed),
   });
   return grown.value.bytes;
 }

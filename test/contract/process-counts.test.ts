@@ -177,6 +177,11 @@ describe('controller', () => {
   test('a thick volume is one process for each 256 GiB, and no mm command', async () => {
     const thick = { provisioning: 'thick' };
     expect(await cost('CreateVolume', creation({ parameters: thick }))).toEqual(['fallocate']);
+    const volume_id = await volume({ parameters: thick });
+    const capacity_range = { required_bytes: String(520n * MiB) };
+    expect(await cost('ControllerExpandVolume', { volume_id, capacity_range })).toEqual([
+      'fallocate',
+    ]);
   });
 
   test('retype is one command, again none, and options cost none', async () => {

@@ -32,6 +32,21 @@ test('one that does not fit is RESOURCE_EXHAUSTED, says so, and leaves nothing',
   expect(site.problems()).toEqual([]);
 });
 
+test('a thick volume that grows has the blocks of what is added; one that cannot stays as it is', async () => {
+  const made = await server.ok('CreateVolume', { ...volumeRequest('grows'), ...thick });
+  const volume_id = made.volume?.volume_id ?? '';
+  const file = filesOnDisk(site.root).find((path) => path.includes('/grows.')) ?? '';
+  await server.ok('ControllerExpandVolume', { volume_id, capacity_range: mib(128) });
+  expect(await allocated(file)).toBeGreaterThanOrEqual(128 * 2 ** 20);
+  const more = { volume_id, capacity_range: mib(2048) };
+  expect(await server.refused('ControllerExpandVolume', more)).toMatch(
+    /^RESOURCE_EXHAUSTED .*no room for all blocks/,
+  );
+  expect((await stat(file)).size).toBe(128 * 2 ** 20);
+  expect(await allocated(file)).toBeLessThan(130 * 2 ** 20);
+  await remove(server, { volumes: [volume_id] });
+});
+
 test('a file system that cannot allocate is told from one that is full', async () => {
   const run = hostRun({ mmDirectory: '/nonexistent' });
   const range = { offset: 0n, length: MiB };

@@ -2,7 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { GiB, MiB } from '../../../src/model/bytes.ts';
 import type { Range } from '../../../src/run/files.ts';
 import { errnoError } from '../../../src/run/files.ts';
-import { clusterWithRoot, from, serverOn, snap, spec, testRoot } from '../../support/driver.ts';
+import {
+  clusterWithRoot,
+  dataFiles,
+  from,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+} from '../../support/driver.ts';
 import { quiet } from '../../support/scenarios.ts';
 import { contents, expectSound, recordsIn, writeVolume } from '../../support/truth.ts';
 
@@ -71,6 +79,64 @@ describe('a thick volume', () => {
     await driver.volumes.remove(source.id);
     await driver.snapshots.remove(cut.id);
     expect(contents(gpfs)).toEqual({ 'volumes/c': 'data' });
+    expectSound(gpfs);
+  });
+});
+
+describe('a thick volume that grows', () => {
+  const grown = { requiredBytes: 3n * GiB, limitBytes: 0n };
+
+  test('has the blocks of what is added before it is larger', async () => {
+    const { gpfs, driver, allocated } = await world();
+    const { id } = await driver.volumes.create(spec('v', { ...thick, ...size(GiB) }));
+    await driver.roots.all();
+    allocated.length = 0;
+    gpfs.resetCounts();
+    expect(await driver.volumes.expand(id, grown, undefined)).toBe(3n * GiB);
+    expect(allocated).toEqual([{ offset: GiB, length: 2n * GiB }]);
+    expect([...gpfs.counts.commands]).toEqual([]);
+    const thin = await driver.volumes.create(spec('w', size(GiB)));
+    allocated.length = 0;
+    await driver.volumes.expand(thin.id, grown, undefined);
+    expect(allocated).toEqual([]);
+  });
+
+  test('is written with zeros from where its file ends, never over what is there', async () => {
+    const { gpfs, roots } = await world();
+    const zeros: Range[] = [];
+    const files: typeof gpfs.files = {
+      ...gpfs.files,
+      writeZeros: (path, range) => {
+        zeros.push(range);
+        return gpfs.files.writeZeros(path, range);
+      },
+    };
+    const driver = serverOn({ ...gpfs, files }, 'a1', { roots });
+    const { id } = await driver.volumes.create(spec('v', { ...thick, ...size(GiB) }));
+    const path = `${testRoot}/${dataFiles(gpfs)[0] ?? ''}`;
+    // An earlier try came so far, and whoever attached the device has written there since.
+    await gpfs.files.grow(path, 2n * GiB);
+    gpfs.write(path, Number(GiB / 4096n), 'theirs');
+    zeros.length = 0;
+    expect(await driver.volumes.expand(id, grown, undefined)).toBe(3n * GiB);
+    expect(zeros).toEqual([{ offset: 2n * GiB, length: GiB }]);
+    expect(gpfs.readBlock(path, Number(GiB / 4096n))).toBe('theirs');
+  });
+
+  test('without room for that stays as it is, and says so', async () => {
+    const { gpfs, roots } = await world();
+    const full = () => Promise.reject(errnoError('ENOSPC', 'write', 'v'));
+    const driver = serverOn(gpfs, 'a1', { roots });
+    const { id } = await driver.volumes.create(spec('v', { ...thick, ...size(GiB) }));
+    const files = { ...gpfs.files, writeZeros: full };
+    const other = serverOn({ ...gpfs.server('b1'), files }, 'b1', { roots });
+    await expect(other.volumes.expand(id, grown, undefined)).rejects.toMatchObject({
+      fault: { kind: 'no-space' },
+    });
+    expect(await driver.volumes.get(id)).toMatchObject({ bytes: GiB });
+    const more = { requiredBytes: 2n ** 45n, limitBytes: 0n };
+    await expect(driver.volumes.expand(id, more, undefined)).rejects.toThrow(/no room for all/);
+    expect(await driver.volumes.expand(id, grown, undefined)).toBe(3n * GiB);
     expectSound(gpfs);
   });
 });

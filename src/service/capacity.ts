@@ -8,21 +8,29 @@ import type { FileAttributes } from '../model/parameters.ts';
 import { maximumBytes, minimumBytes } from '../model/sizing.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Capacity } from './api.ts';
+import { freeIn } from './limits.ts';
 import type { Limits } from './limits.ts';
 import type { Placement } from './placement.ts';
 import type { Roots } from './roots.ts';
 
 /** How much a root, or a pool of it, still takes; rounded down, and 0 for what cannot be served. */
-export function capacityOf(roots: Roots, placement: Placement, limits: Limits): Capacity {
+export function capacityOf(
+  roots: Roots,
+  placement: Placement,
+  limits: Limits,
+  defaults: FileAttributes,
+): Capacity {
   return {
     capacity: async ({ capabilities, parameters }) => {
-      const { root, attributes, options } = classParameters(parameters);
+      const { root, attributes, options, encrypted } = classParameters(parameters);
       const minimum = minimumBytes(capabilities.filter(isSupported), options.fsType);
       const nothing = { available: 0n, maximum: maximumBytes, minimum };
       if (!capabilities.every(isSupported)) return { ...nothing, minimum: 0n };
       try {
         const store = await roots.byPath(root);
-        const free = await availableIn(store, placement, limits, attributes);
+        if (encrypted && !(await encrypts(store, placement))) return nothing;
+        const placed = { ...defaults, ...attributes };
+        const free = await availableIn(store, placement, limits, placed);
         const left = (await limits.left(store)) ?? maximumBytes;
         const thick = options.provisioning === 'thick';
         return {
@@ -54,14 +62,19 @@ async function availableIn(
 ): Promise<Bytes> {
   const { pool, dataReplicas } = attributes;
   if (pool !== undefined) await placement.require(store, { pool });
-  const free = [
-    (await store.files.space(store.layout.root)).available,
-    ...(await freeInPool(store, placement, pool)),
-    ...(await freeInQuota(store, placement)),
-  ];
+  const free = [await freeIn(store, placement), ...(await freeInPool(store, placement, pool))];
   const copies = dataReplicas ?? (await placement.fileSystem(store)).dataReplicas.usual;
   return larger(least(free) - (await limits.reserve(store)), 0n) / BigInt(copies);
 }
+
+const encrypts = (store: RootStore, placement: Placement): Promise<boolean> =>
+  placement.requireEncryption(store).then(
+    () => true,
+    (error: unknown) => {
+      if (isFault(error, 'invalid-request')) return false;
+      throw error;
+    },
+  );
 
 const larger = (a: Bytes, b: Bytes): Bytes => (a > b ? a : b);
 
@@ -76,12 +89,4 @@ async function freeInPool(
   if (pool === undefined) return [];
   const found = (await placement.pools(store)).find(({ name }) => name === pool);
   return found?.space ? [found.space.free] : [];
-}
-
-// What is in doubt may be used already: only what is surely left counts.
-async function freeInQuota(store: RootStore, placement: Placement): Promise<readonly Bytes[]> {
-  const quota = await placement.quota(store);
-  if (!quota) return [];
-  const left = quota.limit - quota.used - quota.inDoubt;
-  return [left > 0n ? left : 0n];
 }

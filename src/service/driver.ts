@@ -89,7 +89,7 @@ export function driverOf(on: DriverHost): Driver {
     volumes: volumesOf(host),
     snapshots: snapshotsOf(host),
     attachments: attachmentsOf(host),
-    capacity: capacityOf(roots, placement, host.limits),
+    capacity: capacityOf(roots, placement, host.limits, host.defaults),
   };
 }
 

@@ -59,7 +59,7 @@ export function limitsOf(
       return left > 0n ? left : 0n;
     },
     require: async (store, bytes) => {
-      await requireReserve(store, await reserve(store), reservePercent);
+      await requireReserve(store, placement, await reserve(store), reservePercent);
       if (overcommitPercent === 0) return;
       const [allowed, counted] = [await most(store), await promised(store)];
       if (counted.bytes + bytes > allowed)
@@ -69,9 +69,14 @@ export function limitsOf(
   };
 }
 
-async function requireReserve(store: RootStore, reserve: Bytes, percent: number): Promise<void> {
+async function requireReserve(
+  store: RootStore,
+  placement: Placement,
+  reserve: Bytes,
+  percent: number,
+): Promise<void> {
   if (reserve === 0n) return;
-  const { available } = await store.files.space(store.layout.root);
+  const available = await freeIn(store, placement);
   if (available >= reserve) return;
   throw new DriverError(
     'no-space',
@@ -84,6 +89,17 @@ const over = (store: RootStore, percent: number, bytes: Bytes, most: Bytes): Dri
     'limit-reached',
     `volumes of root ${store.layout.root} have ${showBytes(bytes)} together, and the over-commit limit of ${percent} percent allows ${showBytes(most)}; delete some, or raise --overcommit-limit`,
   );
+
+/** What the disk and the fileset's quota have left, the smaller; both count every copy. */
+export async function freeIn(store: RootStore, placement: Placement): Promise<Bytes> {
+  const { available } = await store.files.space(store.layout.root);
+  const quota = await placement.quota(store);
+  if (!quota) return available;
+  // What is in doubt may be used already: only what is surely left counts.
+  const left = quota.limit - quota.used - quota.inDoubt;
+  if (left <= 0n) return 0n;
+  return left < available ? left : available;
+}
 
 async function totalOf(store: RootStore, placement: Placement): Promise<Bytes> {
   const quota = await placement.quota(store);

@@ -3,9 +3,10 @@ import { GiB, MiB } from '../../../src/model/bytes.ts';
 import type { LimitOptions } from '../../../src/service/limits.ts';
 import { block, clusterWithRoot, serverOn, spec } from '../../support/driver.ts';
 
-const setup = async (limits: Partial<LimitOptions>) => {
+type Options = Parameters<typeof clusterWithRoot>[0];
+const setup = async (limits: Partial<LimitOptions>, options: Options = {}) => {
   // 1 GiB, of which records take some.
-  const gpfs = await clusterWithRoot({ totalKiB: 2n ** 20n });
+  const gpfs = await clusterWithRoot({ totalKiB: 2n ** 20n, ...options });
   const all = { overcommitPercent: 0, reservePercent: 0, ...limits };
   return { gpfs, ...serverOn(gpfs, 'a1', { limits: all }) };
 };
@@ -59,6 +60,19 @@ describe('the reserve', () => {
       fault: { kind: 'no-space' },
     });
   });
+});
+
+test('the reserve is of the quota where the fileset has one', async () => {
+  const personality = { filesetQuotaKiB: 1024 * 100, filesetUsedKiB: 1024 * 95 };
+  const { gpfs, capacity, volumes } = await setup({ reservePercent: 10 }, { personality });
+  expect((await capacity.capacity(ask())).available).toBe(0n);
+  await expect(volumes.create(spec('v'))).rejects.toThrow(
+    /5 MiB free, less than the reserve of 10/,
+  );
+  gpfs.set({ filesetUsedKiB: 0 });
+  gpfs.clock.tick(61_000);
+  expect((await capacity.capacity(ask())).available).toBe(90n * MiB);
+  expect((await volumes.create(spec('v'))).bytes).toBe(64n * MiB);
 });
 
 test('a thick volume is never larger than what is free', async () => {

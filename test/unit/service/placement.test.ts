@@ -180,6 +180,28 @@ describe('capacity', () => {
     expect((await capacity.capacity(ask())).available).toBe(0n);
   });
 
+  test('is that of the pool that volumes get, though their class names none', async () => {
+    const gpfs = await clusterWithRoot({ totalKiB: 2n ** 20n });
+    const run: Cluster['run'] = async (argv, ...rest) => {
+      const output = await gpfs.run(argv, ...rest);
+      if (argv[0] !== 'mmlspool') return output;
+      // The pool of small fast disks is nearly full.
+      return output.replace(/^(data .* no +)(\d+) +(\d+)/m, '$1$2 65536');
+    };
+    const { capacity } = serverOn({ ...gpfs, run }, 'a1', { pool: 'data' });
+    expect((await capacity.capacity(ask())).available).toBe(64n * MiB);
+    expect((await capacity.capacity(ask({ pool: 'system' }))).available).toBeGreaterThan(GiB / 2n);
+  });
+
+  test('is 0 where the class wants encryption and there is none', async () => {
+    const { gpfs, capacity } = await setup();
+    const wanted = ask({ encryptionAtRest: 'required' });
+    expect((await capacity.capacity(wanted)).available).toBe(0n);
+    gpfs.set({ encryption: true });
+    gpfs.clock.tick(61_000);
+    expect((await capacity.capacity(wanted)).available).toBeGreaterThan(0n);
+  });
+
   test('is 0 while the file system is not mounted, whatever lies below the mount point', async () => {
     const { gpfs, capacity } = await setup();
     gpfs.set({ mounted: false });

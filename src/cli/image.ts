@@ -23,6 +23,10 @@ const grammar = {
   own: {
     name: { takes: 'value', meaning: 'import: what the image is called' },
     format: { takes: 'value', meaning: 'import: raw or qcow2; never guessed' },
+    sha256: {
+      takes: 'value',
+      meaning: 'import: the digest of FILE, in hex; anything else is refused',
+    },
     move: { takes: 'nothing', meaning: 'import: FILE itself becomes the image, nothing is copied' },
     share: { takes: 'nothing', meaning: 'import: FILE stays and shares its blocks with the image' },
     json: { takes: 'nothing', meaning: 'list, show: JSON on standard output' },
@@ -30,7 +34,8 @@ const grammar = {
 } as const;
 
 const help = [
-  'usage: gpfs-csi image import FILE|- --name NAME --format raw|qcow2 [--move|--share] --root DIR',
+  'usage: gpfs-csi image import FILE|- --name NAME --format raw|qcow2 [--sha256 HEX]',
+  '                             [--move|--share] --root DIR',
   '       gpfs-csi image list   [--json] --root DIR',
   '       gpfs-csi image show   NAME [--json] --root DIR',
   '       gpfs-csi image remove NAME --root DIR',
@@ -84,6 +89,7 @@ function importAsk({ words, flags }: Look): Import {
     name: flags.get('name') ?? '',
     format: flags.get('format') ?? '',
     how: howOf(flags),
+    sha256: flags.get('sha256'),
   } as const;
   const problems = whyNot(ask).flatMap(([is, sentence]) => (is ? [sentence] : []));
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
@@ -98,7 +104,13 @@ function howOf(flags: ReadonlyMap<string, string>): Import['how'] {
 
 type Asked = Omit<Import, 'format' | 'from'> & { readonly format: string; readonly from: string };
 
-function whyNot({ from, name, format, how }: Asked): readonly (readonly [boolean, string])[] {
+function whyNot({
+  from,
+  name,
+  format,
+  how,
+  sha256,
+}: Asked): readonly (readonly [boolean, string])[] {
   const converted = format === 'qcow2';
   return [
     [from === '', 'image import needs a FILE, or - for standard input'],
@@ -106,6 +118,11 @@ function whyNot({ from, name, format, how }: Asked): readonly (readonly [boolean
     [!imageName.safeParse(name).success, '--name must be letters, digits, "_", "." and "-"'],
     [!['raw', 'qcow2'].includes(format), '--format must be raw or qcow2'],
     [how !== 'copy' && converted, '--move and --share are for raw images, qcow2 is converted'],
+    [sha256 !== undefined && !/^[0-9a-f]{64}$/i.test(sha256), '--sha256 must be 64 hex digits'],
+    [
+      sha256 !== undefined && how !== 'copy',
+      '--sha256 is for what is read; --move and --share read nothing',
+    ],
     [from === '-' && (how !== 'copy' || converted), 'standard input must be raw, and is copied'],
   ];
 }

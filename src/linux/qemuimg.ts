@@ -1,12 +1,15 @@
 import { z } from 'zod';
+import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { CommandFailed } from '../run/run.ts';
 import type { Run, RunOptions } from '../run/run.ts';
 
-/** Memory that qemu-img may use, and seconds of processor time to look at a header. */
+/** Memory that qemu-img may use, and seconds of processor time to look at a header, and at all tables. */
 const memoryBytes = 1024 ** 3;
 const lookSeconds = 30;
+const tableSeconds = 120;
 const lookMs = 120_000;
+const tableMs = 30 * 60_000;
 /** A conversion ends with the disk, so only something that is stuck meets this. */
 const convertMs = 24 * 3_600_000;
 
@@ -19,10 +22,18 @@ const information = z.looseObject({
     .optional(),
 });
 
+const tables = z.looseObject({
+  'total-clusters': z.number().positive(),
+  'allocated-clusters': z.number().nonnegative().default(0),
+});
+
 /** qemu-img under limits. Formats are given, never guessed: a guest can write any header into its disk. */
 export interface QemuImg {
-  /** Throws wrong-state where qemu-img finds more in a qcow2 image than an image. */
-  check(file: string): Promise<void>;
+  /**
+   * Throws wrong-state where qemu-img finds more in a qcow2 image than an image, or tables that contradict each
+   * other; resolves to how many of the bytes of its disk are data.
+   */
+  check(file: string, disk: Bytes): Promise<Bytes>;
   /** Writes the disk in a qcow2 image into a raw file that is there, of its size, and reads as zeros. */
   toRaw(file: string, raw: string, options?: RunOptions): Promise<void>;
   /** Makes a qcow2 image from a raw file. */
@@ -34,12 +45,17 @@ export function qemuImg(run: Run): QemuImg {
   const limited = (limits: readonly string[], args: readonly string[]) =>
     ['prlimit', `--as=${memoryBytes}`, ...limits, 'qemu-img', ...args] as [string, ...string[]];
   return {
-    check: async (file) => {
+    check: async (file, disk) => {
       // Nothing is lost with it when it is killed at a limit.
-      const args = ['info', '--output=json', '--image-opts', opened(file)];
-      const argv = limited([`--cpu=${lookSeconds}`], args);
-      const text = await run(argv, 'read', { timeoutMs: lookMs }).catch(refuse);
+      const look = (verb: string, seconds: number, timeoutMs: number) => {
+        const args = [verb, '--output=json', '--image-opts', opened(file)];
+        return run(limited([`--cpu=${seconds}`], args), 'read', { timeoutMs });
+      };
+      const text = await look('info', lookSeconds, lookMs).catch(refuse);
       refuseMore(information.parse(JSON.parse(text)));
+      const found = await look('check', tableSeconds, tableMs).catch(leaksAtMost);
+      const clusters = tables.parse(JSON.parse(found));
+      return (disk * BigInt(clusters['allocated-clusters'])) / BigInt(clusters['total-clusters']);
     },
     toRaw: async (file, raw, options) => {
       const args = ['convert', '-n', '--target-is-zero', '-W', '-m', '8', '-O', 'raw'];
@@ -68,6 +84,18 @@ function refuseMore(found: z.output<typeof information>): void {
   ];
   const problem = problems.find(([is]) => is)?.[1];
   if (problem !== undefined) throw new DriverError('wrong-state', `the image ${problem}`);
+}
+
+/** Clusters that nothing refers to are no harm; whatever else is wrong with the tables is. */
+function leaksAtMost(error: unknown): string {
+  if (error instanceof CommandFailed && error.exitCode === 3) return error.stdout;
+  if (error instanceof CommandFailed && error.exitCode === 2)
+    throw new DriverError(
+      'wrong-state',
+      'the tables of the image contradict each other; qemu-img check tells more, and may repair it',
+      error,
+    );
+  return refuse(error);
 }
 
 function refuse(error: unknown): never {

@@ -1,16 +1,18 @@
 import { realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { roundUp, sector } from '../model/bytes.ts';
+import { roundUp, sector, showBytes } from '../model/bytes.ts';
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { qcow2HeaderBytes, readQcow2 } from '../model/qcow2.ts';
 import { headBytes, sectorBytesOf } from '../model/sectors.ts';
+import { maximumBytes } from '../model/sizing.ts';
 import { readHead } from '../linux/imagefile.ts';
 import type { QemuImg } from '../linux/qemuimg.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
-import { bytesOf, writeSparse } from '../run/streams.ts';
+import { bytesOf, keep, verified, wholeSectors, writeSparse } from '../run/streams.ts';
 import type { Progress } from '../run/streams.ts';
 import { undefinedWhenMissing } from '../run/files.ts';
+import type { FileStat } from '../run/files.ts';
 import { layoutOf } from '../store/layout.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Incoming } from './images.ts';
@@ -23,6 +25,8 @@ export interface Import {
   readonly format: 'raw' | 'qcow2';
   /** `move`: the file itself becomes the image. `share`: it stays, and reads through the image from then on. */
   readonly how: 'copy' | 'move' | 'share';
+  /** In hex; what is read must have it. */
+  readonly sha256?: string | undefined;
 }
 
 /** What bringing images in stands on. */
@@ -38,13 +42,23 @@ export interface ImportHost {
 export async function incomingOf(on: ImportHost, ask: Import): Promise<Incoming> {
   const { name, format, how } = ask;
   const about = { name, format, sectorBytes: sectorsIn };
-  if (typeof ask.from !== 'string') return { ...about, bytes: 0n, ...streamed(on, ask.from) };
+  if (typeof ask.from !== 'string')
+    return {
+      ...about,
+      bytes: 0n,
+      place: streamed(on, verified(wholeSectors(ask.from), ask.sha256)),
+    };
   const { from } = ask;
-  const bytes = format === 'qcow2' ? await qcow2Size(on, from) : await rawSize(from, on);
-  if (format === 'qcow2') return { ...about, bytes, ...converted(on, from) };
+  const file = await requireFile(on, from);
+  const bytes = format === 'qcow2' ? await qcow2Size(on, from) : rawSize(from, file);
+  if (format === 'qcow2') {
+    await requireDigest(on, ask);
+    return { ...about, bytes, place: whileSame(on, from, file, converted(on, from)) };
+  }
   switch (how) {
     case 'copy':
-      return { ...about, bytes, ...streamed(on, bytesOf(from, on.signal)) };
+      await requireRoom(on, from, await on.store.files.held(from));
+      return { ...about, bytes, place: whileSame(on, from, file, streamed(on, whole(on, ask))) };
     case 'move':
       await requireSameFileset(on, from);
       return { ...about, bytes, ...moved(on, from, bytes) };
@@ -58,43 +72,82 @@ export async function incomingOf(on: ImportHost, ask: Import): Promise<Incoming>
 const bad = (file: string, why: string): DriverError =>
   new DriverError('wrong-state', `image ${file} ${why}`);
 
-async function qcow2Size({ qemu }: ImportHost, file: string): Promise<Bytes> {
+/** A plain file, and no link to one: what a link leads to may be another file by the time it is read. */
+async function requireFile({ store }: ImportHost, file: string): Promise<FileStat> {
+  const stat = await store.files.stat(file);
+  if (stat.kind !== 'file') throw bad(file, `is a ${stat.kind}, not a file`);
+  if (stat.size === 0n) throw bad(file, 'is empty');
+  return stat;
+}
+
+async function qcow2Size(on: ImportHost, file: string): Promise<Bytes> {
   const found = readQcow2(await readHead(file, qcow2HeaderBytes));
   if ('problem' in found) throw bad(file, found.problem);
-  await qemu.check(file);
+  await requireRoom(on, file, await on.qemu.check(file, found.bytes));
   return roundUp(found.bytes, sector);
 }
 
-async function rawSize(file: string, { store }: ImportHost): Promise<Bytes> {
-  const { kind, size } = await store.files.stat(file);
-  if (kind !== 'file') throw bad(file, `is a ${kind}, not a file`);
-  if (size === 0n) throw bad(file, 'is empty');
+function rawSize(file: string, { size }: FileStat): Bytes {
+  if (size > maximumBytes) throw bad(file, `is larger than ${showBytes(maximumBytes)}`);
   return roundUp(size, sector);
+}
+
+/** A few KiB of qcow2 can hold terabytes of data: found out before they have filled the file system. */
+async function requireRoom({ store }: ImportHost, file: string, data: Bytes): Promise<void> {
+  const { available } = await store.files.space(store.layout.root);
+  if (data <= available) return;
+  throw new DriverError(
+    'no-space',
+    `image ${file} holds ${showBytes(data)} of data, and root ${store.layout.root} has ${showBytes(available)} free; add space, or make the image smaller`,
+  );
+}
+
+/** What was looked at must be what came in, of one moment. Whatever changes a file changes one of these. */
+const whileSame =
+  (
+    { store }: ImportHost,
+    file: string,
+    before: FileStat,
+    place: Incoming['place'],
+  ): Incoming['place'] =>
+  async (path, bytes) => {
+    const isParent = await place(path, bytes);
+    const now = await store.files.stat(file);
+    const keys = ['kind', 'device', 'inode', 'size', 'modifiedMs', 'changedMs'] as const;
+    if (keys.every((key) => now[key] === before[key])) return isParent;
+    throw bad(file, 'changed while it was read; import it again when nobody writes to it');
+  };
+
+const whole = ({ signal }: ImportHost, { from, sha256 }: Import): AsyncIterable<Buffer> =>
+  verified(typeof from === 'string' ? bytesOf(from, signal) : from, sha256);
+
+async function requireDigest(on: ImportHost, ask: Import): Promise<void> {
+  if (ask.sha256 === undefined) return;
+  const bytes = whole(on, ask)[Symbol.asyncIterator]();
+  while (!(await bytes.next()).done);
 }
 
 const sectorsIn = async (path: string): Promise<512 | 4096> =>
   sectorBytesOf(await readHead(path, headBytes));
 
-const streamed = (
-  { store, progress }: ImportHost,
-  from: AsyncIterable<Buffer>,
-): Pick<Incoming, 'place'> => ({
-  place: async (path) => {
+const streamed =
+  ({ store, progress }: ImportHost, from: AsyncIterable<Buffer>): Incoming['place'] =>
+  async (path) => {
     await store.check();
     const bytes = await writeSparse(from, path, 0o640, progress);
     if (bytes === 0) throw bad(path, 'is empty');
     await store.files.grow(path, roundUp(BigInt(bytes), sector));
     return false;
-  },
-});
+  };
 
-const converted = ({ store, qemu, signal }: ImportHost, from: string): Pick<Incoming, 'place'> => ({
-  place: async (path, bytes) => {
+const converted =
+  ({ store, qemu, signal }: ImportHost, from: string): Incoming['place'] =>
+  async (path, bytes) => {
     await store.files.createSparse(path, bytes, 0o640);
     await qemu.toRaw(from, path, { signal });
+    await keep(path, 0o640);
     return false;
-  },
-});
+  };
 
 /** Shared first: the file keeps its name and all it holds until the image is there for good. */
 const moved = (on: ImportHost, from: string, bytes: Bytes): Pick<Incoming, 'place' | 'finish'> => ({

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
@@ -157,6 +157,24 @@ describe('export', () => {
     );
     expect(piped).toContain(execFileSync('sha256sum', [raw], { encoding: 'utf8' }).slice(0, 64));
     await remove(server, { volumes: [id], snapshots: [cut] });
+  });
+
+  test.each(['raw', 'qcow2'])('%s: only its owner may read it, and no link leads it astray', async (format) => {
+    const id = await newVolume(server, `private-${format}`);
+    const to = join(outside, `private.${format}`);
+    const victim = join(outside, `victim-${format}`);
+    await writeFile(victim, 'precious');
+    // Whoever may write to the directory can guess names; the number is that of a process to come.
+    const planted = async (pid: number) => symlink(victim, `${to}.part-${pid}`);
+    for (let pid = process.pid; pid < process.pid + 300; pid++) await planted(pid);
+    expect(await command(site, ['export', id, '--format', format, '--to', to])).toMatchObject({
+      code: 0,
+    });
+    expect((await stat(to)).mode & 0o777).toBe(0o600);
+    expect(await readFile(victim, 'utf8')).toBe('precious');
+    const left = (await readdir(outside)).filter((name) => name.startsWith(`private.${format}.`));
+    expect(left).toHaveLength(300);
+    await remove(server, { volumes: [id] });
   });
 
   test.each([

@@ -1,7 +1,12 @@
 import { basename } from 'node:path';
 import { hostname } from 'node:os';
+import { losetup } from '../linux/losetup.ts';
+import { processesWith } from '../linux/openfiles.ts';
 import { publicId } from '../model/ids.ts';
+import { systemClock } from '../run/clock.ts';
+import type { Run } from '../run/run.ts';
 import { adoptFile, persistentVolume } from '../service/adopting.ts';
+import type { AdoptHost } from '../service/adopting.ts';
 import { adoptDirectory } from '../service/adoptingtree.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import { act } from './act.ts';
@@ -39,7 +44,12 @@ export const adopt: Subcommand = {
     if (config.roots.length !== 1) throw new UsageError('--root names one root, for adopt');
     await using acting = await act(config);
     const { store } = acting;
-    const on = { host: acting.driver.host, store, gpfs: acting.host.gpfs };
+    const on = {
+      host: acting.driver.host,
+      store,
+      gpfs: acting.host.gpfs,
+      userOf: userOf(acting.host.run),
+    };
     const print = (record: VolumeRecord): void => {
       const volume = { ...record, id: publicId(store.id, record.id) };
       terminal.out(persistentVolume(volume, flags.get('driver-name') ?? 'gpfs-clone.csi'));
@@ -48,13 +58,23 @@ export const adopt: Subcommand = {
       print(await adoptFile(on, { path, name: flags.get('name') ?? basename(path), parent: null }));
       return 0;
     }
-    const { volumes, snapshots, left } = await adoptDirectory(on, path);
+    const { volumes, snapshots, images, left } = await adoptDirectory(on, path);
     volumes.forEach((record, n) => {
       if (n > 0) terminal.out('---');
       print(record);
     });
     for (const id of snapshots) terminal.err(`snapshot ${publicId(store.id, id)}`);
+    for (const name of images) terminal.err(`image ${name}, which volumes read through`);
     for (const each of left) terminal.err(`left alone: ${each}`);
     return 0;
   },
 };
+
+const userOf =
+  (run: Run): AdoptHost['userOf'] =>
+  async (file) => {
+    const [loop] = await losetup(run, systemClock).loopsOf(file);
+    if (loop) return loop.path;
+    const [pid] = await processesWith(file);
+    return pid === undefined ? undefined : `process ${pid}`;
+  };

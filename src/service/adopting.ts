@@ -24,6 +24,8 @@ export interface AdoptHost {
   readonly host: ServiceHost;
   readonly store: RootStore;
   readonly gpfs: Gpfs;
+  /** Who on this host has a file open, for people; undefined for nobody. */
+  readonly userOf: (file: FileStat) => Promise<string | undefined>;
 }
 
 /** A file that is to be a volume: what it is called, and the clone parent it reads through. */
@@ -52,6 +54,7 @@ export async function adoptFile(on: AdoptHost, adoptee: Adoptee): Promise<Volume
     await ignoring(store.files.unlink(adoptee.path), 'ENOENT');
     return held.value;
   }
+  await requireAlone(on, adoptee.path);
   const record = await newRecord(on, adoptee, stat);
   const key = adoptedKey(id, stat.inode);
   const made = await operate(host, store, {
@@ -63,6 +66,17 @@ export async function adoptFile(on: AdoptHost, adoptee: Adoptee): Promise<Volume
   });
   await store.files.unlink(adoptee.path);
   return made.value;
+}
+
+/** Who has the file by another name, or open, would go on writing to what is a volume by then. */
+export async function requireAlone({ store, userOf }: AdoptHost, path: string): Promise<void> {
+  const stat = await store.files.stat(path);
+  const user = await userOf(stat);
+  const why =
+    stat.links > 1
+      ? `it has ${stat.links} names; remove the others`
+      : user && `it is open in ${user}; end that first, here and on other hosts`;
+  if (why) throw new DriverError('wrong-state', `${path} cannot be adopted: ${why}`);
 }
 
 async function takeIn(
@@ -130,10 +144,11 @@ async function requireRaw(on: AdoptHost, { path, parent }: Adoptee): Promise<Fil
   return stat;
 }
 
-const taken = (name: string): DriverError =>
+/** There is another object of this name. */
+export const taken = (name: string, what = 'volume'): DriverError =>
   new DriverError(
     'name-taken',
-    `there is a volume ${name} already, with another file; adopt it under another --name`,
+    `there is a ${what} ${name} already, with another file; adopt it under another name`,
   );
 
 /** The PersistentVolume of an adopted volume, as YAML for kubectl. */
@@ -146,7 +161,7 @@ export function persistentVolume(
   return `apiVersion: v1
 kind: PersistentVolume
 metadata:
-  name: ${name.toLowerCase()}
+  name: '${name.toLowerCase()}'
 spec:
   capacity:
     storage: '${volume.bytes}'
@@ -156,6 +171,6 @@ spec:
   storageClassName: ''
   csi:
     driver: ${driverName}
-    volumeHandle: ${volume.id}
+    volumeHandle: '${volume.id}'
 `;
 }

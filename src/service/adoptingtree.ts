@@ -9,8 +9,9 @@ import { recordFormat } from '../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../store/schema/parents.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import { requireOwnHandle } from './handles.ts';
+import { imageId } from './images.ts';
 import { requireOutside } from './incoming.ts';
-import { adoptFile, adoptedKey } from './adopting.ts';
+import { adoptFile, adoptedKey, requireAlone, taken } from './adopting.ts';
 import type { AdoptHost } from './adopting.ts';
 
 /** A file of the directory, with its place in the clone tree. */
@@ -19,7 +20,7 @@ interface Seen {
   readonly name: string;
   readonly stat: FileStat;
   readonly status: CloneStatus;
-  readonly kind: 'volume' | 'snapshot' | 'hidden';
+  readonly kind: 'volume' | 'snapshot' | 'image' | 'hidden';
 }
 
 /** A clone parent that is a record by now, or will be. */
@@ -32,11 +33,14 @@ interface Above {
 export interface Adopted {
   readonly volumes: readonly VolumeRecord[];
   readonly snapshots: readonly LocalId[];
+  /** Clone parents that were neither cut by Cinder nor deleted there. */
+  readonly images: readonly string[];
   /** Files that were left alone, each with the reason. */
   readonly left: readonly string[];
 }
 
 const volumeName = /^volume-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const hiddenName = /\.(?:snap|ts)$/;
 const snapshotName = /^snapshot-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
@@ -47,8 +51,7 @@ export async function adoptDirectory(on: AdoptHost, directory: string): Promise<
   await requireOutside(on, directory);
   const found = await look(on, directory);
   const seen = readThrough(found.seen);
-  for (const { name } of seen.filter(({ kind }) => kind === 'volume'))
-    await requireOwnHandle(on.host, on.store, localIdOf(name));
+  for (const each of seen) await requireFree(on, each);
   const parents = await parentsOf(on.store, seen);
   for (const each of seen) {
     const above = aboveOf(each, parents);
@@ -64,7 +67,24 @@ export async function adoptDirectory(on: AdoptHost, directory: string): Promise<
   for (const each of seen.filter(({ kind }) => kind === 'volume'))
     volumes.push(await adoptFile(on, { ...each, parent: aboveOf(each, parents) ?? null }));
   const unread = found.seen.filter((each) => !seen.includes(each));
-  return { volumes, snapshots, left: [...found.left, ...unread.map(whyUnread)] };
+  const images = seen.filter(({ kind }) => kind === 'image').map(({ name }) => name);
+  return { volumes, snapshots, images, left: [...found.left, ...unread.map(whyUnread)] };
+}
+
+/** Refuses what could not come in before anything is changed; what came in with an earlier try may. */
+async function requireFree(on: AdoptHost, each: Seen): Promise<void> {
+  const { store, host } = on;
+  const { name, path, stat, kind } = each;
+  if (kind === 'hidden') return;
+  if (kind !== 'volume') {
+    const now = (await store.snapshots.read(idOf(each)))?.value;
+    if (now && now.state !== 'deleted' && now.file?.inode !== stat.inode) throw taken(name, kind);
+    return;
+  }
+  await requireOwnHandle(host, store, localIdOf(name));
+  const now = (await store.volumes.read(localIdOf(name)))?.value;
+  if (now && now.state === 'ready' && now.image?.inode !== stat.inode) throw taken(name);
+  if (now?.image?.inode !== stat.inode && !now?.claim) await requireAlone(on, path);
 }
 
 /**
@@ -73,7 +93,9 @@ export async function adoptDirectory(on: AdoptHost, directory: string): Promise<
  */
 function readThrough(seen: readonly Seen[]): readonly Seen[] {
   const read = new Set(seen.map(parentInode));
-  const kept = seen.filter(({ kind, stat }) => kind !== 'hidden' || read.has(stat.inode));
+  const kept = seen.filter(
+    ({ kind, stat }) => ['volume', 'snapshot'].includes(kind) || read.has(stat.inode),
+  );
   return kept.length === seen.length ? kept : readThrough(kept);
 }
 
@@ -96,12 +118,19 @@ async function look({ store, gpfs }: AdoptHost, directory: string) {
 }
 
 function kindOf(name: string, status: CloneStatus): Seen['kind'] | undefined {
-  if (status.kind === 'parent') return snapshotName.test(name) ? 'snapshot' : 'hidden';
+  if (status.kind === 'parent') {
+    if (snapshotName.test(name)) return 'snapshot';
+    // Cinder's own: the parent of a clone, and a snapshot that it deleted. Whatever else is somebody's image.
+    return hiddenName.test(name) ? 'hidden' : 'image';
+  }
   return volumeName.test(name) ? 'volume' : undefined;
 }
 
 const keyOf = ({ name, stat, kind }: Seen): FileKey =>
-  adoptedKey(kind === 'hidden' ? hiddenId(stat.inode) : localIdOf(name), stat.inode);
+  adoptedKey(kind === 'hidden' ? hiddenId(stat.inode) : idOf({ name, kind }), stat.inode);
+
+const idOf = ({ name, kind }: Pick<Seen, 'name' | 'kind'>): LocalId =>
+  kind === 'image' ? imageId(name) : localIdOf(name);
 
 const hiddenId = (inode: bigint): LocalId => localIdOf(`adopted-${inode}`);
 
@@ -174,7 +203,7 @@ async function adoptParent(
     createdMs: each.stat.modifiedMs,
     claim: null,
   };
-  const data = each.kind === 'snapshot' ? ('snapshots' as const) : ('hidden' as const);
+  const data = each.kind === 'hidden' ? ('hidden' as const) : ('snapshots' as const);
   if (each.kind === 'hidden' && !(await store.hidden.read(key))) {
     const record: HiddenRecord = {
       ...common,
@@ -185,7 +214,7 @@ async function adoptParent(
     };
     await store.hidden.swap(key, undefined, record, 'name');
   }
-  if (each.kind === 'snapshot')
+  if (each.kind !== 'hidden')
     await recordSnapshot(store, each, { ...common, createdMs: host.clock.now() });
   const path = store.layout.data(data, key);
   await store.makeIn(path, () => store.files.rename(each.path, path));
@@ -194,20 +223,22 @@ async function adoptParent(
 
 async function recordSnapshot(
   store: RootStore,
-  { name, stat }: Seen,
+  { name, kind, stat }: Seen,
   common: Pick<SnapshotRecord, 'format' | 'parent' | 'bytes' | 'content' | 'createdMs' | 'claim'>,
 ): Promise<void> {
-  const id = localIdOf(name);
-  if (await store.snapshots.read(id)) return;
+  const id = idOf({ name, kind });
+  const held = await store.snapshots.read(id);
+  if (held && held.value.state !== 'deleted') return;
   const record: SnapshotRecord = {
     ...common,
     id,
-    name,
+    name: kind === 'image' ? `image-${name}` : name,
     state: 'ready',
-    // Cinder keeps this in its database, not with the file.
-    volume: localIdOf(`unknown-${name}`),
+    // Of a snapshot Cinder keeps this in its database, not with the file.
+    volume: kind === 'image' ? id : localIdOf(`unknown-${name}`),
+    ...(kind === 'image' ? { golden: { name, format: 'raw' as const } } : {}),
     file: { key: adoptedKey(id, stat.inode), inode: stat.inode },
     attributes: {},
   };
-  await store.snapshots.swap(id, undefined, record, 'name');
+  await store.snapshots.swap(id, held, record, 'name');
 }

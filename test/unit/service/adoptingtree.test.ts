@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { localIdOf } from '../../../src/model/ids.ts';
 import { adoptDirectory } from '../../../src/service/adoptingtree.ts';
+import { listImages } from '../../../src/service/images.ts';
 import { reclaimAll } from '../../../src/service/maintenance.ts';
 import { clusterWithRoot, serverOn } from '../../support/driver.ts';
 
@@ -13,6 +14,7 @@ test('clone parents that nothing reads through are left where they are, and surv
   const [store] = await roots.all();
   if (!store) throw new Error('no root');
   const gpfs = gpfsCommands(cluster.run);
+  const userOf = () => Promise.resolve(undefined);
   const at = (name: string) => `${directory}/${name}`;
   await cluster.files.makeDirectory(directory, 0o750);
   const image = async (name: string) => {
@@ -30,12 +32,15 @@ test('clone parents that nothing reads through are left where they are, and surv
   // A clone parent above one that is left.
   await clone('base', 'derived');
   await gpfs.clone.freeze(at('derived'));
-  const adopted = await adoptDirectory({ host, store, gpfs }, directory);
+  const adopted = await adoptDirectory({ host, store, gpfs, userOf }, directory);
   expect(adopted.snapshots).toEqual([localIdOf(cut)]);
   const why = 'a clone parent that nothing here reads through; import it as an image';
   expect([...adopted.left].sort()).toEqual(
     ['base', 'derived', 'precious'].map((name) => `${name}: ${why}`),
   );
+  // What a snapshot reads through, and Cinder did not cut, is somebody's image.
+  expect(adopted.images).toEqual(['used']);
+  expect((await listImages(store)).map(({ golden }) => golden?.name)).toEqual(['used']);
   await reclaimAll(host, store);
   expect(cluster.paths().filter((path) => path.startsWith(`${directory}/`))).toEqual(
     ['base', 'derived', 'precious'].map(at),

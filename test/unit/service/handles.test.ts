@@ -16,7 +16,8 @@ const setup = async () => {
   const driver = serverOn(gpfs, 'a1', { roots });
   const [store] = await driver.roots.all();
   if (!store) throw new Error('no root');
-  const on = { host: driver.host, store, gpfs: gpfsCommands(gpfs.run) };
+  const userOf = () => Promise.resolve(undefined);
+  const on = { host: driver.host, store, gpfs: gpfsCommands(gpfs.run), userOf };
   const make = (name: string, root: string) =>
     driver.volumes.create(spec(name, { parameters: { root } }));
   return { gpfs, driver, store, on, make, ...driver };

@@ -20,7 +20,7 @@ test.each([testRoot, `${testRoot}-2`])(
     const [store] = await roots.all();
     if (!store) throw new Error('no root');
     const gpfs = gpfsCommands(cluster.run);
-    const on = { host, store, gpfs };
+    const on = { host, store, gpfs, userOf: () => Promise.resolve(undefined) };
     const importing = {
       ...{ store, gpfs, qemu: qemuImg(cluster.run), signal: new AbortController().signal },
       progress: () => undefined,

@@ -8,6 +8,8 @@ import type { Run } from '../run/run.ts';
 import { adoptFile, persistentVolume } from '../service/adopting.ts';
 import type { AdoptHost } from '../service/adopting.ts';
 import { adoptDirectory } from '../service/adoptingtree.ts';
+import type { Adopted } from '../service/adoptingtree.ts';
+import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import { act } from './act.ts';
 import { UsageError } from './config.ts';
@@ -58,17 +60,21 @@ export const adopt: Subcommand = {
       print(await adoptFile(on, { path, name: flags.get('name') ?? basename(path), parent: null }));
       return 0;
     }
-    const { volumes, snapshots, images, left } = await adoptDirectory(on, path);
-    volumes.forEach((record, n) => {
+    const adopted = await adoptDirectory(on, path);
+    adopted.volumes.forEach((record, n) => {
       if (n > 0) terminal.out('---');
       print(record);
     });
-    for (const id of snapshots) terminal.err(`snapshot ${publicId(store.id, id)}`);
-    for (const name of images) terminal.err(`image ${name}, which volumes read through`);
-    for (const each of left) terminal.err(`left alone: ${each}`);
+    for (const line of besides(store, adopted)) terminal.err(line);
     return 0;
   },
 };
+
+const besides = (store: RootStore, { snapshots, images, left }: Adopted): readonly string[] => [
+  ...snapshots.map((id) => `snapshot ${publicId(store.id, id)}`),
+  ...images.map((name) => `image ${name}, which volumes read through`),
+  ...left.map((each) => `left alone: ${each}`),
+];
 
 const userOf =
   (run: Run): AdoptHost['userOf'] =>

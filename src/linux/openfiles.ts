@@ -7,18 +7,24 @@ import type { FileIdentity } from './losetup.ts';
  * itself, which on a file system that hangs would never return.
  */
 export async function processesWith(
-  { device, inode }: FileIdentity,
+  file: FileIdentity,
   proc = '/proc',
 ): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const pid of (await namesIn(proc)).filter((name) => /^\d+$/.test(name)))
-    for (const fd of await namesIn(join(proc, pid, 'fdinfo'))) {
-      const told = await readFile(join(proc, pid, 'fdinfo', fd), 'latin1').catch(() => '');
-      if (/^ino:\s*(\d+)$/m.exec(told)?.[1] !== String(inode)) continue;
-      const file = await stat(join(proc, pid, 'fd', fd), { bigint: true }).catch(() => undefined);
-      if (file?.dev === device && pid !== String(process.pid)) found.push(pid);
-    }
-  return [...new Set(found)];
+  const pids = (await namesIn(proc)).filter((name) => /^\d+$/.test(name));
+  for (const pid of pids.filter((each) => each !== String(process.pid)))
+    if (await hasOpen(join(proc, pid), file)) found.push(pid);
+  return found;
+}
+
+async function hasOpen(process: string, { device, inode }: FileIdentity): Promise<boolean> {
+  for (const fd of await namesIn(join(process, 'fdinfo'))) {
+    const told = await readFile(join(process, 'fdinfo', fd), 'latin1').catch(() => '');
+    if (/^ino:\s*(\d+)$/m.exec(told)?.[1] !== String(inode)) continue;
+    const file = await stat(join(process, 'fd', fd), { bigint: true }).catch(() => undefined);
+    if (file?.dev === device) return true;
+  }
+  return false;
 }
 
 // Processes end while we look: what cannot be read is not there.

@@ -12,6 +12,7 @@ import { ignoring } from '../store/edges.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema/data.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
+import { requireAlone, taken } from './adoptable.ts';
 import { requireOwnHandle } from './handles.ts';
 import type { ServiceHost } from './host.ts';
 import { requireSameFileset } from './incoming.ts';
@@ -66,17 +67,6 @@ export async function adoptFile(on: AdoptHost, adoptee: Adoptee): Promise<Volume
   });
   await store.files.unlink(adoptee.path);
   return made.value;
-}
-
-/** Who has the file by another name, or open, would go on writing to what is a volume by then. */
-export async function requireAlone({ store, userOf }: AdoptHost, path: string): Promise<void> {
-  const stat = await store.files.stat(path);
-  const user = await userOf(stat);
-  const why =
-    stat.links > 1
-      ? `it has ${stat.links} names; remove the others`
-      : user && `it is open in ${user}; end that first, here and on other hosts`;
-  if (why) throw new DriverError('wrong-state', `${path} cannot be adopted: ${why}`);
 }
 
 async function takeIn(
@@ -143,13 +133,6 @@ async function requireRaw(on: AdoptHost, { path, parent }: Adoptee): Promise<Fil
     throw bad(`it reads through inode ${status.parentInode}; adopt the directory that has both`);
   return stat;
 }
-
-/** There is another object of this name. */
-export const taken = (name: string, what = 'volume'): DriverError =>
-  new DriverError(
-    'name-taken',
-    `there is a ${what} ${name} already, with another file; adopt it under another name`,
-  );
 
 /** The PersistentVolume of an adopted volume, as YAML for kubectl. */
 export function persistentVolume(

@@ -8,10 +8,10 @@ import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../store/schema/parents.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
-import { requireOwnHandle } from './handles.ts';
 import { imageId } from './images.ts';
 import { requireOutside } from './incoming.ts';
-import { adoptFile, adoptedKey, requireAlone, taken } from './adopting.ts';
+import { requireFreeSnapshot, requireFreeVolume } from './adoptable.ts';
+import { adoptFile, adoptedKey } from './adopting.ts';
 import type { AdoptHost } from './adopting.ts';
 
 /** A file of the directory, with its place in the clone tree. */
@@ -71,20 +71,11 @@ export async function adoptDirectory(on: AdoptHost, directory: string): Promise<
   return { volumes, snapshots, images, left: [...found.left, ...unread.map(whyUnread)] };
 }
 
-/** Refuses what could not come in before anything is changed; what came in with an earlier try may. */
+/** Refuses what could not come in before anything is changed. */
 async function requireFree(on: AdoptHost, each: Seen): Promise<void> {
-  const { store, host } = on;
-  const { name, path, stat, kind } = each;
-  if (kind === 'hidden') return;
-  if (kind !== 'volume') {
-    const now = (await store.snapshots.read(idOf(each)))?.value;
-    if (now && now.state !== 'deleted' && now.file?.inode !== stat.inode) throw taken(name, kind);
-    return;
-  }
-  await requireOwnHandle(host, store, localIdOf(name));
-  const now = (await store.volumes.read(localIdOf(name)))?.value;
-  if (now && now.state === 'ready' && now.image?.inode !== stat.inode) throw taken(name);
-  if (now?.image?.inode !== stat.inode && !now?.claim) await requireAlone(on, path);
+  if (each.kind === 'hidden') return;
+  const candidate = { ...each, id: idOf(each) };
+  await (each.kind === 'volume' ? requireFreeVolume : requireFreeSnapshot)(on, candidate);
 }
 
 /**

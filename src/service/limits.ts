@@ -90,9 +90,11 @@ const over = (store: RootStore, percent: number, bytes: Bytes, most: Bytes): Dri
     `volumes of root ${store.layout.root} have ${showBytes(bytes)} together, and the over-commit limit of ${percent} percent allows ${showBytes(most)}; delete some, or raise --overcommit-limit`,
   );
 
-/** What the disk and the fileset's quota have left, the smaller; both count every copy. */
+/** What the disk and the fileset's quota have left for new files, the smaller; both count every copy. */
 export async function freeIn(store: RootStore, placement: Placement): Promise<Bytes> {
-  const { available } = await store.files.space(store.layout.root);
+  const { available, inodes, inodesFree } = await store.files.space(store.layout.root);
+  // Some file systems count no inodes; one that has none left takes no file, whatever blocks are free.
+  if (inodes > 0n && inodesFree === 0n) return 0n;
   const quota = await placement.quota(store);
   if (!quota) return available;
   // What is in doubt may be used already: only what is surely left counts.

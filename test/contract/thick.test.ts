@@ -1,9 +1,10 @@
-import { stat } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { fallocate } from '../../src/linux/fallocate.ts';
 import { hostRun } from '../../src/run/host.ts';
-import { mib, newVolume, remove, volumeRequest } from '../support/csi.ts';
+import { asMount, mib, newVolume, remove, use, volumeRequest } from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk } from '../support/realtruth.ts';
 
@@ -22,6 +23,22 @@ test('a thick volume has its blocks on disk when it is made, a thin one none', a
   expect(await allocated(of('thick'))).toBeGreaterThanOrEqual(64 * 2 ** 20);
   await remove(server, { volumes: [thin, made.volume?.volume_id ?? ''] });
 });
+
+test.each(['ext4', 'xfs', 'btrfs'])(
+  'neither mkfs, mount nor deleting files makes it sparse: %s',
+  async (fsType) => {
+    const wanted = { capability: asMount(fsType), mib: 310 };
+    const request = { ...volumeRequest(fsType, wanted), ...thick };
+    const id = (await server.ok('CreateVolume', request)).volume?.volume_id ?? '';
+    const file = filesOnDisk(site.root).find((path) => path.includes(`/${fsType}.`)) ?? '';
+    const used = await use(site, server, id, asMount(fsType));
+    await writeFile(join(used.target, 'large'), Buffer.alloc(8 * 2 ** 20, 'x'));
+    await rm(join(used.target, 'large'));
+    await used.release();
+    expect(await allocated(file)).toBeGreaterThanOrEqual(310 * 2 ** 20);
+    await remove(server, { volumes: [id] });
+  },
+);
 
 test('one that does not fit is RESOURCE_EXHAUSTED, says so, and leaves nothing', async () => {
   const request = { ...volumeRequest('large'), ...thick, capacity_range: mib(2048) };

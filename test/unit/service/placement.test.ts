@@ -193,6 +193,20 @@ describe('capacity', () => {
     expect((await capacity.capacity(ask({ pool: 'system' }))).available).toBeGreaterThan(GiB / 2n);
   });
 
+  test('is 0 where there are blocks but no inodes', async () => {
+    const gpfs = await clusterWithRoot();
+    const left = { inodesFree: 1n };
+    const space: typeof gpfs.files.space = async (path) => ({
+      ...(await gpfs.files.space(path)),
+      inodes: 1000n,
+      ...left,
+    });
+    const { capacity } = serverOn({ ...gpfs, files: { ...gpfs.files, space } });
+    expect((await capacity.capacity(ask())).available).toBeGreaterThan(GiB);
+    left.inodesFree = 0n;
+    expect((await capacity.capacity(ask())).available).toBe(0n);
+  });
+
   test('is 0 where the class wants encryption and there is none', async () => {
     const { gpfs, capacity } = await setup();
     const wanted = ask({ encryptionAtRest: 'required' });

@@ -3,6 +3,7 @@ import { DriverError, invalid } from '../model/fault.ts';
 import { fileKey, localIdOf } from '../model/ids.ts';
 import type { FileKey, LocalId } from '../model/ids.ts';
 import type { ShareMode } from '../model/parameters.ts';
+import { ignoring } from '../store/edges.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { recordFormat } from '../store/schema/data.ts';
@@ -121,11 +122,30 @@ async function dropImage(
   claim: Claim,
 ): Promise<void> {
   const now = await store.snapshots.read(id);
-  if (now?.value.claim?.nonce !== claim.nonce) return;
+  if (now?.value.claim?.nonce !== claim.nonce) return dropOrphan(host, store, id, claim);
   try {
     await endImport(host, store, now);
   } catch {
     await releaseClaim(store.snapshots, id, claim);
+  }
+}
+
+/**
+ * The file of an import that another server took over and took back may have come to be after that. One that is
+ * needed is in a record; a clone parent whose origin reads through it is not removed by GPFS.
+ */
+async function dropOrphan(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+  { image: key }: Claim,
+): Promise<void> {
+  try {
+    const now = (await store.snapshots.read(id))?.value;
+    if (!key || now?.file?.key === key || (await store.hidden.read(key))) return;
+    await ignoring(store.files.unlink(store.layout.data('snapshots', key)), 'ENOENT');
+  } catch (error) {
+    host.log.warn({ image: id, error }, 'the file of an import that was lost may be left');
   }
 }
 

@@ -5,6 +5,7 @@ import { DriverError } from '../model/fault.ts';
 import { publicId } from '../model/ids.ts';
 import { imageName } from '../model/parameter-keys.ts';
 import { qemuImg } from '../linux/qemuimg.ts';
+import { exactly } from '../run/streams.ts';
 import { imageId, importImage, listImages } from '../service/images.ts';
 import { incomingOf } from '../service/incoming.ts';
 import type { Import } from '../service/incoming.ts';
@@ -23,6 +24,10 @@ const grammar = {
   own: {
     name: { takes: 'value', meaning: 'import: what the image is called' },
     format: { takes: 'value', meaning: 'import: raw or qcow2; never guessed' },
+    size: {
+      takes: 'value',
+      meaning: 'import -: bytes that come, as nothing else tells the whole from a part',
+    },
     sha256: {
       takes: 'value',
       meaning: 'import: the digest of FILE, in hex; anything else is refused',
@@ -34,8 +39,9 @@ const grammar = {
 } as const;
 
 const help = [
-  'usage: gpfs-csi image import FILE|- --name NAME --format raw|qcow2 [--sha256 HEX]',
-  '                             [--move|--share] --root DIR',
+  'usage: gpfs-csi image import FILE --name NAME --format raw|qcow2 [--sha256 HEX] --root DIR',
+  '       gpfs-csi image import FILE --name NAME --format raw [--move|--share] --root DIR',
+  '       gpfs-csi image import - --name NAME --format raw --size BYTES [--sha256 HEX] --root DIR',
   '       gpfs-csi image list   [--json] --root DIR',
   '       gpfs-csi image show   NAME [--json] --root DIR',
   '       gpfs-csi image remove NAME --root DIR',
@@ -78,12 +84,16 @@ async function bringIn(look: Look, terminal: Terminal): Promise<void> {
     qemu: qemuImg(host.run),
     progress: progressTo(terminal.err),
   };
-  const from = ask.from === '-' ? addAbortSignal(signal, process.stdin) : ask.from;
+  const piped = () => exactly(addAbortSignal(signal, process.stdin), sizeOf(look));
+  const from = ask.from === '-' ? piped() : ask.from;
   const made = await importImage(driver.host, store, await incomingOf(on, { ...ask, from }));
   terminal.out(`image ${ask.name} is ready: ${lineOf(store, made)}`);
 }
 
-function importAsk({ words, flags }: Look): Import {
+const sizeOf = ({ flags }: Look): number => Number(flags.get('size') ?? '');
+
+function importAsk(look: Look): Import {
+  const { words, flags } = look;
   const ask = {
     from: words[1] ?? '',
     name: flags.get('name') ?? '',
@@ -91,7 +101,10 @@ function importAsk({ words, flags }: Look): Import {
     how: howOf(flags),
     sha256: flags.get('sha256'),
   } as const;
-  const problems = whyNot(ask).flatMap(([is, sentence]) => (is ? [sentence] : []));
+  const piped = ask.from === '-';
+  const problems = [...whyNot(ask), ...whyNotSize(piped, flags.get('size'))].flatMap(
+    ([is, sentence]) => (is ? [sentence] : []),
+  );
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
   return { ...ask, format: ask.format === 'raw' ? 'raw' : 'qcow2' };
 }
@@ -104,13 +117,9 @@ function howOf(flags: ReadonlyMap<string, string>): Import['how'] {
 
 type Asked = Omit<Import, 'format' | 'from'> & { readonly format: string; readonly from: string };
 
-function whyNot({
-  from,
-  name,
-  format,
-  how,
-  sha256,
-}: Asked): readonly (readonly [boolean, string])[] {
+type Problem = readonly [is: boolean, sentence: string];
+
+function whyNot({ from, name, format, how, sha256 }: Asked): readonly Problem[] {
   const converted = format === 'qcow2';
   return [
     [from === '', 'image import needs a FILE, or - for standard input'],
@@ -126,6 +135,12 @@ function whyNot({
     [from === '-' && (how !== 'copy' || converted), 'standard input must be raw, and is copied'],
   ];
 }
+
+// A connection that breaks, of ssh or of kubectl exec, ends standard input as its end does.
+const whyNotSize = (piped: boolean, size: string | undefined): readonly Problem[] => [
+  [piped && !/^[1-9]\d{0,14}$/.test(size ?? ''), '- needs --size, the bytes that come: stat -c %s'],
+  [!piped && size !== undefined, '--size is for standard input'],
+];
 
 async function list({ config, flags }: Look, terminal: Terminal): Promise<void> {
   const store = await lookHost(config).open(config.roots[0] ?? '');

@@ -21,8 +21,7 @@ export async function* bytesOf(path: string, signal: AbortSignal): AsyncIterable
 }
 
 /**
- * The same bytes; throws wrong-state at their end where they are not those of this digest (hex), since
- * nothing else tells a stream that was cut off from one that ended.
+ * The same bytes; throws wrong-state at their end where they are not those of this digest, in hex.
  */
 export async function* verified(
   source: AsyncIterable<Buffer>,
@@ -40,23 +39,26 @@ export async function* verified(
   if (found === sha256.toLowerCase()) return;
   throw new DriverError(
     'wrong-state',
-    `the ${bytes} bytes that came have the SHA-256 ${found}, not the one given; they were cut off, or are another image`,
+    `the ${bytes} bytes that came have the SHA-256 ${found}, not the one given; this is another image, or not all of it`,
   );
 }
 
-/** The same bytes of a disk; throws wrong-state where they end inside a sector, as no disk does. */
-export async function* wholeSectors(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  let bytes = 0;
+/** A stream that is to have so many bytes; throws wrong-state where it has fewer or more, as one whose sender was cut off. */
+export async function* exactly(
+  source: AsyncIterable<Buffer>,
+  bytes: number,
+): AsyncIterable<Buffer> {
+  let seen = 0;
   for await (const chunk of source) {
-    bytes += chunk.length;
+    seen += chunk.length;
+    if (seen > bytes) throw miscounted(`is longer than the ${bytes} bytes of --size`);
     yield chunk;
   }
-  if (bytes % 512 === 0) return;
-  throw new DriverError(
-    'wrong-state',
-    `what came ended after ${bytes} bytes, inside a sector: it was cut off, or is no raw disk`,
-  );
+  if (seen < bytes) throw miscounted(`ended after ${seen} of ${bytes} bytes`);
 }
+
+const miscounted = (how: string): DriverError =>
+  new DriverError('wrong-state', `standard input ${how}; nothing was kept, send all of it again`);
 
 /** Writes a stream into a new file, holes where it is zero; resolves to its length. Nothing is left where that fails. */
 export async function writeSparse(

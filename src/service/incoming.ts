@@ -9,7 +9,7 @@ import { maximumBytes } from '../model/sizing.ts';
 import { readHead } from '../linux/imagefile.ts';
 import type { QemuImg } from '../linux/qemuimg.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
-import { bytesOf, keep, verified, wholeSectors, writeSparse } from '../run/streams.ts';
+import { bytesOf, keep, verified, writeSparse } from '../run/streams.ts';
 import type { Progress } from '../run/streams.ts';
 import { undefinedWhenMissing } from '../run/files.ts';
 import type { FileStat } from '../run/files.ts';
@@ -46,7 +46,7 @@ export async function incomingOf(on: ImportHost, ask: Import): Promise<Incoming>
     return {
       ...about,
       bytes: 0n,
-      place: streamed(on, verified(wholeSectors(ask.from), ask.sha256)),
+      place: streamed(on, verified(ask.from, ask.sha256)),
     };
   const { from } = ask;
   const file = await requireFile(on, from);

@@ -4,7 +4,7 @@ import { mkdir, open, readFile, stat, truncate, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
-import { command, startCommand } from '../support/command.ts';
+import { command } from '../support/command.ts';
 import { asMount, fromSnapshot, mib, newVolume, remove, volumeRequest } from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, recordsOnDisk } from '../support/realtruth.ts';
@@ -45,12 +45,6 @@ describe('an image', () => {
     expect((await stat(volumeFile('v1'))).size).toBe(64 * 2 ** 20);
     expect(site.problems()).toEqual([]);
     await remove(server, { volumes: [id] });
-  });
-
-  test('from standard input', async () => {
-    const argv = ['image', 'import', '-', '--name', 'piped', '--format', 'raw'];
-    expect(await command(site, argv, disk)).toMatchObject({ code: 0 });
-    expect((await readFile(imageFile('piped'))).equals(disk)).toBe(true);
   });
 
   test('qcow2 is converted once, when it comes in', async () => {
@@ -201,21 +195,6 @@ describe('what is no image is refused, and leaves nothing', () => {
     expect(
       (await readFile(imageFile('guest'))).subarray(0, 4096).equals(header.subarray(0, 4096)),
     ).toBe(true);
-  });
-
-  test('Ctrl-C in the middle: nothing is there afterwards', async () => {
-    const before = filesOnDisk(site.root);
-    const argv = ['image', 'import', '-', '--name', 'cut', '--format', 'raw'];
-    const { child, ended } = startCommand(site, argv);
-    child.stdin?.on('error', () => undefined);
-    child.stdin?.write(disk);
-    await expect
-      .poll(() => filesOnDisk(site.root).length, { timeout: 20_000 })
-      .toBe(before.length + 1);
-    child.kill('SIGINT');
-    expect((await ended).code).not.toBe(0);
-    expect(filesOnDisk(site.root)).toEqual(before);
-    expect(site.problems()).toEqual([]);
   });
 
   test.each([

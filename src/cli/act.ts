@@ -2,9 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { DriverError } from '../model/fault.ts';
 import { localIdOf } from '../model/ids.ts';
+import type { Log } from '../observe/log.ts';
 import { jsonLog } from '../observe/logger.ts';
 import { fallocate } from '../linux/fallocate.ts';
 import { randomNonce, systemClock } from '../run/clock.ts';
+import type { Progress } from '../run/streams.ts';
 import { defaultCompaction } from '../service/compaction/defaults.ts';
 import { driverOf } from '../service/driver.ts';
 import type { Driver } from '../service/driver.ts';
@@ -25,7 +27,7 @@ export interface Acting extends AsyncDisposable {
 }
 
 /** Opens the roots for a change, as a server would, and keeps its heartbeat until it is disposed of. */
-export async function act(config: LookConfig): Promise<Acting> {
+export async function act(config: LookConfig, progress?: Progress): Promise<Acting> {
   const host = lookHost(config);
   const [first] = config.roots;
   const { facts } = await host.open(first ?? '');
@@ -37,7 +39,7 @@ export async function act(config: LookConfig): Promise<Acting> {
     pool: undefined,
     compaction: { ...defaultCompaction, paused: true },
     allocate: fallocate(host.run),
-    log: jsonLog('warn', { write: (line) => process.stderr.write(line) }),
+    log: telling(jsonLog('warn', { write: (line) => process.stderr.write(line) }), progress),
     self: {
       node,
       machineId: await readId(config.machineIdPath),
@@ -74,6 +76,16 @@ function interrupted(): AbortSignal {
 }
 
 const readId = async (path: string): Promise<string> => (await readFile(path, 'utf8')).trim();
+
+/** The same log; of a copy under way, which a server writes into its log, people are told as of any other. */
+export const telling = (log: Log, progress: Progress | undefined): Log => ({
+  ...log,
+  info: (fields, message) => {
+    const { done } = fields;
+    if (progress && typeof done === 'bigint') progress(Number(done));
+    else log.info(fields, message);
+  },
+});
 
 /** Says how far something is, every few seconds, to people. */
 export function progressTo(err: (text: string) => void): (bytes: number) => void {

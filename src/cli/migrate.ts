@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { migrateVolume } from '../service/migrating.ts';
-import { act } from './act.ts';
+import { act, progressTo } from './act.ts';
 import { UsageError } from './config.ts';
 import { lookLines, readLook } from './open.ts';
 import type { Subcommand } from './subcommand.ts';
@@ -29,7 +29,7 @@ export const migrate: Subcommand = {
     const to = flags.get('to') ?? '';
     if (id === undefined) throw new UsageError('migrate needs the id of a volume');
     if (!config.roots.includes(to)) throw new UsageError('--to must be one of the roots of --root');
-    await using acting = await act(config);
+    await using acting = await act(config, progressTo(terminal.err));
     terminal.out(`volume ${id}: ${await migrateVolume(acting.driver.host, id, to)}`);
     return 0;
   },

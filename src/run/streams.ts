@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, mkdtemp, open, rm, unlink } from 'node:fs/promises';
+import { link, lstat, mkdtemp, open, rm, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DriverError } from '../model/fault.ts';
@@ -92,6 +92,25 @@ async function pour(
     progress(bytes);
   }
   return bytes;
+}
+
+/** Tells now and then how many bytes a file has blocks for, while another program fills it. */
+export async function whileFilled<T>(
+  path: string,
+  progress: Progress,
+  work: Promise<T>,
+  everyMs = 1000,
+): Promise<T> {
+  const look = () =>
+    lstat(path).then(({ blocks }) => {
+      progress(blocks * 512);
+    });
+  const timer = setInterval(() => void look().catch(() => undefined), everyMs);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ import { localIdOf, parseId, publicId } from '../model/ids.ts';
 import type { LocalId } from '../model/ids.ts';
 import type { QemuImg } from '../linux/qemuimg.ts';
 import { errnoOf } from '../run/files.ts';
-import { bytesOf, makeWhole, writeSparse } from '../run/streams.ts';
+import { bytesOf, makeWhole, whileFilled, writeSparse } from '../run/streams.ts';
 import type { Progress } from '../run/streams.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Driver } from './driver.ts';
@@ -67,7 +67,8 @@ async function write({ qemu, progress, signal }: ExportHost, ask: Export, file: 
   const { to } = ask;
   if (typeof to !== 'string') return to.write(bytesOf(file, signal));
   await makeWhole(to, async (draft) => {
-    if (ask.format === 'qcow2') await qemu.toQcow2(file, draft, { signal });
+    if (ask.format === 'qcow2')
+      await whileFilled(draft, progress, qemu.toQcow2(file, draft, { signal }));
     else await writeSparse(bytesOf(file, signal), draft, 0o600, progress);
   }).catch((error: unknown) => {
     if (errnoOf(error) !== 'EEXIST') throw error;

@@ -9,7 +9,7 @@ import { maximumBytes } from '../model/sizing.ts';
 import { readHead } from '../linux/imagefile.ts';
 import type { QemuImg } from '../linux/qemuimg.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
-import { bytesOf, keep, verified, writeSparse } from '../run/streams.ts';
+import { bytesOf, keep, verified, whileFilled, writeSparse } from '../run/streams.ts';
 import type { Progress } from '../run/streams.ts';
 import { undefinedWhenMissing } from '../run/files.ts';
 import type { FileStat } from '../run/files.ts';
@@ -141,10 +141,10 @@ const streamed =
   };
 
 const converted =
-  ({ store, qemu, signal }: ImportHost, from: string): Incoming['place'] =>
+  ({ store, qemu, signal, progress }: ImportHost, from: string): Incoming['place'] =>
   async (path, bytes) => {
     await store.files.createSparse(path, bytes, 0o640);
-    await qemu.toRaw(from, path, { signal });
+    await whileFilled(path, progress, qemu.toRaw(from, path, { signal }));
     await keep(path, 0o640);
     return false;
   };

@@ -13,10 +13,22 @@ export type Progress = (bytes: number) => void;
 
 const chunkBytes = 4 * 1024 * 1024;
 
+/** A file open for reading, however long that takes: what it held then stays readable though its name goes. */
+export const openForReading = (path: string): Promise<FileHandle> =>
+  open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+
+/** By this name another program opens the same file, whatever has become of its own name. */
+export const pathOfOpen = ({ fd }: FileHandle): string => `/proc/${process.pid}/fd/${fd}`;
+
 /** The bytes of a file, as they come. */
 export async function* bytesOf(path: string, signal: AbortSignal): AsyncIterable<Buffer> {
-  await using handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  const options = { highWaterMark: chunkBytes, signal, autoClose: false };
+  await using handle = await openForReading(path);
+  yield* bytesIn(handle, signal);
+}
+
+/** The same of a file that is open, which stays so. */
+export async function* bytesIn(handle: FileHandle, signal: AbortSignal): AsyncIterable<Buffer> {
+  const options = { start: 0, highWaterMark: chunkBytes, signal, autoClose: false };
   for await (const chunk of handle.createReadStream(options)) yield chunk as Buffer;
 }
 

@@ -1,11 +1,20 @@
+import type { FileHandle } from 'node:fs/promises';
 import { DriverError } from '../model/fault.ts';
 import { localIdOf, parseId, publicId } from '../model/ids.ts';
 import type { LocalId } from '../model/ids.ts';
 import type { QemuImg } from '../linux/qemuimg.ts';
 import { errnoOf } from '../run/files.ts';
-import { bytesOf, makeWhole, whileFilled, writeSparse } from '../run/streams.ts';
+import {
+  bytesIn,
+  makeWhole,
+  openForReading,
+  pathOfOpen,
+  whileFilled,
+  writeSparse,
+} from '../run/streams.ts';
 import type { Progress } from '../run/streams.ts';
 import type { RootStore } from '../store/root.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { Driver } from './driver.ts';
 
 /** What goes out, and where to. */
@@ -28,16 +37,22 @@ export interface ExportHost {
 
 /** Writes out what a volume holds at one moment, or what a snapshot holds. */
 export async function exportDisk(on: ExportHost, ask: Export): Promise<void> {
-  const { driver, store } = on;
+  const { store } = on;
   const local = localOf(store, ask.what);
   const volume = (await store.volumes.read(local))?.value;
-  if (volume?.state !== 'ready') return write(on, ask, await snapshotFile(store, local));
+  await using file =
+    volume?.state === 'ready' ? await momentOf(on, volume) : await snapshotFile(store, local);
+  await write(on, ask, file);
+}
+
+/** What a volume holds now. The snapshot goes at once, so that a command that is killed leaves none. */
+async function momentOf({ driver, store }: ExportHost, volume: VolumeRecord): Promise<FileHandle> {
   // A snapshot of our own: the volume may be in use, and what is read must be of one moment.
-  const name = `export-${local.slice(0, 40)}-${driver.host.nonce()}`;
+  const name = `export-${volume.id.slice(0, 40)}-${driver.host.nonce()}`;
   const sourceVolumeId = publicId(store.id, volume.id);
   const { id } = await driver.snapshots.create({ name, sourceVolumeId, parameters: new Map() });
   try {
-    await write(on, ask, await snapshotFile(store, localIdOf(name)));
+    return await snapshotFile(store, localIdOf(name));
   } finally {
     await driver.snapshots.remove(id);
   }
@@ -53,23 +68,23 @@ function localOf(store: RootStore, what: string): LocalId {
   );
 }
 
-async function snapshotFile(store: RootStore, id: LocalId): Promise<string> {
+async function snapshotFile(store: RootStore, id: LocalId): Promise<FileHandle> {
   const record = (await store.snapshots.read(id))?.value;
   if (record?.state === 'ready' && record.file)
-    return store.layout.data('snapshots', record.file.key);
+    return openForReading(store.layout.data('snapshots', record.file.key));
   throw new DriverError(
     'volume-missing',
     `root ${store.layout.root} has no volume or snapshot ${id}`,
   );
 }
 
-async function write({ qemu, progress, signal }: ExportHost, ask: Export, file: string) {
+async function write({ qemu, progress, signal }: ExportHost, ask: Export, file: FileHandle) {
   const { to } = ask;
-  if (typeof to !== 'string') return to.write(bytesOf(file, signal));
+  if (typeof to !== 'string') return to.write(bytesIn(file, signal));
   await makeWhole(to, async (draft) => {
     if (ask.format === 'qcow2')
-      await whileFilled(draft, progress, qemu.toQcow2(file, draft, { signal }));
-    else await writeSparse(bytesOf(file, signal), draft, 0o600, progress);
+      await whileFilled(draft, progress, qemu.toQcow2(pathOfOpen(file), draft, { signal }));
+    else await writeSparse(bytesIn(file, signal), draft, 0o600, progress);
   }).catch((error: unknown) => {
     if (errnoOf(error) !== 'EEXIST') throw error;
     throw new DriverError('name-taken', `${to} is there already; export to another file`, error);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { MiB } from '../../src/model/bytes.ts';
-import { command } from '../support/command.ts';
+import { command, startCommand } from '../support/command.ts';
 import { fromVolume, newSnapshot, newVolume, remove, use, asMount } from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, recordsOnDisk } from '../support/realtruth.ts';
@@ -159,22 +159,46 @@ describe('export', () => {
     await remove(server, { volumes: [id], snapshots: [cut] });
   });
 
-  test.each(['raw', 'qcow2'])('%s: only its owner may read it, and no link leads it astray', async (format) => {
-    const id = await newVolume(server, `private-${format}`);
-    const to = join(outside, `private.${format}`);
-    const victim = join(outside, `victim-${format}`);
-    await writeFile(victim, 'precious');
-    // Whoever may write to the directory can guess names; the number is that of a process to come.
-    const planted = async (pid: number) => symlink(victim, `${to}.part-${pid}`);
-    for (let pid = process.pid; pid < process.pid + 300; pid++) await planted(pid);
-    expect(await command(site, ['export', id, '--format', format, '--to', to])).toMatchObject({
-      code: 0,
-    });
-    expect((await stat(to)).mode & 0o777).toBe(0o600);
-    expect(await readFile(victim, 'utf8')).toBe('precious');
-    const left = (await readdir(outside)).filter((name) => name.startsWith(`private.${format}.`));
-    expect(left).toHaveLength(300);
+  test.each(['raw', 'qcow2'])(
+    '%s: only its owner may read it, and no link leads it astray',
+    async (format) => {
+      const id = await newVolume(server, `private-${format}`);
+      const to = join(outside, `private.${format}`);
+      const victim = join(outside, `victim-${format}`);
+      await writeFile(victim, 'precious');
+      // Whoever may write to the directory can guess names; the number is that of a process to come.
+      const planted = async (pid: number) => symlink(victim, `${to}.part-${pid}`);
+      for (let pid = process.pid; pid < process.pid + 300; pid++) await planted(pid);
+      expect(await command(site, ['export', id, '--format', format, '--to', to])).toMatchObject({
+        code: 0,
+      });
+      expect((await stat(to)).mode & 0o777).toBe(0o600);
+      expect(await readFile(victim, 'utf8')).toBe('precious');
+      const left = (await readdir(outside)).filter((name) => name.startsWith(`private.${format}.`));
+      expect(left).toHaveLength(300);
+      await remove(server, { volumes: [id] });
+    },
+  );
+
+  test('a command that is killed leaves no snapshot, and what it began goes by itself', async () => {
+    const file = join(fileset, 'killed.raw');
+    await writeFile(file, randomBytes(16 * 2 ** 20));
+    const id = adopted((await command(site, ['adopt', file])).out);
+    const cuts = () =>
+      recordsOnDisk(site.root, 'snapshots').filter(({ id: each }) => each.startsWith('export-'));
+    const before = cuts().length;
+    const { child, ended } = startCommand(site, ['export', id, '--format', 'raw', '--to', '-']);
+    // Nobody reads: it cannot come to its end.
+    child.stdout?.pause();
+    await expect.poll(() => cuts().length, { timeout: 60_000 }).toBe(before + 1);
+    await expect
+      .poll(() => cuts().every(({ state }) => state === 'deleted'), { timeout: 60_000 })
+      .toBe(true);
+    child.kill('SIGKILL');
+    await ended;
+    expect((await server.ok('ListSnapshots', {})).entries).toEqual([]);
     await remove(server, { volumes: [id] });
+    await expect.poll(() => filesOnDisk(site.root), { timeout: 60_000 }).toEqual([]);
   });
 
   test.each([

@@ -14,11 +14,14 @@ const nothingFound = 2;
 const severalFound = 8;
 const probed = 1024 * 1024;
 
+const isAnswer = ({ exitCode }: CommandFailed): boolean =>
+  exitCode === nothingFound || exitCode === severalFound;
+
 /** Looks at the device itself; blkid's cache, and any search by UUID, would confuse a clone with its source. */
 export const blkid = (run: Run) => ({
   probe: async (device: string): Promise<DeviceContent> => {
     try {
-      return parseProbe(await run(['blkid', '-p', '-o', 'export', device], 'read'));
+      return parseProbe(await run(['blkid', '-p', '-o', 'export', device], 'read', { isAnswer }));
     } catch (error) {
       if (error instanceof CommandFailed && error.exitCode === nothingFound)
         return { kind: 'nothing' };

@@ -12,16 +12,19 @@ export const fallocate =
   async (path, { offset, length }) => {
     const argv = ['fallocate', '--offset', String(offset), '--length', String(length), '--', path];
     try {
-      await run(argv as [string, ...string[]], 'write');
+      await run(argv as [string, ...string[]], 'write', { isAnswer: isUnable });
       return true;
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
-      if (cannot.test(error.stderr) || error.exitCode === undefined) return false;
+      if (isUnable(error)) return false;
       throw refused(error);
     }
   };
 
 const cannot = /operation not supported|not installed|no program at/i;
+
+const isUnable = ({ stderr, exitCode }: CommandFailed): boolean =>
+  cannot.test(stderr) || exitCode === undefined;
 
 function refused(failure: CommandFailed): DriverError {
   const full = /no space left|quota exceeded/i.test(failure.stderr);

@@ -10,14 +10,17 @@ export const fsfreeze = (run: Run) => ({
   /** Also when it is not frozen. */
   thaw: async (path: string): Promise<void> => {
     try {
-      await run(['fsfreeze', '-u', path], 'write');
+      await run(['fsfreeze', '-u', path], 'write', { isAnswer: isThawed });
     } catch (error) {
-      // EINVAL: it is not frozen, or not any more.
-      if (complaintOf(error)?.includes('Invalid argument')) return;
+      if (isThawed(error)) return;
       await done(`the file system at ${path} could not be thawed`, Promise.reject(error as Error));
     }
   },
 });
+
+// EINVAL: it is not frozen, or not any more.
+const isThawed = (error: unknown): boolean =>
+  complaintOf(error)?.includes('Invalid argument') === true;
 
 async function freeze(run: Run, path: string): Promise<void> {
   await run(['fsfreeze', '-f', path], 'write');

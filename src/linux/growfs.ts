@@ -5,7 +5,7 @@ import type { Run } from '../run/run.ts';
 import { complaintOf, done } from './command.ts';
 
 // e2fsck: 0 nothing to mend, 1 mended.
-const e2fsckMended = 1;
+const isMended = ({ exitCode }: CommandFailed): boolean => exitCode === 1;
 
 /** Grows file systems to the size of their device. */
 export const growfs = (run: Run) => ({
@@ -47,9 +47,9 @@ export const growfs = (run: Run) => ({
 /** resize2fs asks for a full check first, which replays the journal too. */
 async function growUnmounted(run: Run, device: string): Promise<void> {
   try {
-    await run(['e2fsck', '-f', '-p', device], 'write');
+    await run(['e2fsck', '-f', '-p', device], 'write', { isAnswer: isMended });
   } catch (error) {
-    if (!(error instanceof CommandFailed) || error.exitCode !== e2fsckMended)
+    if (!(error instanceof CommandFailed && isMended(error)))
       throw new DriverError(
         'command-failed',
         `the ext4 file system on ${device} has damage that e2fsck does not mend by itself; mend it by hand`,

@@ -52,10 +52,9 @@ async function heldLoop(run: Run, loop: Loop, detach: () => Promise<void>): Prom
     }
   };
   const cut = (at: number, ...flags: readonly string[]) =>
-    run(['blkdiscard', ...flags, '-o', String(at * size), '-l', String(size), path], 'write').then(
-      undefined,
-      refusedBy(path),
-    );
+    run(['blkdiscard', ...flags, '-o', String(at * size), '-l', String(size), path], 'write', {
+      isAnswer: isUnsupported,
+    }).then(undefined, refusedBy(path));
   return {
     directIo: state?.directIo === true,
     write: (at, text) => within((device) => device.write(at, text)),
@@ -71,11 +70,13 @@ async function heldLoop(run: Run, loop: Loop, detach: () => Promise<void>): Prom
 }
 
 // The kernel's word that a file system cannot do this is an answer; anything else is none.
+const isUnsupported = (error: unknown): boolean =>
+  /operation not supported/i.test(complaintOf(error) ?? '');
+
 const refusedBy =
   (path: string) =>
   (error: unknown): never => {
-    if (/operation not supported/i.test(complaintOf(error) ?? ''))
-      throw errnoError('EOPNOTSUPP', 'discard', path);
+    if (isUnsupported(error)) throw errnoError('EOPNOTSUPP', 'discard', path);
     throw new DriverError('command-failed', `blkdiscard failed on ${path}`, error);
   };
 

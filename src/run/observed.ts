@@ -29,8 +29,11 @@ export function observedRun(run: Run, log: Log, metrics: Metrics): Run {
       log.debug({ argv: shown, kind, ms: done('ok'), exitCode: 0 }, 'command ended');
       return output;
     } catch (error) {
-      const ms = done('failed');
-      log.warn({ argv: shown, kind, ms, ...failureFields(error, hide) }, 'command failed');
+      const isAnswer = error instanceof CommandFailed && options?.isAnswer?.(error) === true;
+      const ms = done(isAnswer ? 'ok' : 'failed');
+      const fields = { argv: shown, kind, ms, ...failureFields(error, hide) };
+      if (isAnswer) log.debug(fields, 'command ended');
+      else log.warn(fields, 'command failed');
       throw error;
     }
   };

@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds; a read past it is killed and fails with `timedOut`. Anything else goes on. */
   readonly timeoutMs?: number | undefined;
+  /** A failure that tells what the caller wanted to know: not worth a warning in the log. It is thrown all the same. */
+  readonly isAnswer?: (failure: CommandFailed) => boolean;
 }
 
 /**

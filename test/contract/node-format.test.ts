@@ -5,8 +5,10 @@ import type { Bytes } from '../../src/model/bytes.ts';
 import type { FsType } from '../../src/model/capability.ts';
 import type { VolumeOptions } from '../../src/model/parameters.ts';
 import { smallestFor } from '../../src/model/sizing.ts';
+import { createMetrics } from '../../src/observe/metrics.ts';
+import { observedRun } from '../../src/run/observed.ts';
 import type { Run } from '../../src/run/run.ts';
-import { fault, mountAs } from './node-asks.ts';
+import { fault, mountAs, publishAsk } from './node-asks.ts';
 import { run } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
@@ -54,6 +56,22 @@ describe('a new file system', () => {
     expect(large.allocated - small.allocated).toBeLessThan(16n * MiB);
     // XFS allocates its log of 64 MiB whatever the size.
     expect(large.allocated).toBeLessThan(type === 'xfs' ? 72n * MiB : 24n * MiB);
+  });
+
+  test.each(types)('%s, and a life after it, are nothing to warn of', async (fsType) => {
+    const warnings: unknown[] = [];
+    const quiet = () => undefined;
+    const warn = (fields: unknown) => warnings.push(fields);
+    const log = { debug: quiet, info: quiet, warn, error: warn };
+    const node = ground.restarted({ run: observedRun(run, log, createMetrics()) });
+    const { volume, ask, pod } = await ground.ready(mountAs(fsType));
+    for (const each of ['new', 'formatted']) {
+      await node.stage(ask);
+      await node.publish(publishAsk(ask, pod));
+      await node.unpublish(volume.id, pod);
+      await node.unstage(volume.id, ask.stagingPath);
+      expect(warnings, each).toEqual([]);
+    }
   });
 
   test.each(types)('%s on the smallest volume there is for it', async (fsType) => {

@@ -50,6 +50,21 @@ test('a failure is a warning with its words, shortened, and is passed on as it i
   expect(metrics.render()).toContain('{command="mmclone",kind="write",result="failed"} 1');
 });
 
+test('a failure that is an answer is no warning, and is passed on all the same', async () => {
+  const { log, lines } = notebook();
+  const metrics = createMetrics();
+  const failure = new CommandFailed({ argv: ['blkid'], exitCode: 2, stdout: '', stderr: '' });
+  const run = observedRun(() => Promise.reject(failure), log, metrics);
+  const nothing = { isAnswer: ({ exitCode }: CommandFailed) => exitCode === 2 };
+  await expect(run(['blkid'], 'read', nothing)).rejects.toBe(failure);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatchObject(['debug', { exitCode: 2 }, 'command ended']);
+  expect(metrics.render()).toContain('{command="blkid",kind="read",result="ok"} 1');
+  const other = { isAnswer: ({ exitCode }: CommandFailed) => exitCode === 8 };
+  await expect(run(['blkid'], 'read', other)).rejects.toBe(failure);
+  expect(lines[1]).toMatchObject(['warn', { exitCode: 2 }, 'command failed']);
+});
+
 test('options of a mount are in no line, whatever mount says of them', async () => {
   const { log, lines } = notebook();
   const run: Run = (argv) =>

@@ -2,65 +2,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
-import type { Capability } from '../../src/model/capability.ts';
 import { fileKey } from '../../src/model/ids.ts';
-import { mortal } from '../support/mortal.ts';
-import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
+import { fault, mountAs, publishAsk } from './node-asks.ts';
 import { run } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground, Ready } from './node-ground.ts';
+import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 
 onGround((fresh) => {
   ground = fresh;
-});
-
-type Node = Ground['node'];
-type Step = (node: Node, ready: Ready) => Promise<void>;
-
-const steps: Record<'stage' | 'publish' | 'unpublish' | 'unstage', Step> = {
-  stage: (node, { ask }) => node.stage(ask),
-  publish: (node, { ask, pod }) => node.publish(publishAsk(ask, pod, true)),
-  unpublish: (node, { volume, pod }) => node.unpublish(volume.id, pod),
-  unstage: (node, { volume, ask }) => node.unstage(volume.id, ask.stagingPath),
-};
-const order = ['stage', 'publish', 'unpublish', 'unstage'] as const;
-
-/** A life of a volume in which one step dies at one point and is repeated by the next process. */
-async function lifeWithDeath(
-  capability: Capability,
-  dies: (typeof order)[number],
-  at: number,
-  when: 'before' | 'after',
-): Promise<boolean> {
-  const ready = await ground.ready(capability, 320n * MiB);
-  const { died, ports } = mortal(run, at, when, () => {
-    throw new Error('the process died');
-  });
-  for (const step of order) {
-    if (step === dies) await steps[step](ground.restarted(ports), ready).catch(() => undefined);
-    await steps[step](ground.restarted(), ready);
-    if (step === 'stage') expect(await ground.loops()).toHaveLength(1);
-  }
-  expect(await ground.leaks()).toEqual([]);
-  return died();
-}
-
-describe('case 85: a process that dies at any moment is followed by one that finishes', () => {
-  const ext4 = order.map((step) => [mountAs('ext4'), step] as const);
-  const block = order.map((step) => [blockAs(), step] as const);
-  const cases = [...ext4, ...block, [mountAs('xfs'), 'stage'] as const];
-  test.each(cases)('%j, in %s', async (capability, step) => {
-    let reached = true;
-    let at = 0;
-    while (reached) {
-      at += 1;
-      for (const when of ['before', 'after'] as const)
-        reached = await lifeWithDeath(capability, step, at, when);
-    }
-    expect(at).toBeGreaterThan(2);
-  });
 });
 
 describe('several callers', () => {

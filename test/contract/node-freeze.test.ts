@@ -168,7 +168,7 @@ describe('a driver that dies', () => {
   test('and starts again thaws what it left frozen', async () => {
     const ready = await staged();
     const path = ready.ask.stagingPath;
-    const notes = frozenNotes(hostFiles(), join(ground.directory, 'state'), () => '00000001');
+    const notes = frozenNotes(hostFiles(), join(ground.directory, 'state'));
     await notes.write({ volumeId: ready.volume.id, path, nonce: '00000001', untilMs: 0 });
     await run(['fsfreeze', '-f', path], 'write');
     await ground.restarted().thaw();
@@ -180,7 +180,7 @@ describe('a driver that dies', () => {
   test('and is unstaged by the next one is thawed first, or the freeze would outlast the mount', async () => {
     const ready = await staged();
     const path = ready.ask.stagingPath;
-    const notes = frozenNotes(hostFiles(), join(ground.directory, 'state'), () => '00000001');
+    const notes = frozenNotes(hostFiles(), join(ground.directory, 'state'));
     await notes.write({ volumeId: ready.volume.id, path, nonce: '00000001', untilMs: 0 });
     await run(['fsfreeze', '-f', path], 'write');
     await ready.done();

@@ -16,6 +16,7 @@ import type { NodeSide, NodeVolumesOptions } from '../../src/service/node/nodevo
 import { openRoot } from '../../src/store/root.ts';
 import type { RootStore } from '../../src/store/root.ts';
 import type { Content } from '../../src/store/schema/data.ts';
+import { rootsIn } from '../support/node-calls.ts';
 import { loopState } from '../../src/linux/sysblock.ts';
 import { stageAsk } from './node-asks.ts';
 
@@ -105,17 +106,9 @@ export async function newGround(): Promise<Ground> {
 }
 
 function ground(directory: string, shared: string, ownLoop: string, store: RootStore): Ground {
-  const roots = {
-    byId: (id: string) =>
-      Promise.resolve(
-        id.startsWith(`${store.id}.`)
-          ? { store, local: id.slice(store.id.length + 1) as LocalId }
-          : undefined,
-      ),
-  };
   const build = (change: Partial<NodeVolumesOptions> = {}) =>
     nodeVolumes({
-      roots,
+      roots: rootsIn(directory, store.id, change.files ?? files),
       self,
       run,
       files,

@@ -1,14 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { MiB } from '../../src/model/bytes.ts';
-import type { Capability } from '../../src/model/capability.ts';
 import type { Run } from '../../src/run/run.ts';
-import { blockAs, mountAs, publishAsk } from './node-asks.ts';
+import { calls, make } from '../support/node-calls.ts';
+import type { Call, Used } from '../support/node-calls.ts';
+import { mortal } from '../support/mortal.ts';
+import type { Death } from '../support/mortal.ts';
+import type { Order } from '../support/node-victim.ts';
 import { run, self } from './node-ground.ts';
+import { dieEverywhere, kinds, life } from './node-lives.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground, Ready } from './node-ground.ts';
+import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 
@@ -16,111 +20,110 @@ onGround((fresh) => {
   ground = fresh;
 });
 
-type Node = Ground['node'];
-const order = ['stage', 'publish', 'unpublish', 'unstage'] as const;
-type Name = (typeof order)[number];
+// Each death takes a life of a volume: all of them are for `npm run test:soak:node`.
+const thorough = process.env['GPFS_CSI_SOAK_CALLS'] !== undefined;
+const limitMs = 60 * 60_000;
 
-const steps: Record<Name, (node: Node, ready: Ready) => Promise<void>> = {
-  stage: (node, { ask }) => node.stage(ask),
-  publish: (node, { ask, pod }) => node.publish(publishAsk(ask, pod, true)),
-  unpublish: (node, { volume, pod }) => node.unpublish(volume.id, pod),
-  unstage: (node, { volume, ask }) => node.unstage(volume.id, ask.stagingPath),
+/** Every call of every kind of use; a few of them in each run of the tests. */
+const casesOf = (...few: readonly (readonly [kind: string, call: Call])[]) =>
+  kinds
+    .flatMap((kind) => calls.map((call) => ({ kind, call })))
+    .filter(({ kind, call }) => thorough || few.some(([k, c]) => k === kind.name && c === call))
+    .map(({ kind, call }) => ({ kind, call, name: `${kind.name}: ${call}` }));
+
+const tell = (what: string): void => {
+  process.stdout.write(`${what}\n`);
 };
 
-/** A life of a volume in which one step is broken, then asked for again of a fresh driver. */
-async function life(capability: Capability, name: Name, broken: (ready: Ready) => Promise<void>) {
-  const ready = await ground.ready(capability, 320n * MiB);
-  for (const step of order) {
-    if (step === name) await broken(ready);
-    await steps[step](ground.restarted(), ready);
-    if (step === 'stage') expect(await ground.loops()).toHaveLength(1);
-  }
-  expect(await ground.leaks()).toEqual([]);
-}
-
-const victim = fileURLToPath(new URL('../support/node-victim.ts', import.meta.url));
-
-/** A driver process that is killed at its n-th effect; false when it came to its end before that. */
-async function killedAt(
-  step: Name,
-  { volume, ask, pod }: Ready,
-  at: number,
-  when: 'before' | 'after',
-): Promise<boolean> {
-  const { id } = volume;
-  const { stagingPath, capability } = ask;
-  const { directory } = ground;
-  const what = { directory, self, step, id, stagingPath, target: pod, capability, at, when };
-  const child = spawn(process.execPath, [victim, JSON.stringify(what)], { stdio: 'ignore' });
-  const [status, signal] = (await once(child, 'exit')) as [number | null, string | null];
-  if (signal === 'SIGKILL') return true;
-  expect(status).toBe(0);
-  return false;
-}
-
-// Each kill takes a life of a volume: all of them are for `npm run test:soak:node`.
-const thorough = process.env['GPFS_CSI_SOAK_CALLS'] !== undefined;
-const some = <T>(all: readonly T[], few: readonly T[]): readonly T[] => (thorough ? all : few);
-
-describe('85: kill -9 of the driver between every two steps', () => {
-  const everyStep = (capability: Capability) => order.map((step) => [capability, step] as const);
-  const all = [...everyStep(mountAs('ext4')), ...everyStep(blockAs())];
-  test.each(
-    some(all, [
-      [mountAs('ext4'), 'stage'],
-      [blockAs(), 'unpublish'],
-    ]),
-  )(
-    '%j, in %s: the next driver finishes it',
-    async (capability, step) => {
-      const found = { points: 0, reached: true };
-      for (let at = 1; found.reached; at += 1)
-        for (const when of ['before', 'after'] as const)
-          await life(capability, step, async (ready) => {
-            found.reached = await killedAt(step, ready, at, when);
-            if (found.reached) found.points += 1;
-          });
-      expect(found.points).toBeGreaterThan(3);
-      process.stdout.write(`${found.points} kills of the driver in ${step}\n`);
+describe('85: a driver that dies at any step of a call is followed by one that finishes', () => {
+  const cases = casesOf(
+    ['ext4', 'stage'],
+    ...(['publish', 'unpublish', 'unstage'] as const).map(
+      (call) => ['read-only block', call] as const,
+    ),
+    ['xfs', 'expand'],
+  );
+  test.each(cases)(
+    '$name',
+    async ({ kind, call, name }) => {
+      const count = await dieEverywhere(ground, kind, call, async (used, death) => {
+        const { last, ports } = mortal(run, death, () => {
+          throw new Error('the process died');
+        });
+        await make(ground.restarted(ports), call, used).catch(() => undefined);
+        return last();
+      });
+      tell(`deaths in ${name}: ${count}`);
     },
-    thorough ? 600_000 : 120_000,
+    limitMs,
   );
 });
 
-describe('85: kill -9 of a command, at once, half way and when it was just done', () => {
-  const cases = (['ext4', 'xfs', 'btrfs'] as const).flatMap((type) =>
-    order.map((step) => [mountAs(type), step] as const),
+const victim = fileURLToPath(new URL('../support/node-victim.ts', import.meta.url));
+const compiled = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url));
+
+/** A driver process that is killed at a step, which it names; undefined when it came to its end before that. */
+async function killed(call: Call, used: Used, death: Death): Promise<string | undefined> {
+  const { directory, store } = ground;
+  const order: Order = { directory, rootId: store.id, self, call, used, ...death };
+  const env = { ...process.env, NODE_COMPILE_CACHE: compiled };
+  const child = spawn(process.execPath, [victim, JSON.stringify(order)], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env,
+  });
+  const step = text(child.stdout);
+  const [status, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  if (signal === 'SIGKILL') return step;
+  expect(status).toBe(0);
+  return undefined;
+}
+
+describe('85: kill -9 of the driver at every step of a call', () => {
+  const cases = casesOf(['ext4', 'stage'], ['block', 'unpublish'], ['xfs', 'expand']);
+  test.each(cases)(
+    '$name',
+    async ({ kind, call, name }) => {
+      const count = await dieEverywhere(ground, kind, call, (used, death) =>
+        killed(call, used, death),
+      );
+      tell(`kills of the driver in ${name}: ${count}`);
+    },
+    limitMs,
   );
-  const all = [...cases, [blockAs(), 'publish'] as const];
-  test.each(
-    some(all, [
-      [mountAs('xfs'), 'stage'],
-      [blockAs(), 'publish'],
-    ]),
-  )(
-    '%j, in %s: the retry converges',
-    async (capability, step) => {
+});
+
+/** The same Run, but the n-th command is killed at once, half way, or reported so when it was just done. */
+function killingAt(at: number, moment: string) {
+  let count = 0;
+  const killing: Run = async (argv, kind, options) => {
+    count += 1;
+    if (count !== at) return run(argv, kind, options);
+    if (moment !== 'after') return run(['timeout', '-s', 'KILL', moment, ...argv], kind, options);
+    await run(argv, kind, options);
+    throw new Error('killed after its work');
+  };
+  return { run: killing, reached: () => count >= at };
+}
+
+describe('85: kill -9 of a command of a call, at once, half way and when it was just done', () => {
+  const cases = casesOf(['xfs', 'stage'], ['read-only block', 'publish'], ['btrfs', 'expand']);
+  test.each(cases)(
+    '$name',
+    async ({ kind, call, name }) => {
       const found = { points: 0, reached: true };
       for (let at = 1; found.reached; at += 1)
-        for (const seconds of ['0.001', '0.004', '0.02', 'after'])
-          await life(capability, step, async (ready) => {
-            let count = 0;
-            const killing: Run = async (argv, kind, options) => {
-              if (kind !== 'write') return run(argv, kind, options);
-              count += 1;
-              if (count !== at) return run(argv, kind, options);
-              if (seconds !== 'after')
-                return run(['timeout', '-s', 'KILL', seconds, ...argv], kind, options);
-              await run(argv, kind, options);
-              throw new Error('killed after its work');
-            };
-            await steps[step](ground.restarted({ run: killing }), ready).catch(() => undefined);
-            found.reached = count >= at;
-            if (found.reached) found.points += 1;
+        for (const moment of ['0.001', '0.004', '0.02', 'after'])
+          await life(ground, kind, {
+            call,
+            once: async (used) => {
+              const { run: killing, reached } = killingAt(at, moment);
+              await make(ground.restarted({ run: killing }), call, used).catch(() => undefined);
+              found.reached = reached();
+              if (found.reached) found.points += 1;
+            },
           });
-      expect(found.points).toBeGreaterThan(0);
-      process.stdout.write(`${found.points} kills of a command in ${step}\n`);
+      tell(`kills of a command in ${name}: ${found.points}`);
     },
-    thorough ? 600_000 : 120_000,
+    limitMs,
   );
 });

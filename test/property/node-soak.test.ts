@@ -80,7 +80,7 @@ async function perform(ready: Ready, step: Call): Promise<unknown> {
 
 /** A driver that dies in one of the calls; the next call meets what it left. */
 async function die(ready: Ready, { at, target, readonly }: Call): Promise<void> {
-  const { ports } = mortal(run, at, readonly ? 'before' : 'after', () => {
+  const { ports } = mortal(run, { at, when: readonly ? 'before' : 'after' }, () => {
     throw new Error('died');
   });
   const node = ground.restarted(ports);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Nonce } from '../../run/clock.ts';
-import { errnoOf } from '../../run/files.ts';
+import { undefinedWhenMissing } from '../../run/files.ts';
 import type { Files } from '../../run/files.ts';
+import { ownFiles } from './ownfiles.ts';
 
 const frozenFile = z.object({
   volumeId: z.string(),
@@ -24,28 +24,20 @@ export interface FrozenNotes {
 }
 
 /** The notes in `DIRECTORY/frozen`; a boot thaws everything, so that what is left of an earlier one does no harm. */
-export function frozenNotes(files: Files, directory: string, nonce: Nonce): FrozenNotes {
+export function frozenNotes(files: Files, directory: string): FrozenNotes {
+  const own = ownFiles(files);
   const folder = join(directory, 'frozen');
   const pathOf = (id: string) =>
     join(folder, `${createHash('sha256').update(id, 'utf8').digest('hex')}.json`);
   return {
-    write: async (frozen) => {
-      const temporary = join(folder, `.${nonce()}`);
-      await files.makeDirectory(directory, 0o700);
-      await files.makeDirectory(folder, 0o700);
-      await files.createDurable(temporary, `${JSON.stringify(frozen)}\n`, 0o600);
-      await files.rename(temporary, pathOf(frozen.volumeId));
-      await files.syncDirectory(folder);
-    },
-    remove: async (volumeId) => {
-      await files.unlink(pathOf(volumeId)).catch(absent);
-    },
+    write: (frozen) => own.replace(pathOf(frozen.volumeId), `${JSON.stringify(frozen)}\n`),
+    remove: (volumeId) => own.remove(pathOf(volumeId)),
     all: async () => {
-      const names = (await files.list(folder).catch(absent)) ?? [];
+      const names = (await files.list(folder).catch(undefinedWhenMissing)) ?? [];
       const texts = await Promise.all(
         names
           .filter((name) => name.endsWith('.json'))
-          .map((name) => files.read(join(folder, name)).catch(absent)),
+          .map((name) => files.read(join(folder, name)).catch(undefinedWhenMissing)),
       );
       return texts.flatMap((text) => (text === undefined ? [] : parse(text)));
     },
@@ -59,8 +51,3 @@ function parse(text: string): readonly Frozen[] {
     return [];
   }
 }
-
-const absent = (error: unknown): undefined => {
-  if (errnoOf(error) === 'ENOENT') return undefined;
-  throw error;
-};

@@ -4,10 +4,9 @@ import { z } from 'zod';
 import type { AccessMode } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { FileKey } from '../../model/ids.ts';
-import type { Nonce } from '../../run/clock.ts';
-import { makeIn } from '../../run/directories.ts';
 import { undefinedWhenMissing } from '../../run/files.ts';
 import type { Files } from '../../run/files.ts';
+import { ownFiles } from './ownfiles.ts';
 
 const bigint = z.string().regex(/^\d+$/).transform(BigInt);
 const mode = z.string().transform((text) => text as AccessMode);
@@ -80,11 +79,11 @@ export interface NodeRecordsOptions {
   readonly files: Files;
   readonly directory: string;
   readonly bootId: string;
-  readonly nonce: Nonce;
 }
 
 /** The records in `DIRECTORY/volumes`, one small JSON file for each volume. */
-export function nodeRecords({ files, directory, bootId, nonce }: NodeRecordsOptions): NodeRecords {
+export function nodeRecords({ files, directory, bootId }: NodeRecordsOptions): NodeRecords {
+  const own = ownFiles(files);
   const volumes = join(directory, 'volumes');
   const pathOf = (id: string) => join(volumes, fileName(id));
 
@@ -99,17 +98,8 @@ export function nodeRecords({ files, directory, bootId, nonce }: NodeRecordsOpti
       return record && ofThisBoot(record, bootId);
     },
     asWritten: (id) => load(pathOf(id)),
-    write: async (record) => {
-      const temporary = join(volumes, `.${nonce()}`);
-      const write = () => files.createDurable(temporary, toText(record), 0o600);
-      await makeIn(files, volumes, write, 0o700);
-      await files.rename(temporary, pathOf(record.volumeId));
-      await files.syncDirectory(volumes);
-    },
-    remove: async (id) => {
-      await files.unlink(pathOf(id)).catch(undefinedWhenMissing);
-      await files.syncDirectory(volumes).catch(undefinedWhenMissing);
-    },
+    write: (record) => own.replace(pathOf(record.volumeId), toText(record)),
+    remove: (id) => own.remove(pathOf(id)),
     all: () => readAll(files, volumes, load),
   };
 }

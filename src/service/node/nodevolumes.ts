@@ -7,8 +7,7 @@ import { losetup } from '../../linux/losetup.ts';
 import { mkfs } from '../../linux/mkfs.ts';
 import { mounter } from '../../linux/mount.ts';
 import { startCompanion } from '../../run/companion.ts';
-import type { Clock, Nonce } from '../../run/clock.ts';
-import { randomNonce } from '../../run/clock.ts';
+import type { Clock } from '../../run/clock.ts';
 import type { Files } from '../../run/files.ts';
 import type { Mounts } from '../../run/mounts.ts';
 import type { Run } from '../../run/run.ts';
@@ -38,7 +37,6 @@ export interface NodeVolumesOptions {
   readonly clock: Clock;
   /** Of this node alone, and kept over restarts of the driver: what is attached and mounted here. */
   readonly stateDirectory: string;
-  readonly nonce?: Nonce;
   /** Where the kubelet keeps pods and plugins; it may be a symbolic link itself. */
   readonly kubeletDirectory?: string;
   readonly limits?: Partial<NodeLimits>;
@@ -88,18 +86,12 @@ export function nodeVolumes(options: NodeVolumesOptions): NodeSide {
 function partsOf(options: NodeVolumesOptions): NodeParts {
   const { roots, self, run, files, mounts, clock } = options;
   const lock = volumeLocks();
-  const nonce = options.nonce ?? randomNonce;
   const parts: Omit<NodeParts, 'freezer'> = {
     roots,
     self,
     files,
     clock,
-    records: nodeRecords({
-      files,
-      directory: options.stateDirectory,
-      bootId: self.bootId,
-      nonce,
-    }),
+    records: nodeRecords({ files, directory: options.stateDirectory, bootId: self.bootId }),
     lock,
     background: backgroundOf(lock),
     losetup: losetup(run, clock),
@@ -110,7 +102,7 @@ function partsOf(options: NodeVolumesOptions): NodeParts {
     fstrim: fstrim(run),
     fsfreeze: fsfreeze(run),
     looks: new Map(),
-    frozen: frozenNotes(files, options.stateDirectory, nonce),
+    frozen: frozenNotes(files, options.stateDirectory),
     watchdog: watchdogOf(options.watchdog),
     limits: { ...defaultLimits, ...options.limits },
     kubeletDirectory: options.kubeletDirectory ?? '/var/lib/kubelet',

@@ -1,4 +1,5 @@
 import { open, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { Bytes } from '../model/bytes.ts';
 import { sector } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
@@ -46,7 +47,11 @@ export const losetup = (run: Run, clock: Clock) => ({
   attach: async (file: string, options: AttachOptions): Promise<Loop> => {
     const path = await setUp(run, clock, file, options.readonly);
     const loop = await loopAt(run, path);
-    if (!loop) throw new DriverError('command-failed', `${path} was detached by somebody else`);
+    if (!loop || !(await isOurs(loop, file)))
+      throw new DriverError(
+        'command-failed',
+        `${path} was detached from ${file} by somebody else as soon as it was attached; try again`,
+      );
     const why = await whyUnusable(loop, file, options);
     if (why === undefined) return loop;
     await detach(run, clock, loop);
@@ -84,6 +89,17 @@ export const losetup = (run: Run, clock: Clock) => ({
   /** Why an attachment that was found cannot serve, in words; undefined when it can. */
   whyUnusable,
 });
+
+/**
+ * Whether the device is still what we attached, under whatever inode. By now it may be somebody else's, who was
+ * given its number when it was free: that one is not ours to take down.
+ */
+async function isOurs(loop: Loop, file: string): Promise<boolean> {
+  const named = await visibleFile(file);
+  if (named && sameFile(loop.backing, named)) return true;
+  const behind = (await loopState(loop.path))?.backingFile.replace(/ \(deleted\)$/, '') ?? '';
+  return basename(behind) === basename(file);
+}
 
 const list = async (run: Run, ...which: string[]): Promise<readonly Listed[]> =>
   (await run(['losetup', '--noheadings', '--raw', '-O', columns, ...which], 'read'))

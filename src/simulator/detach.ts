@@ -7,12 +7,22 @@ import { loopDevices } from './open-files.ts';
 const patienceMs = 5000;
 const stepMs = 20;
 
-/** Detaches a loop device from its file and waits until the kernel has done so. */
-export async function detach(run: Run, device: string): Promise<void> {
-  const backing = backingOf(device);
-  await run(['losetup', '-d', device], 'write');
-  for (let waited = 0; waited < patienceMs && backingOf(device) === backing; waited += stepMs) {
-    await sleep(stepMs);
+/**
+ * Detaches loop devices from their files and waits until the kernel has done so. `free` ends what uses one. A device
+ * that goes by itself meanwhile is left alone: its number may be somebody else's by then.
+ */
+export async function detachAll(
+  run: Run,
+  devices: readonly string[],
+  free: (device: string) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  const held = devices.map((device) => ({ device, backing: backingOf(device) }));
+  for (const { device, backing } of held) {
+    const isHeld = () => backing !== undefined && backingOf(device) === backing;
+    if (isHeld()) await free(device);
+    if (!isHeld()) continue;
+    await run(['losetup', '-d', device], 'write');
+    for (let waited = 0; waited < patienceMs && isHeld(); waited += stepMs) await sleep(stepMs);
   }
 }
 

@@ -7,7 +7,7 @@ import { errnoOf } from '../run/files.ts';
 import { parseMountinfo } from '../run/mounts.ts';
 import type { Run } from '../run/run.ts';
 import { attachments, attachmentsOn } from './attachments.ts';
-import { detach } from './detach.ts';
+import { detachAll } from './detach.ts';
 import { layoutOf, readDescription } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { loopDevices } from './open-files.ts';
@@ -31,7 +31,7 @@ export async function simulateDown({ run, dir, force = false }: DownOptions): Pr
   }
   await freeVolumes(run, layout, force);
   if (ownMount(layout)) await unmountFree(run, layout.mount);
-  for (const device of await attachments(run, layout.image)) await detach(run, device);
+  await detachAll(run, await attachments(run, layout.image));
   const { image, state, library, bin, personality } = layout;
   const made = [image, `${image}.new`, state, library, bin, personality, `${personality}.new`];
   for (const path of made) await rm(path, { recursive: true, force: true });
@@ -66,13 +66,12 @@ async function freeVolumes(run: Run, layout: Layout, force: boolean): Promise<vo
       `${first} still uses ${basename(file)} in ${layout.mount}; unstage it, or take the simulator down with --force`,
     );
   }
-  for (const device of used) await free(run, device);
+  await detachAll(run, used, (device) => unmountAll(run, device));
 }
 
-async function free(run: Run, device: string): Promise<void> {
+async function unmountAll(run: Run, device: string): Promise<void> {
   const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'latin1'));
   const name = `/${basename(device)}`;
   const points = mounts.filter(({ source, root }) => source === device || root === name);
   for (const { point } of points.reverse()) await run(['umount', point], 'write');
-  await detach(run, device);
 }

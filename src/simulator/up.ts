@@ -7,7 +7,7 @@ import { GiB, MiB, showBytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import type { Run } from '../run/run.ts';
 import { attachments } from './attachments.ts';
-import { detach } from './detach.ts';
+import { detachAll } from './detach.ts';
 import { layoutOf, readDescription, readJson } from './layout.ts';
 import type { Description, Layout } from './layout.ts';
 import { processLock } from './lock.ts';
@@ -97,7 +97,7 @@ async function adopt(layout: Layout): Promise<void> {
 async function discard(run: Run, layout: Layout, description: Description): Promise<void> {
   writeWhole(layout.marker, JSON.stringify(description));
   if (ownMount(layout)) await unmountFree(run, layout.mount);
-  for (const device of await attachments(run, layout.image)) await detach(run, device);
+  await detachAll(run, await attachments(run, layout.image));
   for (const path of [layout.image, layout.state]) await rm(path, { recursive: true, force: true });
 }
 
@@ -127,7 +127,7 @@ async function attach(run: Run, layout: Layout): Promise<void> {
   await mkdir(layout.mount, { recursive: true });
   if (ownMount(layout)) return;
   const [first, ...more] = await attachments(run, layout.image);
-  for (const device of more) await detach(run, device);
+  await detachAll(run, more);
   const device = first ?? (await run(['losetup', '-f', '--show', layout.image], 'write')).trim();
   await run(['mount', '-t', 'xfs', device, layout.mount], 'write');
 }

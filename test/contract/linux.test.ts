@@ -137,6 +137,33 @@ describe('losetup', () => {
     expect(made).toEqual(['/dev/loop99999 b 7 99999']);
   });
 
+  test.each(['is free', 'has another file'])(
+    'a device that was detached by somebody else at once, and %s now, is left as it is',
+    async (now) => {
+      const other = join(directory, 'other');
+      await writeFile(other, Buffer.alloc(Number(MiB)));
+      const attachOther = (path: string) =>
+        run(['losetup', path, other], 'write').then(
+          () => true,
+          () => false,
+        );
+      // Another process may be given the free device before us: then once more.
+      const lost: Run = async (argv, kind, options) => {
+        const path = (await run(argv, kind, options)).trim();
+        if (!argv.includes('--show')) return path;
+        await run(['losetup', '-d', path], 'write');
+        if (now === 'is free' || (await attachOther(path))) return path;
+        return lost(argv, kind, options);
+      };
+      const attempt = losetup(lost, systemClock).attach(image, { readonly: false });
+      await expect(attempt).rejects.toThrow('was detached from');
+      expect(await loopsOf(image)).toEqual([]);
+      const others = await loopsOf(other);
+      expect(others).toHaveLength(now === 'is free' ? 0 : 1);
+      for (const each of others) await loops.detach(each);
+    },
+  );
+
   test('a device that a process holds open is not reported as gone', async () => {
     const loop = await loops.attach(image, { readonly: false });
     const holder = await open(loop.path, 'r');

@@ -171,6 +171,27 @@ test('a volume in use keeps the simulator up, unless it is forced', async () => 
   expect([existsSync(dir), devicesIn(dir)]).toEqual([false, []]);
 });
 
+test('a device that goes when its mount goes is not detached by a number that may be another one by then', async () => {
+  const dir = await fresh();
+  const made = await simulateUp({ run, dir, size: 1024n * MiB });
+  const volume = join(made.filesetPath, 'vol');
+  await writeFile(volume, Buffer.alloc(4 * 1024 * 1024));
+  await run(['mkfs.ext4', '-q', volume], 'write');
+  const device = (await run(['losetup', '-f', '--show', volume], 'write')).trim();
+  const staging = await fresh();
+  await run(['mount', device, staging], 'write');
+  await run(['losetup', '-d', device], 'write');
+  const detached: (string | undefined)[] = [];
+  const recording: Run = (argv, kind, options) => {
+    if (argv[0] === 'losetup' && argv[1] === '-d') detached.push(argv[2]);
+    return run(argv, kind, options);
+  };
+  const [own] = loopDevices().filter(({ backing }) => backing === join(dir, 'image.xfs'));
+  await simulateDown({ run: recording, dir, force: true });
+  expect(detached).toEqual([own?.device]);
+  expect(devicesIn(dir)).toEqual([]);
+});
+
 test('settings are checked by name and value, and kept over a second up', async () => {
   const dir = await fresh();
   await expect(simulateUp({ run, dir, size, personality: { colour: 1 } })).rejects.toThrow(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { FsType } from './capability.ts';
+import type { Capability, FsType } from './capability.ts';
 import { invalid } from './fault.ts';
 import { definitions } from './parameter-keys.ts';
 import { mkfsWords } from './mkfs-options.ts';
@@ -126,6 +126,18 @@ export function sharedPlacement(
       .join(', ')} applies to blocks written after the clone`,
   };
 }
+
+/**
+ * What the context of a raw block volume says when its class wants no discards: those of its user cannot be held
+ * back, since the kernel's switch for them would outlast the volume's use of the device.
+ */
+export const undiscarded = (
+  { discard }: Pick<VolumeOptions, 'discard'>,
+  capabilities: readonly Capability[],
+): Readonly<Record<string, string>> =>
+  discard === 'off' && capabilities.some(({ access }) => access.kind === 'block')
+    ? { discards: 'those of the user of the block device give blocks back all the same' }
+    : {};
 
 const attributesOf = (decoded: Decoded): FileAttributes =>
   said({

@@ -5,7 +5,12 @@ import type { Bytes } from '../model/bytes.ts';
 import { DriverError, invalid } from '../model/fault.ts';
 import { fileKey, localIdOf } from '../model/ids.ts';
 import type { FileKey, LocalId } from '../model/ids.ts';
-import { classParameters, ownParameters, sharedPlacement } from '../model/parameters.ts';
+import {
+  classParameters,
+  ownParameters,
+  sharedPlacement,
+  undiscarded,
+} from '../model/parameters.ts';
 import type { ClassParameters } from '../model/parameters.ts';
 import { volumeChange } from '../model/mutable.ts';
 import { minimumBytes, sizeOfNew } from '../model/sizing.ts';
@@ -83,14 +88,14 @@ async function createNew(
   order: Order,
   from: Held<VolumeRecord> | undefined,
 ): Promise<VolumeRecord> {
-  const during = newRecord(host, order);
-  const key = fileKey(during.id, (from?.version ?? 0) + 1, host.nonce());
   const fill = fillFor(store, order);
+  const during = newRecord(host, order, fill !== undefined);
+  const key = fileKey(during.id, (from?.version ?? 0) + 1, host.nonce());
   const work = operate(host, store, {
     id: during.id,
     from,
     plan: { op: 'create', image: key, ...(fill ? { fill } : {}) },
-    during: fill ? { ...during, context: {} } : during,
+    during,
     work: async (claimed) => {
       const image: DataRef = { data: 'volumes', key };
       const parent = await order.source?.parent(key);
@@ -146,8 +151,13 @@ async function rootFor(
 const sizeFor = ({ spec, source, parameters }: Order): Bytes =>
   sizeOfNew(spec.range, minimumBytes(spec.capabilities, parameters.options.fsType), source?.bytes);
 
-function newRecord(host: ServiceHost, { spec, source, parameters }: Order): VolumeRecord {
+function newRecord(
+  host: ServiceHost,
+  { spec, source, parameters }: Order,
+  isWhole: boolean,
+): VolumeRecord {
   const attributes = { ...host.defaults, ...parameters.attributes };
+  const shared = source && !isWhole ? sharedPlacement(attributes, source.attributes) : {};
   return {
     format: recordFormat,
     id: localIdOf(spec.name),
@@ -163,7 +173,7 @@ function newRecord(host: ServiceHost, { spec, source, parameters }: Order): Volu
     },
     attributes,
     options: { ...parameters.options },
-    context: source ? sharedPlacement(attributes, source.attributes) : {},
+    context: { ...shared, ...undiscarded(parameters.options, spec.capabilities) },
     image: null,
     parent: null,
     content: { kind: 'empty' },

@@ -96,17 +96,25 @@ describe('free blocks', () => {
     await node.unstage(ready.volume.id, ask.stagingPath);
   });
 
-  test('of a raw block volume come back when its user discards', async () => {
-    const { volume, ask } = await ground.ready(blockAs(), 64n * MiB);
-    await ground.node.stage(ask);
-    const [loop = ''] = await ground.loops();
-    const written = ['if=/dev/zero', `of=${loop}`, 'bs=1M', 'count=32', 'oflag=direct'];
-    await run(['dd', ...written, 'status=none'], 'write');
-    expect(await allocated({ volume })).toBe(32n * MiB);
-    await run(['blkdiscard', loop], 'write');
-    expect(await allocated({ volume })).toBe(0n);
-    await ground.node.unstage(volume.id, ask.stagingPath);
-  });
+  // With off too: docs/adr/0025 says why, and the context of such a volume tells its user.
+  test.each(['auto', 'on', 'off'] as const)(
+    'of a raw block volume come back when its user discards: %s',
+    async (discard) => {
+      const { volume, ask } = await ground.ready(blockAs(), 64n * MiB);
+      await ground.store.volumes.update(volume.local, (record) => ({
+        ...record,
+        options: { discard },
+      }));
+      await ground.node.stage(ask);
+      const [loop = ''] = await ground.loops();
+      const written = ['if=/dev/zero', `of=${loop}`, 'bs=1M', 'count=32', 'oflag=direct'];
+      await run(['dd', ...written, 'status=none'], 'write');
+      expect(await allocated({ volume })).toBe(32n * MiB);
+      await run(['blkdiscard', loop], 'write');
+      expect(await allocated({ volume })).toBe(0n);
+      await ground.node.unstage(volume.id, ask.stagingPath);
+    },
+  );
 });
 
 describe('a node with many volumes', () => {

@@ -4,6 +4,7 @@ import {
   block,
   clusterWithRoot,
   dataFiles,
+  mounted,
   from,
   serverOn,
   snap,
@@ -81,6 +82,22 @@ describe('attributes', () => {
     const again = { source: from('volume', restored), parameters: { pool: 'data' } };
     expect((await volumes.create(spec('c', again))).context).toEqual({});
   });
+
+  test.each(['thin', 'thick'])(
+    'without discards: the context of a %s block volume says whose go through all the same',
+    async (provisioning) => {
+      const { volumes } = await setup();
+      const parameters = { provisioning, discard: 'off' };
+      const made = await volumes.create(spec('v', { parameters }));
+      expect(made.context).toEqual({
+        discards: 'those of the user of the block device give blocks back all the same',
+      });
+      expect(await volumes.create(spec('v', { parameters }))).toEqual(made);
+      const files = { parameters, capabilities: [mounted('ext4')] };
+      expect((await volumes.create(spec('m', files))).context).toEqual({});
+      expect((await volumes.create(spec('auto'))).context).toEqual({});
+    },
+  );
 
   test('the context is compared, as CSI asks, and an old or empty one is fine', async () => {
     const { volumes } = await setup();

@@ -27,6 +27,7 @@ export interface Server {
 /** A command that ended. */
 export interface Step {
   readonly name: string;
+  readonly argv: readonly string[];
   readonly ms: number;
 }
 
@@ -153,7 +154,7 @@ const stepsIn = (log: string): readonly Step[] =>
   log.split('\n').flatMap((line) => {
     if (!line.includes('"message":"command ')) return [];
     const { argv, ms } = JSON.parse(line) as { argv: readonly string[]; ms: number };
-    return [{ name: nameOf(argv), ms }];
+    return [{ name: nameOf(argv), argv, ms }];
   });
 
 function nameOf([program = '', verb = '']: readonly string[]): string {

@@ -1,27 +1,37 @@
 import { asMount } from '../csi.ts';
-import { eachOf, timing, upTo } from '../measure.ts';
+import { eachOf, quantile, timing, upTo } from '../measure.ts';
 import type { Timing } from '../measure.ts';
-import type { Bench, Found } from '../part.ts';
-import type { Server } from '../server.ts';
+import type { Bench, Figure, Found } from '../part.ts';
+import type { Server, Step } from '../server.ts';
 
-/** The node's calls on volumes that are formatted and attached. */
+/** The node's calls on volumes that are formatted and attached, and what a stage takes beyond its mount(8). */
 export function stage(bench: Bench): Promise<Found> {
-  return bench.withServer('stage', async (server) => {
-    const timings: Timing[] = [];
+  const use = async (server: Server): Promise<Found> => {
+    const all: Cycles[] = [];
     for (const fsType of ['ext4', 'xfs']) {
       bench.say(`stage and publish ${fsType}`);
       const volumes = await formatted(server, fsType);
       const [first] = volumes;
       const few = bench.quick ? 2 : 12;
-      timings.push(...(await cycles(server, fsType, first ? [first] : [], 5 * few)));
-      timings.push(...(await cycles(server, fsType, volumes, few)));
+      all.push(await cycles(server, fsType, first ? [first] : [], 5 * few));
+      all.push(await cycles(server, fsType, volumes, few));
       await eachOf(1, volumes, async ({ id }) => {
         await server.csi.unpublish(id);
         await server.csi.remove(id);
       });
     }
-    return { timings };
-  });
+    return {
+      timings: all.flatMap(({ timings }) => timings),
+      figures: all.flatMap(({ beyond }) => beyond),
+    };
+  };
+  // How long a mount took stands in the log only at this level.
+  return bench.withServer('stage', use, 'debug');
+}
+
+interface Cycles {
+  readonly timings: readonly Timing[];
+  readonly beyond: readonly Figure[];
 }
 
 interface Volume {
@@ -47,11 +57,12 @@ async function formatted(server: Server, fsType: string): Promise<readonly Volum
 
 /** One caller for each volume, through all four calls so many times. */
 async function cycles(
-  { csi }: Server,
+  server: Server,
   fsType: string,
   volumes: readonly Volume[],
   rounds: number,
-): Promise<readonly Timing[]> {
+): Promise<Cycles> {
+  const { csi } = server;
   const capability = asMount(fsType);
   const calls = {
     stage: ({ id, path }: Volume) => csi.stage(id, path, capability),
@@ -59,18 +70,70 @@ async function cycles(
     unpublish: ({ id, target }: Volume) => csi.unbind(id, target),
     unstage: ({ id, path }: Volume) => csi.unstage(id, path),
   };
-  const samples = Object.entries(calls).map(([name, call]) => ({ name, call, ms: [] as number[] }));
+  const samples = Object.entries(calls).map(([name, call]) => ({
+    ...{ name, call, taken: [] as Taken[] },
+  }));
+  const before = server.steps().length;
   const began = performance.now();
   await eachOf(volumes.length, volumes, async (volume) => {
     for (let round = 0; round < rounds; round += 1)
-      for (const { call, ms } of samples) {
+      for (const { call, taken } of samples) {
         const start = performance.now();
         await call(volume);
-        ms.push(performance.now() - start);
+        taken.push({ path: volume.path, ms: performance.now() - start });
       }
   });
   const wallMs = performance.now() - began;
-  return samples.map(({ name, ms }) =>
-    timing(`node ${name} ${fsType}`, volumes.length, ms, wallMs),
+  const callers = volumes.length;
+  const staged = samples.find(({ name }) => name === 'stage')?.taken ?? [];
+  return {
+    timings: samples.map(({ name, taken }) =>
+      timing(`node ${name} ${fsType}`, callers, msOf(taken), wallMs),
+    ),
+    beyond: beyondMount(`${fsType}, callers ${callers}`, staged, server.steps().slice(before)),
+  };
+}
+
+/** How long a call for a volume took. */
+interface Taken {
+  readonly path: string;
+  readonly ms: number;
+}
+
+const msOf = (taken: readonly Taken[]): readonly number[] => taken.map(({ ms }) => ms);
+
+/** Each stage without the mount(8) in it: they are one for one, in the order of the stages of a path. */
+function beyondMount(
+  what: string,
+  stages: readonly Taken[],
+  steps: readonly Step[],
+): readonly Figure[] {
+  const mounts = Map.groupBy(
+    steps.filter(({ name, argv }) => name === 'mount' && argv.includes('-t')),
+    ({ argv }) => argv.at(-1) ?? '',
   );
+  const next = new Map([...mounts].map(([path, all]) => [path, all.values()]));
+  const pairs = stages.map(({ path, ms }) => {
+    const mount = next.get(path)?.next().value;
+    if (!mount) throw new Error(`the log has no mount for a stage at ${path}`);
+    return { mount: mount.ms, beyond: ms - mount.ms };
+  });
+  const beyond = pairs.map((pair) => pair.beyond);
+  return [
+    {
+      what: `mount(8) in a stage, ${what}, p50`,
+      value: quantile(
+        pairs.map(({ mount }) => mount),
+        0.5,
+      ),
+      unit: 'ms',
+    },
+    {
+      what: `stage beyond mount(8), ${what}, p50`,
+      value: quantile(beyond, 0.5),
+      unit: 'ms',
+      below: 150,
+    },
+    { what: `stage beyond mount(8), ${what}, p99`, value: quantile(beyond, 0.99), unit: 'ms' },
+  ];
 }

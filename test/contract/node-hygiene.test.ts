@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -94,6 +94,43 @@ describe('a device that somebody put on an image by hand', () => {
     await expect(ground.restarted().stage(ask)).rejects.toThrow('is attached to');
     expect(await ground.loops()).toEqual([foreign]);
     await run(['losetup', '-d', foreign], 'write');
+    await ground.node.unstage(volume.id, ask.stagingPath);
+  });
+});
+
+describe('a lazy unmount by somebody else', () => {
+  test('is no success: an unstage fails while a process has a file open, and the retry ends it', async () => {
+    const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
+    await ground.node.stage(ask);
+    const [device = ''] = await ground.loops();
+    const holder = await open(join(ask.stagingPath, 'held'), 'w');
+    await run(['umount', '-l', ask.stagingPath], 'write');
+    const refused = ground.restarted().unstage(volume.id, ask.stagingPath);
+    await expect(refused).rejects.toEqual(fault('in-use'));
+    await expect(refused).rejects.toThrow(`${device} does not go away`);
+    // Still the device of this volume: it was not given back, and no other node may have the image.
+    expect(await ground.loops()).toEqual([device]);
+    expect(await ground.marks()).toHaveLength(1);
+    await holder.close();
+    await ground.restarted().unstage(volume.id, ask.stagingPath);
+    expect(await ground.loops()).toEqual([]);
+  });
+
+  test('is never ours: a mount in use stays, and an unpublish and an unstage say so', async () => {
+    const { volume, ask, pod } = await ground.ready(mountAs('xfs'), 320n * MiB);
+    await ground.node.stage(ask);
+    await ground.node.publish(publishAsk(ask, pod));
+    const inPod = await open(join(pod, 'held'), 'w');
+    await expect(ground.node.unpublish(volume.id, pod)).rejects.toEqual(fault('in-use'));
+    expect(await ground.mountPoints()).toContain(pod);
+    await inPod.close();
+    await ground.node.unpublish(volume.id, pod);
+    const inStaging = await open(join(ask.stagingPath, 'held'), 'r');
+    const refused = ground.node.unstage(volume.id, ask.stagingPath);
+    await expect(refused).rejects.toEqual(fault('in-use'));
+    expect(await ground.mountPoints()).toEqual([ask.stagingPath]);
+    expect(await ground.loops()).toHaveLength(1);
+    await inStaging.close();
     await ground.node.unstage(volume.id, ask.stagingPath);
   });
 });

@@ -6,6 +6,7 @@ import { DriverError } from '../../src/model/fault.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
 import { onGround } from './node-suite.ts';
 import type { Ground } from './node-ground.ts';
+import { hangAt } from '../support/hung.ts';
 import { deviceSize } from '../../src/linux/sysblock.ts';
 import type { Run } from '../../src/run/run.ts';
 import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
@@ -75,12 +76,23 @@ describe('stats', () => {
     );
   });
 
-  test('case 90: a file system that does not answer is reported as unavailable', async () => {
+  test('case 90: a file system that hangs is unavailable within its time, and holds up nothing else', async () => {
     const { volume, pod, done } = await published();
-    const never = { ...hostFiles(), space: () => new Promise<never>(() => undefined) };
-    const node = ground.restarted({ files: never, limits: { statfsMs: 50 } });
-    await expect(node.stats(volume.id, pod)).rejects.toEqual(fault('unavailable'));
-    await done();
+    const directory = await ground.place('hung');
+    const hung = await hangAt(directory);
+    try {
+      // The look goes where the kernel really does not answer: each takes one of the few threads for files.
+      const files = hostFiles();
+      const hanging = { ...files, space: () => files.space(directory) };
+      const node = ground.restarted({ files: hanging, limits: { statfsMs: 100 } });
+      const all = Array.from({ length: 32 }, () => node.stats(volume.id, pod));
+      for (const answer of await Promise.allSettled(all))
+        expect(answer).toMatchObject({ status: 'rejected', reason: fault('unavailable') });
+      expect(await ground.node.stats(volume.id, pod)).toHaveLength(2);
+      await done();
+    } finally {
+      await hung.end();
+    }
   });
 });
 

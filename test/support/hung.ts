@@ -1,0 +1,23 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open } from 'node:fs/promises';
+
+/** A file system that never answers, mounted at a directory, until it is ended. */
+export async function hangAt(directory: string): Promise<{ end(): Promise<void> }> {
+  // Whoever holds this end of a FUSE mount serves it, and we do not.
+  const server = await open('/dev/fuse', 'r+');
+  const options = 'fd=3,rootmode=40000,user_id=0,group_id=0';
+  await ended('mount', ['-i', '-t', 'fuse', '-o', options, 'hung', directory], server.fd);
+  return {
+    end: async () => {
+      await server.close();
+      await ended('umount', [directory]);
+    },
+  };
+}
+
+async function ended(program: string, args: readonly string[], ...fds: readonly number[]) {
+  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', ...fds] });
+  const [status] = (await once(child, 'exit')) as [number | null];
+  if (status !== 0) throw new Error(`${program} ended with ${String(status)}`);
+}

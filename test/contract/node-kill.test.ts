@@ -35,7 +35,7 @@ const tell = (what: string): void => {
   process.stdout.write(`${what}\n`);
 };
 
-describe('85: a driver that dies at any step of a call is followed by one that finishes', () => {
+describe('case 85: a driver that dies at any step of a call is followed by one that finishes', () => {
   const cases = casesOf(
     ['ext4', 'stage'],
     ...(['publish', 'unpublish', 'unstage'] as const).map(
@@ -78,7 +78,7 @@ async function killed(call: Call, used: Used, death: Death): Promise<string | un
   return undefined;
 }
 
-describe('85: kill -9 of the driver at every step of a call', () => {
+describe('case 85: kill -9 of the driver at every step of a call', () => {
   const cases = casesOf(['ext4', 'stage'], ['block', 'unpublish'], ['xfs', 'expand']);
   test.each(cases)(
     '$name',
@@ -105,7 +105,7 @@ function killingAt(at: number, moment: string) {
   return { run: killing, reached: () => count >= at };
 }
 
-describe('85: kill -9 of a command of a call, at once, half way and when it was just done', () => {
+describe('case 85: kill -9 of a command of a call, at once, half way and when it was just done', () => {
   const cases = casesOf(['xfs', 'stage'], ['read-only block', 'publish'], ['btrfs', 'expand']);
   test.each(cases)(
     '$name',

@@ -14,6 +14,7 @@ import type { VolumeRecord } from '../store/schema/volume.ts';
 import { act } from './act.ts';
 import { UsageError } from './config.ts';
 import { lookLines, readLook } from './open.ts';
+import { sectorFlag, sectorReader } from './sectorflag.ts';
 import type { Subcommand } from './subcommand.ts';
 
 const grammar = {
@@ -22,6 +23,7 @@ const grammar = {
   words: 1,
   own: {
     name: { takes: 'value', meaning: 'what the volume is called (default: the name of the file)' },
+    'sector-size': sectorFlag,
     'driver-name': { takes: 'value', meaning: 'driver in the PersistentVolume (gpfs-clone.csi)' },
   },
 } as const;
@@ -30,8 +32,8 @@ const grammar = {
 export const adopt: Subcommand = {
   summary: 'makes volumes of raw disk files, without copying: one, or a directory of Cinder',
   help: [
-    'usage: gpfs-csi adopt FILE [--name NAME] --root DIR',
-    '       gpfs-csi adopt DIRECTORY --root DIR',
+    'usage: gpfs-csi adopt FILE [--name NAME] [--sector-size 512|4096] --root DIR',
+    '       gpfs-csi adopt DIRECTORY [--sector-size 512|4096] --root DIR',
     '',
     'FILE must lie in the fileset of the root and be closed. It moves into the root, and the PersistentVolume',
     'for it is printed. Of a DIRECTORY of Cinder, volumes and snapshots come in with their clone tree. What',
@@ -44,6 +46,7 @@ export const adopt: Subcommand = {
     const [path = ''] = words;
     if (!path.startsWith('/')) throw new UsageError('adopt needs the absolute path of a file');
     if (config.roots.length !== 1) throw new UsageError('--root names one root, for adopt');
+    const sectorBytes = sectorReader(flags);
     await using acting = await act(config);
     const { store } = acting;
     const on = {
@@ -51,9 +54,12 @@ export const adopt: Subcommand = {
       store,
       gpfs: acting.host.gpfs,
       userOf: userOf(acting.host.run),
+      sectorBytes,
     };
     const print = (record: VolumeRecord): void => {
       const volume = { ...record, id: publicId(store.id, record.id) };
+      if (record.sectorBytes !== undefined)
+        terminal.err(`volume ${volume.id} has a disk for sectors of ${record.sectorBytes} bytes`);
       terminal.out(persistentVolume(volume, flags.get('driver-name') ?? 'gpfs-clone.csi'));
     };
     if ((await store.files.stat(path)).kind !== 'directory') {

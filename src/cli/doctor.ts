@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sectorBytesIn } from '../linux/imagefile.ts';
 import { hostTrials } from '../linux/trials.ts';
 import { isHealthy } from '../model/check.ts';
 import type { Check } from '../model/check.ts';
@@ -95,7 +96,9 @@ function examination(look: Look, tell: (sentence: string) => void): Examination 
     place: programs(placesOf(config)),
     probe: !flags.has('no-probe'),
     twoNodes: flags.has('two-nodes'),
-    mend: flags.has('repair') ? { minAgeMs: minAgeMs(flags.get('min-age')) } : undefined,
+    mend: flags.has('repair')
+      ? { minAgeMs: minAgeMs(flags.get('min-age')), sectorBytes: sectorBytesIn }
+      : undefined,
     tell,
   };
 }

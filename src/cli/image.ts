@@ -9,12 +9,14 @@ import { exactly } from '../run/streams.ts';
 import { imageId, importImage, listImages } from '../service/images.ts';
 import { incomingOf } from '../service/incoming.ts';
 import type { Import } from '../service/incoming.ts';
+import { sectorBytesFor } from '../service/sectors.ts';
 import type { RootStore } from '../store/root.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
 import { act, progressTo } from './act.ts';
 import { UsageError } from './config.ts';
 import { lookHost, lookLines, readLook } from './open.ts';
 import type { Look } from './open.ts';
+import { sectorFlag, sectorsIn } from './sectorflag.ts';
 import type { Subcommand, Terminal } from './subcommand.ts';
 
 const grammar = {
@@ -34,6 +36,7 @@ const grammar = {
     },
     move: { takes: 'nothing', meaning: 'import: FILE itself becomes the image, nothing is copied' },
     share: { takes: 'nothing', meaning: 'import: FILE stays and shares its blocks with the image' },
+    'sector-size': { ...sectorFlag, meaning: `import: ${sectorFlag.meaning}` },
     json: { takes: 'nothing', meaning: 'list, show: JSON on standard output' },
   },
 } as const;
@@ -42,6 +45,7 @@ const help = [
   'usage: gpfs-csi image import FILE --name NAME --format raw|qcow2 [--sha256 HEX] --root DIR',
   '       gpfs-csi image import FILE --name NAME --format raw [--move|--share] --root DIR',
   '       gpfs-csi image import - --name NAME --format raw --size BYTES [--sha256 HEX] --root DIR',
+  '       each of these also with --sector-size 512|4096',
   '       gpfs-csi image list   [--json] --root DIR',
   '       gpfs-csi image show   NAME [--json] --root DIR',
   '       gpfs-csi image remove NAME --root DIR',
@@ -100,6 +104,7 @@ function importAsk(look: Look): Import {
     format: flags.get('format') ?? '',
     how: howOf(flags),
     sha256: flags.get('sha256'),
+    sectorBytes: sectorsIn(flags),
   } as const;
   const piped = ask.from === '-';
   const problems = [...whyNot(ask), ...whyNotSize(piped, flags.get('size'))].flatMap(
@@ -176,10 +181,10 @@ const facts = (store: RootStore, record: SnapshotRecord) => ({
   name: record.golden?.name ?? '',
   bytes: Number(record.bytes),
   format: record.golden?.format ?? '',
-  sectorBytes: record.sectorBytes ?? 4096,
+  sectorBytes: sectorBytesFor(record),
   created: new Date(record.createdMs).toISOString(),
   snapshotHandle: publicId(store.id, record.id),
 });
 
 const lineOf = (store: RootStore, record: SnapshotRecord): string =>
-  `${showBytes(record.bytes)}, from ${record.golden?.format ?? ''}, sectors of ${record.sectorBytes ?? 4096}, snapshot handle ${publicId(store.id, record.id)}`;
+  `${showBytes(record.bytes)}, from ${record.golden?.format ?? ''}, sectors of ${sectorBytesFor(record)}, snapshot handle ${publicId(store.id, record.id)}`;

@@ -1,5 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { headBytes, sectorBytesOf } from '../model/sectors.ts';
+import type { SectorBytes } from '../model/sectors.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
@@ -10,3 +12,7 @@ export async function readHead(path: string, bytes: number): Promise<Uint8Array>
   const { bytesRead } = await handle.read(buffer, 0, bytes, 0);
   return buffer.subarray(0, bytesRead);
 }
+
+/** The sector size that the disk in a file was made for, as far as it says so. */
+export const sectorBytesIn = async (path: string): Promise<SectorBytes> =>
+  sectorBytesOf(await readHead(path, headBytes));

@@ -1,8 +1,8 @@
 import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Bytes } from '../model/bytes.ts';
-import { sector } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
+import { usualSectors } from '../model/sectors.ts';
 import type { Clock } from '../run/clock.ts';
 import type { Run } from '../run/run.ts';
 import { complaintOf, done } from './command.ts';
@@ -26,6 +26,8 @@ export interface Loop {
 /** What an attachment must be like. */
 export interface AttachOptions {
   readonly readonly: boolean;
+  /** 4096 where nothing is said: what every file system and every clone can have. */
+  readonly sectorBytes?: number;
   /** Takes a device for which the kernel does not use direct I/O: slower, and unsynced data is lost with the node. */
   readonly allowBuffered?: boolean;
 }
@@ -41,11 +43,16 @@ const pollMs = 25;
 export const sameFile = (a: FileIdentity, b: FileIdentity): boolean =>
   a.device === b.device && a.inode === b.inode;
 
-/** Attaches image files to loop devices with direct I/O and 4096-byte sectors, and takes them off again. */
+const sectorsOf = ({ sectorBytes = usualSectors }: AttachOptions): number => sectorBytes;
+
+/** Attaches image files to loop devices with direct I/O and sectors as asked for, and takes them off again. */
 export const losetup = (run: Run, clock: Clock) => ({
-  /** A new attachment, verified; one that does not hold what was asked for is undone. */
+  /**
+   * A new attachment, verified; one that does not hold what was asked for is undone. Throws wrong-state
+   * where the kernel has no direct I/O for sectors smaller than usual.
+   */
   attach: async (file: string, options: AttachOptions): Promise<Loop> => {
-    const path = await setUp(run, clock, file, options.readonly);
+    const path = await setUp(run, clock, file, options);
     const loop = await loopAt(run, path);
     if (!loop || !(await isOurs(loop, file)))
       throw new DriverError(
@@ -55,7 +62,8 @@ export const losetup = (run: Run, clock: Clock) => ({
     const why = await whyUnusable(loop, file, options);
     if (why === undefined) return loop;
     await detach(run, clock, loop);
-    throw new DriverError('command-failed', `${file} cannot be used through ${path}: ${why}`);
+    const kind = why === buffered && isSmall(options) ? 'wrong-state' : 'command-failed';
+    throw new DriverError(kind, `${file} cannot be used through ${path}: ${why}`);
   },
 
   /** Resolves when the attachment is really gone; also when it was gone before. */
@@ -204,8 +212,14 @@ const deviceNumber = (major: bigint, minor: bigint): bigint =>
   ((minor & 0xffffff00n) << 12n) |
   (minor & 0xffn);
 
-async function setUp(run: Run, clock: Clock, file: string, readonly: boolean): Promise<string> {
-  const flags = ['-b', String(sector), '--direct-io=on', ...(readonly ? ['-r'] : [])];
+async function setUp(
+  run: Run,
+  clock: Clock,
+  file: string,
+  options: AttachOptions,
+): Promise<string> {
+  const sectors = ['-b', String(sectorsOf(options))];
+  const flags = [...sectors, '--direct-io=on', ...(options.readonly ? ['-r'] : [])];
   for (let attempt = 1; ; attempt += 1) {
     try {
       return (await run(['losetup', '-f', '--show', ...flags, file], 'write')).trim();
@@ -239,6 +253,9 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+const buffered = 'the kernel does not use direct I/O on this file';
+const isSmall = (options: AttachOptions): boolean => sectorsOf(options) < usualSectors;
+
 const isBufferedUnasked = ({ directIo }: LoopState, options: AttachOptions): boolean =>
   !directIo && options.allowBuffered !== true;
 
@@ -251,8 +268,9 @@ async function whyUnusable(
   const state = await loopState(loop.path);
   const { dev, ino, size } = await stat(file, { bigint: true });
   if (!state) return 'it was detached by somebody else';
-  if (isBufferedUnasked(state, options)) return 'the kernel does not use direct I/O on this file';
-  if (state.sectorBytes !== Number(sector)) return `its sectors have ${state.sectorBytes} bytes`;
+  if (isBufferedUnasked(state, options)) return buffered;
+  if (state.sectorBytes !== sectorsOf(options))
+    return `its sectors have ${state.sectorBytes} bytes`;
   if (state.size !== size) return `the device has ${state.size} bytes and the file ${size}`;
   if (state.readonly !== options.readonly) return 'the device is not read-only as asked';
   if (!sameFile(loop.backing, { device: dev, inode: ino })) return 'it holds another file';

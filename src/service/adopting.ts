@@ -5,7 +5,7 @@ import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { fileKey, localIdOf } from '../model/ids.ts';
 import type { FileKey, LocalId } from '../model/ids.ts';
-import { headBytes, sectorBytesOf } from '../model/sectors.ts';
+import type { SectorBytes } from '../model/sectors.ts';
 import type { FileStat } from '../run/files.ts';
 import type { Held } from '../store/records.ts';
 import { ignoring } from '../store/edges.ts';
@@ -18,6 +18,7 @@ import type { ServiceHost } from './host.ts';
 import { requireSameFileset } from './incoming.ts';
 import { operate } from './operation.ts';
 import { endClaim } from './ownclaim.ts';
+import { asRecorded } from './sectors.ts';
 import { settleVolume } from './settle.ts';
 
 /** What adopting stands on. */
@@ -27,6 +28,8 @@ export interface AdoptHost {
   readonly gpfs: Gpfs;
   /** Who on this host has a file open, for people; undefined for nobody. */
   readonly userOf: (file: FileStat) => Promise<string | undefined>;
+  /** What the disk in a file was made for. */
+  readonly sectorBytes: (path: string) => Promise<SectorBytes>;
 }
 
 /** A file that is to be a volume: what it is called, and the clone parent it reads through. */
@@ -86,12 +89,12 @@ async function takeIn(
 }
 
 async function newRecord(
-  { host, gpfs }: AdoptHost,
+  { host, gpfs, sectorBytes }: AdoptHost,
   { path, name, parent }: Adoptee,
   { size }: FileStat,
 ): Promise<VolumeRecord> {
   const { pool, data, metadata } = await gpfs.attributes(path);
-  const sectors = sectorBytesOf(await readHead(path, headBytes));
+  const sectors = asRecorded(await sectorBytes(path));
   const bytes = roundUp(size, sector);
   return {
     format: recordFormat,
@@ -106,7 +109,7 @@ async function newRecord(
     image: null,
     parent: parent?.key ?? null,
     depth: parent ? parent.depth + 1 : 0,
-    ...(sectors === 4096 ? {} : { sectorBytes: sectors }),
+    ...sectors,
     // Never formatted, whatever it looks like.
     content: { kind: 'unknown' },
     unchanged: false,

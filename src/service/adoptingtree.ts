@@ -13,6 +13,7 @@ import { requireOutside } from './incoming.ts';
 import { requireFreeSnapshot, requireFreeVolume } from './adoptable.ts';
 import { adoptFile, adoptedKey } from './adopting.ts';
 import type { AdoptHost } from './adopting.ts';
+import { asRecorded } from './sectors.ts';
 
 /** A file of the directory, with its place in the clone tree. */
 interface Seen {
@@ -180,17 +181,19 @@ const depthOf = (each: Seen, parents: ReadonlyMap<bigint, Above>): number =>
   aboveOf(each, parents) ? statedDepth(each) : 0;
 
 async function adoptParent(
-  { store, host }: AdoptHost,
+  { store, host, sectorBytes }: AdoptHost,
   each: Seen,
   above: Above | undefined,
 ): Promise<void> {
   const key = keyOf(each);
+  const sectors = asRecorded(await sectorBytes(each.path));
   const common = {
     format: recordFormat,
     parent: above?.key ?? null,
     depth: statedDepth(each),
     bytes: each.stat.size,
     content: { kind: 'unknown' as const },
+    ...sectors,
     createdMs: each.stat.modifiedMs,
     claim: null,
   };
@@ -215,7 +218,10 @@ async function adoptParent(
 async function recordSnapshot(
   store: RootStore,
   { name, kind, stat }: Seen,
-  common: Pick<SnapshotRecord, 'format' | 'parent' | 'bytes' | 'content' | 'createdMs' | 'claim'>,
+  common: Pick<
+    SnapshotRecord,
+    'format' | 'parent' | 'bytes' | 'content' | 'sectorBytes' | 'createdMs' | 'claim'
+  >,
 ): Promise<void> {
   const id = idOf({ name, kind });
   const held = await store.snapshots.read(id);

@@ -3,6 +3,7 @@ import { DriverError, invalid } from '../model/fault.ts';
 import { fileKey, localIdOf } from '../model/ids.ts';
 import type { FileKey, LocalId } from '../model/ids.ts';
 import type { ShareMode } from '../model/parameters.ts';
+import type { SectorBytes } from '../model/sectors.ts';
 import { ignoring } from '../store/edges.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
@@ -12,6 +13,7 @@ import type { SnapshotRecord } from '../store/schema/parents.ts';
 import { releaseClaim } from './claims.ts';
 import type { ServiceHost } from './host.ts';
 import { endImport } from './removal.ts';
+import { asRecorded } from './sectors.ts';
 import { settleSnapshot } from './settle.ts';
 import { snapshotSource } from './sources.ts';
 import type { Source } from './sources.ts';
@@ -33,7 +35,7 @@ export interface Incoming {
   /** Done once the image is there for good. */
   readonly finish?: () => Promise<void>;
   /** Reads from the file once it is there. */
-  readonly sectorBytes: (path: string) => Promise<512 | 4096>;
+  readonly sectorBytes: (path: string) => Promise<SectorBytes>;
 }
 
 /** Takes an image in. What fails or is interrupted half way leaves nothing. */
@@ -81,13 +83,13 @@ async function bringIn(
   }
   await store.files.chmod(path, 0o640);
   const { inode, size } = await store.files.stat(path);
-  const sectors = await sectorBytes(path);
+  const sectors = asRecorded(await sectorBytes(path));
   const ready: SnapshotRecord = {
     ...begun.value,
     state: 'ready',
     bytes: size,
     file: { key, inode },
-    ...(sectors === 4096 ? {} : { sectorBytes: sectors }),
+    ...sectors,
     claim: null,
   };
   return (await store.snapshots.swap(begun.id, begun, ready, 'name')).value;

@@ -4,9 +4,9 @@ import { roundUp, sector, showBytes } from '../model/bytes.ts';
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { qcow2HeaderBytes, readQcow2 } from '../model/qcow2.ts';
-import { headBytes, sectorBytesOf } from '../model/sectors.ts';
+import type { SectorBytes } from '../model/sectors.ts';
 import { maximumBytes } from '../model/sizing.ts';
-import { readHead } from '../linux/imagefile.ts';
+import { readHead, sectorBytesIn } from '../linux/imagefile.ts';
 import type { QemuImg } from '../linux/qemuimg.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
 import { bytesOf, keep, verified, whileFilled, writeSparse } from '../run/streams.ts';
@@ -27,6 +27,8 @@ export interface Import {
   readonly how: 'copy' | 'move' | 'share';
   /** In hex; what is read must have it. */
   readonly sha256?: string | undefined;
+  /** What the disk was made for; undefined: what it says itself. */
+  readonly sectorBytes?: SectorBytes | undefined;
 }
 
 /** What bringing images in stands on. */
@@ -40,8 +42,9 @@ export interface ImportHost {
 
 /** Looks at what is to come in, and refuses it before anything is made. */
 export async function incomingOf(on: ImportHost, ask: Import): Promise<Incoming> {
-  const { name, format, how } = ask;
-  const about = { name, format, sectorBytes: sectorsIn };
+  const { name, format, how, sectorBytes } = ask;
+  const sectors = sectorBytes ? () => Promise.resolve(sectorBytes) : sectorBytesIn;
+  const about = { name, format, sectorBytes: sectors };
   if (typeof ask.from !== 'string')
     return {
       ...about,
@@ -126,9 +129,6 @@ async function requireDigest(on: ImportHost, ask: Import): Promise<void> {
   const bytes = whole(on, ask)[Symbol.asyncIterator]();
   while (!(await bytes.next()).done);
 }
-
-const sectorsIn = async (path: string): Promise<512 | 4096> =>
-  sectorBytesOf(await readHead(path, headBytes));
 
 const streamed =
   ({ store, progress }: ImportHost, from: AsyncIterable<Buffer>): Incoming['place'] =>

@@ -1,6 +1,17 @@
-/** The sector size that whatever is made from a file inherits, where it has one of its own. */
-export const sectorsOf = ({
-  sectorBytes,
-}: {
+import { usualSectors } from '../model/sectors.ts';
+import type { SectorBytes } from '../model/sectors.ts';
+
+interface OfSectors {
   readonly sectorBytes?: number | undefined;
-}): { readonly sectorBytes?: number } => (sectorBytes === undefined ? {} : { sectorBytes });
+}
+
+/** The sector size that whatever is made from a file inherits, where it has one of its own. */
+export const sectorsOf = ({ sectorBytes }: OfSectors): { readonly sectorBytes?: number } =>
+  sectorBytes === undefined ? {} : { sectorBytes };
+
+/** What a record says of an image with such sectors: nothing, where they are those of our loop devices anyway. */
+export const asRecorded = (bytes: SectorBytes): { readonly sectorBytes?: number } =>
+  sectorsOf({ sectorBytes: bytes === usualSectors ? undefined : bytes });
+
+/** The sectors that a volume's device is to have. */
+export const sectorBytesFor = ({ sectorBytes }: OfSectors): number => sectorBytes ?? usualSectors;

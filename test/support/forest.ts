@@ -69,7 +69,9 @@ export async function repaired(
   const told: string[] = [];
   const { clone } = gpfsCommands(gpfs.run);
   const tell = (sentence: string) => void told.push(sentence);
-  await repair({ clone, clock: gpfs.clock, nonce: gpfs.nonce, minAgeMs, tell }, store);
+  const sectorBytes = () => Promise.resolve(4096 as const);
+  const { clock, nonce } = gpfs;
+  await repair({ clone, clock, nonce, sectorBytes, minAgeMs, tell }, store);
   return told;
 }
 

@@ -13,6 +13,7 @@ import { checkHost, checkPlace } from './hostchecks.ts';
 import type { HostChecks } from './hostchecks.ts';
 import { describeProbe } from './probecheck.ts';
 import { repair } from './repair.ts';
+import type { RepairHost } from './repair.ts';
 import { checkRootState } from './rootchecks.ts';
 
 /** What an examination stands on, and what it is to do. */
@@ -24,7 +25,7 @@ export interface Examination extends HostChecks, ProbeHost {
   /** Looks for a second node that takes part in a probe of two. */
   readonly twoNodes: boolean;
   /** Mends what can be mended before the last look; told each thing. */
-  readonly mend: { readonly minAgeMs: number } | undefined;
+  readonly mend: Pick<RepairHost, 'minAgeMs' | 'sectorBytes'> | undefined;
   readonly tell: (sentence: string) => void;
 }
 

@@ -3,18 +3,23 @@ import { DriverError, isFault } from '../../model/fault.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
 import { describeRepair, planClearing, planRepair } from '../../model/repair.ts';
 import type { Rebuilt, Repair } from '../../model/repair.ts';
+import type { SectorBytes } from '../../model/sectors.ts';
 import type { Nonce } from '../../run/clock.ts';
 import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { parentRecord } from '../parents.ts';
+import { asRecorded, sectorsOf } from '../sectors.ts';
 import { collect } from './collect.ts';
 import type { AuditHost } from './collect.ts';
 
 /** What a repair stands on. */
 export interface RepairHost extends AuditHost {
   readonly nonce: Nonce;
+  /** What the disk in a file was made for. */
+  readonly sectorBytes: (path: string) => Promise<SectorBytes>;
   /** What is younger is left alone: somebody may be at work on it. */
   readonly minAgeMs: number;
   /** Told each thing as it was done, or why it was not. */
@@ -96,14 +101,22 @@ async function change(
   }
 }
 
-const common = ({ clock }: RepairHost, { key, inode, bytes, parent }: Rebuilt) => ({
+const common = async (host: RepairHost, store: RootStore, rebuilt: Rebuilt) => ({
   format: recordFormat,
-  bytes,
-  parent: parent as FileKey | null,
+  bytes: rebuilt.bytes,
+  parent: rebuilt.parent as FileKey | null,
   content: { kind: 'unknown' as const },
-  createdMs: clock.now(),
-  file: { key: key as FileKey, inode },
+  ...(await sectorsFor(host, store, rebuilt)),
+  createdMs: host.clock.now(),
+  file: { key: rebuilt.key as FileKey, inode: rebuilt.inode },
 });
+
+/** As the parent has them, where that one is known: what is cut or cloned keeps the sectors of its source. */
+async function sectorsFor(host: RepairHost, store: RootStore, { key, data, parent }: Rebuilt) {
+  const above = parent === null ? undefined : await parentRecord(store, parent as FileKey);
+  if (above) return sectorsOf(above);
+  return asRecorded(await host.sectorBytes(store.layout.data(data, key as FileKey)));
+}
 
 async function makeVolume(
   host: RepairHost,
@@ -111,7 +124,7 @@ async function makeVolume(
   id: string,
   rebuilt: Rebuilt,
 ): Promise<void> {
-  const { file, ...rest } = common(host, rebuilt);
+  const { file, ...rest } = await common(host, store, rebuilt);
   const record: VolumeRecord = {
     ...rest,
     id: id as LocalId,
@@ -142,7 +155,7 @@ async function makeSnapshot(
   { id, file: rebuilt, volume }: Extract<Repair, { do: 'make snapshot' }>,
 ): Promise<void> {
   const record: SnapshotRecord = {
-    ...common(host, rebuilt),
+    ...(await common(host, store, rebuilt)),
     id: id as LocalId,
     name: id,
     state: 'ready',
@@ -154,7 +167,7 @@ async function makeSnapshot(
 }
 
 async function makeHidden(host: RepairHost, store: RootStore, rebuilt: Rebuilt): Promise<void> {
-  const { file, ...rest } = common(host, rebuilt);
+  const { file, ...rest } = await common(host, store, rebuilt);
   const data = rebuilt.data === 'snapshots' ? 'snapshots' : 'hidden';
   const record: HiddenRecord = {
     ...rest,

@@ -22,7 +22,8 @@ export async function attach(
   how: Attaching,
 ): Promise<HeldRecord> {
   const { loop } = record;
-  if (loop && (await serves(parts, loop, record, how.readonly))) return named(parts, record, loop);
+  const wanted = { record: source.record, readonly: how.readonly };
+  if (loop && (await serves(parts, loop, record, wanted))) return named(parts, record, loop);
   const before = loop ? await release(parts, record) : record;
   const intended = await intend(parts, source, before);
   return named(parts, intended, await obtainLoop(parts, source, intended, how));

@@ -1,10 +1,11 @@
 import { basename } from 'node:path';
-import { DriverError } from '../../model/fault.ts';
+import { DriverError, isFault } from '../../model/fault.ts';
 import { sameFile } from '../../linux/losetup.ts';
 import type { AttachOptions, Loop } from '../../linux/losetup.ts';
 import type { BlockDevice } from '../../linux/mount.ts';
 import { deviceNumber, loopState, nodeIn } from '../../linux/sysblock.ts';
 import type { RootStore } from '../../store/root.ts';
+import { sectorBytesFor } from '../sectors.ts';
 import { isShared } from './fitness.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
@@ -90,7 +91,7 @@ export async function obtainLoop(
   const found = how.resumed ? await adopt(parts, source, record, options) : undefined;
   if (found) return found;
   const { imagePath, image } = record;
-  const loop = await parts.losetup.attach(imagePath, options);
+  const loop = await parts.losetup.attach(imagePath, options).catch(explain(source));
   // The name could have been given to another file between our look at it and losetup's.
   if (sameFile(loop.backing, image)) return loop;
   await parts.losetup.detach(loop);
@@ -102,18 +103,32 @@ export async function obtainLoop(
 
 const attachOptions = (parts: NodeParts, { record }: Source, readonly: boolean): AttachOptions => ({
   readonly,
+  sectorBytes: sectorBytesFor(record),
   allowBuffered: parts.allowBuffered && !isShared(record),
 });
+
+/** The kernel says nothing but that it has no direct I/O; what that means for a volume, and what helps, we know. */
+const explain =
+  ({ id, record }: Source) =>
+  (error: unknown): never => {
+    if (!isFault(error, 'wrong-state')) throw error;
+    throw new DriverError(
+      'wrong-state',
+      `volume ${id} cannot be staged: its disk was made for sectors of ${sectorBytesFor(record)} bytes, and a loop device with these gets no direct I/O on its image, without which written data can be lost; make a whole copy of it (a class with provisioning: thick), or write it out with gpfs-csi export and make it anew for sectors of 4096`,
+      error,
+    );
+  };
 
 /** True when a device that the record names is as wanted. */
 export const serves = async (
   parts: NodeParts,
   loop: Loop,
   record: NodeRecord,
-  readonly: boolean,
+  wanted: { readonly record: Source['record']; readonly readonly: boolean },
 ): Promise<boolean> =>
-  loop.readonly === readonly &&
+  loop.readonly === wanted.readonly &&
   sameFile(loop.backing, record.image) &&
+  (await loopState(loop.path))?.sectorBytes === sectorBytesFor(wanted.record) &&
   (await isUsable(parts, loop, record));
 
 /** A mount holds its device; the bind of a node does not, so that a device that is leaving must get no new one. */

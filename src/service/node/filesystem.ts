@@ -24,7 +24,6 @@ export async function ensureFilesystem(
   access: MountAccess,
   device: string,
 ): Promise<FsType> {
-  refuseSmallSectors(source);
   const found = await parts.blkid.probe(device);
   const { content } = source.record;
   const wanted = fsTypeOf(access, source.record.options.fsType);
@@ -39,16 +38,6 @@ export async function ensureFilesystem(
   if (content.kind === 'empty')
     await recordContent(parts, source, { kind: 'filesystem', fsType: type });
   return type;
-}
-
-/** An image made for sectors of 512 bytes: the kernel would say no more than that it cannot mount it. */
-function refuseSmallSectors({ id, record }: Source): void {
-  const { sectorBytes = 4096 } = record;
-  if (sectorBytes >= 4096) return;
-  throw new DriverError(
-    'wrong-state',
-    `volume ${id} holds a file system or partitions made for sectors of ${sectorBytes} bytes, which cannot be mounted from a device with 4096; convert the image, or use it as a block volume`,
-  );
 }
 
 /**

@@ -131,7 +131,8 @@ async function deviceFor(
 ): Promise<Loop> {
   if (record.kind === 'mount' || !target.readonly || loop.readonly) return loop;
   const { loop: own } = target;
-  if (own && (await serves(parts, own, record, true))) return own;
+  const wanted = { record: source.record, readonly: true };
+  if (own && (await serves(parts, own, record, wanted))) return own;
   const intended = await intend(parts, source, record);
   const made = await obtainLoop(parts, source, intended, { readonly: true, resumed: true });
   await note(parts, { ...intended, attaching: undefined }, { ...target, loop: made });

@@ -15,6 +15,7 @@ test('clone parents that nothing reads through are left where they are, and surv
   if (!store) throw new Error('no root');
   const gpfs = gpfsCommands(cluster.run);
   const userOf = () => Promise.resolve(undefined);
+  const sectorBytes = () => Promise.resolve(4096 as const);
   const at = (name: string) => `${directory}/${name}`;
   await cluster.files.makeDirectory(directory, 0o750);
   const image = async (name: string) => {
@@ -32,7 +33,7 @@ test('clone parents that nothing reads through are left where they are, and surv
   // A clone parent above one that is left.
   await clone('base', 'derived');
   await gpfs.clone.freeze(at('derived'));
-  const adopted = await adoptDirectory({ host, store, gpfs, userOf }, directory);
+  const adopted = await adoptDirectory({ host, store, gpfs, userOf, sectorBytes }, directory);
   expect(adopted.snapshots).toEqual([localIdOf(cut)]);
   const why = 'a clone parent that nothing here reads through; import it as an image';
   expect([...adopted.left].sort()).toEqual(

@@ -17,7 +17,8 @@ const setup = async () => {
   const [store] = await driver.roots.all();
   if (!store) throw new Error('no root');
   const userOf = () => Promise.resolve(undefined);
-  const on = { host: driver.host, store, gpfs: gpfsCommands(gpfs.run), userOf };
+  const sectorBytes = () => Promise.resolve(4096 as const);
+  const on = { host: driver.host, store, gpfs: gpfsCommands(gpfs.run), userOf, sectorBytes };
   const make = (name: string, root: string) =>
     driver.volumes.create(spec(name, { parameters: { root } }));
   return { gpfs, driver, store, on, make, ...driver };

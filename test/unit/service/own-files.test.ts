@@ -20,7 +20,8 @@ test.each([testRoot, `${testRoot}-2`])(
     const [store] = await roots.all();
     if (!store) throw new Error('no root');
     const gpfs = gpfsCommands(cluster.run);
-    const on = { host, store, gpfs, userOf: () => Promise.resolve(undefined) };
+    const sectorBytes = () => Promise.resolve(4096 as const);
+    const on = { host, store, gpfs, sectorBytes, userOf: () => Promise.resolve(undefined) };
     const importing = {
       ...{ store, gpfs, qemu: qemuImg(cluster.run), signal: new AbortController().signal },
       progress: () => undefined,

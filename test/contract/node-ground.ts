@@ -81,26 +81,41 @@ export interface Ground {
   close(): Promise<void>;
 }
 
-/** Makes a ground: an XFS on a loop file in a temporary directory, with one empty root. */
-export async function newGround(): Promise<Ground> {
+/** What a ground lies on. */
+export interface Below {
+  readonly type: 'xfs' | 'btrfs';
+  /** Of the device under it: what direct I/O on it is aligned to. */
+  readonly sectorBytes: 512 | 4096;
+}
+
+const makers: Readonly<Record<Below['type'], readonly [string, ...string[]]>> = {
+  xfs: ['mkfs.xfs', '-q', '-m', 'reflink=1'],
+  btrfs: ['mkfs.btrfs', '-q'],
+};
+
+/** Makes a ground: a file system with reflinks on a loop file in a temporary directory, with one empty root. */
+export async function newGround(
+  { type, sectorBytes }: Below = { type: 'xfs', sectorBytes: 4096 },
+): Promise<Ground> {
   const directory = await mkdtemp(join(tmpdir(), 'node-ground-'));
   const shared = join(directory, 'shared');
   const disk = join(directory, 'disk.img');
   await writeFile(disk, '');
   await truncate(disk, Number(8n * GiB));
   await mkdir(shared);
-  const attach = ['losetup', '-f', '--show', '-b', '4096', '--direct-io=on', disk] as const;
+  const sectors = ['-b', String(sectorBytes)];
+  const attach = ['losetup', '-f', '--show', ...sectors, '--direct-io=on', disk] as const;
   const ownLoop = (await run(attach, 'write')).trim();
   try {
-    await run(['mkfs.xfs', '-q', '-m', 'reflink=1', ownLoop], 'write');
-    await run(['mount', '-t', 'xfs', ownLoop, shared], 'write');
+    await run([...makers[type], ownLoop], 'write');
+    await run(['mount', '-t', type, ownLoop, shared], 'write');
   } catch (error) {
     await run(['losetup', '-d', ownLoop], 'write');
     throw error;
   }
   await mkdir(join(shared, 'root'));
   const facts = { clusterId: 'c', fileSystem: 'fs', fileset: 'root', owner: 'o' };
-  const host = { files, mounts, clock: systemClock, nonce: randomNonce, mountType: 'xfs' };
+  const host = { files, mounts, clock: systemClock, nonce: randomNonce, mountType: type };
   const store = await openRoot(join(shared, 'root'), facts, host);
   return ground(directory, shared, ownLoop, store);
 }

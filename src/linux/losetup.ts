@@ -2,35 +2,12 @@ import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
-import { usualSectors } from '../model/sectors.ts';
 import type { Clock } from '../run/clock.ts';
 import type { Run } from '../run/run.ts';
 import { complaintOf, done } from './command.ts';
+import { isForWantOfDirectIo, sameFile, sectorsOf, whyUnusable } from './loopcheck.ts';
+import type { AttachOptions, FileIdentity, Loop } from './loopcheck.ts';
 import { deviceSize, loopState } from './sysblock.ts';
-import type { LoopState } from './sysblock.ts';
-
-/** A file by what stays the same when it is renamed. */
-export interface FileIdentity {
-  readonly device: bigint;
-  readonly inode: bigint;
-}
-
-/** One attachment of a file to a loop device. Device numbers are used again; `diskseq` tells attachments apart. */
-export interface Loop {
-  readonly path: string;
-  readonly diskseq: string;
-  readonly readonly: boolean;
-  readonly backing: FileIdentity;
-}
-
-/** What an attachment must be like. */
-export interface AttachOptions {
-  readonly readonly: boolean;
-  /** 4096 where nothing is said: what every file system and every clone can have. */
-  readonly sectorBytes?: number;
-  /** Takes a device for which the kernel does not use direct I/O: slower, and unsynced data is lost with the node. */
-  readonly allowBuffered?: boolean;
-}
 
 export type Losetup = ReturnType<typeof losetup>;
 
@@ -38,12 +15,6 @@ const columns = 'NAME,BACK-MAJ:MIN,BACK-INO';
 const attachAttempts = 8;
 const detachWaitMs = 5_000;
 const pollMs = 25;
-
-/** True when both are the same file. */
-export const sameFile = (a: FileIdentity, b: FileIdentity): boolean =>
-  a.device === b.device && a.inode === b.inode;
-
-const sectorsOf = ({ sectorBytes = usualSectors }: AttachOptions): number => sectorBytes;
 
 /** Attaches image files to loop devices with direct I/O and sectors as asked for, and takes them off again. */
 export const losetup = (run: Run, clock: Clock) => ({
@@ -62,7 +33,7 @@ export const losetup = (run: Run, clock: Clock) => ({
     const why = await whyUnusable(loop, file, options);
     if (why === undefined) return loop;
     await detach(run, clock, loop);
-    const kind = why === buffered && isSmall(options) ? 'wrong-state' : 'command-failed';
+    const kind = isForWantOfDirectIo(why, options) ? 'wrong-state' : 'command-failed';
     throw new DriverError(kind, `${file} cannot be used through ${path}: ${why}`);
   },
 
@@ -252,27 +223,3 @@ const exists = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
-
-const buffered = 'the kernel does not use direct I/O on this file';
-const isSmall = (options: AttachOptions): boolean => sectorsOf(options) < usualSectors;
-
-const isBufferedUnasked = ({ directIo }: LoopState, options: AttachOptions): boolean =>
-  !directIo && options.allowBuffered !== true;
-
-/** The kernel falls back to buffered I/O and to other sector sizes without an error; both lose data later. */
-async function whyUnusable(
-  loop: Loop,
-  file: string,
-  options: AttachOptions,
-): Promise<string | undefined> {
-  const state = await loopState(loop.path);
-  const { dev, ino, size } = await stat(file, { bigint: true });
-  if (!state) return 'it was detached by somebody else';
-  if (isBufferedUnasked(state, options)) return buffered;
-  if (state.sectorBytes !== sectorsOf(options))
-    return `its sectors have ${state.sectorBytes} bytes`;
-  if (state.size !== size) return `the device has ${state.size} bytes and the file ${size}`;
-  if (state.readonly !== options.readonly) return 'the device is not read-only as asked';
-  if (!sameFile(loop.backing, { device: dev, inode: ino })) return 'it holds another file';
-  return undefined;
-}

@@ -1,6 +1,6 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FileIdentity } from './losetup.ts';
+import type { FileIdentity } from './loopcheck.ts';
 
 /**
  * Processes of this host that have a file open, by their numbers. /proc tells the inode without a look at the file

@@ -1,78 +1,21 @@
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { open, readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { MiB } from '../../src/model/bytes.ts';
-import type { Capability } from '../../src/model/capability.ts';
-import { loopState } from '../../src/linux/sysblock.ts';
+import { whyNotDirect } from '../../src/linux/directread.ts';
 import { sectorBytesIn } from '../../src/linux/imagefile.ts';
-import { gptDisk } from '../support/disks.ts';
+import { losetup } from '../../src/linux/losetup.ts';
+import { MiB } from '../../src/model/bytes.ts';
+import { systemClock } from '../../src/run/clock.ts';
+import type { Run } from '../../src/run/run.ts';
+import { partitionsOn } from '../support/disks.ts';
 import { mortal } from '../support/mortal.ts';
-import { blockAs, fault, mountAs, publishAsk, stageAsk } from './node-asks.ts';
+import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
+import { contentOf, direct, disk, readSector, recordSectors } from './node-disks.ts';
+import { sizes, states, writeSector } from './node-disks.ts';
 import { run } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
-import type { Below, Ground, GroundVolume } from './node-ground.ts';
-
-const sizes = { gpt: 16n * MiB, ext4: 320n * MiB, xfs: 320n * MiB };
-
-/** What is put on an image before it becomes a volume. */
-const disks = {
-  gpt: (image: string) => gptDisk(image, Number(sizes.gpt), 512, [{ first: 2048, last: 4095 }]),
-  xfs: async (image: string, ground: Ground) => {
-    // Made elsewhere: on an XFS with larger sectors mkfs makes none with such.
-    const elsewhere = join(ground.directory, 'xfs.raw');
-    await run(['truncate', '-s', String(sizes.xfs), elsewhere], 'write');
-    await run(['mkfs.xfs', '-q', '-f', '-s', 'size=512', elsewhere], 'write');
-    await run(['cp', '--reflink=never', '--sparse=always', elsewhere, image], 'write');
-    await run(['rm', elsewhere], 'write');
-  },
-  ext4: async (image: string) => {
-    await run(['mkfs.ext4', '-q', '-F', '-b', '1024', image], 'write');
-  },
-} as const;
-
-/** A volume as an adopted disk is one: its sector size in the record, its content never to be formatted. */
-async function disk(ground: Ground, kind: keyof typeof disks, capability: Capability) {
-  const ready = await ground.ready(capability, sizes[kind], { kind: 'unknown' });
-  await disks[kind](ready.volume.image, ground);
-  const sectorBytes = await sectorBytesIn(ready.volume.image);
-  await recordSectors(ground, ready.volume, sectorBytes);
-  expect(sectorBytes).toBe(512);
-  return ready;
-}
-
-const recordSectors = (ground: Ground, { local }: GroundVolume, sectorBytes: number) =>
-  ground.store.volumes.update(local, (record) => ({ ...record, sectorBytes }));
-
-const states = async (ground: Ground) => Promise.all((await ground.loops()).map(loopState));
-
-/** Partitions as `first sector, sectors` that the table on a device shows to whoever asks for its sectors. */
-const partitions = (device: string): readonly string[] =>
-  execFileSync('partx', ['--show', '-g', '-o', 'START,SECTORS', device], { encoding: 'utf8' })
-    .split('\n')
-    .flatMap((line) => (line.trim() === '' ? [] : [line.trim().replace(/ +/, ' ')]));
-
-/** One sector of 512 bytes, straight to the device and back. */
-function writeSector(device: string, at: number, data: Buffer): void {
-  const one = ['bs=512', 'count=1', 'status=none'];
-  execFileSync('dd', [`of=${device}`, `seek=${at}`, 'oflag=direct', 'conv=fsync,notrunc', ...one], {
-    input: data,
-  });
-}
-const readSector = (device: string, at: number): Buffer =>
-  execFileSync('dd', [`if=${device}`, `skip=${at}`, 'iflag=direct', 'bs=512', 'count=1'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-
-/** The blocks of an image, and its first MiB: what a format would change. */
-const contentOf = async ({ store }: Ground, { image }: GroundVolume) => {
-  await using handle = await open(image);
-  const { buffer } = await handle.read(Buffer.alloc(2 ** 20), 0, 2 ** 20, 0);
-  return { held: await store.files.held(image), head: buffer.toString('base64') };
-};
-
-const direct = { directIo: true, sectorBytes: 512 };
+import type { Below, Ground } from './node-ground.ts';
 
 /** XFS takes direct I/O in its device's sectors while a file shares no blocks; btrfs at any time. */
 const working: readonly (readonly [string, Below])[] = [
@@ -91,7 +34,7 @@ describe.each(working)('a disk for sectors of 512 bytes on %s', (_, below) => {
     await ground.node.stage(ask);
     await ground.node.publish(publishAsk(ask, pod));
     expect(await states(ground)).toEqual([expect.objectContaining(direct)]);
-    expect(partitions(pod)).toEqual(['2048 2048']);
+    expect(partitionsOn(pod)).toEqual(['2048 2048']);
     // Finding them is the guest's: partitions of a volume are no devices of the node.
     const [loop = ''] = await ground.loops();
     expect(await readFile(`/sys/block/${loop.slice(5)}/loop/partscan`, 'utf8')).toBe('0\n');
@@ -104,6 +47,20 @@ describe.each(working)('a disk for sectors of 512 bytes on %s', (_, below) => {
     expect(image.subarray(2049 * 512, 2050 * 512).equals(data)).toBe(true);
   });
 
+  test('is read sector by sector before it is used', async () => {
+    const { volume } = await disk(ground, 'gpt', blockAs());
+    const loops = losetup(run, systemClock);
+    const small = await loops.attach(volume.image, { readonly: false, sectorBytes: 512 });
+    expect(await whyNotDirect(small.path, 512)).toBeUndefined();
+    await loops.detach(small);
+    const large = await loops.attach(volume.image, { readonly: false });
+    expect(await whyNotDirect(large.path, 4096)).toBeUndefined();
+    expect(await whyNotDirect(large.path, 512)).toBe(
+      'one sector of 512 bytes cannot be read from it (EINVAL)',
+    );
+    await loops.detach(large);
+  });
+
   test('read-only beside the writable one: a second device with the same sectors', async () => {
     const { volume, ask, pod } = await disk(ground, 'gpt', blockAs('SINGLE_NODE_MULTI_WRITER'));
     await ground.node.stage(ask);
@@ -112,7 +69,7 @@ describe.each(working)('a disk for sectors of 512 bytes on %s', (_, below) => {
     const both = await states(ground);
     expect(both.map((state) => state?.readonly).sort()).toEqual([false, true]);
     for (const state of both) expect(state).toMatchObject(direct);
-    for (const target of [pod, `${pod}-2`]) expect(partitions(target)).toEqual(['2048 2048']);
+    for (const target of [pod, `${pod}-2`]) expect(partitionsOn(target)).toEqual(['2048 2048']);
     for (const target of [pod, `${pod}-2`]) await ground.node.unpublish(volume.id, target);
     await ground.node.unstage(volume.id, ask.stagingPath);
   });
@@ -144,6 +101,18 @@ describe.each(working)('a disk for sectors of 512 bytes on %s', (_, below) => {
     expect(total).toBeGreaterThan(bytes + bytes / 2n);
     await ground.node.unstage(volume.id, ask.stagingPath);
     expect(await sectorBytesIn(volume.image)).toBe(512);
+  });
+
+  test('a stage starts no more processes than with the usual sectors', async () => {
+    const { volume, ask } = await disk(ground, 'xfs', mountAs('xfs'));
+    const started: string[] = [];
+    const counting: Run = (argv, kind, options) => {
+      started.push(argv[0]);
+      return run(argv, kind, options);
+    };
+    await ground.restarted({ run: counting }).stage(ask);
+    expect(started).toEqual(['losetup', 'losetup', 'blkid', 'mount']);
+    await ground.node.unstage(volume.id, ask.stagingPath);
   });
 
   test('xfs grows in use, and space comes back', async () => {
@@ -184,10 +153,34 @@ describe.each(working)('a disk for sectors of 512 bytes on %s', (_, below) => {
     expect(await contentOf(ground, volume)).toEqual(before);
   });
 
+  test('a device with other sectors that a dead attempt left is not used', async () => {
+    const { volume, ask } = await disk(ground, 'gpt', blockAs());
+    await recordSectors(ground, volume, 4096);
+    const dying = mortal(run, 4, 'after', () => {
+      throw new Error('the process died');
+    });
+    await expect(ground.restarted(dying.ports).stage(ask)).rejects.toThrow('died');
+    expect(await states(ground)).toEqual([expect.objectContaining({ sectorBytes: 4096 })]);
+    await recordSectors(ground, volume, 512);
+    await ground.restarted().stage(ask);
+    expect(await states(ground)).toEqual([expect.objectContaining(direct)]);
+    await ground.node.unstage(volume.id, ask.stagingPath);
+  });
+});
+
+describe('a process that dies while it stages a disk for sectors of 512 bytes', () => {
+  let ground: Ground;
+  onGround(
+    (fresh) => {
+      ground = fresh;
+    },
+    { type: 'xfs', sectorBytes: 512 },
+  );
+
   test.each([
     ['gpt', blockAs()],
     ['xfs', mountAs('xfs')],
-  ] as const)('%s as %j: a stage that dies anywhere is ended by the next', async (kind, as) => {
+  ] as const)('%s as %j: the next one ends it, from anywhere', async (kind, as) => {
     let reached = true;
     let at = 0;
     while (reached) {
@@ -209,130 +202,5 @@ describe.each(working)('a disk for sectors of 512 bytes on %s', (_, below) => {
       }
     }
     expect(at).toBeGreaterThan(2);
-  });
-
-  test('a device with other sectors that a dead attempt left is not used', async () => {
-    const { volume, ask } = await disk(ground, 'gpt', blockAs());
-    await recordSectors(ground, volume, 4096);
-    const dying = mortal(run, 4, 'after', () => {
-      throw new Error('the process died');
-    });
-    await expect(ground.restarted(dying.ports).stage(ask)).rejects.toThrow('died');
-    expect(await states(ground)).toEqual([expect.objectContaining({ sectorBytes: 4096 })]);
-    await recordSectors(ground, volume, 512);
-    await ground.restarted().stage(ask);
-    expect(await states(ground)).toEqual([expect.objectContaining(direct)]);
-    await ground.node.unstage(volume.id, ask.stagingPath);
-  });
-});
-
-describe('where the kernel has no direct I/O in sectors of 512 bytes', () => {
-  const reason =
-    /^volume \S+ cannot be staged: its disk was made for sectors of 512 bytes, .*no direct I\/O.*gpfs-csi export/;
-
-  describe('because the device under the file system has larger ones', () => {
-    let ground: Ground;
-    onGround((fresh) => {
-      ground = fresh;
-    });
-
-    test.each([
-      ['gpt', blockAs()],
-      ['gpt', blockAs('MULTI_NODE_MULTI_WRITER')],
-      ['xfs', mountAs('xfs')],
-      ['xfs', mountAs('xfs', 'MULTI_NODE_READER_ONLY')],
-    ] as const)('%s as %j is refused with the reason, and stays as it was', async (kind, as) => {
-      const { volume, ask } = await disk(ground, kind, as);
-      const before = await contentOf(ground, volume);
-      const attempt = ground.node.stage(ask);
-      await expect(attempt).rejects.toEqual(fault('wrong-state'));
-      await expect(attempt).rejects.toThrow(reason);
-      expect(await ground.leaks()).toEqual([]);
-      expect(await contentOf(ground, volume)).toEqual(before);
-    });
-
-    test('only who takes buffered devices gets one, never for several nodes', async () => {
-      const taking = ground.restarted({ allowBuffered: true });
-      const { volume, ask, pod } = await disk(ground, 'gpt', blockAs());
-      await taking.stage(ask);
-      await taking.publish(publishAsk(ask, pod));
-      const buffered = { directIo: false, sectorBytes: 512 };
-      expect(await states(ground)).toEqual([expect.objectContaining(buffered)]);
-      expect(partitions(pod)).toEqual(['2048 2048']);
-      await taking.unpublish(volume.id, pod);
-      await taking.unstage(volume.id, ask.stagingPath);
-      const shared = await disk(ground, 'gpt', blockAs('MULTI_NODE_MULTI_WRITER'));
-      await expect(taking.stage(shared.ask)).rejects.toThrow(reason);
-    });
-  });
-
-  describe('because XFS shares blocks of the file', () => {
-    let ground: Ground;
-    onGround(
-      (fresh) => {
-        ground = fresh;
-      },
-      { type: 'xfs', sectorBytes: 512 },
-    );
-
-    test('a clone is refused, its source too from the next stage on, and a whole copy works', async () => {
-      const { volume, ask } = await disk(ground, 'gpt', blockAs());
-      await ground.node.stage(ask);
-      const [device = ''] = await ground.loops();
-      const clone = await ground.clone(volume, 'sharing', sizes.gpt);
-      // In use meanwhile, the source goes on as before.
-      const data = randomBytes(512);
-      writeSector(device, 2049, data);
-      expect(readSector(device, 2049).equals(data)).toBe(true);
-      await ground.node.unstage(volume.id, ask.stagingPath);
-      const written = await open(volume.image);
-      const { buffer } = await written.read(Buffer.alloc(512), 0, 512, 2049 * 512);
-      await written.close();
-      expect(buffer.equals(data)).toBe(true);
-      await expect(ground.node.stage(ask)).rejects.toThrow(reason);
-
-      await recordSectors(ground, clone, 512);
-      await ground.attach(clone, blockAs());
-      const askClone = stageAsk(clone, await ground.place('sharing'), blockAs());
-      await expect(ground.node.stage(askClone)).rejects.toThrow(reason);
-      const copy = `${clone.image}.copy`;
-      await run(['cp', '--reflink=never', '--sparse=always', clone.image, copy], 'write');
-      await run(['mv', copy, clone.image], 'write');
-      const { ino: inode } = await stat(clone.image, { bigint: true });
-      await ground.store.volumes.update(clone.local, (record) => ({
-        ...record,
-        image: record.image && { ...record.image, inode },
-      }));
-      await ground.node.stage(askClone);
-      expect(await states(ground)).toEqual([expect.objectContaining(direct)]);
-      await ground.node.unstage(clone.id, askClone.stagingPath);
-    });
-  });
-
-  describe('but on a btrfs, whose clones have it', () => {
-    let ground: Ground;
-    onGround(
-      (fresh) => {
-        ground = fresh;
-      },
-      { type: 'btrfs', sectorBytes: 512 },
-    );
-
-    test('a clone beside its mounted source reads and writes what is its own', async () => {
-      const { volume, ask } = await disk(ground, 'xfs', mountAs('xfs'));
-      await ground.node.stage(ask);
-      await writeFile(join(ask.stagingPath, 'kept'), 'both', { flush: true });
-      const clone = await ground.clone(volume, 'beside', sizes.xfs);
-      await recordSectors(ground, clone, 512);
-      await ground.attach(clone, mountAs('xfs'));
-      const askClone = stageAsk(clone, await ground.place('beside'), mountAs('xfs'));
-      await ground.node.stage(askClone);
-      for (const state of await states(ground)) expect(state).toMatchObject(direct);
-      expect(await readFile(join(askClone.stagingPath, 'kept'), 'utf8')).toBe('both');
-      await writeFile(join(askClone.stagingPath, 'kept'), 'mine', { flush: true });
-      expect(await readFile(join(ask.stagingPath, 'kept'), 'utf8')).toBe('both');
-      await ground.node.unstage(clone.id, askClone.stagingPath);
-      await ground.node.unstage(volume.id, ask.stagingPath);
-    });
   });
 });

@@ -126,10 +126,17 @@ describe('an image of a disk for sectors of 512 bytes', () => {
     await bringIn(file, 'unsaid');
     await bringIn(file, 'said', '--sector-size', '512');
     await bringIn(join(outside, 'gpt.raw'), 'other', '--sector-size', '4096');
+    const large = join(outside, 'xfs4096.raw');
+    await writeFile(large, '');
+    await truncate(large, 320 * 2 ** 20);
+    execFileSync('mkfs.xfs', ['-q', '-s', 'size=4096', large]);
+    await bringIn(large, 'large');
+    expect((await command(site, ['image', 'show', 'gpt'])).out).toMatch(/^sectorBytes: 512$/m);
     const { out } = await command(site, ['image', 'list', '--json']);
     const list = JSON.parse(out) as readonly { name: string; sectorBytes: number }[];
     expect(list.map(({ name, sectorBytes }) => [name, sectorBytes])).toEqual([
       ['gpt', 512],
+      ['large', 4096],
       ['other', 4096],
       ['said', 512],
       ['unsaid', 4096],

@@ -1,4 +1,4 @@
-import type { Loop } from '../../linux/losetup.ts';
+import type { Loop } from '../../linux/loopcheck.ts';
 import { intending, obtainLoop, serves } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';

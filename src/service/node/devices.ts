@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { DriverError, isFault } from '../../model/fault.ts';
-import { sameFile } from '../../linux/losetup.ts';
-import type { AttachOptions, Loop } from '../../linux/losetup.ts';
+import { sameFile } from '../../linux/loopcheck.ts';
+import type { AttachOptions, Loop } from '../../linux/loopcheck.ts';
 import type { BlockDevice } from '../../linux/mount.ts';
 import { deviceNumber, loopState, nodeIn } from '../../linux/sysblock.ts';
 import type { RootStore } from '../../store/root.ts';

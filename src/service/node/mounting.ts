@@ -1,5 +1,5 @@
 import type { FsType } from '../../model/capability.ts';
-import type { Loop } from '../../linux/losetup.ts';
+import type { Loop } from '../../linux/loopcheck.ts';
 import { ensureFilesystem, mountFilesystem } from './filesystem.ts';
 import type { MountAccess, MountAsk } from './filesystem.ts';
 import type { NodeParts } from './parts.ts';

@@ -1,5 +1,5 @@
 import { DriverError } from '../../model/fault.ts';
-import type { Loop } from '../../linux/losetup.ts';
+import type { Loop } from '../../linux/loopcheck.ts';
 import { shows } from '../../linux/mount.ts';
 import type { Mount } from '../../run/mounts.ts';
 import { blockDevice, loopsIn } from './devices.ts';

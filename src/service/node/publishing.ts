@@ -1,6 +1,6 @@
 import { canonicalCapability, requireSupported, sameUse } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
-import type { Loop } from '../../linux/losetup.ts';
+import type { Loop } from '../../linux/loopcheck.ts';
 import type { Mount } from '../../run/mounts.ts';
 import type { PublishAsk } from '../api.ts';
 import { intend } from './attaching.ts';

@@ -2,7 +2,7 @@ import { isReaderOnly, isSharedReading } from '../../model/capability.ts';
 import type { Capability } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
-import type { FileIdentity } from '../../linux/losetup.ts';
+import type { FileIdentity } from '../../linux/loopcheck.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Content } from '../../store/schema/data.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';

@@ -1,5 +1,5 @@
 import { DriverError } from '../../model/fault.ts';
-import type { Loop } from '../../linux/losetup.ts';
+import type { Loop } from '../../linux/loopcheck.ts';
 import { blockDevice, detachUnnamed, loopsIn } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { command } from '../support/command.ts';
-import { asMount, fromSnapshot, mib, newVolume, remove, volumeRequest } from '../support/csi.ts';
+import { fromSnapshot, mib, newVolume, remove, volumeRequest } from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, recordsOnDisk } from '../support/realtruth.ts';
 

@@ -177,16 +177,13 @@ describe('a process that dies while it stages a disk for sectors of 512 bytes', 
     { type: 'xfs', sectorBytes: 512 },
   );
 
-  test.each([
-    ['gpt', blockAs()],
-    ['xfs', mountAs('xfs')],
-  ] as const)('%s as %j: the next one ends it, from anywhere', async (kind, as) => {
+  test('the next one ends it, from anywhere', async () => {
     let reached = true;
     let at = 0;
     while (reached) {
       at += 1;
       for (const when of ['before', 'after'] as const) {
-        const { volume, ask } = await disk(ground, kind, as);
+        const { volume, ask } = await disk(ground, 'gpt', blockAs());
         const { died, ports } = mortal(run, at, when, () => {
           throw new Error('the process died');
         });

@@ -153,6 +153,19 @@ describe('an image of a disk for sectors of 512 bytes', () => {
   });
 });
 
+test('a hypervisor shows a guest sectors of 512 on a clone with 4096, which any file system allows', async () => {
+  const id = await made('guest', { parameters: { image: 'other' } });
+  const used = await use(site, server, id, asBlock());
+  const asks = ['read -v 512 8', 'write -P 0x5a 1048576 512', 'read -P 0x5a 1048576 512'];
+  const options = ['-f', 'raw', '-t', 'none', ...asks.flatMap((each) => ['-c', each])];
+  const out = execFileSync('qemu-io', [...options, used.target], { encoding: 'utf8' });
+  expect(out).toMatch(/^00000200: {2}45 46 49 20 50 41 52 54 {2}EFI\.PART$/m);
+  expect(out).toMatch(/wrote 512\/512 bytes at offset 1048576/);
+  expect(out).not.toMatch(/Pattern verification failed|[Ee]rror/);
+  await used.release();
+  await remove(server, { volumes: [id] });
+});
+
 describe('an adopted disk for sectors of 512 bytes', () => {
   test('shows its partitions; all that is cut and cloned from it keeps its sectors', async () => {
     const id = await adopt(await gpt(join(fileset, 'vm.raw')), 'vm');

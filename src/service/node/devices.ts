@@ -114,7 +114,7 @@ const explain =
     if (!isFault(error, 'wrong-state')) throw error;
     throw new DriverError(
       'wrong-state',
-      `volume ${id} cannot be staged: its disk was made for sectors of ${sectorBytesFor(record)} bytes, and a loop device with these gets no direct I/O on its image, without which written data can be lost; make a whole copy of it (a class with provisioning: thick), or write it out with gpfs-csi export and make it anew for sectors of 4096`,
+      `volume ${id} cannot be staged: its disk was made for sectors of ${sectorBytesFor(record)} bytes, and a loop device with these gets no direct I/O on its image, without which written data can be lost; make a whole copy of it (a class with provisioning: thick), import it with --sector-size 4096 where only a hypervisor uses it, or write it out with gpfs-csi export and make it anew for sectors of 4096`,
       error,
     );
   };

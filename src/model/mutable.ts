@@ -1,13 +1,19 @@
 import { z } from 'zod';
 import { invalid } from './fault.ts';
 import { definitions } from './parameter-keys.ts';
-import { decodeKeys, refuseMoreDataThanMetadata, requireKnown, said } from './parameters.ts';
+import {
+  decodeKeys,
+  isScheduled,
+  refuseMoreDataThanMetadata,
+  requireKnown,
+  said,
+} from './parameters.ts';
 import type { FileAttributes, VolumeOptions } from './parameters.ts';
 
 /** What can be changed of a volume that exists: attributes of its file, and options of its record. */
 export interface VolumeChange {
   readonly attributes: FileAttributes;
-  readonly options: Pick<VolumeOptions, 'maxCloneDepth' | 'discard' | 'freeze'>;
+  readonly options: Pick<VolumeOptions, 'maxCloneDepth' | 'discard' | 'trim' | 'freeze'>;
 }
 
 const mutable = [
@@ -16,6 +22,7 @@ const mutable = [
   'metadataReplicas',
   'maxCloneDepth',
   'discard',
+  'trim',
   'freeze',
 ] as const;
 
@@ -27,6 +34,7 @@ const schema = z.object({
   metadataReplicas: definitions.metadataReplicas.schema.optional(),
   maxCloneDepth: definitions.maxCloneDepth.schema.optional(),
   discard: definitions.discard.schema.optional(),
+  trim: definitions.trim.schema.optional(),
   freeze: definitions.freeze.schema.optional(),
 } satisfies Record<(typeof mutable)[number], z.ZodType>);
 
@@ -54,10 +62,19 @@ interface Changeable {
 export function requireFitting(now: Changeable, change: VolumeChange): void {
   refuseMoreDataThanMetadata({ ...now.attributes, ...change.attributes }, field);
   const { discard } = change.options;
+  refuseTrim({ ...now.options, ...change.options });
   if (now.options.provisioning !== 'thick' || discard === undefined || discard === 'off') return;
   throw invalid(
     field,
     'key "discard" must be off for this volume: it is thick, and discarding would undo that',
+  );
+}
+
+function refuseTrim({ discard, trim }: VolumeOptions): void {
+  if (discard !== 'off' || !isScheduled(trim)) return;
+  throw invalid(
+    field,
+    `key "trim" must be auto or never while "discard" is off, and here it would be ${trim}; change both`,
   );
 }
 

@@ -44,6 +44,9 @@ const plainName = (longest: number) =>
       `must be a name of letters, digits, "_", "." and "-", at most ${longest} long`,
     );
 
+/** How often a file system may be trimmed by a clock of its own. */
+export const trimSchedules = ['daily', 'weekly', 'monthly'] as const;
+
 /** The form of an image's name, wherever it is given. */
 export const imageName = plainName(63);
 
@@ -142,6 +145,13 @@ export const definitions = {
     value: '`auto`, `on` or `off`',
     otherwise: '`auto`; `off` for thick volumes',
     meaning: 'whether blocks that the file system frees are given back to GPFS',
+  },
+  trim: {
+    schema: oneOf(['auto', ...trimSchedules, 'never']),
+    value: '`auto`, `daily`, `weekly`, `monthly` or `never`',
+    otherwise: '`auto`',
+    meaning:
+      'how often the node trims a mounted file system; `auto`: as its driver does all (chart value `trimHours`), unless `discard` is `on`',
   },
   freeze: {
     schema: oneOf(['auto', 'never']),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Capability, FsType } from './capability.ts';
 import { invalid } from './fault.ts';
+import type { trimSchedules } from './parameter-keys.ts';
 import { definitions } from './parameter-keys.ts';
 import { mkfsWords } from './mkfs-options.ts';
 
@@ -36,12 +37,16 @@ export interface VolumeOptions {
   readonly maxCloneDepth?: number | undefined;
   /** Thick volumes have `off`: nothing may make them sparse again, mkfs neither. */
   readonly discard?: 'auto' | 'on' | 'off' | undefined;
+  readonly trim?: Trim | undefined;
   readonly freeze?: 'auto' | 'never' | undefined;
   readonly fsType?: FsType | undefined;
   readonly fsLabel?: string | undefined;
   /** Words of a command line, checked against what is allowed for `fsType`. */
   readonly mkfsOptions?: readonly string[] | undefined;
 }
+
+/** How often the file system of a volume is trimmed; `auto` leaves that to the driver of its node. */
+export type Trim = 'auto' | (typeof trimSchedules)[number] | 'never';
 
 /** Whether a volume reads through its golden image or has a copy of its own. */
 export type ShareMode = 'copyOnWrite' | 'copy';
@@ -151,11 +156,12 @@ const attributesOf = (decoded: Decoded): FileAttributes =>
   });
 
 function optionsOf(decoded: Decoded): VolumeOptions {
-  const { provisioning, maxCloneDepth, discard, freeze, fsType, fsLabel } = decoded;
+  const { provisioning, maxCloneDepth, discard, trim, freeze, fsType, fsLabel } = decoded;
   return said({
     provisioning,
     maxCloneDepth,
     discard: provisioning === 'thick' ? 'off' : discard,
+    trim,
     freeze,
     fsType,
     fsLabel,
@@ -184,6 +190,14 @@ const rules: readonly Rule[] = [
     'key "discard" must be off with "provisioning" thick, which discarding would undo',
   ],
   [
+    ({ provisioning, trim }) => provisioning === 'thick' && isScheduled(trim),
+    'key "trim" must be auto or never with "provisioning" thick, which trimming would undo',
+  ],
+  [
+    ({ discard, trim }) => discard === 'off' && isScheduled(trim),
+    'key "trim" must be auto or never with "discard" off, since a trim is a discard',
+  ],
+  [
     ({ mkfsOptions: options, fsType }) => given(options) && !given(fsType),
     'key "mkfsOptions" needs "fsType" in the same class, since the options of ext4 and xfs differ',
   ],
@@ -201,6 +215,10 @@ const rules: readonly Rule[] = [
     'key "imageShareMode" needs "image" in the same class',
   ],
 ];
+
+/** Trimmed by a clock of its own, whatever the driver of its node does by itself. */
+export const isScheduled = (trim: Trim | undefined): trim is (typeof trimSchedules)[number] =>
+  trim !== undefined && trim !== 'auto' && trim !== 'never';
 
 /** Throws invalid-request for more copies of the data than of what leads to it. */
 export function refuseMoreDataThanMetadata(attributes: FileAttributes, field: string): void {

@@ -96,6 +96,54 @@ describe('free blocks', () => {
     await node.unstage(ready.volume.id, ask.stagingPath);
   });
 
+  test('come back on the schedule that a class gives while the volume is in use, and on no other', async () => {
+    const { node, time } = nodeAt({ trimIntervalMs: 0 });
+    const ready = await withOptions('ext4', { trim: 'never' });
+    const retype = (trim: VolumeOptions['trim']) =>
+      ground.store.volumes.update(ready.volume.local, (record) => ({
+        ...record,
+        options: { trim },
+      }));
+    await node.stage(ready.ask);
+    await fillAndEmpty(ready);
+    const trimsBy = async (days: number): Promise<number> => {
+      let trims = 0;
+      for (const until = days * 24 * hour; time.ms < until; time.ms += 6 * hour)
+        if ((await node.trim()) !== undefined) trims += 1;
+      return trims;
+    };
+    expect(await trimsBy(40)).toBe(0);
+    expect(await allocated(ready)).toBeGreaterThan(90n * MiB);
+    await retype('weekly');
+    // At once, as it was not trimmed for so long, and at the next time of its own.
+    const inAWeek = await trimsBy(47);
+    expect(inAWeek === 1 || inAWeek === 2, `${inAWeek} trims`).toBe(true);
+    expect(await allocated(ready)).toBeLessThan(32n * MiB);
+    await retype('daily');
+    expect(await trimsBy(57)).toBeGreaterThanOrEqual(9);
+    await retype('auto');
+    expect(await trimsBy(67)).toBe(0);
+    await node.unstage(ready.volume.id, ready.ask.stagingPath);
+  });
+
+  test('come back on time though the driver restarts all the time', async () => {
+    const ready = await withOptions('ext4', { trim: 'weekly' });
+    const time = { ms: 0 };
+    const start = () =>
+      nodeAt({ trimIntervalMs: 0, clock: { ...systemClock, now: () => time.ms } }).node;
+    await start().stage(ready.ask);
+    let trims = 0;
+    for (const weeks = 4; time.ms < weeks * 7 * 24 * hour;) {
+      const node = start();
+      for (let looks = 0; looks < 8; looks++, time.ms += 6 * hour)
+        if ((await node.trim()) !== undefined) trims += 1;
+    }
+    // A time that falls between two processes is missed; the driver is hardly ever away for six hours.
+    expect(trims).toBeGreaterThanOrEqual(2);
+    expect(trims).toBeLessThanOrEqual(4);
+    await start().unstage(ready.volume.id, ready.ask.stagingPath);
+  });
+
   // With off too: docs/adr/0025 says why, and the context of such a volume tells its user.
   test.each(['auto', 'on', 'off'] as const)(
     'of a raw block volume come back when its user discards: %s',

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism, loadavg } from 'node:os';
 import { GiB } from '../../model/bytes.ts';
+import { isScheduled } from '../../model/parameters.ts';
+import type { VolumeOptions } from '../../model/parameters.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
@@ -16,25 +18,84 @@ export interface Trimmer {
   round(): Promise<string | undefined>;
 }
 
-/** Each volume of this node comes round once in so many ms, at a time of its own; 0: none does. */
-export function trimmerOf(parts: NodeParts, intervalMs: number): Trimmer {
+const dayMs = 24 * 3_600_000;
+const schedules = { daily: dayMs, weekly: 7 * dayMs, monthly: 30 * dayMs } as const;
+
+// A class of attributes may change the schedule of a volume that is in use; so much later it counts here.
+const lookMs = 15 * 60_000;
+
+/** How often a volume is trimmed, as its record said a short while ago; 0: never. */
+interface Schedule {
+  readonly intervalMs: number;
+  readonly lookedMs: number;
+}
+
+/**
+ * Each volume of this node comes round once in so many ms, at a time of its own; 0: none does, but those that
+ * have a schedule themselves. That time is of the clock on the wall, so a driver that restarts misses none.
+ */
+export function trimmerOf(parts: NodeParts, usualMs: number): Trimmer {
   const started = parts.clock.now();
   const trimmed = new Map<string, number>();
-  const dueOf = ({ volumeId }: NodeRecord): number =>
-    (trimmed.get(volumeId) ?? started - spreadOf(parts, volumeId) * intervalMs) + intervalMs;
+  const known = new Map<string, Schedule>();
+  const dueOf = async (id: string): Promise<number> => {
+    const said = known.get(id);
+    const nowMs = parts.clock.now();
+    const fresh = said && nowMs - said.lookedMs < lookMs;
+    const intervalMs = fresh ? said.intervalMs : await intervalOf(parts, id, usualMs);
+    if (!fresh) known.set(id, { intervalMs, lookedMs: nowMs });
+    if (intervalMs === 0) return Infinity;
+    const shift = spreadOf(parts, id) * intervalMs;
+    const last = trimmed.get(id) ?? started;
+    return (Math.floor((last + shift) / intervalMs) + 1) * intervalMs - shift;
+  };
+  const dueNow = async (): Promise<readonly NodeRecord[]> => {
+    const found: { readonly record: NodeRecord; readonly dueMs: number }[] = [];
+    const mine = (await parts.records.all()).records.filter((record) => mayTrim(parts, record));
+    forgetOthers(mine, trimmed, known);
+    for (const record of mine) found.push({ record, dueMs: await dueOf(record.volumeId) });
+    return found
+      .filter(({ dueMs }) => dueMs <= parts.clock.now())
+      .sort((a, b) => a.dueMs - b.dueMs)
+      .map(({ record }) => record);
+  };
   return {
     round: async () => {
-      if (intervalMs === 0 || isLoaded(parts)) return undefined;
-      const due = (await parts.records.all()).records
-        .filter((record) => mayTrim(parts, record) && dueOf(record) <= parts.clock.now())
-        .sort((a, b) => dueOf(a) - dueOf(b));
-      for (const record of due) {
-        trimmed.set(record.volumeId, parts.clock.now());
-        if (await trim(parts, record)) return record.volumeId;
+      if (isLoaded(parts)) return undefined;
+      for (const record of await dueNow()) {
+        const { volumeId: id } = record;
+        const before = trimmed.get(id);
+        trimmed.set(id, parts.clock.now());
+        if (await trim(parts, record)) return id;
+        // Busy at this moment: its turn comes again, not only when it is due the next time.
+        if (before === undefined) trimmed.delete(id);
+        else trimmed.set(id, before);
       }
       return undefined;
     },
   };
+}
+
+/** What was known of volumes that left this node goes. */
+function forgetOthers(here: readonly NodeRecord[], ...maps: readonly Map<string, unknown>[]) {
+  const ids = new Set(here.map(({ volumeId }) => volumeId));
+  for (const each of maps) for (const id of each.keys()) if (!ids.has(id)) each.delete(id);
+}
+
+/** As the record of the volume says now; 0 where that cannot be read. */
+async function intervalOf(parts: NodeParts, id: string, usualMs: number): Promise<number> {
+  const options = await readSource(parts, id).then(
+    ({ record }) => record.options,
+    () => undefined,
+  );
+  return options ? trimIntervalOf(options, usualMs) : 0;
+}
+
+/** Trimmed neither against the will of its class, nor where it gives its blocks back by itself. */
+function trimIntervalOf({ discard = 'auto', trim = 'auto' }: VolumeOptions, usualMs: number) {
+  if (discard === 'off' || trim === 'never') return 0;
+  if (isScheduled(trim)) return schedules[trim];
+  return discard === 'on' ? 0 : usualMs;
 }
 
 // Neither the volumes of a node nor the nodes of a volume shall start together.
@@ -47,11 +108,10 @@ const isLoaded = ({ limits }: NodeParts): boolean =>
 const mayTrim = ({ self }: NodeParts, record: NodeRecord): boolean =>
   record.kind === 'mount' && record.staged && !record.readonly && record.bootId === self.bootId;
 
-/** False for a volume that is busy, gone, or gives its blocks back by itself or not at all. */
+/** False for a volume that is busy. */
 async function trim(parts: NodeParts, record: NodeRecord): Promise<boolean> {
   const { volumeId: id, loop } = record;
-  const { discard } = (await readSource(parts, id)).record.options;
-  if (!loop || (discard !== undefined && discard !== 'auto')) return false;
+  if (!loop) return false;
   return parts.background.run(id, async (stop) => {
     if (await isLive(parts, record)) await trimInSteps(parts, record, loop.path, stop);
   });

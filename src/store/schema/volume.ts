@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { fsTypes } from '../../model/capability.ts';
+import { trimSchedules } from '../../model/parameter-keys.ts';
 import type { AccessMode } from '../../model/capability.ts';
 import { claim } from './claim.ts';
 import { attributes, bytes, content, dataFile, key, localId, state } from './data.ts';
@@ -52,6 +53,7 @@ const options = z
     provisioning: z.enum(['thin', 'thick']).optional(),
     maxCloneDepth: z.number().optional(),
     discard: z.enum(['auto', 'on', 'off']).optional(),
+    trim: z.enum(['auto', ...trimSchedules, 'never']).optional(),
     freeze: z.enum(['auto', 'never']).optional(),
     fsType: z.enum(fsTypes).optional(),
     fsLabel: z.string().optional(),

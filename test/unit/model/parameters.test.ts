@@ -27,7 +27,7 @@ describe('class parameters', () => {
       ...{ directIO: 'true', writeAffinityDepth: '1', blockGroupFactor: '128' },
       ...{ writeAffinityFailureGroup: '1,0,1;2,0,1', provisioning: 'thin', fsType: 'xfs' },
       ...{ fsLabel: 'pgdata', mkfsOptions: '-i  size=512 -m reflink=0,bigtime=1' },
-      ...{ maxCloneDepth: '0', discard: 'on', freeze: 'never', crossRootCopy: 'true' },
+      ...{ maxCloneDepth: '0', discard: 'on', trim: 'weekly', crossRootCopy: 'true' },
       ...{ encryptionAtRest: 'required', 'csi.storage.k8s.io/pvc/name': 'ignored' },
     });
     expect(decoded).toEqual({
@@ -38,7 +38,7 @@ describe('class parameters', () => {
         writeAffinityFailureGroup: '1,0,1;2,0,1',
       },
       options: {
-        ...{ provisioning: 'thin', maxCloneDepth: 0, discard: 'on', freeze: 'never' },
+        ...{ provisioning: 'thin', maxCloneDepth: 0, discard: 'on', trim: 'weekly' },
         ...{ fsType: 'xfs', fsLabel: 'pgdata' },
         mkfsOptions: ['-i', 'size=512', '-m', 'reflink=0,bigtime=1'],
       },
@@ -89,6 +89,7 @@ describe('class parameters', () => {
     ['maxCloneDepth', '-1', 'must be a whole number from 0 to 1000'],
     ['maxCloneDepth', '1001', 'must be a whole number from 0 to 1000'],
     ['discard', 'true', 'must be auto, on or off'],
+    ['trim', 'now', 'must be auto, daily, weekly, monthly or never'],
     ['freeze', 'always', 'must be auto or never'],
     ['crossRootCopy', '1', 'must be true or false'],
     ['image', '../etc/passwd', 'must be a name'],
@@ -103,6 +104,8 @@ describe('class parameters', () => {
   test.each([
     [{ dataReplicas: '2', metadataReplicas: '1' }, 'must not be larger than "metadataReplicas"'],
     [{ provisioning: 'thick', discard: 'on' }, '"discard" must be off with "provisioning" thick'],
+    [{ provisioning: 'thick', trim: 'daily' }, '"trim" must be auto or never with "provisioning"'],
+    [{ discard: 'off', trim: 'weekly' }, '"trim" must be auto or never with "discard" off'],
     [{ mkfsOptions: '-m 1' }, '"mkfsOptions" needs "fsType"'],
     [{ fsType: 'xfs', fsLabel: 'thirteenchars' }, '"fsLabel" must be at most 12'],
     [{ fsLabel: 'thirteenchars' }, '"fsLabel" must be at most 12'],

@@ -63,10 +63,10 @@ test('options change in none, and keys that are absent stay as they are', async 
   const parameters = { maxCloneDepth: '8', discard: 'on', fsType: 'xfs' };
   const { id } = await volumes.create(spec('v', { parameters }));
   gpfs.resetCounts();
-  await volumes.modify(id, asks({ maxCloneDepth: '3', freeze: 'never' }));
+  await volumes.modify(id, asks({ maxCloneDepth: '3', freeze: 'never', trim: 'weekly' }));
   expect([...gpfs.counts.commands]).toEqual([]);
   expect((await record(id)).options).toEqual({
-    ...{ maxCloneDepth: 3, discard: 'on', fsType: 'xfs', freeze: 'never' },
+    ...{ maxCloneDepth: 3, discard: 'on', fsType: 'xfs', freeze: 'never', trim: 'weekly' },
   });
 });
 
@@ -77,6 +77,8 @@ test.each([
   [{ pool: 'nvme' }, /key "pool" names "nvme".*it has system, data/],
   [{ dataReplicas: '2' }, /2 is larger than 1/],
   [{ pool: 'data', metadataReplicas: '3' }, /allowed are 1 to 2/],
+  [{ trim: 'hourly' }, /key "trim" must be auto, daily, weekly, monthly or never, not "hourly"/],
+  [{ trim: 'weekly' }, /key "trim" must be auto or never while "discard" is off/],
   [{ discard: 'on' }, /"discard" must be off for this volume: it is thick/],
 ])('%j is refused, and nothing of it is done', async (wanted, words) => {
   const { gpfs, volumes, record } = await setup();
@@ -91,6 +93,19 @@ test.each([
   });
   expect(await record(id)).toEqual(before);
   expect(gpfs.counts.commands.get('mmchattr')).toBeUndefined();
+});
+
+test('a schedule of trims and what it stands on change together or not at all, again and anywhere', async () => {
+  const { gpfs, volumes, record } = await setup();
+  const { id } = await volumes.create(spec('v', { parameters: { discard: 'off' } }));
+  await expect(volumes.modify(id, asks({ trim: 'daily' }))).rejects.toThrow(/change both/);
+  expect((await record(id)).options).toEqual({ discard: 'off' });
+  const both = asks({ trim: 'daily', discard: 'auto' });
+  for (const server of ['b1', 'b2']) {
+    await serverOn(gpfs.server(server), server).volumes.modify(id, both);
+    expect((await record(id)).options).toEqual({ discard: 'auto', trim: 'daily' });
+  }
+  await expect(volumes.modify(id, asks({ discard: 'off' }))).rejects.toThrow(/would be daily/);
 });
 
 test('a volume that is not there is not found', async () => {

@@ -15,7 +15,7 @@ export interface Graph {
 }
 
 /** The facts of one root as a graph. */
-export function graphOf({ records, files, aside, edges }: AuditFacts): Graph {
+export function graphOf({ records, files, aside, edges, copies }: AuditFacts): Graph {
   const living = records.filter(isLiving);
   const inodes = [...files, ...aside].flatMap(({ clone }) => clone?.parentInode ?? []);
   const children = new Map<bigint, number>();
@@ -33,7 +33,7 @@ export function graphOf({ records, files, aside, edges }: AuditFacts): Graph {
     byInode: new Map(files.map((file) => [file.inode, file])),
     edges: new Set(edges.map(edgeName)),
     children,
-    busy: new Set(busy),
+    busy: new Set([...busy, ...copies.flatMap(({ parent, child }) => [parent, child])]),
   };
 }
 

@@ -53,6 +53,13 @@ export interface EdgeFact {
   readonly ageMs: number;
 }
 
+/** A clone parent that a volume of another root is filled from. */
+export interface CopyFact {
+  readonly parent: string;
+  readonly to: string;
+  readonly child: string;
+}
+
 /** A node that may have an image open. */
 export interface MarkFact {
   readonly image: string;
@@ -77,6 +84,8 @@ export interface AuditFacts {
   /** Files that a repair set aside; they still read through what they read through. */
   readonly aside: readonly { readonly path: string; readonly clone: CloneFact | undefined }[];
   readonly edges: readonly EdgeFact[];
+  /** Those of them that lead into other roots: whether their children are there is not seen from here. */
+  readonly copies: readonly CopyFact[];
   readonly marks: readonly MarkFact[];
   readonly broken: readonly BrokenFact[];
   readonly temporaries: readonly { readonly path: string; readonly ageMs: number }[];
@@ -107,6 +116,7 @@ export const severities = {
   'dead claim': 'warning',
   // A node that was cut off leaves one on its old image, and it keeps nobody from anything.
   'stale mark': 'note',
+  'source of a copy': 'note',
   'childless parent': 'note',
   'temporary file': 'note',
 } as const;

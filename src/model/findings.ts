@@ -21,6 +21,7 @@ export function findingsOf(facts: AuditFacts): readonly Finding[] {
     ...claimFindings(facts),
     ...markFindings(facts),
     ...temporaryFindings(facts),
+    ...copyFindings(facts),
   ];
   const order = ['error', 'warning', 'note'];
   const rank = ({ kind }: Finding) => order.indexOf(severities[kind]);
@@ -203,6 +204,14 @@ const markFindings = (facts: AuditFacts): readonly Finding[] => {
     ];
   });
 };
+
+const copyFindings = ({ copies }: AuditFacts): readonly Finding[] =>
+  copies.map(({ parent, to, child }) => ({
+    kind: 'source of a copy',
+    object: parent,
+    says: `${parent} is kept for ${child}, which is filled from it in root ${to}`,
+    remedy: `nothing: it goes when the copy is made or given up, by a server that has root ${to} as well`,
+  }));
 
 const temporaryFindings = ({ temporaries }: AuditFacts): readonly Finding[] =>
   temporaries

@@ -23,7 +23,7 @@ import type { Fill } from '../store/schema/claim.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import { deepen, helpForClone, isTooDeep } from './depth.ts';
 import { newFill } from './fill.ts';
-import { buildFilled } from './filling.ts';
+import { buildFilled, untie } from './filling.ts';
 import type { FillSource } from './filling.ts';
 import { requireOwnHandle } from './handles.ts';
 import type { ServiceHost } from './host.ts';
@@ -104,7 +104,7 @@ async function createNew(
         if (fill) return await buildFilled(host, store, claimed, image, filled(order, parent));
         return await build(host, store, claimed, image, parent);
       } catch (error) {
-        await dropOrphan(host, store, during.id, { key, parent: parent?.ref.key });
+        await dropOrphan(host, store, during.id, { key, order, parent: parent?.ref.key });
         throw error;
       }
     },
@@ -240,6 +240,15 @@ function refuseLarger({ id, value }: Held<VolumeRecord>, { bytes }: Parent): voi
   );
 }
 
+const homeOf = ({ source }: Order, store: RootStore): RootStore => source?.store ?? store;
+
+/** A file that was made, and what it was made from, in whichever root that lies. */
+interface Orphan {
+  readonly key: FileKey;
+  readonly order: Order;
+  readonly parent: FileKey | undefined;
+}
+
 /**
  * The file of a creation that another server took over and took back may have come to be after that, and its
  * edge too. What cannot be removed now is an orphan that keeps nobody from anything.
@@ -248,16 +257,16 @@ async function dropOrphan(
   host: ServiceHost,
   store: RootStore,
   id: LocalId,
-  { key, parent }: { readonly key: FileKey; readonly parent: FileKey | undefined },
+  { key, order, parent }: Orphan,
 ): Promise<void> {
   try {
     const now = await store.volumes.read(id);
-    const needed = !now || now.value.image?.key === key || now.value.claim?.image === key;
-    if (needed) return;
+    if (!now || [now.value.image?.key, now.value.claim?.image].includes(key)) return;
     await ignoring(store.files.unlink(store.layout.data('volumes', key)), 'ENOENT');
     if (parent === undefined) return;
-    await store.edges.remove(parent, key);
-    await reclaim(host, store, parent);
+    const home = homeOf(order, store);
+    await untie(home, { parent, to: store.id, child: key });
+    await reclaim(host, home, parent);
   } catch (error) {
     host.log.warn({ volume: id, key, error }, 'the file of a creation that was lost may be left');
   }

@@ -38,7 +38,7 @@ export interface ExportHost {
 /** Writes out what a volume holds at one moment, or what a snapshot holds. */
 export async function exportDisk(on: ExportHost, ask: Export): Promise<void> {
   const { store } = on;
-  const local = localOf(store, ask.what);
+  const local = await localOf(store, ask.what);
   const volume = (await store.volumes.read(local))?.value;
   await using file =
     volume?.state === 'ready' ? await momentOf(on, volume) : await snapshotFile(store, local);
@@ -58,10 +58,12 @@ async function momentOf({ driver, store }: ExportHost, volume: VolumeRecord): Pr
   }
 }
 
-function localOf(store: RootStore, what: string): LocalId {
+async function localOf(store: RootStore, what: string): Promise<LocalId> {
   const parsed = parseId(what);
   if (!parsed) return localIdOf(what);
   if (parsed.root === store.id) return parsed.local;
+  // The handle of a volume that moved names the root it came from.
+  if ((await store.volumes.read(parsed.local))?.value.handle === what) return parsed.local;
   throw new DriverError(
     'volume-missing',
     `${what} belongs to root ${parsed.root}, and ${store.layout.root} is ${store.id}; name its root with --root`,

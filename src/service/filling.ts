@@ -4,6 +4,7 @@ import type { DataRef } from '../model/clone-tree.ts';
 import { planEmpty } from '../model/clone-tree.ts';
 import { DriverError } from '../model/fault.ts';
 import type { Range } from '../run/files.ts';
+import type { Copy } from '../store/copies.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Fill } from '../store/schema/claim.ts';
@@ -52,6 +53,8 @@ async function tieSource(
   const beside = { content, ...sectorsOf(parent) };
   const from = { root: home.id, ...ref, bytes };
   const tied = await progress(store, claimed, { from }, beside);
+  if (home.id !== store.id)
+    await home.copies.add({ parent: ref.key, to: store.id, child: image.key });
   await home.edges.add(ref.key, image.key);
   await confirmParent(home, ref);
   return tied;
@@ -75,7 +78,7 @@ export async function finishFilling(
       'command-failed',
       `the new image of volume ${id} has ${stat?.size ?? 'no'} bytes instead of ${bytes}; try again`,
     );
-  await untieSource(host, filled.value, image);
+  await untieSource(host, store, filled.value, image);
   const made = { key: image.key, inode: stat.inode };
   const ready = await endClaim(store, filled, () => ({ state: 'ready', image: made, depth: 0 }));
   await freeSource(host, filled.value);
@@ -167,12 +170,20 @@ async function rootOf(host: ServiceHost, id: string): Promise<RootStore> {
 /** Removes the edge that kept the source of a fill where it is. */
 export async function untieSource(
   host: ServiceHost,
+  store: RootStore,
   record: VolumeRecord,
   image: DataRef,
 ): Promise<void> {
   const from = record.claim?.fill?.from;
   if (!from) return;
-  await (await rootOf(host, from.root)).edges.remove(from.key, image.key);
+  const copy = { parent: from.key, to: store.id, child: image.key };
+  await untie(await rootOf(host, from.root), copy);
+}
+
+/** Removes an edge to a file that was filled, which may lie in another root, and after it the note of that. */
+export async function untie(home: RootStore, copy: Copy): Promise<void> {
+  await home.edges.remove(copy.parent, copy.child);
+  if (copy.to !== home.id) await home.copies.remove(copy);
 }
 
 /** Lets the source of a fill go, where nothing else needs it. */

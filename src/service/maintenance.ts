@@ -4,6 +4,8 @@ import type { Clock } from '../run/clock.ts';
 import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { takeLease } from './compaction/lease.ts';
+import { sweepArrival } from './arrivals.ts';
+import { sweepCopies } from './copies.ts';
 import { isTooDeep } from './depth.ts';
 import { inEachRoot } from './roots.ts';
 import type { ServiceHost } from './host.ts';
@@ -39,11 +41,14 @@ export async function sweepRoot(host: ServiceHost, store: RootStore): Promise<vo
   if (now - lease.sweptMs < 0.9 * sweepMs) return lease.release();
   try {
     await sweepTemporary(store, host.clock);
-    await sweepRecords(store.volumes, host.clock, (id, { state, depth = 0, ...volume }) =>
-      state === 'ready' && isTooDeep(depth, volume) ? host.backlog.add(store, id) : undefined,
-    );
+    await sweepRecords(store.volumes, host.clock, async (held) => {
+      const { state, depth = 0, ...volume } = held.value;
+      if (state === 'ready' && isTooDeep(depth, volume)) await host.backlog.add(store, held.id);
+      await sweepArrival(host, store, held);
+    });
     await sweepRecords(store.snapshots, host.clock);
     await sweepHidden(host, store);
+    await sweepCopies(host, store);
   } catch (error) {
     await lease.release();
     throw error;
@@ -88,13 +93,13 @@ interface Deletable {
 async function sweepRecords<T extends Deletable>(
   records: Records<T>,
   clock: Clock,
-  living: (id: string, value: T) => Promise<void> | undefined = () => undefined,
+  living: (held: Held<T>) => Promise<void> | undefined = () => undefined,
 ): Promise<void> {
   const old = ({ value }: Held<T>) =>
     value.state === 'deleted' && clock.now() - (value.deletedMs ?? clock.now()) > keepDeletedMs;
   for (const shard of await records.shards())
     for (const id of (await records.ids(shard)).keys()) {
       const held = await records.read(id).catch(() => undefined);
-      if (held) await (old(held) ? records.forget(held) : living(id, held.value));
+      if (held) await (old(held) ? records.forget(held) : living(held));
     }
 }

@@ -63,7 +63,8 @@ export async function dropLateEdges(
 ): Promise<void> {
   const { key } = claimedParent(value);
   const now = (await store.volumes.read(id))?.value;
-  if (!now || isClaimed(now, value) || now.parent === key) return;
+  // Somebody goes on from the very parent, under a claim of its own: these edges are that one's by now.
+  if (!now || isClaimed(now, value) || [now.parent, now.claim?.parent].includes(key)) return;
   await store.edges.remove(key, imageOf(value).key);
   if (await parentRecord(store, key)) await host.backlog.add(store, key);
   else if (value.parent !== null) {

@@ -46,21 +46,21 @@ const isOf = ({ sourceVolumeId }: Snapshot, wanted: string): boolean =>
 async function listAll(host: ServiceHost, source: string, page: Page): Promise<Paged<Snapshot>> {
   const stores = await host.roots.all();
   const wanted = source === '' ? undefined : parseId(source);
-  const within = wanted ? stores.filter(({ id }) => id === wanted.root) : stores;
   const entry = (store: RootStore, record: SnapshotRecord) => {
     const snapshot = shownReady(store, record);
     return snapshot && isOf(snapshot, source) ? snapshot : undefined;
   };
   return listPage(
     { list: 'snapshots', records: (store) => store.snapshots, entry, log: host.log },
-    source !== '' && !wanted ? [] : within,
+    // A volume that moved has snapshots in each root that it was in.
+    source !== '' && !wanted ? [] : stores,
     page,
   );
 }
 
 const shown = (store: RootStore, record: SnapshotRecord): Snapshot => ({
   id: publicId(store.id, record.id),
-  sourceVolumeId: publicId(store.id, record.volume),
+  sourceVolumeId: record.handle ?? publicId(store.id, record.volume),
   bytes: record.bytes,
   createdMs: record.createdMs,
   ready: true,

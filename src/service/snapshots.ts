@@ -134,6 +134,7 @@ const newRecord = (
   name,
   state: 'creating',
   volume: volume.id,
+  ...(volume.handle === undefined ? {} : { handle: volume.handle }),
   bytes: volume.bytes,
   file: null,
   parent: null,

@@ -21,7 +21,7 @@ export async function undoVolume(
     const image: DataRef = { data: 'volumes', key: claim.image };
     await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
     if (parent !== null) await store.edges.remove(parent, image.key);
-    if (hasSource) await untieSource(host, held.value, image);
+    if (hasSource) await untieSource(host, store, held.value, image);
   }
   const gone = { ...asDeleted(host, held.value), image: null, parent: null };
   const undone = await reclaimAfter(

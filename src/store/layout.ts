@@ -29,6 +29,8 @@ export interface Layout {
   readonly attached: (nodeName: string) => string;
   /** Says where a volume went that left this root. */
   readonly moved: (local: LocalId) => string;
+  /** What volumes of other roots are filled from. */
+  readonly copies: string;
   /** Work announced and not begun, and work put off, as one file each. */
   readonly queue: (state: 'ready' | 'waiting') => string;
   /** Where a node is asked to freeze a volume. */
@@ -59,6 +61,7 @@ export function layoutOf(root: string): Layout {
     marks: (image) => at('marks', shardOf(ownerOfKey(image)), image),
     attached: (nodeName) => at('attached', nodeName),
     moved: (local) => at('moved', local),
+    copies: at('copies'),
     queue: (state) => at('queue', state),
     freezes: (nodeName) => at('freezes', nodeName),
     data: (kind, key) => join(root, kind, shardOf(ownerOfKey(key)), key),

@@ -7,6 +7,8 @@ import type { FileStat, Files } from '../run/files.ts';
 import { mountOf } from '../run/mounts.ts';
 import type { Mounts } from '../run/mounts.ts';
 import { makeIn } from '../run/directories.ts';
+import { copiesOf } from './copies.ts';
+import type { Copies } from './copies.ts';
 import { abilitiesOf } from './abilities.ts';
 import type { KeptAbilities } from './abilities.ts';
 import { attachedIndexOf, edgesOf, ignoring } from './edges.ts';
@@ -46,6 +48,7 @@ export interface RootStore {
   readonly leases: Records<LeaseRecord>;
   readonly queue: Queue;
   readonly edges: Edges;
+  readonly copies: Copies;
   readonly attached: AttachedIndex;
   readonly marks: Marks;
   readonly moved: Moved;
@@ -135,6 +138,7 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
     leases: recordsOf({ ...common, kind: 'leases', schema: leaseRecord }),
     queue: queueOf(files, layout, nonce),
     edges: edgesOf(files, layout),
+    copies: copiesOf(files, layout),
     attached: attachedIndexOf(files, layout),
     nodes: nodesOf(files, layout, clock, nonce),
     abilities: abilitiesOf(files, layout, nonce),

@@ -38,6 +38,8 @@ export async function collect(host: AuditHost, store: RootStore): Promise<AuditF
     records,
     broken,
     edges,
+    // After the edges, which are noted first: else one that is made now would look like one to a file that is gone.
+    copies: await store.copies.all(),
     files: files.map((file) => ({ ...file, clone: clones.get(file.path) })),
     aside: aside.map((path) => ({ path, clone: clones.get(path) })),
     marks: await marksIn(store),

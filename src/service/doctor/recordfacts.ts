@@ -99,6 +99,8 @@ const hiddenFact = async (store: RootStore, record: HiddenRecord): Promise<Recor
 
 async function claimFact(store: RootStore, claim: Claim | null): Promise<ClaimFact | undefined> {
   if (!claim) return undefined;
-  const keys = [claim.parent, claim.image, claim.from, claim.to].flatMap((key) => key ?? []);
+  const { parent, image, fenced, from, to, fill } = claim;
+  // The source of a fill may lie in another root: then no file here has that key.
+  const keys = [parent, image, fenced, from, to, fill?.from?.key].flatMap((key) => key ?? []);
   return { op: claim.op, node: claim.node, keys, fate: await store.nodes.fateOf(claim) };
 }

@@ -23,14 +23,15 @@ export interface Freezer extends Disposable {
 /** The freezer of one process. */
 export function freezerOf(parts: NodeParts): Freezer {
   const watched = new Map<string, RootStore>();
-  const seen = new Set<string>();
+  const newcomers = newcomersOf();
   const poll = everySecond(async () => {
+    const asked: (readonly [RootStore, FreezeRequest])[] = [];
     for (const store of new Set(watched.values()))
-      for (const request of await store.freezes.requestsTo(parts.self.node)) {
-        if (seen.has(request.nonce)) continue;
-        seen.add(request.nonce);
-        void answer(parts, store, request);
-      }
+      for (const request of await store.freezes.requestsTo(parts.self.node))
+        asked.push([store, request]);
+    const fresh = newcomers(asked.map(([, { nonce }]) => nonce));
+    for (const [store, request] of asked)
+      if (fresh.delete(request.nonce)) void answer(parts, store, request);
   });
   return {
     watch: async (id, store) => {
@@ -49,6 +50,16 @@ export function freezerOf(parts: NodeParts): Freezer {
         await thawOne(parts, left);
     },
     [Symbol.dispose]: poll.stop,
+  };
+}
+
+/** Tells which names were not there the last time, and remembers no others than those that are there now. */
+export function newcomersOf(): (names: readonly string[]) => Set<string> {
+  let known = new Set<string>();
+  return (names) => {
+    const fresh = new Set(names.filter((name) => !known.has(name)));
+    known = new Set(names);
+    return fresh;
   };
 }
 

@@ -15,6 +15,8 @@ export const snapshotRecord = z.looseObject({
   state,
   /** Local id of the volume it was taken from, which may be gone by now. */
   volume: localId,
+  /** The handle of that volume where it came from another root; else it is of this one. */
+  handle: z.string().optional(),
   /** A golden image: its file was brought in from outside, no volume was cut. */
   golden: goldenImage.optional(),
   sectorBytes: z.number().optional(),

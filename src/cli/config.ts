@@ -36,6 +36,8 @@ export interface Config {
   readonly pool: string | undefined;
   /** UID of the cluster that owns the roots; empty outside of Kubernetes. */
   readonly owner: string;
+  /** Whether callers are told which nodes have which root, and may ask for a volume by that. */
+  readonly topology: boolean;
   readonly compaction: CompactionOptions;
   /** Loop devices without direct I/O are taken where GPFS lets none have it. */
   readonly allowBuffered: boolean;
@@ -96,6 +98,7 @@ const toConfig = (values: Settings, endpoint: string): Config =>
     mountType: values['mount-type'],
     pool: values.pool,
     owner: values.owner ?? '',
+    topology: values.topology === 'true',
     compaction: compaction(values),
     allowBuffered: values['allow-buffered'] === 'true',
     probe: values.probe,

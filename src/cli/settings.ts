@@ -95,6 +95,9 @@ const settings = z.object({
   owner: name(/^[A-Za-z0-9._-]{1,128}$/, 'a UID')
     .optional()
     .describe('UID of the kube-system namespace, so that two clusters never share a root'),
+  topology: oneOf(['false', 'true'])
+    .prefault('false')
+    .describe('true tells which roots this node has, for pods to go where their volumes are'),
   compaction: oneOf(['on', 'paused'])
     .prefault('on')
     .describe('whether deep clone trees are brought down: on or paused'),

@@ -26,7 +26,7 @@ test('a root and an endpoint suffice; the rest has defaults', () => {
     ...{ httpPort: 0, driverName: 'gpfs-clone.csi', stateDirectory: '/var/lib/gpfs-csi' },
     ...{ kubeletDirectory: '/var/lib/kubelet', registration: undefined },
     ...{ maxVolumesPerNode: 256, trimHours: 24, mountType: 'gpfs', pool: undefined, owner: '' },
-    ...{ compaction: defaultCompaction, allowBuffered: false, probe: 'auto' },
+    ...{ topology: false, compaction: defaultCompaction, allowBuffered: false, probe: 'auto' },
     ...{ logLevel: 'info', requestLimitMs: 110000, shutdownGraceMs: 25000 },
     limits: { overcommitPercent: 0, reservePercent: 0 },
     ...{ bootIdPath: '/proc/sys/kernel/random/boot_id', machineIdPath: '/etc/machine-id' },
@@ -55,7 +55,7 @@ test('every flag is a variable too, and flags win', () => {
       'registration-dir': '/reg',
       'kubelet-endpoint': '/k/csi.sock',
     },
-    ...{ 'allow-buffered': 'true', probe: 'never' },
+    ...{ 'allow-buffered': 'true', probe: 'never', topology: 'true' },
   };
   expect([...allSettings].sort()).toEqual(Object.keys(values).sort());
   const env = Object.fromEntries(
@@ -70,6 +70,7 @@ test('every flag is a variable too, and flags win', () => {
     controller: { path: '/run/c/csi.sock', gid: 7 },
     registration: { directory: '/reg', endpoint: '/k/csi.sock' },
     mmRunner: { kind: 'nsenter', procPath: '/host/proc/1' },
+    topology: true,
   });
   expect(read(['--root=/other', '--log-level', 'warn'], env)).toMatchObject({
     ...{ roots: ['/other'], logLevel: 'warn' },
@@ -123,6 +124,7 @@ describe('what is wrong', () => {
     ['log-level', ['loud']],
     ['controller-endpoint', ['unix:c.sock', `unix:///${'x'.repeat(110)}.sock`]],
     ['owner', ['a b']],
+    ['topology', ['yes', 'TRUE']],
     ['pool', ['-P']],
   ])('with --%s is told by its name', (flag, values) => {
     for (const value of values) {

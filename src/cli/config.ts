@@ -3,6 +3,7 @@ import { defaultCompaction } from '../service/compaction/defaults.ts';
 import type { CompactionOptions } from '../service/host.ts';
 import type { LimitOptions } from '../service/limits.ts';
 import type { LogLevel } from '../observe/logger.ts';
+import { canPrefixKeys } from '../model/topology.ts';
 import type { MmRunner } from '../run/place.ts';
 import { socketPath } from '../server/endpoint.ts';
 import { registrationSocket } from '../server/registration.ts';
@@ -67,7 +68,7 @@ export function readConfig(argv: readonly string[], env: Environment, hostName: 
     ...given.problems,
     ...told.problems,
     ...(endpoint.success ? [] : endpointProblems(env, endpoint.error)),
-    ...(settings ? registrationProblems(settings) : []),
+    ...(settings ? [...registrationProblems(settings), ...topologyProblems(settings)] : []),
   ];
   if (problems.length > 0 || !settings || !endpoint.success) {
     throw new UsageError(problems.join('\n'));
@@ -149,6 +150,14 @@ const registrationProblems = (values: Settings): readonly string[] => {
     return [`--registration-dir: ${error instanceof Error ? error.message : String(error)}`];
   }
 };
+
+// The names of other drivers would do for CSI, but not for the labels of nodes.
+const topologyProblems = (values: Settings): readonly string[] =>
+  values.topology === 'true' && !canPrefixKeys(values['driver-name'])
+    ? [
+        `--topology needs a --driver-name that is a domain name in lower case, which "${values['driver-name']}" is not`,
+      ]
+    : [];
 
 const endpointProblems = (env: Environment, error: z.ZodError): readonly string[] =>
   env['CSI_ENDPOINT']

@@ -19,12 +19,13 @@ export function every(
 ): Rounds {
   let running: Promise<void> | undefined;
   let stopped = false;
+  const failed = tellOnce(log, what);
   const round = (): void => {
     if (running || stopped) return;
     running = work()
-      .catch((error: unknown) => {
-        log.warn({ what, error }, 'a round of upkeep failed');
-      })
+      .then(() => {
+        failed(undefined);
+      }, failed)
       .finally(() => {
         running = undefined;
       });
@@ -40,6 +41,21 @@ export function every(
     },
   };
 }
+
+/** A root that is not mounted fails every round, on some nodes for good: one line for each reason says it. */
+function tellOnce(log: Log, what: string): (error: unknown) => void {
+  let told: string | undefined;
+  return (error) => {
+    const why = error === undefined ? undefined : messageOf(error);
+    const level = why === told ? 'debug' : 'warn';
+    if (why !== undefined) log[level]({ what, error }, 'a round of upkeep failed');
+    told = why;
+  };
+}
+
+/** What a failure says of itself. */
+export const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : 'unknown';
 
 /** Waits for what is under way, so that no file of a root is open afterwards, but not longer than `graceMs`. */
 export async function endsWithin(

@@ -16,8 +16,6 @@ import { serveHttp } from '../server/http.ts';
 import type { HttpServer } from '../server/http.ts';
 import { serveGrpc } from '../server/listen.ts';
 import type { GrpcServer } from '../server/listen.ts';
-import { keepRegistered } from '../server/registration.ts';
-import type { Registration } from '../server/registration.ts';
 import type { Services } from '../service/api.ts';
 import { driverOf } from '../service/driver.ts';
 import type { Driver } from '../service/driver.ts';
@@ -26,15 +24,19 @@ import type { NodeSide } from '../service/node/nodevolumes.ts';
 import { probeOnce } from '../service/probe/probe.ts';
 import type { StartingProbe } from '../service/probe/probe.ts';
 import { probeTwoNodes } from '../service/probe/twonodes.ts';
+import { inEachRoot } from '../service/roots.ts';
 import type { Roots } from '../service/roots.ts';
 import { findSimulator } from '../simulator/find.ts';
 import type { Simulator } from '../simulator/find.ts';
 import { simulatedFiles } from '../simulator/simulated-files.ts';
 import { showQueues } from '../service/gauges.ts';
+import { nodeTopology } from '../service/topology.ts';
+import type { FollowedTopology } from '../service/topology.ts';
+import { rootTopology } from '../model/topology.ts';
 import { startAccounting } from './accounting.ts';
 import { simulatedTrials } from '../simulator/simulated-trials.ts';
 import type { Config } from './config.ts';
-import { whyNotOnThisNode } from './installed.ts';
+import { openRegistration, telling } from './registering.ts';
 import { endsWithin } from './rounds.ts';
 import { readSelf } from './self.ts';
 import { startTending } from './tending.ts';
@@ -53,7 +55,8 @@ export interface RunningServer {
 /** Builds the driver of one node and serves it. */
 export async function startServer(config: Config, log: Log): Promise<RunningServer> {
   const metrics = createMetrics();
-  const { driver, services, node, gpfs, probe, pair } = await assemble(config, log, metrics);
+  const built = await assemble(config, log, metrics);
+  const { driver, services, topology, node, gpfs, probe, pair } = built;
   await thawLeft(node, log);
   const lost = Promise.withResolvers<number>();
   const grpc = await openGrpc(config, services, metrics, log, (path) => {
@@ -64,15 +67,11 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     lost.resolve(1);
   });
   const http = await openHttp(config, services, metrics);
-  const registration = openRegistration(config, gpfs, log);
+  const registration = openRegistration(config, gpfs, log, topology);
   const tending = startTending(driver, {
-    readiness: services.readiness,
-    controller: grpc.controller,
-    reconcile: () => node.reconcile(),
-    probe,
-    pair,
-    trim: () => node.trim(),
-    log,
+    found: telling(topology, registration, log),
+    ...{ controller: grpc.controller, reconcile: () => node.reconcile(), trim: () => node.trim() },
+    ...{ probe, pair, log },
   });
   const accounting = startAccounting(driver.host, metrics);
   showQueues(metrics, driver.worker);
@@ -117,6 +116,7 @@ const patienceMs = 8_000;
 interface Assembled {
   readonly driver: Driver;
   readonly services: Services;
+  readonly topology: FollowedTopology | undefined;
   readonly node: NodeSide;
   readonly gpfs: Gpfs;
   readonly probe: () => Promise<void>;
@@ -131,6 +131,8 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
   const gpfs = gpfsCommands(run);
   const host = hostFiles();
   const version = packageVersion();
+  const keys = config.topology ? rootTopology(config.driverName) : undefined;
+  const topology = keys && nodeTopology(keys, systemClock);
   const common = {
     mounts: hostMounts(),
     self: await readSelf(config, version, randomNonce),
@@ -145,14 +147,15 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     ...{ gpfs, patienceMs, allocate: fallocate(run) },
     mountType: simulator?.mountType ?? config.mountType,
     compacted: copiedBytes(metrics),
+    topology: keys,
   });
   const { roots } = driver;
   const node = nodeVolumes({ ...common, ...nodeOptions(config), files: host, roots, run });
   const trials = trialsOn(run, simulator);
   const probes = probing(config, roots, { ...common, clone: gpfs.clone, fs: gpfs.fs, trials });
   const { driverName, nodeId, maxVolumesPerNode } = config;
-  const services = { ...driver, node, driverName, version, nodeId, maxVolumesPerNode };
-  return { driver, services, node, gpfs, ...probes };
+  const services = { ...driver, node, driverName, version, nodeId, maxVolumesPerNode, topology };
+  return { driver, services, topology, node, gpfs, ...probes };
 }
 
 function copiedBytes(metrics: Metrics): (root: string, bytes: Bytes) => void {
@@ -178,13 +181,11 @@ const probing = (
 ): Pick<Assembled, 'probe' | 'pair'> => ({
   probe: async () => {
     if (probe === 'never') return;
-    for (const store of await roots.all()) await probeOnce(host, store);
+    await inEachRoot({ roots }, (store) => probeOnce(host, store));
   },
   pair:
     probe === 'auto' && compaction.attached === 'auto'
-      ? async () => {
-          for (const store of await roots.all()) await probeTwoNodes(host, store);
-        }
+      ? () => inEachRoot({ roots }, (store) => probeTwoNodes(host, store))
       : undefined,
 });
 
@@ -214,16 +215,6 @@ function watchdogOf({ mmRunner }: Config): readonly [string, ...string[]] | unde
   if (mmRunner.kind === 'direct') return thaw;
   const { procPath } = mmRunner;
   return ['nsenter', `--cgroup=${procPath}/ns/cgroup`, '--', ...thaw, '--join', procPath];
-}
-
-function openRegistration(
-  { registration, driverName, mmDirectory }: Config,
-  gpfs: Gpfs,
-  log: Log,
-): Registration | undefined {
-  if (!registration) return undefined;
-  const whyNot = () => whyNotOnThisNode(gpfs, mmDirectory);
-  return keepRegistered({ ...registration, driverName, whyNot, log });
 }
 
 function openHttp(

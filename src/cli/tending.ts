@@ -1,11 +1,13 @@
 import type { Log } from '../observe/log.ts';
 import type { ControllerSocket } from '../server/listen.ts';
-import type { Readiness } from '../service/api.ts';
 import type { Driver } from '../service/driver.ts';
 import { beat, sweepMs, sweepRoot } from '../service/maintenance.ts';
+import type { RootId } from '../model/ids.ts';
 import { inEachRoot } from '../service/roots.ts';
+import { readinessIn } from '../service/survey.ts';
+import type { Needs, Survey } from '../service/survey.ts';
 import { heartbeatMs } from '../store/nodes.ts';
-import { every } from './rounds.ts';
+import { every, messageOf } from './rounds.ts';
 import type { Rounds } from './rounds.ts';
 
 /** How often it is looked whether the roots can be used; an idle driver does nothing more often. */
@@ -44,7 +46,7 @@ export function startTending(driver: Driver, followed: Followed): Tending {
       readinessMs,
       log,
       'readiness',
-      followReadiness({ ...followed, probe: probe.begin }),
+      followReadiness(driver, { ...followed, probe: probe.begin }),
       true,
     ),
     ...(followed.pair ? [every(heartbeatMs, log, 'probe of two nodes', followed.pair)] : []),
@@ -110,7 +112,8 @@ function startWork(driver: Driver, log: Log): Pick<Rounds, 'stop'> {
 
 /** What happens when the roots become usable, and when they stop to be. */
 export interface Followed {
-  readonly readiness: Readiness;
+  /** Called with the roots that can be used, whenever it was looked. */
+  readonly found: (usable: readonly RootId[]) => void;
   readonly controller: ControllerSocket | undefined;
   /** Brings this node's own records in line with its kernel; resolves to what it did or found. */
   readonly reconcile: () => Promise<readonly string[]>;
@@ -123,30 +126,50 @@ export interface Followed {
   readonly log: Log;
 }
 
-/** The sidecars' socket is there while the roots can be used; elsewhere another replica leads then. */
-function followReadiness({
-  readiness,
-  controller,
-  reconcile,
-  probe,
-  log,
-}: Omit<Followed, 'probe'> & { readonly probe: () => void }): () => Promise<void> {
-  let last = '';
-  let reconciled = false;
+/** The sidecars' socket is there while every root can be used; elsewhere another replica leads then. */
+function followReadiness(
+  { survey, needs }: Pick<Driver, 'survey' | 'needs'>,
+  {
+    controller,
+    reconcile,
+    probe,
+    found,
+    log,
+  }: Omit<Followed, 'probe'> & { readonly probe: () => void },
+): () => Promise<void> {
+  const tell = tellChanges(log);
+  const reconciled = new Set<RootId>();
   return async () => {
-    const now = await readiness().catch((error: unknown) =>
-      error instanceof Error ? error.message : String(error),
-    );
-    if (now !== last) log.info({ readiness: now }, 'readiness changed');
-    last = now;
-    if (now !== 'ready') {
-      await controller?.close(drainMs);
-      return;
-    }
-    await controller?.open();
-    if (reconciled) return;
-    for (const found of await reconcile()) log.warn({ found }, 'reconciled');
-    reconciled = true;
+    const now = await survey();
+    const everyRoot = sayReadiness(now, 'every root');
+    const readiness = sayReadiness(now, needs);
+    tell({ readiness, ...(everyRoot === readiness ? {} : { everyRoot }) });
+    found(now.usable);
+    await switchTo(controller, everyRoot === 'ready');
+    // A root that comes later may have volumes that were left as they were.
+    if (readiness !== 'ready' || now.usable.every((root) => reconciled.has(root))) return;
+    for (const each of await reconcile()) log.warn({ found: each }, 'reconciled');
+    for (const root of now.usable) reconciled.add(root);
     probe();
   };
+}
+
+const switchTo = (controller: ControllerSocket | undefined, open: boolean) =>
+  open ? controller?.open() : controller?.close(drainMs);
+
+function tellChanges(log: Log): (now: Readonly<Record<string, string>>) => void {
+  let last = '';
+  return (now) => {
+    const text = JSON.stringify(now);
+    if (text !== last) log.info(now, 'readiness changed');
+    last = text;
+  };
+}
+
+function sayReadiness(now: Survey, needs: Needs): string {
+  try {
+    return readinessIn(now, needs);
+  } catch (error) {
+    return messageOf(error);
+  }
 }

@@ -25,6 +25,8 @@ export type Fault =
   | { readonly kind: 'no-space' }
   /** A limit of the driver or of a node. */
   | { readonly kind: 'limit-reached' }
+  /** A volume would lie where none of the nodes asked for can use it. */
+  | { readonly kind: 'out-of-reach' }
   /** Daemon down, not mounted, stale handle, hang past the limit. */
   | { readonly kind: 'unavailable' }
   | { readonly kind: 'permission-denied' }

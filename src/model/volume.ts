@@ -1,5 +1,6 @@
 import type { Bytes } from './bytes.ts';
 import type { Capability } from './capability.ts';
+import type { TopologyRequirement } from './topology.ts';
 
 /** What a caller may say about size: 0 and absent mean "not said". */
 export interface CapacityRange {
@@ -23,6 +24,8 @@ export interface VolumeSpec {
   /** Those of the class of attributes alone. */
   readonly mutable: ReadonlyMap<string, string>;
   readonly source: ContentSource | undefined;
+  /** From where it must be within reach; counts only where topology is on. */
+  readonly requirement?: TopologyRequirement | undefined;
 }
 
 /** A volume as callers see it. */
@@ -33,6 +36,8 @@ export interface Volume {
   readonly context: Readonly<Record<string, string>>;
   readonly source: ContentSource | undefined;
   readonly publishedNodes: readonly string[];
+  /** From where it can be used; undefined where topology is off, and it is the same everywhere. */
+  readonly topology?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A snapshot as callers see it. */

@@ -10,12 +10,13 @@ import { empty } from './requests/node.ts';
 import type { Unary } from './unary.ts';
 
 /** The same on every node and in every mode: CSI wants one answer for one version. */
-const capabilities: GetPluginCapabilitiesResponse = {
+const capabilities = ({ topology }: Services): GetPluginCapabilitiesResponse => ({
   capabilities: [
     { service: { type: 'CONTROLLER_SERVICE' } },
+    ...(topology ? [{ service: { type: 'VOLUME_ACCESSIBILITY_CONSTRAINTS' } } as const] : []),
     { volume_expansion: { type: 'ONLINE' } },
   ],
-};
+});
 
 /** The Identity service. */
 export const identityHandlers = (unary: Unary, services: Services) =>
@@ -33,7 +34,7 @@ export const identityHandlers = (unary: Unary, services: Services) =>
       name: 'GetPluginCapabilities',
       request: empty,
       quiet: true,
-      handle: () => capabilities,
+      handle: () => capabilities(services),
     }),
     Probe: unary({
       name: 'Probe',

@@ -57,10 +57,7 @@ export const nodeHandlers = (unary: Unary, services: Services) =>
       name: 'NodeGetInfo',
       request: requests.empty,
       quiet: true,
-      handle: (): NodeGetInfoResponse => ({
-        node_id: services.nodeId,
-        max_volumes_per_node: String(services.maxVolumesPerNode),
-      }),
+      handle: () => infoOf(services),
     }),
   }) satisfies Partial<NodeHandlers>;
 
@@ -74,6 +71,16 @@ const expand = async (
     capacity_bytes: String(await node.expand(volume_id, volume_path, capacity_range, kind)),
   };
 };
+
+const infoOf = async ({
+  nodeId,
+  maxVolumesPerNode,
+  topology,
+}: Services): Promise<NodeGetInfoResponse> => ({
+  node_id: nodeId,
+  max_volumes_per_node: String(maxVolumesPerNode),
+  ...(topology ? { accessible_topology: { segments: await topology.here() } } : {}),
+});
 
 const mountHandlers = (unary: Unary, { node }: Services) =>
   ({

@@ -24,6 +24,8 @@ export interface RegistrationOptions {
 
 /** The driver's offer to the kubelet, until it is taken back. */
 export interface Registration {
+  /** Has the kubelet ask this node anew; for a second or two it does not know the driver. */
+  again(): void;
   /** The kubelet forgets the driver; volumes that are mounted stay as they are. */
   close(): Promise<void>;
 }
@@ -55,17 +57,22 @@ export function keepRegistered(options: RegistrationOptions): Registration {
       tell(error instanceof Error ? error.message : String(error));
     });
   };
-  const vanished = (): void => {
-    options.log.warn({ path }, 'the registration socket was taken away; making it again');
+  // Another socket is another offer to the kubelet, which withdraws the first and asks the second.
+  const again = (): void => {
     const gone = served;
     served = undefined;
     next(() => gone?.close(0));
     next(attempt);
   };
+  const vanished = (): void => {
+    options.log.warn({ path }, 'the registration socket was taken away; making it again');
+    again();
+  };
 
   const timer = setInterval(next, options.everyMs ?? 10_000, attempt).unref();
   next(attempt);
   return {
+    again,
     close: async () => {
       ended = true;
       clearInterval(timer);

@@ -27,6 +27,7 @@ const volumeMessage = (volume: Volume): VolumeMessage => ({
   capacity_bytes: String(volume.bytes),
   volume_context: volume.context,
   content_source: volume.source ? sourceMessage(volume.source) : null,
+  ...(volume.topology ? { accessible_topology: [{ segments: volume.topology }] } : {}),
 });
 
 /** A volume that was created, or was there already. */

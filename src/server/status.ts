@@ -19,6 +19,8 @@ const codes = {
   'size-out-of-range': status.OUT_OF_RANGE,
   'no-space': status.RESOURCE_EXHAUSTED,
   'limit-reached': status.RESOURCE_EXHAUSTED,
+  // CSI's code for a topology that cannot be had; Kubernetes chooses another node then.
+  'out-of-reach': status.RESOURCE_EXHAUSTED,
   unavailable: status.UNAVAILABLE,
   'permission-denied': status.PERMISSION_DENIED,
   'unreadable-output': status.INTERNAL,

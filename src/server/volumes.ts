@@ -100,7 +100,7 @@ const looks = (unary: Unary, { volumes, capacity }: Services) =>
         const { available, maximum, minimum } = await capacity.capacity(ask);
         return {
           available_capacity: String(available),
-          maximum_volume_size: { value: String(maximum) },
+          maximum_volume_size: maximum === undefined ? null : { value: String(maximum) },
           minimum_volume_size: { value: String(minimum) },
         };
       },

@@ -7,6 +7,7 @@ import type { RootStore } from '../store/root.ts';
 import { readForest } from './forest.ts';
 import type { ServiceHost } from './host.ts';
 import { inGroups } from './listing.ts';
+import { inEachRoot } from './roots.ts';
 
 /** The account of a root as it was when it was last counted. */
 export interface RootReport {
@@ -71,7 +72,9 @@ export function accountKeeper(
   return {
     refresh: async (signal) => {
       let files = 0;
-      for (const store of await host.roots.all()) files += await refreshRoot(store, signal);
+      await inEachRoot(host, async (store) => {
+        files += await refreshRoot(store, signal);
+      });
       return files;
     },
     latest: () => [...known.values()].map(({ report }) => report),

@@ -1,5 +1,6 @@
 import type { Bytes } from '../model/bytes.ts';
 import type { Access, Capability } from '../model/capability.ts';
+import type { Segments } from '../model/topology.ts';
 import type { CapacityRange, Page, Paged, Snapshot, Volume, VolumeSpec } from '../model/volume.ts';
 
 /** Volumes: create, clone, restore, delete, grow, list. All ids are as callers gave them, unchecked. */
@@ -61,7 +62,14 @@ export interface Capacity {
   capacity(ask: {
     readonly capabilities: readonly Capability[];
     readonly parameters: ReadonlyMap<string, string>;
-  }): Promise<{ readonly available: Bytes; readonly maximum: Bytes; readonly minimum: Bytes }>;
+    /** From where it must be within reach; counts only where topology is on. */
+    readonly place?: Segments | undefined;
+  }): Promise<{
+    readonly available: Bytes;
+    /** Undefined where no volume can be had at all, of whatever size. */
+    readonly maximum: Bytes | undefined;
+    readonly minimum: Bytes;
+  }>;
 }
 
 export interface StageAsk {
@@ -107,6 +115,11 @@ export interface NodeVolumes {
   ): Promise<Bytes>;
 }
 
+/** Which roots this node has, as keys and values for whoever chooses nodes. */
+export interface NodeTopology {
+  here(): Promise<Readonly<Record<string, string>>>;
+}
+
 /** Whether the driver can work: 'starting' may become ready by itself; 'ready' works now. Throws misconfigured when it never will. */
 export type Readiness = () => Promise<'ready' | 'starting'>;
 
@@ -122,4 +135,6 @@ export interface Services {
   readonly attachments: Attachments;
   readonly capacity: Capacity;
   readonly node: NodeVolumes;
+  /** Absent where topology is off. */
+  readonly topology?: NodeTopology | undefined;
 }

@@ -47,7 +47,7 @@ async function requireNode(store: RootStore, name: string): Promise<NodeFile> {
   if (node) return node;
   throw new DriverError(
     'node-missing',
-    `node ${name} has never run this driver on this root; is the driver's pod running there?`,
+    `node ${name} has never run this driver with root ${store.layout.root}; is the driver's pod running there, and file system ${store.facts.fileSystem} mounted?`,
   );
 }
 

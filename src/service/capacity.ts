@@ -4,41 +4,31 @@ import { whyUnsupported } from '../model/capability.ts';
 import type { Capability } from '../model/capability.ts';
 import { isFault } from '../model/fault.ts';
 import { classParameters } from '../model/parameters.ts';
-import type { FileAttributes } from '../model/parameters.ts';
+import type { ClassParameters, FileAttributes } from '../model/parameters.ts';
 import { maximumBytes, minimumBytes } from '../model/sizing.ts';
 import type { RootStore } from '../store/root.ts';
+import type { RootTopology, Segments } from '../model/topology.ts';
 import type { Capacity } from './api.ts';
+import type { ServiceHost } from './host.ts';
 import { freeIn } from './limits.ts';
 import type { Limits } from './limits.ts';
 import type { Placement } from './placement.ts';
-import type { Roots } from './roots.ts';
+
+type Parts = Pick<ServiceHost, 'roots' | 'placement' | 'limits' | 'defaults' | 'topology'>;
 
 /** How much a root, or a pool of it, still takes; rounded down, and 0 for what cannot be served. */
-export function capacityOf(
-  roots: Roots,
-  placement: Placement,
-  limits: Limits,
-  defaults: FileAttributes,
-): Capacity {
+export function capacityOf(parts: Parts): Capacity {
   return {
-    capacity: async ({ capabilities, parameters }) => {
-      const { root, attributes, options, encrypted } = classParameters(parameters);
-      const minimum = minimumBytes(capabilities.filter(isSupported), options.fsType);
+    capacity: async ({ capabilities, parameters, place }) => {
+      const wanted = classParameters(parameters);
+      const minimum = minimumBytes(capabilities.filter(isSupported), wanted.options.fsType);
       const nothing = { available: 0n, maximum: maximumBytes, minimum };
       if (!capabilities.every(isSupported)) return { ...nothing, minimum: 0n };
       try {
-        const store = await roots.byPath(root);
-        if (encrypted && !(await encrypts(store, placement))) return nothing;
-        const placed = { ...defaults, ...attributes };
-        const free = await availableIn(store, placement, limits, placed);
-        const left = (await limits.left(store)) ?? maximumBytes;
-        const thick = options.provisioning === 'thick';
-        return {
-          minimum,
-          available: roundDown(least([free, left]), sector),
-          // A thin volume may be larger than what is free; a thick one never is.
-          maximum: roundDown(least([maximumBytes, left, ...(thick ? [free] : [])]), sector),
-        };
+        const store = await parts.roots.byPath(wanted.root);
+        // A scheduler takes the maximum, where there is one, for what there is.
+        if (isElsewhere(parts.topology, store, place)) return { ...nothing, maximum: undefined };
+        return { ...nothing, ...(await roomIn(parts, store, wanted)) };
       } catch (error) {
         // The scheduler looks elsewhere; the reason is in readiness and in the log of whoever tries.
         if (isFault(error, 'unavailable')) return nothing;
@@ -47,6 +37,29 @@ export function capacityOf(
     },
   };
 }
+
+/** Undefined where nothing of this class can be made, however much is free. */
+async function roomIn(
+  { placement, limits, defaults }: Parts,
+  store: RootStore,
+  { attributes, options, encrypted }: ClassParameters,
+): Promise<{ readonly available: Bytes; readonly maximum: Bytes } | undefined> {
+  if (encrypted && !(await encrypts(store, placement))) return undefined;
+  const free = await availableIn(store, placement, limits, { ...defaults, ...attributes });
+  const left = (await limits.left(store)) ?? maximumBytes;
+  const thick = options.provisioning === 'thick';
+  return {
+    available: roundDown(least([free, left]), sector),
+    // A thin volume may be larger than what is free; a thick one never is.
+    maximum: roundDown(least([maximumBytes, left, ...(thick ? [free] : [])]), sector),
+  };
+}
+
+const isElsewhere = (
+  topology: RootTopology | undefined,
+  { id }: RootStore,
+  place: Segments | undefined,
+): boolean => topology !== undefined && place !== undefined && !topology.has(place, id);
 
 const isSupported = (capability: Capability): boolean => whyUnsupported(capability) === undefined;
 

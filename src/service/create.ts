@@ -40,6 +40,7 @@ import { imageSource } from './images.ts';
 import { findSource } from './sources.ts';
 import type { Source } from './sources.ts';
 import { pathOf, perform } from './steps.ts';
+import { requireWithinReach } from './topology.ts';
 
 /** A volume and the root it lives in. */
 export interface Found {
@@ -59,6 +60,7 @@ export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise
   if (!spec.source) sizeOfNew(spec.range, minimumBytes(spec.capabilities, fsType), undefined);
   const source = await sourceOf(host, spec, parameters);
   const store = await rootFor(host, parameters, source);
+  requireWithinReach(host, store, spec.name, spec.requirement);
   await requireOwnHandle(host, store, localIdOf(spec.name));
   const going = await resumeFilling(host, store, spec);
   if (going) return { store, record: going };

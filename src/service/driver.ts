@@ -1,5 +1,6 @@
 import type { Bytes } from '../model/bytes.ts';
-import { DriverError, isFault } from '../model/fault.ts';
+import { DriverError } from '../model/fault.ts';
+import type { RootTopology } from '../model/topology.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
 import type { Allocate } from '../linux/fallocate.ts';
 import type { Log } from '../observe/log.ts';
@@ -28,6 +29,8 @@ import { rootsOf } from './roots.ts';
 import type { Roots } from './roots.ts';
 import { snapshotsOf } from './snapshotlist.ts';
 import { checkRoot } from './startup.ts';
+import { readinessIn, surveyOf } from './survey.ts';
+import type { Needs, Survey } from './survey.ts';
 import { volumesOf } from './volumes.ts';
 
 /** What the driver is told, and what it stands on. */
@@ -47,6 +50,8 @@ export interface DriverHost {
   readonly owner: string;
   readonly compaction: CompactionOptions;
   readonly limits?: LimitOptions;
+  /** How callers learn which nodes have which root; absent: every node is taken to have all. */
+  readonly topology?: RootTopology | undefined;
   /** How blocks of thick volumes are allocated; zeros are written where this is absent or cannot. */
   readonly allocate?: Allocate;
   /** How long a request waits for a volume to be filled; absent: for ever. */
@@ -63,6 +68,10 @@ export interface Driver extends Pick<
   readonly host: ServiceHost;
   readonly roots: Roots;
   readonly worker: Worker;
+  /** Which roots can be used now. */
+  readonly survey: () => Promise<Survey>;
+  /** Where callers know which nodes have which root, a node that has one of them is as it is meant to be. */
+  readonly needs: Needs;
 }
 
 /** How long the answer that a root cannot be used stands: checks run commands, and callers come in crowds. */
@@ -81,15 +90,19 @@ export function driverOf(on: DriverHost): Driver {
   });
   const roots = rootsOf(on.roots, rememberFailures(open, clock));
   const host = hostOf(on, roots, placement);
+  const survey = () => surveyOf(roots);
+  const needs = on.topology ? 'some root' : 'every root';
   return {
     host,
     roots,
     worker: workerOf(host),
-    readiness: () => readiness(roots),
+    survey,
+    needs,
+    readiness: async () => readinessIn(await survey(), needs),
     volumes: volumesOf(host),
     snapshots: snapshotsOf(host),
     attachments: attachmentsOf(host),
-    capacity: capacityOf(roots, placement, host.limits, host.defaults),
+    capacity: capacityOf(host),
   };
 }
 
@@ -105,6 +118,7 @@ function hostOf(on: DriverHost, roots: Roots, placement: Placement): ServiceHost
     allocate: on.allocate ?? (() => Promise.resolve(false)),
     patienceMs: on.patienceMs ?? Infinity,
     defaults: on.pool === undefined ? {} : { pool: on.pool },
+    topology: on.topology,
   };
 }
 
@@ -128,16 +142,6 @@ const backgroundOf = ({
     });
   },
 });
-
-async function readiness(roots: Roots): Promise<'ready' | 'starting'> {
-  try {
-    await roots.all();
-    return 'ready';
-  } catch (error) {
-    if (isFault(error, 'unavailable')) return 'starting';
-    throw error;
-  }
-}
 
 /** Checks a root, opens it, and writes there who this server is. */
 function opener(

@@ -1,6 +1,7 @@
 import type { Gpfs } from '../gpfs/commands.ts';
 import type { Bytes } from '../model/bytes.ts';
 import type { CompactionRule } from '../model/compaction.ts';
+import type { RootTopology } from '../model/topology.ts';
 import type { FileAttributes } from '../model/parameters.ts';
 import type { Allocate } from '../linux/fallocate.ts';
 import type { Log } from '../observe/log.ts';
@@ -57,4 +58,6 @@ export interface ServiceHost {
   readonly limits: Limits;
   /** What the file systems below the roots have to offer. */
   readonly placement: Placement;
+  /** How callers learn which nodes have which root; undefined where they are not told. */
+  readonly topology: RootTopology | undefined;
 }

@@ -26,7 +26,7 @@ export interface Roots {
 /** Does something in each root; one that is away keeps nobody from the others, and is thrown at the end. */
 export async function inEachRoot(
   { roots }: { readonly roots: Roots },
-  work: (store: RootStore) => Promise<void>,
+  work: (store: RootStore) => Promise<unknown>,
 ): Promise<void> {
   const failures: unknown[] = [];
   for (const path of roots.paths)

@@ -32,6 +32,7 @@ export function volumesOf(host: ServiceHost): Volumes {
     if (held?.value.state !== 'ready') throw volumeMissing(id);
     return { store, record: held.value };
   };
+  const { shown, shownReady } = shownBy(host);
   return {
     create: async (spec) => {
       const { store, record } = await createVolume(host, spec);
@@ -57,16 +58,20 @@ export function volumesOf(host: ServiceHost): Volumes {
   };
 }
 
-const shown = (store: RootStore, record: VolumeRecord): Volume => ({
-  id: record.handle ?? publicId(store.id, record.id),
-  bytes: record.bytes,
-  context: record.context,
-  source: record.asked.source ?? undefined,
-  publishedNodes: record.attachments.filter((each) => !isFencing(each)).map(({ node }) => node),
-});
-
-const shownReady = (store: RootStore, record: VolumeRecord): Volume | undefined =>
-  record.state === 'ready' ? shown(store, record) : undefined;
+/** Volumes as callers see them. One that was moved is where it is now, whatever its handle says. */
+function shownBy({ topology }: ServiceHost) {
+  const shown = (store: RootStore, record: VolumeRecord): Volume => ({
+    id: record.handle ?? publicId(store.id, record.id),
+    bytes: record.bytes,
+    context: record.context,
+    source: record.asked.source ?? undefined,
+    publishedNodes: record.attachments.filter((each) => !isFencing(each)).map(({ node }) => node),
+    ...(topology ? { topology: topology.of(store.id) } : {}),
+  });
+  const shownReady = (store: RootStore, record: VolumeRecord): Volume | undefined =>
+    record.state === 'ready' ? shown(store, record) : undefined;
+  return { shown, shownReady };
+}
 
 async function expand(
   host: ServiceHost,

@@ -3,10 +3,8 @@ import type { VolumeSpec } from '../../model/volume.ts';
 import type { ValidateAsk } from '../../service/api.ts';
 import { anyCapabilities, optionalCapability, capability, someCapabilities } from './capability.ts';
 import { given, longestNodeId, objectId, objectName, text, textMap } from './fields.ts';
+import { optionalPlace, requirement } from './topology.ts';
 import { contentSource, optionalRange, pageFields, pageOf, requiredRange } from './ranges.ts';
-
-// `accessibility_requirements` are read past everywhere: topology is not offered, so nobody who keeps
-// to CSI sends them, and a GPFS root is equally near to every node that has it.
 
 /** A volume to create. */
 export const createVolume = z
@@ -18,6 +16,7 @@ export const createVolume = z
     volume_content_source: contentSource,
     mutable_parameters: textMap,
     secrets: textMap,
+    accessibility_requirements: requirement,
   })
   .transform((wire): VolumeSpec => ({
     name: wire.name,
@@ -26,6 +25,7 @@ export const createVolume = z
     parameters: new Map([...wire.parameters, ...wire.mutable_parameters]),
     mutable: wire.mutable_parameters,
     source: wire.volume_content_source,
+    requirement: wire.accessibility_requirements,
   }));
 
 /** A volume to delete. */
@@ -81,8 +81,16 @@ export const listVolumes = z.object(pageFields).transform(pageOf);
 
 /** A question for free space. */
 export const getCapacity = z
-  .object({ volume_capabilities: anyCapabilities, parameters: textMap })
-  .transform((wire) => ({ capabilities: wire.volume_capabilities, parameters: wire.parameters }));
+  .object({
+    volume_capabilities: anyCapabilities,
+    parameters: textMap,
+    accessible_topology: optionalPlace,
+  })
+  .transform((wire) => ({
+    capabilities: wire.volume_capabilities,
+    parameters: wire.parameters,
+    place: wire.accessible_topology,
+  }));
 
 /** A snapshot to cut. */
 export const createSnapshot = z

@@ -16,6 +16,7 @@ export interface Plan {
   readonly access: (typeof accessTypes)[number];
   readonly seed: number;
   readonly withSecrets: boolean;
+  readonly withTopology: boolean;
 }
 
 /** What a run showed; `log` is the tool's output and the server's, to be read when it failed. */
@@ -31,12 +32,13 @@ const maxVolumes = '6';
 
 /** Runs csi-sanity once on a server of its own, then looks for what either left behind. */
 export async function sanityRun(tool: string, ground: Ground, plan: Plan): Promise<Result> {
-  const { access, seed, withSecrets } = plan;
-  const name = `${access}-${seed}${withSecrets ? '-s' : ''}`;
+  const { access, seed, withSecrets, withTopology } = plan;
+  const name = `${access}-${seed}${withSecrets ? '-s' : ''}${withTopology ? '-t' : ''}`;
   const folder = join(ground.dir, '..', name);
   const level = withSecrets ? 'debug' : 'info';
   const own = ['--node-id', 'sanity', '--max-volumes-per-node', maxVolumes, '--log-level', level];
-  const server = await serve(ground, name, own);
+  const topology = ['--topology', `${withTopology}`];
+  const server = await serve(ground, name, [...own, ...topology]);
   const secrets = withSecrets ? await makeSecrets(folder) : undefined;
   const report = join(folder, 'report.json');
   const mutable = join(folder, 'mutable.yaml');
@@ -53,7 +55,7 @@ export async function sanityRun(tool: string, ground: Ground, plan: Plan): Promi
   const passed = verdict.passed + checks.filter((found) => found.length === 0).length;
   const counts = `${verdict.passed} passed, ${verdict.problems.length} failed, ${verdict.skipped} skipped`;
   return {
-    line: `csi-sanity ${access}, seed ${seed}${withSecrets ? ', secrets' : ''}: ${counts}, ${verdict.pending} pending`,
+    line: `csi-sanity ${access}, seed ${seed}${withSecrets ? ', secrets' : ''}${withTopology ? ', topology' : ''}: ${counts}, ${verdict.pending} pending`,
     passed,
     problems,
     log: `--- csi-sanity\n${output}\n--- the server's log\n${log}`,

@@ -16,9 +16,12 @@ const { values } = parseArgs({
 });
 const seeds = values.seeds.split(',').map(Number);
 
+const plain = { withSecrets: false, withTopology: false };
+
 const plans: readonly Plan[] = [
-  ...accessTypes.flatMap((access) => seeds.map((seed) => ({ access, seed, withSecrets: false }))),
-  { access: 'mount', seed: seeds[0] ?? 1, withSecrets: true },
+  ...accessTypes.flatMap((access) => seeds.map((seed) => ({ access, seed, ...plain }))),
+  { access: 'mount', seed: seeds[0] ?? 1, ...plain, withSecrets: true },
+  ...accessTypes.map((access) => ({ access, seed: seeds[0] ?? 1, ...plain, withTopology: true })),
 ];
 
 const folder = await mkdtemp(join(tmpdir(), 'cs-'));

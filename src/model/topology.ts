@@ -13,11 +13,11 @@ export interface TopologyRequirement {
 
 /** How roots are told to those who choose nodes: a key for each root, which the nodes have that mount it. */
 export interface RootTopology {
-  keyOf(root: RootId): string;
+  readonly keyOf: (root: RootId) => string;
   /** Of a volume of one root, or of a node that has several. */
-  of(...roots: readonly RootId[]): Readonly<Record<string, string>>;
+  readonly of: (...roots: readonly RootId[]) => Readonly<Record<string, string>>;
   /** Whether whoever is at this place can use the root. Keys that are not ours say nothing about it. */
-  has(place: Segments, root: RootId): boolean;
+  readonly has: (place: Segments, root: RootId) => boolean;
 }
 
 /**

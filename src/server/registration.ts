@@ -59,10 +59,12 @@ export function keepRegistered(options: RegistrationOptions): Registration {
   };
   // Another socket is another offer to the kubelet, which withdraws the first and asks the second.
   const again = (): void => {
-    const gone = served;
-    served = undefined;
-    next(() => gone?.close(0));
-    next(attempt);
+    next(async () => {
+      const gone = served;
+      served = undefined;
+      await gone?.close(0);
+      await attempt();
+    });
   };
   const vanished = (): void => {
     options.log.warn({ path }, 'the registration socket was taken away; making it again');

@@ -117,7 +117,7 @@ export interface NodeVolumes {
 
 /** Which roots this node has, as keys and values for whoever chooses nodes. */
 export interface NodeTopology {
-  here(): Promise<Readonly<Record<string, string>>>;
+  readonly here: () => Promise<Readonly<Record<string, string>>>;
 }
 
 /** Whether the driver can work: 'starting' may become ready by itself; 'ready' works now. Throws misconfigured when it never will. */

@@ -47,9 +47,9 @@ const firstLookMs = 20_000;
 /** What this node tells of its roots, and what it finds. */
 export interface FollowedTopology extends NodeTopology {
   /** The roots that can be used now; true when the kubelet was told otherwise, and has to ask again. */
-  look(usable: readonly RootId[]): boolean;
+  readonly look: (usable: readonly RootId[]) => boolean;
   /** Resolves once it was looked at the roots, or that takes too long. */
-  looked(): Promise<void>;
+  readonly looked: () => Promise<void>;
 }
 
 /**
@@ -60,9 +60,10 @@ export function nodeTopology(topology: RootTopology, clock: Clock): FollowedTopo
   const first = Promise.withResolvers<undefined>();
   const stays = lasting(clock);
   let told: readonly RootId[] = [];
+  let seen = false;
   let asked = false;
   const looked = async (): Promise<void> => {
-    await Promise.race([first.promise, clock.sleep(firstLookMs)]);
+    if (!seen) await Promise.race([first.promise, clock.sleep(firstLookMs)]);
   };
   return {
     looked,
@@ -74,6 +75,7 @@ export function nodeTopology(topology: RootTopology, clock: Clock): FollowedTopo
     look: (usable) => {
       const before = told.join();
       told = [...new Set([...told.filter((root) => stays(root, usable)), ...usable])].sort();
+      seen = true;
       first.resolve(undefined);
       const outdated = asked && told.join() !== before;
       asked &&= !outdated;

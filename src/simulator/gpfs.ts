@@ -24,6 +24,7 @@ import type { Tree } from './tree.ts';
 /** How an in-process GPFS is to be; everything has a default. */
 export interface GpfsOptions {
   readonly personality?: Partial<Personality>;
+  readonly device?: string;
   readonly mountPoint?: string;
   readonly fileset?: string;
   /** Makes nonces differ between runs; the same seed gives the same ones. */
@@ -93,10 +94,11 @@ export interface TreeNode {
 /** A deterministic GPFS inside this process. */
 export function simulateGpfs(options: GpfsOptions = {}): SimulatedGpfs {
   const clock = virtualClock(Date.UTC(2026, 0, 5, 8, 0, 0));
-  const mountPoint = options.mountPoint ?? '/gpfs/fs1';
+  const device = options.device ?? 'fs1';
+  const mountPoint = options.mountPoint ?? `/gpfs/${device}`;
   const fileset = options.fileset ?? 'csi-data';
   const ground = memoryGround({
-    ...{ device: 'fs1', node: 'a1', mountPoint, fileset, now: () => clock.now() },
+    ...{ device, node: 'a1', mountPoint, fileset, now: () => clock.now() },
     personality: readPersonality({ ...options.personality }),
     totalKiB: options.totalKiB ?? 1n << 30n,
   });

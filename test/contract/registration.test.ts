@@ -103,6 +103,27 @@ test('a node that cannot serve is not offered, says why once, and is offered whe
   expect([asked, await readdir(directory)]).toEqual([before, ['gpfs-clone.csi-reg.sock']]);
 });
 
+test('the kubelet is offered the driver anew when it has to ask again', async () => {
+  const { socket, directory, registration, said } = await registering();
+  // While the first offer may still be under way.
+  registration.again();
+  await eventually(() => {
+    expect(said(offered)).toHaveLength(2);
+  });
+  const before = await lstat(socket, { bigint: true });
+  registration.again();
+  await eventually(() => {
+    expect(said(offered)).toHaveLength(3);
+  });
+  expect((await lstat(socket, { bigint: true })).ctimeNs).toBeGreaterThan(before.ctimeNs);
+  expect(await readdir(directory)).toEqual(['gpfs-clone.csi-reg.sock']);
+  expect(await ask(socket)).toMatchObject({ name: 'gpfs-clone.csi' });
+  expect(said(/was taken away/)).toEqual([]);
+  await registration.close();
+  registration.again();
+  expect(await readdir(directory)).toEqual([]);
+});
+
 test('a socket that was removed, with its folder too, is made again', async () => {
   const { directory, socket, said } = await registering({ watchMs: 20 });
   await eventually(() => {

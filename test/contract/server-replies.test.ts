@@ -3,7 +3,7 @@ import { DriverError } from '../../src/model/fault.ts';
 import { GiB, MiB } from '../../src/model/bytes.ts';
 import type { Readiness } from '../../src/service/api.ts';
 import { serving } from '../unit/server/support/serve.ts';
-import { memoryServices } from '../unit/server/support/services.ts';
+import { memoryServices, volume } from '../unit/server/support/services.ts';
 import { valid } from '../unit/server/support/valid.ts';
 
 const wireVolume = {
@@ -121,6 +121,55 @@ test('a capability that is not served is answered, not refused', async () => {
   expect(
     await client.call('ValidateVolumeCapabilities', valid.ValidateVolumeCapabilities),
   ).toMatchObject({ code: 'OK', reply: { confirmed: null, message: 'not here' } });
+});
+
+test('topology is spoken of where it is on, and nowhere else', async () => {
+  const { services } = memoryServices();
+  const segments = { 'gpfs-clone.csi/root-1a2b3c4d': 'mounted' };
+  const placed = { ...volume, topology: segments };
+  const maximum = { available: 0n, maximum: undefined, minimum: MiB };
+  const { client } = await serving({
+    ...services,
+    topology: { here: () => Promise.resolve(segments) },
+    volumes: {
+      ...services.volumes,
+      create: () => Promise.resolve(placed),
+      get: () => Promise.resolve(placed),
+      list: () => Promise.resolve({ items: [placed], next: '' }),
+    },
+    capacity: { capacity: () => Promise.resolve(maximum) },
+  });
+  const reply = async (name: keyof typeof valid) => (await client.call(name, valid[name])).reply;
+  expect(await reply('GetPluginCapabilities')).toMatchObject({
+    capabilities: [
+      { service: { type: 'CONTROLLER_SERVICE' } },
+      { service: { type: 'VOLUME_ACCESSIBILITY_CONSTRAINTS' } },
+      { volume_expansion: { type: 'ONLINE' } },
+    ],
+  });
+  expect(await reply('NodeGetInfo')).toMatchObject({ accessible_topology: { segments } });
+  const told = { volume: { accessible_topology: [{ segments }] } };
+  expect(await reply('CreateVolume')).toMatchObject(told);
+  expect(await reply('ControllerGetVolume')).toMatchObject(told);
+  expect(await reply('ListVolumes')).toMatchObject({ entries: [told] });
+  expect(await reply('GetCapacity')).toMatchObject({
+    available_capacity: '0',
+    maximum_volume_size: null,
+  });
+
+  const off = await serving(services);
+  const info = await off.client.call('NodeGetInfo', {});
+  expect(info.reply).toMatchObject({ accessible_topology: null });
+  const made = await off.client.call('CreateVolume', valid.CreateVolume);
+  expect(made.reply).toMatchObject({ volume: { accessible_topology: [] } });
+});
+
+test('a node that has no root says so, and not that it may be anywhere', async () => {
+  const { services } = memoryServices();
+  const nowhere = { here: () => Promise.resolve({}) };
+  const { client } = await serving({ ...services, topology: nowhere });
+  const { reply } = await client.call('NodeGetInfo', {});
+  expect(reply).toMatchObject({ accessible_topology: { segments: {} } });
 });
 
 test('Probe tells starting, ready and unable apart', async () => {

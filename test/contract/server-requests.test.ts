@@ -188,6 +188,29 @@ test('of two access types on the wire the one that the decoder names counts, alo
   ]);
 });
 
+test('places reach the service as they are, also those that nobody ever gave out', async () => {
+  const { services, seen } = memoryServices();
+  const { client } = await serving(services);
+  const segments = Object.fromEntries([['__proto__', 'x'.repeat(4100)]]);
+  const topology = { requisite: [{ segments }, {}], preferred: [{ segments: { a: 'b' } }] };
+  await client.call('CreateVolume', {
+    ...valid.CreateVolume,
+    accessibility_requirements: topology,
+  });
+  await client.call('GetCapacity', { accessible_topology: { segments } });
+  await client.call('GetCapacity', { accessible_topology: {} });
+  await client.call('GetCapacity', {});
+  const strange = new Map([['__proto__', 'x'.repeat(4100)]]);
+  expect(seen[0]?.ask).toMatchObject([
+    { requirement: { requisite: [strange, new Map()], preferred: [new Map([['a', 'b']])] } },
+  ]);
+  expect(seen.slice(1).map(({ ask }) => ask)).toMatchObject([
+    [{ place: strange }],
+    [{ place: new Map() }],
+    [{ place: undefined }],
+  ]);
+});
+
 test('paths and maps reach the service in one spelling', async () => {
   const { services, seen } = memoryServices();
   const { client } = await serving(services);

@@ -1,3 +1,4 @@
+import type { RootTopology } from '../../src/model/topology.ts';
 import type { AccessMode, Capability } from '../../src/model/capability.ts';
 import type { ContentSource, VolumeSpec } from '../../src/model/volume.ts';
 import type { LimitOptions } from '../../src/service/limits.ts';
@@ -31,7 +32,7 @@ export async function clusterWithRoot(
 
 /** A driver server on one view; a new `instance` for each start. */
 export function serverOn(
-  view: View,
+  view: Pick<View, 'run' | 'files' | 'mounts' | 'clock' | 'nonce'>,
   node = 'a1',
   options: {
     readonly pool?: string;
@@ -43,6 +44,7 @@ export function serverOn(
     readonly allocate?: Allocate;
     readonly patienceMs?: number;
     readonly limits?: LimitOptions;
+    readonly topology?: RootTopology;
   } = {},
 ): Driver {
   const { maxVolumes, boot, ...told } = { ...usual, ...options };
@@ -99,6 +101,7 @@ export const spec = (
   parameters: new Map(Object.entries({ ...rest.parameters, ...rest.mutable })),
   mutable: new Map(Object.entries(rest.mutable ?? {})),
   source: rest.source,
+  requirement: rest.requirement,
 });
 
 /** A content source. */

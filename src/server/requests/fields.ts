@@ -34,13 +34,15 @@ export const objectName = given()
     error: 'must be valid Unicode',
   });
 
-/** A map as a Map: its keys are the caller's, and `__proto__` is a key like any other. */
-export const textMap = z
+/** A map as a Map, of any length: its keys are the caller's, and `__proto__` is a key like any other. */
+export const anyMap = z
   .custom<Readonly<Record<string, string>>>((value) => typeof value === 'object' && value !== null)
-  .transform((entries) => new Map(Object.entries(entries)) as ReadonlyMap<string, string>)
-  .refine((map) => lengthOf(map) <= longestMap, {
-    error: `must be at most ${longestMap} bytes in keys and values together`,
-  });
+  .transform((entries) => new Map(Object.entries(entries)) as ReadonlyMap<string, string>);
+
+/** A map of the length that CSI allows. */
+export const textMap = anyMap.refine((map) => lengthOf(map) <= longestMap, {
+  error: `must be at most ${longestMap} bytes in keys and values together`,
+});
 
 const lengthOf = (map: ReadonlyMap<string, string>): number =>
   Array.from(map).reduce((sum, [key, value]) => sum + utf8Length(key) + utf8Length(value), 0);

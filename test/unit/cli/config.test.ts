@@ -134,6 +134,16 @@ describe('what is wrong', () => {
     }
   });
 
+  test('is a driver name that no key of a root can begin with, once there are such keys', () => {
+    const upper = ['--root', '/a', '--driver-name', 'My.csi'];
+    expect(problems(upper)).toEqual([]);
+    expect(problems([...upper, '--topology', 'true'])).toEqual([
+      '--topology needs a --driver-name that is a domain name in lower case, which "My.csi" is not',
+    ]);
+    for (const name of ['a..csi', 'a-.csi', 'a_b.csi'])
+      expect(problems([...upper.slice(0, 3), name, '--topology', 'true'])).toHaveLength(1);
+  });
+
   test('is a flag given twice', () => {
     expect(problems(['--root', '/a', '--root', '/b'])).toEqual(['--root is given twice']);
   });

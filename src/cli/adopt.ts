@@ -24,7 +24,6 @@ const grammar = {
   own: {
     name: { takes: 'value', meaning: 'what the volume is called (default: the name of the file)' },
     'sector-size': sectorFlag,
-    'driver-name': { takes: 'value', meaning: 'driver in the PersistentVolume (gpfs-clone.csi)' },
   },
 } as const;
 
@@ -60,7 +59,7 @@ export const adopt: Subcommand = {
       const volume = { ...record, id: publicId(store.id, record.id) };
       if (record.sectorBytes !== undefined)
         terminal.err(`volume ${volume.id} has a disk for sectors of ${record.sectorBytes} bytes`);
-      terminal.out(persistentVolume(volume, flags.get('driver-name') ?? 'gpfs-clone.csi'));
+      terminal.out(persistentVolume(volume, config.driverName, config.topology?.of(store.id)));
     };
     if ((await store.files.stat(path)).kind !== 'directory') {
       print(await adoptFile(on, { path, name: flags.get('name') ?? basename(path), parent: null }));

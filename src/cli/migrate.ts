@@ -31,6 +31,11 @@ export const migrate: Subcommand = {
     if (!config.roots.includes(to)) throw new UsageError('--to must be one of the roots of --root');
     await using acting = await act(config, progressTo(terminal.err));
     terminal.out(`volume ${id}: ${await migrateVolume(acting.driver.host, id, to)}`);
+    const store = await acting.driver.roots.byPath(to);
+    if (config.topology)
+      terminal.out(
+        `it needs nodes with the label ${config.topology.keyOf(store.id)} now; a PersistentVolume of before asks for other ones: make it anew, as docs/topology.md tells`,
+      );
     return 0;
   },
 };

@@ -1,5 +1,7 @@
 import { gpfsCommands } from '../gpfs/commands.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
+import { rootTopology } from '../model/topology.ts';
+import type { RootTopology } from '../model/topology.ts';
 import { randomNonce, systemClock } from '../run/clock.ts';
 import { hostRun } from '../run/host.ts';
 import { hostFiles, hostMounts } from '../run/hostfiles.ts';
@@ -26,6 +28,8 @@ const lookSettings = [
   'node-id',
   'boot-id-path',
   'machine-id-path',
+  'driver-name',
+  'topology',
 ] as const;
 
 /** How a command looks at roots. */
@@ -39,6 +43,9 @@ export interface LookConfig {
   readonly nodeId: string;
   readonly bootIdPath: string;
   readonly machineIdPath: string;
+  readonly driverName: string;
+  /** How the roots are told to Kubernetes; undefined where they are not. */
+  readonly topology: RootTopology | undefined;
 }
 
 /** A flag that is one command's alone: on or off, or followed by a value. */
@@ -113,6 +120,8 @@ const toConfig = (told: Pick<Settings, (typeof lookSettings)[number]>): LookConf
   nodeId: told['node-id'],
   bootIdPath: told['boot-id-path'],
   machineIdPath: told['machine-id-path'],
+  driverName: told['driver-name'],
+  topology: told.topology === 'true' ? rootTopology(told['driver-name']) : undefined,
 });
 
 /** What such a command stands on: this machine, or the simulator whose commands were named. */

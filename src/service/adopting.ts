@@ -141,6 +141,7 @@ async function requireRaw(on: AdoptHost, { path, parent }: Adoptee): Promise<Fil
 export function persistentVolume(
   volume: { readonly id: string; readonly bytes: Bytes; readonly name: string },
   driverName: string,
+  nodes: Readonly<Record<string, string>> = {},
 ): string {
   const plain = /^[a-z0-9](?:[-a-z0-9.]{0,200}[a-z0-9])?$/;
   const name = plain.test(volume.name) ? volume.name : `adopted-${volume.id.replace('.', '-')}`;
@@ -158,5 +159,20 @@ spec:
   csi:
     driver: ${driverName}
     volumeHandle: '${volume.id}'
-`;
+${nodeAffinity(nodes)}`;
 }
+
+/** Which nodes a PersistentVolume can be used on; as the provisioner writes it. */
+const nodeAffinity = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .map(
+      ([key, value]) => `  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+        - matchExpressions:
+            - key: ${key}
+              operator: In
+              values: [${value}]
+`,
+    )
+    .join('');

@@ -31,6 +31,7 @@ test('a root suffices, and the rest is what serve would take', () => {
     ...{ roots: ['/gpfs/a', '/gpfs/b'], mmDirectory: '/usr/lpp/mmfs/bin' },
     ...{ mmRunner: { kind: 'direct' }, mountType: 'gpfs', owner: undefined, nodeId: 'host1' },
     ...{ bootIdPath: '/proc/sys/kernel/random/boot_id', machineIdPath: '/etc/machine-id' },
+    ...{ driverName: 'gpfs-clone.csi', topology: undefined },
   });
 });
 

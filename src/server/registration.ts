@@ -59,11 +59,10 @@ export function keepRegistered(options: RegistrationOptions): Registration {
   };
   // Another socket is another offer to the kubelet, which withdraws the first and asks the second.
   const again = (): void => {
-    next(async () => {
+    next(() => {
       const gone = served;
       served = undefined;
-      await gone?.close(0);
-      await attempt();
+      return afterClosing(gone, attempt);
     });
   };
   const vanished = (): void => {
@@ -82,6 +81,11 @@ export function keepRegistered(options: RegistrationOptions): Registration {
       await served?.close(0);
     },
   };
+}
+
+async function afterClosing(gone: Served | undefined, work: () => Promise<void>): Promise<void> {
+  await gone?.close(0);
+  await work();
 }
 
 /** Says why it does not go on, once for each reason. */

@@ -43,11 +43,38 @@ describe('adopt', () => {
         persistentVolumeReclaimPolicy: 'Retain',
       },
     });
+    expect(ended.out).not.toContain('nodeAffinity');
     const used = await use(site, server, id, asMount('ext4'));
     expect((await readdir(used.target)).length).toBeGreaterThan(1);
     await used.release();
     await remove(server, { volumes: [id] });
     expect(filesOnDisk(site.root)).toEqual([]);
+  });
+
+  test('where topology is on, its PersistentVolume is for the nodes that have the root', async () => {
+    const file = join(fileset, 'placed.raw');
+    await writeFile(file, randomBytes(Number(MiB)));
+    const argv = [
+      'adopt',
+      file,
+      '--name',
+      'pvc-2',
+      '--topology',
+      'true',
+      '--driver-name',
+      'my.csi',
+    ];
+    const ended = await command(site, argv);
+    expect(ended).toMatchObject({ code: 0, err: '' });
+    const id = adopted(ended.out);
+    const label = { key: `my.csi/root-${id.slice(0, 8)}`, operator: 'In', values: ['mounted'] };
+    expect(parse(ended.out)).toMatchObject({
+      spec: {
+        csi: { driver: 'my.csi' },
+        nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [label] }] } },
+      },
+    });
+    await remove(server, { volumes: [id] });
   });
 
   test.each([

@@ -57,6 +57,8 @@ export interface ServeOptions {
   readonly socket: string;
   readonly flags: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Mount points that this node does not have, in a mount namespace of its own. */
+  readonly without?: readonly [string];
 }
 
 const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -73,9 +75,14 @@ export interface Process {
 }
 
 /** Starts the command line with these words. */
-export function cli(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Process {
+export function cli(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  without: readonly [] | readonly [string] = [],
+): Process {
   const inherited = Object.entries(process.env).filter(([key]) => !/^(?:GPFS_CSI_|CSI_)/.test(key));
-  const child = spawn(process.execPath, [program, ...argv], {
+  const [file = '', ...args] = [...apartFrom(without), process.execPath, program, ...argv];
+  const child = spawn(file, args, {
     env: { ...Object.fromEntries(inherited), NODE_COMPILE_CACHE: compiled, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -86,6 +93,12 @@ export function cli(argv: readonly string[], env: Readonly<Record<string, string
   return { child, out: () => texts.out, err: () => texts.err, status };
 }
 
+/** What a program is started through so that these mounts are not there for it, and only for it. */
+const apartFrom = (points: readonly string[]): readonly string[] =>
+  points.length === 0
+    ? []
+    : ['unshare', '--mount', 'sh', '-c', 'umount "$1" && shift && exec "$@"', 'sh', ...points];
+
 /** Starts `gpfs-csi serve` and resolves once it listens. */
 export async function startRealServer(options: ServeOptions): Promise<RealServer> {
   const { node, socket, flags } = options;
@@ -93,7 +106,8 @@ export async function startRealServer(options: ServeOptions): Promise<RealServer
     `--${flag}`,
     value,
   ]);
-  const running = cli(['serve', ...argv], { CSI_ENDPOINT: `unix://${socket}`, ...options.env });
+  const env = { CSI_ENDPOINT: `unix://${socket}`, ...options.env };
+  const running = cli(['serve', ...argv], env, options.without);
   while (!running.err().includes('"message":"serving"')) {
     if (running.child.exitCode !== null)
       throw new Error(`the server of ${node} ended at its start:\n${running.err()}`);

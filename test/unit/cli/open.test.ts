@@ -91,5 +91,6 @@ test('the help names every flag once', () => {
   expect(flags).toEqual([
     ...['--json', '--name', '--root', '--mm-dir', '--mm-runner', '--proc-path', '--mount-type'],
     ...['--owner', '--node-id', '--boot-id-path', '--machine-id-path'],
+    ...['--driver-name', '--topology'],
   ]);
 });

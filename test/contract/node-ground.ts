@@ -117,13 +117,16 @@ export async function newGround(
   const facts = { clusterId: 'c', fileSystem: 'fs', fileset: 'root', owner: 'o' };
   const host = { files, mounts, clock: systemClock, nonce: randomNonce, mountType: type };
   const store = await openRoot(join(shared, 'root'), facts, host);
-  return ground(directory, shared, ownLoop, store);
+  return ground({ directory, shared, ownLoop, type }, store);
 }
 
-function ground(directory: string, shared: string, ownLoop: string, store: RootStore): Ground {
+interface Underground
+  extends Pick<Below, 'type'>, Readonly<Record<'directory' | 'shared' | 'ownLoop', string>> {}
+
+function ground({ directory, shared, ownLoop, type }: Underground, store: RootStore): Ground {
   const build = (change: Partial<NodeVolumesOptions> = {}) =>
     nodeVolumes({
-      roots: rootsIn(directory, store.id, change.files ?? files),
+      roots: rootsIn(directory, store.id, change.files ?? files, type),
       self,
       run,
       files,

@@ -154,12 +154,7 @@ describe.each(working)('a disk for sectors of 512 bytes on %s', (_, below) => {
   });
 
   test('a device with other sectors that a dead attempt left is not used', async () => {
-    const { volume, ask } = await disk(ground, 'gpt', blockAs());
-    await recordSectors(ground, volume, 4096);
-    const dying = mortal(run, 4, 'after', () => {
-      throw new Error('the process died');
-    });
-    await expect(ground.restarted(dying.ports).stage(ask)).rejects.toThrow('died');
+    const { volume, ask } = await deadAfterAttach(ground);
     expect(await states(ground)).toEqual([expect.objectContaining({ sectorBytes: 4096 })]);
     await recordSectors(ground, volume, 512);
     await ground.restarted().stage(ask);
@@ -184,9 +179,7 @@ describe('a process that dies while it stages a disk for sectors of 512 bytes', 
       at += 1;
       for (const when of ['before', 'after'] as const) {
         const { volume, ask } = await disk(ground, 'gpt', blockAs());
-        const { died, ports } = mortal(run, at, when, () => {
-          throw new Error('the process died');
-        });
+        const { last, ports } = mortal(run, { at, when }, die);
         await ground
           .restarted(ports)
           .stage(ask)
@@ -195,9 +188,26 @@ describe('a process that dies while it stages a disk for sectors of 512 bytes', 
         expect(await states(ground)).toEqual([expect.objectContaining(direct)]);
         await ground.restarted().unstage(volume.id, ask.stagingPath);
         expect(await ground.leaks()).toEqual([]);
-        reached = died();
+        reached = last() !== undefined;
       }
     }
     expect(at).toBeGreaterThan(2);
   });
 });
+
+const die = (): never => {
+  throw new Error('the process died');
+};
+
+/** A disk for sectors of 512 bytes that a process attached with those of 4096, which was its last step. */
+async function deadAfterAttach(ground: Ground) {
+  for (let at = 1; ; at += 1) {
+    const made = await disk(ground, 'gpt', blockAs());
+    await recordSectors(ground, made.volume, 4096);
+    const { last, ports } = mortal(run, { at, when: 'after' }, die);
+    await expect(ground.restarted(ports).stage(made.ask)).rejects.toThrow();
+    expect(last()).toBeDefined();
+    if (last()?.startsWith('$ losetup')) return made;
+    await ground.restarted().unstage(made.volume.id, made.ask.stagingPath);
+  }
+}

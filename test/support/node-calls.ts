@@ -10,9 +10,14 @@ import { openExistingRoot } from '../../src/store/root.ts';
 import type { RootStore } from '../../src/store/root.ts';
 
 /** The one root of a ground, with these files for it too: a process that dies leaves it half changed as well. */
-export function rootsIn(directory: string, rootId: RootId, files: Files): NodeRoots {
+export function rootsIn(
+  directory: string,
+  rootId: RootId,
+  files: Files,
+  mountType = 'xfs',
+): NodeRoots {
   const mounts = hostMounts();
-  const host = { files, mounts, clock: systemClock, nonce: randomNonce, mountType: 'xfs' };
+  const host = { files, mounts, clock: systemClock, nonce: randomNonce, mountType };
   let opened: Promise<RootStore> | undefined;
   return {
     byId: async (id) => {

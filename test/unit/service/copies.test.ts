@@ -85,7 +85,15 @@ test('a repair of the source root keeps what a copy into another root reads, how
   gpfs.clock.tick(2 * 3_600_000);
   for (const store of await slow.roots.all()) await store.nodes.beat('b1');
   expect(await findings(gpfs, home)).toEqual(['source of a copy']);
-  await repair({ ...examiner(gpfs), minAgeMs: 3_600_000, tell: () => undefined }, home);
+  await repair(
+    {
+      ...examiner(gpfs),
+      minAgeMs: 3_600_000,
+      sectorBytes: () => Promise.resolve(4096),
+      tell: () => undefined,
+    },
+    home,
+  );
   await driver.snapshots.remove(cut.id);
   await driver.volumes.remove(source.id);
   go();

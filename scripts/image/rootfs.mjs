@@ -14,15 +14,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { programs } from './programs.mjs';
 
-// What the driver starts on a node, what its simulator needs, and what mends each file system by hand.
-const programs = [
-  ...['node', 'env', 'mknod', 'nsenter'],
-  ...['losetup', 'blkdiscard', 'blkid', 'mount', 'umount', 'fstrim', 'fsfreeze', 'qemu-img'],
-  ...['mkfs.ext4', 'e2fsck', 'resize2fs'],
-  ...['mkfs.xfs', 'xfs_repair', 'xfs_growfs', 'xfs_io'],
-  ...['mkfs.btrfs', 'btrfs'],
-];
 const settings = ['/etc/mke2fs.conf', '/etc/debian_version', '/etc/os-release'];
 const folders = ['/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 const mountPoints = ['dev', 'proc', 'run', 'sys', 'tmp', 'var/lib'];

@@ -2,6 +2,7 @@ import type { Case } from '../case.ts';
 import { attributesCases } from './attributes.ts';
 import { chartCases } from './chart.ts';
 import { exampleCases } from './examples.ts';
+import { goldenCases } from './golden.ts';
 import { imageCases } from './image.ts';
 import { leaderCases } from './leaders.ts';
 import { manyCases } from './many.ts';
@@ -18,6 +19,7 @@ export const allCases: readonly Case[] = [
   ...wordCases,
   ...exampleCases,
   ...attributesCases,
+  ...goldenCases,
   ...manyCases,
   ...mishapCases,
   ...leaderCases,

@@ -8,7 +8,7 @@ export type Argv = readonly [program: string, ...args: string[]];
 export interface Manner {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  readonly input?: string;
+  readonly input?: string | Buffer;
   readonly limitMs?: number;
 }
 

@@ -134,6 +134,24 @@ export const more: Readonly<Record<string, Case>> = {
   'one registry': { values: { roots, global: { imageRegistry: 'mirror.example.org' } } },
   'no classes': { values: { roots, storageClasses: [], volumeSnapshotClasses: [] } },
   'mm commands in the container': { values: { roots, mmRunner: 'direct', mmDirectory: '/opt/mm' } },
+  topology: {
+    values: {
+      roots: ['/gpfs/fs1/csi', '/gpfs/fs2/csi'],
+      topology: { enabled: true },
+      storageClasses: [
+        {
+          name: 'second',
+          volumeBindingMode: 'WaitForFirstConsumer',
+          parameters: { root: '/gpfs/fs2/csi' },
+          allowedTopologies: [
+            {
+              matchLabelExpressions: [{ key: 'gpfs-clone.csi/root-0123abcd', values: ['mounted'] }],
+            },
+          ],
+        },
+      ],
+    },
+  },
   'nodes upgraded by hand': { values: { roots, node: { updateStrategy: 'OnDelete' } } },
   'no driver object, no budget': {
     values: {

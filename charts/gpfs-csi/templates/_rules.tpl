@@ -1,6 +1,6 @@
 {{/*
 What each sidecar may do in the cluster, and no more: no secrets, because the driver has none, and no nodes to list,
-because its volumes are reached from every node that has it.
+unless it matters which of them have a root.
 */}}
 {{- define "gpfs-csi.rules" -}}
 provisioner:
@@ -12,12 +12,12 @@ provisioner:
     verbs: [get, list, watch, update]
   - apiGroups: ['']
     resources: [nodes]
-    verbs: [get]
+    verbs: {{ ternary "[get, list, watch]" "[get]" .Values.topology.enabled }}
   - apiGroups: ['']
     resources: [events]
     verbs: [create, patch, update]
   - apiGroups: [storage.k8s.io]
-    resources: [storageclasses, volumeattachments]
+    resources: [storageclasses, volumeattachments{{ if .Values.topology.enabled }}, csinodes{{ end }}]
     verbs: [get, list, watch]
   - apiGroups: [storage.k8s.io]
     resources: [volumeattributesclasses]

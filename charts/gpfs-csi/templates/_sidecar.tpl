@@ -1,3 +1,13 @@
+{{/*
+What the provisioner has to know of topology, as a JSON list. A pod's node is the only place asked for, as it is known
+by then; a claim that does not wait for a pod is asked for anywhere, because the provisioner would take the roots of one
+node by chance for those of all. Capacity is how the scheduler learns which nodes have the root of a class.
+*/}}
+{{- define "gpfs-csi.topologyArgs" -}}
+{{- $flags := list "--strict-topology" "--immediate-topology=false" "--enable-capacity" "--capacity-ownerref-level=2" -}}
+{{- ternary $flags list .Values.topology.enabled | toJson -}}
+{{- end -}}
+
 {{/* One container of the controller. Takes a list: the root context, its name, its port, its own arguments. */}}
 {{- define "gpfs-csi.sidecar" -}}
 {{- $root := index . 0 -}}
@@ -29,6 +39,13 @@
       valueFrom:
         fieldRef:
           fieldPath: metadata.namespace
+    {{- if and (eq $name "provisioner") $root.Values.topology.enabled }}
+    # Whose Deployment owns the capacities that it writes.
+    - name: POD_NAME
+      valueFrom:
+        fieldRef:
+          fieldPath: metadata.name
+    {{- end }}
   ports:
     - name: {{ $name }}
       containerPort: {{ $port }}

@@ -8,6 +8,7 @@ import { leaderCases } from './leaders.ts';
 import { manyCases } from './many.ts';
 import { mishapCases } from './mishaps.ts';
 import { simulatedCases } from './simulated.ts';
+import { topologyCases } from './topology.ts';
 import { upgradeCases } from './upgrade.ts';
 import { volumeCases } from './volumes.ts';
 import { wordCases } from './words.ts';
@@ -23,6 +24,7 @@ export const allCases: readonly Case[] = [
   ...manyCases,
   ...mishapCases,
   ...leaderCases,
+  ...topologyCases,
   ...upgradeCases,
   ...simulatedCases,
   ...chartCases,

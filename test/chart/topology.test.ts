@@ -48,7 +48,9 @@ describe('topology', () => {
   test('off: the provisioner knows of no nodes, and the scheduler is told nothing', async () => {
     const objects = await manifests(off);
     const { args, env } = provisioner(objects);
-    expect(args.filter((arg) => /topology|capacity/.test(arg))).toEqual([]);
+    expect(args.filter((arg) => /topology|capacity/i.test(arg))).toEqual([
+      '--feature-gates=Topology=false',
+    ]);
     expect(env.map(({ name }) => name)).toEqual(['NAMESPACE']);
     expect(find(objects, 'CSIDriver')['spec']).toMatchObject({ storageCapacity: false });
     expect(verbsOf(objects, 'ClusterRole', '-provisioner', 'nodes')).toEqual(['get']);

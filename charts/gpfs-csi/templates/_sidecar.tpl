@@ -1,11 +1,13 @@
 {{/*
 What the provisioner has to know of topology, as a JSON list. A pod's node is the only place asked for, as it is known
 by then; a claim that does not wait for a pod is asked for anywhere, because the provisioner would take the roots of one
-node by chance for those of all. Capacity is how the scheduler learns which nodes have the root of a class.
+node by chance for those of all. Capacity is how the scheduler learns which nodes have the root of a class. Where it is
+off, it is off whatever the driver says: that of before may still run when the provisioner asks, which would then wait
+for nodes that it may not look at, and lead meanwhile.
 */}}
 {{- define "gpfs-csi.topologyArgs" -}}
 {{- $flags := list "--strict-topology" "--immediate-topology=false" "--enable-capacity" "--capacity-ownerref-level=2" -}}
-{{- ternary $flags list .Values.topology.enabled | toJson -}}
+{{- ternary $flags (list "--feature-gates=Topology=false") .Values.topology.enabled | toJson -}}
 {{- end -}}
 
 {{/* One container of the controller. Takes a list: the root context, its name, its port, its own arguments. */}}

@@ -35,6 +35,11 @@ const wrong: readonly (readonly [what: string, values: Values, why: RegExp])[] =
     /storage class a names root \/gpfs\/fs2, which is not one of roots: \/gpfs\/fs1\/csi/,
   ],
   [
+    'topology with the registrar',
+    { roots, topology: { enabled: true }, sidecars: { registrar: { enabled: true } } },
+    /topology.enabled and sidecars.registrar.enabled exclude each other/,
+  ],
+  [
     'two default classes',
     {
       roots,

@@ -42,6 +42,9 @@ would pin it, and go stale when GPFS restarts. A parent that lies in another one
 {{- include "gpfs-csi.checkMountPoints" . -}}
 {{- end -}}
 {{- include "gpfs-csi.checkClasses" . -}}
+{{- if and .Values.topology.enabled .Values.sidecars.registrar.enabled -}}
+{{- fail "topology.enabled and sidecars.registrar.enabled exclude each other: the registrar registers the driver once, and a node that mounts a root later would never get its label; leave the registering to the driver" -}}
+{{- end -}}
 {{- $timeout := .Values.sidecars.timeout -}}
 {{- if and (regexMatch "^[0-9]+s$" $timeout) (le (mul 1000 (trimSuffix "s" $timeout | int)) (int .Values.requestLimitMs)) -}}
 {{- fail (printf "sidecars.timeout is %s, and the driver may take %d ms for a request: raise it, or lower requestLimitMs, so that no request is sent again while it runs" $timeout (int .Values.requestLimitMs)) -}}

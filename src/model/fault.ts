@@ -4,6 +4,7 @@ export type Fault =
   | { readonly kind: 'invalid-request'; readonly field: string }
   | { readonly kind: 'volume-missing' }
   | { readonly kind: 'snapshot-missing' }
+  | { readonly kind: 'group-missing' }
   | { readonly kind: 'node-missing' }
   /** Nothing of this volume at this path on this node. */
   | { readonly kind: 'path-missing' }

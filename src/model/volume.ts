@@ -47,6 +47,15 @@ export interface Snapshot {
   readonly bytes: Bytes;
   readonly createdMs: number;
   readonly ready: boolean;
+  /** The group that it was cut with. */
+  readonly groupId?: string;
+}
+
+/** Snapshots of several volumes, all of one moment. */
+export interface SnapshotGroup {
+  readonly id: string;
+  readonly snapshots: readonly Snapshot[];
+  readonly createdMs: number;
 }
 
 /** A part of a list: `token` as given out with the part before it, '' for the first. */

@@ -13,6 +13,7 @@ import type { Unary } from './unary.ts';
 const capabilities = ({ topology }: Services): GetPluginCapabilitiesResponse => ({
   capabilities: [
     { service: { type: 'CONTROLLER_SERVICE' } },
+    { service: { type: 'GROUP_CONTROLLER_SERVICE' } },
     ...(topology ? [{ service: { type: 'VOLUME_ACCESSIBILITY_CONSTRAINTS' } } as const] : []),
     { volume_expansion: { type: 'ONLINE' } },
   ],

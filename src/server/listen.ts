@@ -5,6 +5,7 @@ import { createCalls } from './calls.ts';
 import type { Calls } from './calls.ts';
 import { controllerHandlers } from './controller.ts';
 import { checkedPath, socketPath } from './endpoint.ts';
+import { groupHandlers } from './groups.ts';
 import { identityHandlers } from './identity.ts';
 import { createLocks } from './locks.ts';
 import { nodeHandlers } from './node.ts';
@@ -97,6 +98,7 @@ function servicesOf({ services }: GrpcOptions, unary: Unary, withNode: boolean):
   const both = [
     { definition: csi.Identity.service, handlers: identityHandlers(unary, services) },
     { definition: csi.Controller.service, handlers: controllerHandlers(unary, services) },
+    { definition: csi.GroupController.service, handlers: groupHandlers(unary, services) },
   ];
   const node = { definition: csi.Node.service, handlers: nodeHandlers(unary, services) };
   return withNode ? [...both, node] : both;

@@ -15,6 +15,8 @@ const words = {
   'volume-attributes': 'the attributes of volume',
   snapshot: 'snapshot',
   'snapshot-name': 'a snapshot named',
+  group: 'group snapshot',
+  'group-name': 'a group snapshot named',
   // What a node does with a volume runs beside what the controller does with it; records keep them apart.
   'node-volume': 'volume',
 } as const;

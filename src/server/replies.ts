@@ -1,9 +1,10 @@
 import type { Access, Capability } from '../model/capability.ts';
-import type { ContentSource, Paged, Snapshot, Volume } from '../model/volume.ts';
+import type { ContentSource, Paged, Snapshot, SnapshotGroup, Volume } from '../model/volume.ts';
 import type { ValidateAsk, Validation, VolumeUsage } from '../service/api.ts';
 import type {
   ControllerGetVolumeResponse,
   CreateSnapshotResponse,
+  CreateVolumeGroupSnapshotResponse,
   CreateVolumeResponse,
   ListSnapshotsResponse,
   ListVolumesResponse,
@@ -58,6 +59,7 @@ const snapshotMessage = (snapshot: Snapshot): SnapshotMessage => ({
   size_bytes: String(snapshot.bytes),
   creation_time: timestamp(snapshot.createdMs),
   ready_to_use: snapshot.ready,
+  group_snapshot_id: snapshot.groupId ?? '',
 });
 
 // A Date would be encoded as the year 1970, silently.
@@ -75,6 +77,16 @@ export const createSnapshotResponse = (snapshot: Snapshot): CreateSnapshotRespon
 export const listSnapshotsResponse = (page: Paged<Snapshot>): ListSnapshotsResponse => ({
   entries: page.items.map((snapshot) => ({ snapshot: snapshotMessage(snapshot) })),
   next_token: page.next,
+});
+
+/** A group that was cut, now or before; also the answer of GetVolumeGroupSnapshot. */
+export const groupResponse = (group: SnapshotGroup): CreateVolumeGroupSnapshotResponse => ({
+  group_snapshot: {
+    group_snapshot_id: group.id,
+    snapshots: group.snapshots.map(snapshotMessage),
+    creation_time: timestamp(group.createdMs),
+    ready_to_use: group.snapshots.every(({ ready }) => ready),
+  },
 });
 
 const accessMessage = (access: Access): VolumeCapability =>

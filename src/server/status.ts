@@ -7,6 +7,7 @@ const codes = {
   'invalid-request': status.INVALID_ARGUMENT,
   'volume-missing': status.NOT_FOUND,
   'snapshot-missing': status.NOT_FOUND,
+  'group-missing': status.NOT_FOUND,
   'node-missing': status.NOT_FOUND,
   'path-missing': status.NOT_FOUND,
   'name-taken': status.ALREADY_EXISTS,

@@ -1,7 +1,8 @@
 import type { Bytes } from '../model/bytes.ts';
 import type { Access, Capability } from '../model/capability.ts';
 import type { Segments } from '../model/topology.ts';
-import type { CapacityRange, Page, Paged, Snapshot, Volume, VolumeSpec } from '../model/volume.ts';
+import type { CapacityRange, Page, Paged, Volume, VolumeSpec } from '../model/volume.ts';
+import type { Snapshot, SnapshotGroup } from '../model/volume.ts';
 
 /** Volumes: create, clone, restore, delete, grow, list. All ids are as callers gave them, unchecked. */
 export interface Volumes {
@@ -42,6 +43,18 @@ export interface Snapshots {
     filter: { readonly id: string; readonly sourceVolumeId: string },
     page: Page,
   ): Promise<Paged<Snapshot>>;
+}
+
+/** Snapshots of several volumes that hold what these held at one moment. */
+export interface SnapshotGroups {
+  create(ask: {
+    readonly name: string;
+    readonly sourceVolumeIds: readonly string[];
+    readonly parameters: ReadonlyMap<string, string>;
+  }): Promise<SnapshotGroup>;
+  /** With all its snapshots, which must be the ones listed. Unknown ids succeed. */
+  remove(id: string, snapshotIds: readonly string[]): Promise<void>;
+  get(id: string, snapshotIds: readonly string[]): Promise<SnapshotGroup>;
 }
 
 export interface Attachments {
@@ -132,6 +145,7 @@ export interface Services {
   readonly readiness: Readiness;
   readonly volumes: Volumes;
   readonly snapshots: Snapshots;
+  readonly groups: SnapshotGroups;
   readonly attachments: Attachments;
   readonly capacity: Capacity;
   readonly node: NodeVolumes;

@@ -27,6 +27,7 @@ import { placementOf } from './placement.ts';
 import type { Placement } from './placement.ts';
 import { rootsOf } from './roots.ts';
 import type { Roots } from './roots.ts';
+import { groupsOf } from './grouplist.ts';
 import { snapshotsOf } from './snapshotlist.ts';
 import { checkRoot } from './startup.ts';
 import { readinessIn, surveyOf } from './survey.ts';
@@ -63,7 +64,7 @@ export interface DriverHost {
 /** The controller's side of the driver, and what is needed to look after it. */
 export interface Driver extends Pick<
   Services,
-  'readiness' | 'volumes' | 'snapshots' | 'attachments' | 'capacity'
+  'readiness' | 'volumes' | 'snapshots' | 'groups' | 'attachments' | 'capacity'
 > {
   readonly host: ServiceHost;
   readonly roots: Roots;
@@ -101,6 +102,7 @@ export function driverOf(on: DriverHost): Driver {
     readiness: async () => readinessIn(await survey(), needs),
     volumes: volumesOf(host),
     snapshots: snapshotsOf(host),
+    groups: groupsOf(host),
     attachments: attachmentsOf(host),
     capacity: capacityOf(host),
   };

@@ -16,7 +16,7 @@ const width = 16;
 export interface Listing<T, R> {
   readonly list: 'volumes' | 'snapshots';
   readonly records: (store: RootStore) => Records<T>;
-  readonly entry: (store: RootStore, record: T) => R | undefined;
+  readonly entry: (store: RootStore, record: T) => R | undefined | Promise<R | undefined>;
   readonly log: Log;
 }
 
@@ -99,7 +99,7 @@ async function readListed<T, R>(
 ): Promise<Listed<R> | undefined> {
   try {
     const held = await records.readListed(id, version);
-    const entry = held && listing.entry(store, held.value);
+    const entry = held && (await listing.entry(store, held.value));
     return entry === undefined ? undefined : { root: store.id, id, entry };
   } catch (error) {
     if (!isFault(error, 'unreadable-record')) throw error;

@@ -7,6 +7,7 @@ import { takeLease } from './compaction/lease.ts';
 import { sweepArrival } from './arrivals.ts';
 import { sweepCopies } from './copies.ts';
 import { isTooDeep } from './depth.ts';
+import { settleGroup } from './groupend.ts';
 import { inEachRoot } from './roots.ts';
 import type { ServiceHost } from './host.ts';
 import { reclaim } from './reclaim.ts';
@@ -46,6 +47,7 @@ export async function sweepRoot(host: ServiceHost, store: RootStore): Promise<vo
       if (state === 'ready' && isTooDeep(depth, volume)) await host.backlog.add(store, held.id);
       await sweepArrival(host, store, held);
     });
+    await sweepGroups(host, store);
     await sweepRecords(store.snapshots, host.clock);
     await sweepHidden(host, store);
     await sweepCopies(host, store);
@@ -54,6 +56,19 @@ export async function sweepRoot(host: ServiceHost, store: RootStore): Promise<vo
     throw error;
   }
   await lease.release(now);
+}
+
+/** Nobody may ask again for a group that came to nothing, and its snapshots belong to nobody. */
+async function sweepGroups(host: ServiceHost, store: RootStore): Promise<void> {
+  await sweepRecords(store.groups, host.clock, async ({ value: { id, claim } }) => {
+    if (!claim) return;
+    await settleGroup(host, store, id).catch((error: unknown) => {
+      host.log.info(
+        { group: id, error },
+        'a group that is half made or half deleted stays for now',
+      );
+    });
+  });
 }
 
 /** Clone parents that a server left which died between a deletion and what that set free, and lost queue items. */

@@ -1,12 +1,16 @@
+import { invalid } from '../model/fault.ts';
 import { parseId, publicId } from '../model/ids.ts';
 import { positionOf } from '../model/token.ts';
 import type { Page, Paged, Snapshot } from '../model/volume.ts';
 import type { RootStore } from '../store/root.ts';
+import type { GroupRecord } from '../store/schema/groups.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
 import type { Snapshots } from './api.ts';
 import { removeSnapshot } from './deleting.ts';
+import { isMember } from './groupend.ts';
 import type { ServiceHost } from './host.ts';
 import { listPage } from './listing.ts';
+import type { Place } from './roots.ts';
 import { snapshotMissing } from './settle.ts';
 import { createSnapshot } from './snapshots.ts';
 
@@ -24,7 +28,9 @@ export function snapshotsOf(host: ServiceHost): Snapshots {
     },
     remove: async (id) => {
       const place = await host.roots.byId(id);
-      if (place) await removeSnapshot(host, place);
+      if (!place) return;
+      await refuseMember(place);
+      await removeSnapshot(host, place);
     },
     get: async (id) => {
       const snapshot = await get(id);
@@ -46,8 +52,8 @@ const isOf = ({ sourceVolumeId }: Snapshot, wanted: string): boolean =>
 async function listAll(host: ServiceHost, source: string, page: Page): Promise<Paged<Snapshot>> {
   const stores = await host.roots.all();
   const wanted = source === '' ? undefined : parseId(source);
-  const entry = (store: RootStore, record: SnapshotRecord) => {
-    const snapshot = shownReady(store, record);
+  const entry = async (store: RootStore, record: SnapshotRecord) => {
+    const snapshot = await shownReady(store, record);
     return snapshot && isOf(snapshot, source) ? snapshot : undefined;
   };
   return listPage(
@@ -58,14 +64,39 @@ async function listAll(host: ServiceHost, source: string, page: Page): Promise<P
   );
 }
 
-const shown = (store: RootStore, record: SnapshotRecord): Snapshot => ({
+/** A snapshot as callers see it. */
+export const shown = (store: RootStore, record: SnapshotRecord): Snapshot => ({
   id: publicId(store.id, record.id),
   sourceVolumeId: record.handle ?? publicId(store.id, record.volume),
   bytes: record.bytes,
   createdMs: record.createdMs,
   ready: true,
+  ...(record.group ? { groupId: publicId(store.id, record.group.id) } : {}),
 });
 
-// One that is being cut is not listed: nobody could use it, and it may yet be taken back.
-const shownReady = (store: RootStore, record: SnapshotRecord): Snapshot | undefined =>
-  record.state === 'ready' ? shown(store, record) : undefined;
+// One that is being cut is not listed, alone or in a group: nobody could use it, and it may yet be taken back.
+async function shownReady(store: RootStore, record: SnapshotRecord): Promise<Snapshot | undefined> {
+  if (record.state !== 'ready') return undefined;
+  const group = record.group && (await groupWith(store, record));
+  return record.group && group?.state !== 'ready' ? undefined : shown(store, record);
+}
+
+/** The group that a snapshot is a member of, if there is one. */
+async function groupWith(
+  store: RootStore,
+  record: SnapshotRecord,
+): Promise<GroupRecord | undefined> {
+  const group = record.group && (await store.groups.read(record.group.id))?.value;
+  return group && group.state !== 'deleted' && isMember(group, record) ? group : undefined;
+}
+
+async function refuseMember({ store, local }: Place): Promise<void> {
+  const held = await store.snapshots.read(local);
+  const group =
+    held?.value.state === 'deleted' ? undefined : held && (await groupWith(store, held.value));
+  if (group)
+    throw invalid(
+      'snapshot_id',
+      `names a snapshot of group snapshot ${group.id}, which can only be deleted as a whole; delete the VolumeGroupSnapshot`,
+    );
+}

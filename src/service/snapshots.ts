@@ -1,5 +1,6 @@
 import { DriverError, invalid, isFault } from '../model/fault.ts';
 import { fileKey, localIdOf } from '../model/ids.ts';
+import type { LocalId } from '../model/ids.ts';
 import { ownParameters } from '../model/parameters.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
@@ -36,12 +37,7 @@ export async function createSnapshot(
   host: ServiceHost,
   spec: SnapshotSpec,
 ): Promise<FoundSnapshot> {
-  const [unknown] = ownParameters(spec.parameters).keys();
-  if (unknown !== undefined)
-    throw invalid(
-      'parameters',
-      `has an unknown key ${JSON.stringify(unknown)}; a snapshot class takes none`,
-    );
+  refuseParameters(spec.parameters);
   const place = await host.roots.byId(spec.sourceVolumeId);
   if (!place) throw volumeMissing(spec.sourceVolumeId);
   const { store, local } = place;
@@ -56,9 +52,21 @@ export async function createSnapshot(
     await endCut(host, store, held.value);
     return { store, record: held.value };
   }
-  const volume = await readyVolume(host, store, local);
-  await requireCuttable(store, volume.value);
-  return { store, record: await takeSnapshot(host, store, spec, volume, held) };
+  const plan = await planCut(host, store, { id, name: spec.name }, local, held);
+  const record = await takeSnapshot(host, store, plan, (volume, work) =>
+    whileFrozen(host, store, volume, work),
+  );
+  return { store, record };
+}
+
+/** Throws invalid-request for what a class of snapshots says: this driver takes nothing. */
+export function refuseParameters(parameters: ReadonlyMap<string, string>): void {
+  const [unknown] = ownParameters(parameters).keys();
+  if (unknown === undefined) return;
+  throw invalid(
+    'parameters',
+    `has an unknown key ${JSON.stringify(unknown)}; a snapshot class takes none`,
+  );
 }
 
 /** A server that is gone may have left its claim on the volume after the snapshot was ready. */
@@ -74,19 +82,47 @@ async function endCut(
   });
 }
 
-async function takeSnapshot(
+/** What a new snapshot is called, and the group that it belongs to. */
+type Called = Pick<SnapshotRecord, 'id' | 'name' | 'group'>;
+
+/** A snapshot that nothing stands against, and the records it starts from. */
+export interface PlannedCut {
+  readonly called: Called;
+  readonly volume: Held<VolumeRecord>;
+  readonly from: Held<SnapshotRecord> | undefined;
+  /** Of the volume, afterwards. */
+  readonly depth: number;
+}
+
+/** Looks whether a snapshot of a volume can be cut now; nothing is changed. */
+export async function planCut(
   host: ServiceHost,
   store: RootStore,
-  spec: SnapshotSpec,
-  volume: Held<VolumeRecord>,
+  called: Called,
+  of: LocalId,
   from: Held<SnapshotRecord> | undefined,
-): Promise<SnapshotRecord> {
-  const id = localIdOf(spec.name);
+): Promise<PlannedCut> {
+  const volume = await readyVolume(host, store, of);
+  await requireCuttable(store, volume.value);
   const help = helpFor(volume.value);
   const depth = await deepen(host, store, { ...volume.value, help });
+  return { called, volume, from, depth };
+}
+
+/**
+ * Cuts a snapshot as it was planned. Busy where the volume changed since; `around` is given its record, and does
+ * the work.
+ */
+export async function takeSnapshot(
+  host: ServiceHost,
+  store: RootStore,
+  { called, volume, from, depth }: PlannedCut,
+  around: (volume: VolumeRecord, work: () => Promise<void>) => Promise<void>,
+): Promise<SnapshotRecord> {
+  const { id } = called;
   const key = fileKey(id, (from?.version ?? 0) + 1, host.nonce());
   using mine = host.claims.begin({ op: 'create', image: key });
-  const record = { ...newRecord(host, spec, volume.value), claim: mine.claim };
+  const record = { ...newRecord(host, called, volume.value), claim: mine.claim };
   try {
     await store.snapshots.swap(id, from, record);
     await operate(host, store, {
@@ -95,7 +131,7 @@ async function takeSnapshot(
       plan: { op: 'snapshot', parent: key, snapshot: id },
       during: { ...volume.value, depth: depth - 1 },
       durability: 'name',
-      work: (held) => whileFrozen(host, store, held.value, () => cutParent(host, store, held)),
+      work: (held) => around(held.value, () => cutParent(host, store, held)),
     });
     return await readReady(store, id);
   } catch (error) {
@@ -124,14 +160,9 @@ async function forgetUnmade(
   await store.snapshots.swap(id, now, asDeleted(host, now.value));
 }
 
-const newRecord = (
-  host: ServiceHost,
-  { name }: SnapshotSpec,
-  volume: VolumeRecord,
-): SnapshotRecord => ({
+const newRecord = (host: ServiceHost, called: Called, volume: VolumeRecord): SnapshotRecord => ({
   format: recordFormat,
-  id: localIdOf(name),
-  name,
+  ...called,
   state: 'creating',
   volume: volume.id,
   ...(volume.handle === undefined ? {} : { handle: volume.handle }),

@@ -3,7 +3,7 @@ import { ownerOfKey, shardOf } from '../model/ids.ts';
 import type { FileKey, LocalId } from '../model/ids.ts';
 
 /** Kinds of records; each has a directory of its own. */
-export type RecordKind = 'volumes' | 'snapshots' | 'hidden' | 'leases';
+export type RecordKind = 'volumes' | 'snapshots' | 'groups' | 'hidden' | 'leases';
 
 /** Directories that hold data files: volumes' images, clone parents of snapshots, hidden clone parents. */
 export type DataKind = 'volumes' | 'snapshots' | 'hidden';
@@ -70,7 +70,7 @@ export function layoutOf(root: string): Layout {
         (name) => at(name),
       ),
       ...['ready', 'waiting'].map((state) => at('queue', state)),
-      ...['volumes', 'snapshots', 'hidden', 'leases'].map((kind) => at('records', kind)),
+      ...['volumes', 'snapshots', 'groups', 'hidden', 'leases'].map((kind) => at('records', kind)),
       ...['volumes', 'snapshots', 'hidden'].map((kind) => join(root, kind)),
     ],
   };

@@ -28,10 +28,12 @@ import type { Queue } from './queue.ts';
 import { recordsOf } from './records.ts';
 import type { Records } from './records.ts';
 import { recordFormat } from './schema/data.ts';
+import { groupRecord } from './schema/groups.ts';
 import { hiddenRecord, snapshotRecord } from './schema/parents.ts';
 import { leaseRecord } from './schema/queue.ts';
 import { rootFile } from './schema/root.ts';
 import { volumeRecord } from './schema/volume.ts';
+import type { GroupRecord } from './schema/groups.ts';
 import type { HiddenRecord, SnapshotRecord } from './schema/parents.ts';
 import type { LeaseRecord } from './schema/queue.ts';
 import type { RootFile } from './schema/root.ts';
@@ -44,6 +46,7 @@ export interface RootStore {
   readonly layout: Layout;
   readonly volumes: Records<VolumeRecord>;
   readonly snapshots: Records<SnapshotRecord>;
+  readonly groups: Records<GroupRecord>;
   readonly hidden: Records<HiddenRecord>;
   readonly leases: Records<LeaseRecord>;
   readonly queue: Queue;
@@ -134,6 +137,7 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
     directoryOf: (file) => files.makeDirectory(dirname(file), 0o750),
     volumes: recordsOf({ ...common, kind: 'volumes', schema: volumeRecord }),
     snapshots: recordsOf({ ...common, kind: 'snapshots', schema: snapshotRecord }),
+    groups: recordsOf({ ...common, kind: 'groups', schema: groupRecord }),
     hidden: recordsOf({ ...common, kind: 'hidden', schema: hiddenRecord }),
     leases: recordsOf({ ...common, kind: 'leases', schema: leaseRecord }),
     queue: queueOf(files, layout, nonce),

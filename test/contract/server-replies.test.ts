@@ -18,6 +18,15 @@ const wireSnapshot = {
   size_bytes: String(GiB),
   creation_time: { seconds: '1790000000', nanos: 500_000_000 },
   ready_to_use: true,
+  group_snapshot_id: '',
+};
+const wireGroup = {
+  group_snapshot: {
+    group_snapshot_id: 'group-1',
+    snapshots: [{ ...wireSnapshot, group_snapshot_id: 'group-1' }],
+    creation_time: wireSnapshot.creation_time,
+    ready_to_use: true,
+  },
 };
 const rpc = (type: string) => ({ rpc: { type } });
 
@@ -26,6 +35,7 @@ const replies = {
   GetPluginCapabilities: {
     capabilities: [
       { service: { type: 'CONTROLLER_SERVICE' } },
+      { service: { type: 'GROUP_CONTROLLER_SERVICE' } },
       { volume_expansion: { type: 'ONLINE' } },
     ],
   },
@@ -72,6 +82,12 @@ const replies = {
       rpc('MODIFY_VOLUME'),
     ],
   },
+  GroupControllerGetCapabilities: {
+    capabilities: [rpc('CREATE_DELETE_GET_VOLUME_GROUP_SNAPSHOT')],
+  },
+  CreateVolumeGroupSnapshot: wireGroup,
+  DeleteVolumeGroupSnapshot: {},
+  GetVolumeGroupSnapshot: wireGroup,
   NodeStageVolume: {},
   NodeUnstageVolume: {},
   NodePublishVolume: {},

@@ -4,6 +4,7 @@ import type { Driver } from '../../src/service/driver.ts';
 import { reclaimAll } from '../../src/service/maintenance.ts';
 import { dataFiles, serverOn, tend } from '../support/driver.ts';
 import type { Cluster } from '../support/driver.ts';
+import { dropGroup } from '../support/groups.ts';
 import { newWorld, quiet } from '../support/scenarios.ts';
 import { scenarios } from '../support/scenarios-compaction.ts';
 import type { Scenario, World } from '../support/scenarios.ts';
@@ -16,27 +17,30 @@ const meanwhiles: Readonly<Record<string, Meanwhile>> = {
   'finishes it': async (world, other, { act }) => {
     await act(other, world);
   },
-  'finishes it and deletes what it made': async (world, other, { act, after }) => {
-    await act(other, world);
-    await removeNew(world, other, after);
+  'finishes it and deletes what it made': async (world, other, scenario) => {
+    await scenario.act(other, world);
+    await removeNew(world, other, scenario);
   },
-  'finishes it, deletes what it made and makes it again': async (world, other, { act, after }) => {
-    await act(other, world);
-    await removeNew(world, other, after);
-    await act(other, world);
+  'finishes it, deletes what it made and makes it again': async (world, other, scenario) => {
+    await scenario.act(other, world);
+    await removeNew(world, other, scenario);
+    await scenario.act(other, world);
   },
 };
 
 /** Deletes what the operation made and the world did not have before. */
-async function removeNew({ ids, gpfs }: World, other: Driver, after: Scenario['after']) {
-  const [store] = await other.roots.all();
+async function removeNew({ ids, gpfs }: World, other: Driver, { after, unmake }: Scenario) {
   const made = Object.keys(after).filter((name) => !ids.has(name.slice(name.indexOf('/') + 1)));
-  for (const name of made) {
-    const [kind = '', local = ''] = name.split('/');
-    const id = `${store?.id ?? ''}.${local}`;
-    await (kind === 'volumes' ? other.volumes.remove(id) : other.snapshots.remove(id));
-    expect(living(gpfs).has(name)).toBe(false);
-  }
+  if (unmake) await unmake(other);
+  else for (const name of made) await removeOne(other, name);
+  for (const name of made) expect(living(gpfs).has(name)).toBe(false);
+}
+
+async function removeOne(other: Driver, name: string): Promise<void> {
+  const [store] = await other.roots.all();
+  const [kind = '', local = ''] = name.split('/');
+  const id = `${store?.id ?? ''}.${local}`;
+  await (kind === 'volumes' ? other.volumes.remove(id) : other.snapshots.remove(id));
 }
 
 const callsOf = async (scenario: Scenario): Promise<number> => {
@@ -94,6 +98,7 @@ function lost(
 
 /** What is there once everything was deleted and both servers started again: the orphans. */
 async function leftAfterAll({ gpfs, driver }: World, other: Driver): Promise<readonly string[]> {
+  await dropGroup(other, 'g');
   for (const { id } of (await other.snapshots.list(noFilter, all)).items)
     await other.snapshots.remove(id);
   for (const { id } of (await other.volumes.list(all)).items) {

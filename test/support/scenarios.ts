@@ -9,6 +9,7 @@ import { block, clusterWithRoot, from, serverOn, snap, spec, tend } from './driv
 import type { Cluster } from './driver.ts';
 import { fencing } from './fencing.ts';
 import { fillScenarios } from './fillscenarios.ts';
+import { groupScenarios } from './groups.ts';
 import { writeVolume } from './truth.ts';
 
 /** A cluster with one server on node a1. */
@@ -30,6 +31,8 @@ export interface Scenario {
   readonly after: Readonly<Record<string, string>>;
   /** No clone parent that nobody can name is left, once the queue is empty. */
   readonly compacts?: boolean;
+  /** Deletes what it makes, where that cannot be deleted one by one. */
+  readonly unmake?: (driver: Driver) => Promise<void>;
 }
 
 /** A started server over a fresh cluster. */
@@ -293,5 +296,5 @@ export async function allow(
 /** Every operation that a caller asks for and that changes something. */
 export const asked: readonly Scenario[] = [
   ...[...making, ...cloning, ...changing, ...fencing],
-  ...[...removing, ...fillScenarios],
+  ...[...removing, ...fillScenarios, ...groupScenarios],
 ];

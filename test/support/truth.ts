@@ -12,10 +12,13 @@ export interface SeenRecord {
   readonly data?: string;
   readonly image?: { readonly key: string; readonly inode: string } | null;
   readonly file?: { readonly key: string; readonly inode: string } | null;
+  readonly group?: { readonly id: string; readonly attempt: string };
+  readonly attempt?: string;
+  readonly members?: readonly { readonly volume: string; readonly snapshot: string }[];
   readonly attachments?: readonly { readonly node: string; readonly state?: string }[];
 }
 
-type Kind = 'volumes' | 'snapshots' | 'hidden';
+type Kind = 'volumes' | 'snapshots' | 'groups' | 'hidden';
 
 /** The newest version of each record of a kind, read past the ports. */
 export function recordsIn(gpfs: Cluster, kind: Kind): readonly SeenRecord[] {
@@ -65,7 +68,8 @@ export function writeVolume(gpfs: Cluster, id: string, value: string): void {
 /** What does not agree though no operation is under way: files, graph, claims, states. Empty when all is well. */
 export function problemsIn(gpfs: Cluster): readonly string[] {
   const hidden = recordsIn(gpfs, 'hidden');
-  const named = [...recordsIn(gpfs, 'volumes'), ...recordsIn(gpfs, 'snapshots')];
+  const groups = recordsIn(gpfs, 'groups');
+  const named = [...recordsIn(gpfs, 'volumes'), ...recordsIn(gpfs, 'snapshots'), ...groups];
   const files = dataFiles(gpfs).map((path) => basename(path));
   const needed = [...living(gpfs).values(), ...hidden.map(({ id }) => id)];
   const edges = edgesIn(gpfs);
@@ -77,12 +81,34 @@ export function problemsIn(gpfs: Cluster): readonly string[] {
     ...beyond(needed, files).map((file) => `file ${file} is missing`),
     ...beyond(edges, truth).map((edge) => `edge ${edge} is no more`),
     ...beyond(truth, edges).map((edge) => `edge ${edge} is not recorded`),
+    ...brokenGroups(gpfs),
     ...named.filter(({ claim }) => claim !== null).map(({ id }) => `${id} is still claimed`),
     ...[...named, ...hidden]
       .filter(({ state }) => !resting.includes(state))
       .map(({ id, state }) => `${id} is ${state}`),
     ...hidden.filter(childless).map(({ id }) => `hidden ${id} has no children`),
     ...wrongInodes(gpfs),
+  ];
+}
+
+/** A group has all its snapshots or is none, and no snapshot is left of a group that is none. */
+function brokenGroups(gpfs: Cluster): readonly string[] {
+  const ready = ({ state }: SeenRecord) => state === 'ready';
+  const snapshots = recordsIn(gpfs, 'snapshots').filter(ready);
+  const groups = recordsIn(gpfs, 'groups').filter(ready);
+  const isIn = (group: SeenRecord, { id, group: of }: SeenRecord) =>
+    of?.id === group.id &&
+    of.attempt === group.attempt &&
+    group.members?.some(({ snapshot }) => snapshot === id) === true;
+  return [
+    ...groups
+      .filter(
+        (group) => snapshots.filter((each) => isIn(group, each)).length !== group.members?.length,
+      )
+      .map(({ id }) => `group ${id} is not whole`),
+    ...snapshots
+      .filter((each) => each.group && !groups.some((group) => isIn(group, each)))
+      .map(({ id }) => `snapshot ${id} is of a group that is none`),
   ];
 }
 

@@ -8,6 +8,9 @@ const goldenImage = z.looseObject({
   format: z.enum(['raw', 'qcow2']),
 });
 
+/** The group that a snapshot was cut with, and in which try. */
+const groupOfSnapshot = z.looseObject({ id: localId, attempt: z.string() });
+
 export const snapshotRecord = z.looseObject({
   format: z.number(),
   id: localId,
@@ -19,6 +22,7 @@ export const snapshotRecord = z.looseObject({
   handle: z.string().optional(),
   /** A golden image: its file was brought in from outside, no volume was cut. */
   golden: goldenImage.optional(),
+  group: groupOfSnapshot.optional(),
   sectorBytes: z.number().optional(),
   bytes,
   file: dataFile.nullable(),

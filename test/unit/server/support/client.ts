@@ -22,13 +22,13 @@ export interface TestClient {
   close(): void;
 }
 
+const served = [csi.Identity, csi.Controller, csi.GroupController, csi.Node];
+
 /** All RPCs of the services that this driver knows of. */
-export const rpcs: readonly string[] = [csi.Identity, csi.Controller, csi.Node].flatMap(
-  ({ service }) => Object.keys(service),
-);
+export const rpcs: readonly string[] = served.flatMap(({ service }) => Object.keys(service));
 
 function methodOf(rpc: string): MethodDefinition<object, unknown> {
-  const found = [csi.Identity, csi.Controller, csi.Node]
+  const found = served
     .map(({ service }) => (service as Record<string, MethodDefinition<object, unknown>>)[rpc])
     .find((method) => method !== undefined);
   if (!found) throw new Error(`no service has ${rpc}`);

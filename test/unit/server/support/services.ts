@@ -1,7 +1,7 @@
 import type { Services } from '../../../../src/service/api.ts';
 import { GiB, MiB } from '../../../../src/model/bytes.ts';
 import { DriverError } from '../../../../src/model/fault.ts';
-import type { Snapshot, Volume } from '../../../../src/model/volume.ts';
+import type { Snapshot, SnapshotGroup, Volume } from '../../../../src/model/volume.ts';
 
 /** Calls as the services saw them, in order. */
 export interface Seen {
@@ -25,6 +25,13 @@ const snapshot: Snapshot = {
   bytes: GiB,
   createdMs: 1_790_000_000_500,
   ready: true,
+};
+
+/** A group of that snapshot and nothing else. */
+const group: SnapshotGroup = {
+  id: 'group-1',
+  snapshots: [{ ...snapshot, groupId: 'group-1' }],
+  createdMs: 1_790_000_000_500,
 };
 
 /** Services that remember nothing but what they were asked, and answer politely. */
@@ -56,6 +63,11 @@ export function memoryServices(): { readonly services: Services; readonly seen: 
       remove: answering('remove snapshot', undefined),
       get: answering('get snapshot', snapshot),
       list: answering('list snapshots', { items: [snapshot], next: '' }),
+    },
+    groups: {
+      create: answering('group', group),
+      remove: answering('remove group', undefined),
+      get: answering('get group', group),
     },
     attachments: {
       publish: answering('attach', { generation: '3' }),

@@ -28,6 +28,10 @@ export const valid = {
   ControllerExpandVolume: { volume_id: 'pvc-1', capacity_range: { required_bytes: '1' } },
   ControllerGetVolume: { volume_id: 'pvc-1' },
   ControllerModifyVolume: { volume_id: 'pvc-1', mutable_parameters: { pool: 'data' } },
+  GroupControllerGetCapabilities: {},
+  CreateVolumeGroupSnapshot: { name: 'group', source_volume_ids: ['pvc-1', 'pvc-2'] },
+  DeleteVolumeGroupSnapshot: { group_snapshot_id: 'group-1', snapshot_ids: ['snap-1'] },
+  GetVolumeGroupSnapshot: { group_snapshot_id: 'group-1', snapshot_ids: ['snap-1'] },
   NodeStageVolume: { volume_id: 'pvc-1', staging_target_path: staging, volume_capability: mount },
   NodeUnstageVolume: { volume_id: 'pvc-1', staging_target_path: staging },
   NodePublishVolume: {

@@ -1,5 +1,5 @@
 import type { RenderOptions, Values } from './helm.ts';
-import { openshiftApi, snapshotApi } from './helm.ts';
+import { groupSnapshotApi, openshiftApi, snapshotApi } from './helm.ts';
 
 /** One way to install the chart. */
 export interface Case {
@@ -47,6 +47,8 @@ export const kept: Readonly<Record<string, Case>> = {
         },
       ],
       volumeSnapshotClasses: [{ name: 'kept', default: true, deletionPolicy: 'Retain' }],
+      groupSnapshots: 'always',
+      volumeGroupSnapshotClasses: [{ name: 'together', deletionPolicy: 'Retain' }],
       volumeAttributesClasses: [{ name: 'gold', parameters: { pool: 'nvme' } }],
       node: {
         nodeSelector: { 'example.org/gpfs': 'true' },
@@ -119,6 +121,10 @@ export const more: Readonly<Record<string, Case>> = {
   'no snapshots': { values: { roots }, options: { apis: [] } },
   'snapshots never': { values: { roots, snapshots: 'never' } },
   'snapshots always': { values: { roots, snapshots: 'always' }, options: { apis: [] } },
+  'group snapshots': {
+    values: { roots, groupSnapshots: 'auto' },
+    options: { apis: [snapshotApi, groupSnapshotApi] },
+  },
   'another release and namespace': {
     values: { roots },
     options: { release: 'storage', namespace: 'kube-system' },

@@ -31,6 +31,7 @@ export interface RenderOptions {
 }
 
 export const snapshotApi = 'snapshot.storage.k8s.io/v1';
+export const groupSnapshotApi = 'groupsnapshot.storage.k8s.io/v1';
 export const openshiftApi = 'security.openshift.io/v1';
 
 const rendered = new Map<string, Promise<Rendered>>();

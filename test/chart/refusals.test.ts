@@ -9,6 +9,11 @@ const roots = ['/gpfs/fs1/csi'];
 
 const wrong: readonly (readonly [what: string, values: Values, why: RegExp])[] = [
   ['no roots', {}, /roots is empty: name the GPFS directories/],
+  [
+    'groups of snapshots without snapshots',
+    { roots, snapshots: 'never', groupSnapshots: 'always' },
+    /the snapshotter that would take them does not run/,
+  ],
   ['a misspelt value', { roots, root: '/gpfs' }, /additional properties 'root' not allowed/],
   ['a misspelt value inside', { roots, node: { nodeselector: {} } }, /'nodeselector' not allowed/],
   ['a misspelt value of a sidecar', { roots, sidecars: { provisoner: {} } }, /'provisoner'/],

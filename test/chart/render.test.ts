@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 import { goTool, goToolLimitMs, helmTool, kubeconformTool } from '../support/gotool.ts';
 import { kept, more } from './cases.ts';
 import { generatedFiles } from './generate.ts';
-import { lint, parseManifests, render, snapshotApi } from './helm.ts';
+import { groupSnapshotApi, lint, parseManifests, render, snapshotApi } from './helm.ts';
 import { schemaLocation, writeSchemas } from './schemas.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -154,4 +154,21 @@ test('without snapshot CRDs nothing needs them', async () => {
   expect(text).not.toMatch(/kind: VolumeSnapshotClass|name: snapshotter/);
   const withThem = await render({ roots: ['/gpfs/fs1/csi'] }, { apis: [snapshotApi] });
   expect(withThem.ok && withThem.text).toMatch(/name: snapshotter/);
+});
+
+test('groups are snapshotted where that is asked for and the cluster has the CRDs, and only there', async () => {
+  const told = async (groupSnapshots: string, apis: readonly string[]) => {
+    const rendered = await render({ roots: ['/gpfs/fs1/csi'], groupSnapshots }, { apis });
+    const text = rendered.ok ? rendered.text : '';
+    const [, gate] = /CSIVolumeGroupSnapshot=(\w+)/.exec(text) ?? [];
+    return [gate, /kind: VolumeGroupSnapshotClass/.test(text), /volumegroupsnapshot/.test(text)];
+  };
+  const off = ['false', false, false];
+  const on = ['true', true, true];
+  const both = [snapshotApi, groupSnapshotApi];
+  expect(await told('never', both)).toEqual(off);
+  expect(await told('auto', [snapshotApi])).toEqual(off);
+  expect(await told('auto', both)).toEqual(on);
+  expect(await told('always', [snapshotApi])).toEqual(on);
+  expect(await told('auto', [groupSnapshotApi])).toEqual([undefined, false, false]);
 });

@@ -1,16 +1,8 @@
-const group = 'GroupController Service [GroupController VolumeGroupSnapshots]';
 const health = 'ControllerGetVolumeHealth [Controller Server]';
 const controller = 'Controller Service [Controller Server]';
 
 /** The specs that need a capability which the driver does not have: all of them, by name. */
 export const allowedSkips: readonly string[] = [
-  // Groups of snapshots.
-  'GroupController Service [GroupController Server] > GroupControllerGetCapabilities > should return appropriate capabilities',
-  `${group} > CreateVolumeGroupSnapshot > should fail when no name is provided`,
-  `${group} > GetVolumeGroupSnapshot > should fail when no volume id is provided`,
-  `${group} > GetVolumeGroupSnapshot > should fail when an invalid volume id is used`,
-  `${group} > DeleteVolumeGroupSnapshot > should fail when no volume id is provided`,
-  `${group} > DeleteVolumeGroupSnapshot > should succeed when an invalid volume id is used`,
   // Topology of snapshots.
   'CreateSnapshot [Controller Server] > should succeed when creating a snapshot with accessibility requirements',
   // Health.

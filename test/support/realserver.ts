@@ -7,12 +7,16 @@ import type { MethodDefinition } from '@grpc/proto-loader';
 import { expect } from 'vitest';
 import type {
   ControllerDefinition,
+  GroupControllerDefinition,
   IdentityDefinition,
   NodeDefinition,
 } from '../../src/wire/types.ts';
 import { connectTo } from '../unit/server/support/client.ts';
 
-type Definitions = IdentityDefinition & ControllerDefinition & NodeDefinition;
+type Definitions = IdentityDefinition &
+  ControllerDefinition &
+  GroupControllerDefinition &
+  NodeDefinition;
 type Named<T> = { [K in keyof T as string extends K ? never : number extends K ? never : K]: T[K] };
 /** All RPCs of the driver, typed as they are on the wire. */
 export type Rpc = keyof Named<Definitions>;

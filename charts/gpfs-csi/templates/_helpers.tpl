@@ -105,6 +105,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else if eq .Values.snapshots "always" -}}true{{- end -}}
 {{- end -}}
 
+{{/* "true" where snapshots of groups are wanted too. */}}
+{{- define "gpfs-csi.groupSnapshots" -}}
+{{- if not (include "gpfs-csi.snapshots" .) -}}
+{{- if eq .Values.groupSnapshots "always" -}}
+{{- fail "groupSnapshots is always, and the snapshotter that would take them does not run: set snapshots to always, or install the CRDs of snapshot.storage.k8s.io/v1" -}}
+{{- end -}}
+{{- else if eq .Values.groupSnapshots "auto" -}}
+{{- if .Capabilities.APIVersions.Has "groupsnapshot.storage.k8s.io/v1" -}}true{{- end -}}
+{{- else if eq .Values.groupSnapshots "always" -}}true{{- end -}}
+{{- end -}}
+
 {{/* "true" where SecurityContextConstraints are wanted. */}}
 {{- define "gpfs-csi.scc" -}}
 {{- if eq .Values.openshift.scc "auto" -}}

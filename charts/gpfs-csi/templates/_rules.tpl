@@ -55,6 +55,20 @@ snapshotter:
   - apiGroups: [snapshot.storage.k8s.io]
     resources: [volumesnapshotcontents/status]
     verbs: [update, patch]
+{{- if include "gpfs-csi.groupSnapshots" . }}
+  - apiGroups: [snapshot.storage.k8s.io]
+    resources: [volumesnapshotcontents]
+    verbs: [create]
+  - apiGroups: [groupsnapshot.storage.k8s.io]
+    resources: [volumegroupsnapshotclasses]
+    verbs: [get, list, watch]
+  - apiGroups: [groupsnapshot.storage.k8s.io]
+    resources: [volumegroupsnapshotcontents]
+    verbs: [get, list, watch, update, patch]
+  - apiGroups: [groupsnapshot.storage.k8s.io]
+    resources: [volumegroupsnapshotcontents/status]
+    verbs: [update, patch]
+{{- end }}
 {{- end }}
 resizer:
   - apiGroups: ['']

@@ -5,7 +5,7 @@ export type AuditData = 'volumes' | 'snapshots' | 'hidden';
 
 /** What one record says of its object and of the file that carries it. */
 export interface RecordFact {
-  readonly kind: 'volume' | 'snapshot' | 'hidden';
+  readonly kind: 'volume' | 'snapshot' | 'hidden' | 'group';
   readonly id: string;
   readonly state: string;
   readonly data: AuditData;
@@ -14,6 +14,10 @@ export interface RecordFact {
   readonly parent: string | null;
   readonly bytes: Bytes;
   readonly claim: ClaimFact | undefined;
+  /** Snapshots and groups: names the try of a group that a snapshot was cut in, or that the group is. */
+  readonly attempt?: string | undefined;
+  /** Groups: ids of the snapshots it needs. */
+  readonly members?: readonly string[];
 }
 
 /** The operation that a record announces; `keys` are the files it is about to make. */
@@ -101,6 +105,7 @@ export const severities = {
   'renamed file': 'error',
   'replaced file': 'error',
   'shared file': 'error',
+  'broken group': 'error',
   'short file': 'error',
   'not a file': 'error',
   'strange file': 'warning',

@@ -16,6 +16,7 @@ export function findingsOf(facts: AuditFacts): readonly Finding[] {
     ...brokenFindings(facts),
     ...facts.records.filter(isLiving).flatMap((record) => fileFindings(graph, record)),
     ...sharedFindings(facts),
+    ...groupFindings(facts),
     ...strayFindings(facts),
     ...graphFindings(facts, graph),
     ...claimFindings(facts),
@@ -131,6 +132,24 @@ function otherOwner(
 // Between the tombstone and the last version of its snapshot, both name the file.
 const isBuried = (a: RecordFact, b: RecordFact): boolean =>
   [a, b].some(({ kind }) => kind === 'hidden') && [a, b].some(({ state }) => state === 'deleting');
+
+/** A group without one of its snapshots is shown to nobody. */
+function groupFindings({ records }: AuditFacts): readonly Finding[] {
+  const ready = records.filter(({ state }) => state === 'ready');
+  const snapshots = ready.filter(({ kind }) => kind === 'snapshot');
+  return ready.flatMap(({ kind, id, attempt, members = [] }): Finding[] => {
+    if (kind !== 'group') return [];
+    const has = snapshots.filter((each) => each.attempt === attempt).map((each) => each.id);
+    return members
+      .filter((member) => !has.includes(member))
+      .map((member) => ({
+        kind: 'broken group',
+        object: id,
+        says: `group ${id} lists snapshot ${member}, which is not there or not of this group`,
+        remedy: 'restore what you need from its other snapshots, and delete the group',
+      }));
+  });
+}
 
 /** Keys that a record names, or that a running operation is about to make. */
 function knownKeys({ records }: AuditFacts): ReadonlySet<string> {

@@ -31,7 +31,7 @@ export type Repair =
   | { readonly do: 'make clone parent'; readonly file: Rebuilt }
   | {
       readonly do: 'correct parent';
-      readonly kind: RecordFact['kind'];
+      readonly kind: Exclude<RecordFact['kind'], 'group'>;
       readonly id: string;
       readonly key: string;
       readonly parent: string | null;
@@ -188,7 +188,8 @@ function onlyVolumeBelow({ below }: Known, key: string): string | undefined {
 
 function correctParent(graph: Graph, record: RecordFact): readonly Repair[] {
   const { kind, id, key } = record;
-  if (!isLiving(record) || key === undefined || isBusy(graph, key)) return [];
+  if (kind === 'group' || !isLiving(record)) return [];
+  if (key === undefined || isBusy(graph, key)) return [];
   const parent = trueParent(graph, key);
   if (parent === undefined || parent === record.parent || !hasItsFile(graph, record)) return [];
   return [{ do: 'correct parent', kind, id, key, parent }];

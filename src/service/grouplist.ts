@@ -73,7 +73,7 @@ async function shownGroup({ store, record }: FoundGroup): Promise<SnapshotGroup>
   const snapshots = record.members.map(async ({ snapshot }) => {
     const held = await store.snapshots.read(snapshot);
     if (held?.value.state === 'ready' && isMember(record, held.value))
-      return shown(store, held.value);
+      return shown(store, held.value, record);
     throw new DriverError(
       'unreadable-record',
       `group snapshot ${record.id} lists snapshot ${snapshot}, which is not there any more; delete the group, or see gpfs-csi doctor`,

@@ -64,24 +64,28 @@ async function listAll(host: ServiceHost, source: string, page: Page): Promise<P
   );
 }
 
-/** A snapshot as callers see it. */
-export const shown = (store: RootStore, record: SnapshotRecord): Snapshot => ({
+/** A snapshot as callers see it, perhaps one of a group. */
+export const shown = (
+  store: RootStore,
+  record: SnapshotRecord,
+  group?: Pick<GroupRecord, 'id'>,
+): Snapshot => ({
   id: publicId(store.id, record.id),
   sourceVolumeId: record.handle ?? publicId(store.id, record.volume),
   bytes: record.bytes,
   createdMs: record.createdMs,
   ready: true,
-  ...(record.group ? { groupId: publicId(store.id, record.group.id) } : {}),
+  ...(group ? { groupId: publicId(store.id, group.id) } : {}),
 });
 
 // One that is being cut is not listed, alone or in a group: nobody could use it, and it may yet be taken back.
 async function shownReady(store: RootStore, record: SnapshotRecord): Promise<Snapshot | undefined> {
   if (record.state !== 'ready') return undefined;
-  const group = record.group && (await groupWith(store, record));
-  return record.group && group?.state !== 'ready' ? undefined : shown(store, record);
+  const group = await groupWith(store, record);
+  return group && group.state !== 'ready' ? undefined : shown(store, record, group);
 }
 
-/** The group that a snapshot is a member of, if there is one. */
+/** The group that a snapshot is a member of, if there is one; one whose group was lost is a snapshot like others. */
 async function groupWith(
   store: RootStore,
   record: SnapshotRecord,

@@ -47,7 +47,7 @@ async function writeKubernetes(folder: string): Promise<void> {
 
 async function writeSnapshots(folder: string): Promise<void> {
   const source = join(await goModule(snapshotter), 'config/crd');
-  const files = (await readdir(source)).filter((file) => file.startsWith('snapshot.storage'));
+  const files = (await readdir(source)).filter((file) => /^(group)?snapshot\.storage/.test(file));
   for (const file of files) {
     const { spec } = parse(await readFile(join(source, file), 'utf8')) as Crd;
     for (const { name, schema } of spec.versions)

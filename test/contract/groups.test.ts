@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { asMount, fromSnapshot, newVolume, remove, use } from '../support/csi.ts';
 import type { Used } from '../support/csi.ts';
+import type { VolumeGroupSnapshot } from '../../src/wire/types.ts';
 import { realSite } from '../support/realsite.ts';
 
 const site = await realSite();
@@ -42,14 +43,16 @@ async function writeInTurn(paths: readonly string[], stop: AbortSignal): Promise
   return n;
 }
 
+type Group = VolumeGroupSnapshot | null | undefined;
+
 /** Takes groups while a program writes; on a machine that is too slow for a freeze it is tried again, as sidecars do. */
-async function cutUnderLoad(used: readonly Used[], fsType: string) {
+async function cutUnderLoad(used: readonly Used[], fsType: string): Promise<readonly Group[]> {
   const stop = new AbortController();
   const writing = writeInTurn(
     used.map(({ target }) => join(target, 'counter')),
     stop.signal,
   );
-  const groups = [];
+  const groups: Group[] = [];
   try {
     while (groups.length < cuts) {
       const { code, details, reply } = await other.call('CreateVolumeGroupSnapshot', {

@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import type { BrokenFact, ClaimFact, RecordFact } from '../../model/audit.ts';
 import { isFault } from '../../model/fault.ts';
 import type { Clock } from '../../run/clock.ts';
+import { undefinedWhenMissing } from '../../run/files.ts';
 import type { RecordKind } from '../../store/layout.ts';
 import { versionName } from '../../store/layout.ts';
 import type { Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
+import type { GroupRecord } from '../../store/schema/groups.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { inParallel } from './parallel.ts';
@@ -17,6 +19,10 @@ export interface ReadRecords {
   readonly broken: readonly BrokenFact[];
 }
 
+const rethrow = (error: unknown): never => {
+  throw error;
+};
+
 type Read = RecordFact | BrokenFact | undefined;
 
 /** Reads every record once; one that is damaged keeps nobody from seeing the others. */
@@ -24,6 +30,7 @@ export async function readRecords(store: RootStore, clock: Clock): Promise<ReadR
   const read: readonly Read[] = [
     ...(await readKind(store, clock, 'volumes', store.volumes, volumeFact)),
     ...(await readKind(store, clock, 'snapshots', store.snapshots, snapshotFact)),
+    ...(await readKind(store, clock, 'groups', store.groups, groupFact)),
     ...(await readKind(store, clock, 'hidden', store.hidden, hiddenFact)),
   ];
   return {
@@ -39,9 +46,9 @@ async function readKind<T extends { readonly id: string }>(
   records: Records<T>,
   fact: (store: RootStore, value: T) => Promise<RecordFact>,
 ): Promise<readonly Read[]> {
-  const shards = await inParallel(await records.shards(), 16, async (shard) => [
-    ...(await records.ids(shard)),
-  ]);
+  // Roots of earlier versions know no groups.
+  const all = await records.shards().catch(kind === 'groups' ? undefinedWhenMissing : rethrow);
+  const shards = await inParallel(all ?? [], 16, async (shard) => [...(await records.ids(shard))]);
   return inParallel(shards.flat(), 16, async ([id, version]): Promise<Read> => {
     const path = join(store.layout.recordShard(kind, id), versionName(id, version));
     const broken = async (why: string, newer: boolean): Promise<BrokenFact> => {
@@ -83,6 +90,21 @@ const snapshotFact = async (store: RootStore, record: SnapshotRecord): Promise<R
   parent: record.parent,
   bytes: record.bytes,
   claim: await claimFact(store, record.claim),
+  attempt: record.group && `${record.group.id} ${record.group.attempt}`,
+});
+
+const groupFact = async (store: RootStore, record: GroupRecord): Promise<RecordFact> => ({
+  kind: 'group',
+  id: record.id,
+  state: record.state,
+  data: 'snapshots',
+  key: undefined,
+  inode: undefined,
+  parent: null,
+  bytes: 0n,
+  claim: await claimFact(store, record.claim),
+  attempt: `${record.id} ${record.attempt}`,
+  members: record.members.map(({ snapshot }) => snapshot),
 });
 
 const hiddenFact = async (store: RootStore, record: HiddenRecord): Promise<RecordFact> => ({

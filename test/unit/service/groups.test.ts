@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { mostMembers } from '../../../src/model/group.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
+import { audit } from '../../../src/service/doctor/audit.ts';
 import { sweepMs, sweepRoot } from '../../../src/service/maintenance.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import {
@@ -409,4 +411,25 @@ describe('a group that its server left half made', () => {
     expect(fileOf(gpfs, living(gpfs).get('volumes/v') ?? '')).toMatch(/volumes/);
     expectSound(gpfs);
   });
+});
+
+test('the doctor knows groups, a root from before them too, and says when one is broken', async () => {
+  const { gpfs, driver, ids, store } = await withVolumes('v', 'w');
+  const look = async () =>
+    (await audit({ clone: gpfsCommands(gpfs.run).clone, clock: gpfs.clock }, store)).findings;
+  await driver.groups.create(group('g', ids));
+  expect(await look()).toEqual([]);
+  const [member] = (await store.groups.read('g'))?.value.members ?? [];
+  await store.snapshots.update(member?.snapshot ?? '', ({ group: _, ...rest }) => rest);
+  expect(await look()).toMatchObject([{ kind: 'broken group', object: 'g' }]);
+  const members = (await store.groups.read('g'))?.value.members ?? [];
+  const publicIds = members.map(({ snapshot }) => `${store.id}.${snapshot}`);
+  await expect(driver.groups.get(`${store.id}.g`, publicIds)).rejects.toThrow('delete the group');
+  await driver.groups.remove(`${store.id}.g`, publicIds);
+  // What the group lost is a snapshot like others.
+  await driver.snapshots.remove(publicIds[0] ?? '');
+  expectSound(gpfs);
+  const old = { ...store.groups, shards: () => store.files.list('/gpfs/fs1/nothing') };
+  Object.assign(store, { groups: old });
+  expect(await look()).toEqual([]);
 });

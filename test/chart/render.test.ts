@@ -134,7 +134,7 @@ describe('objects as the API server wants them', () => {
 
 test('hooks aside, everything has the labels and, unless it is of the cluster, the namespace', async () => {
   const ofCluster =
-    /^(?:ClusterRole|ClusterRoleBinding|CSIDriver|StorageClass|VolumeSnapshotClass|VolumeAttributesClass|SecurityContextConstraints)$/;
+    /^(?:ClusterRole|ClusterRoleBinding|CSIDriver|StorageClass|Volume(?:Group)?SnapshotClass|VolumeAttributesClass|SecurityContextConstraints)$/;
   for (const [name, { values, options }] of Object.entries(cases)) {
     const rendered = await render(values, options);
     const objects = parseManifests(rendered.ok ? rendered.text : '');
@@ -161,7 +161,11 @@ test('groups are snapshotted where that is asked for and the cluster has the CRD
     const rendered = await render({ roots: ['/gpfs/fs1/csi'], groupSnapshots }, { apis });
     const text = rendered.ok ? rendered.text : '';
     const [, gate] = /CSIVolumeGroupSnapshot=(\w+)/.exec(text) ?? [];
-    return [gate, /kind: VolumeGroupSnapshotClass/.test(text), /volumegroupsnapshot/.test(text)];
+    return [
+      gate,
+      text.includes('kind: VolumeGroupSnapshotClass'),
+      text.includes('volumegroupsnapshot'),
+    ];
   };
   const off = ['false', false, false];
   const on = ['true', true, true];

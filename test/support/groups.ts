@@ -2,7 +2,8 @@ import { memberId } from '../../src/model/group.ts';
 import { localIdOf, publicId } from '../../src/model/ids.ts';
 import type { LocalId } from '../../src/model/ids.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import { spec } from './driver.ts';
+import { block, clusterWithRoot, mounted, serverOn, spec } from './driver.ts';
+import type { Cluster } from './driver.ts';
 import type { Scenario, World } from './scenarios.ts';
 import { writeVolume } from './truth.ts';
 
@@ -28,6 +29,23 @@ export async function dropGroup(driver: Driver, name: string): Promise<void> {
     );
   }
 }
+
+/** A server and some volumes, each with its name in it. */
+export async function withVolumes(...names: readonly string[]) {
+  const gpfs = await clusterWithRoot();
+  const driver = serverOn(gpfs);
+  const ids: string[] = [];
+  for (const name of names) {
+    ids.push((await driver.volumes.create(spec(name, { capabilities: [block(), mounted()] }))).id);
+    writeVolume(gpfs, name, name);
+  }
+  const [store] = await driver.roots.all();
+  if (!store) throw new Error('the root is not there');
+  return { gpfs, driver, ids, store };
+}
+
+/** How many files were snapshotted. */
+export const snaps = (gpfs: Cluster): number => gpfs.counts.commands.get('mmclone snap') ?? 0;
 
 const idsOf = ({ ids }: World): readonly string[] => ['v', 'w'].map((name) => ids.get(name) ?? '');
 

@@ -1,22 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
-import { mostMembers } from '../../../src/model/group.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import { audit } from '../../../src/service/doctor/audit.ts';
 import { sweepMs, sweepRoot } from '../../../src/service/maintenance.ts';
-import type { Driver } from '../../../src/service/driver.ts';
-import {
-  block,
-  clusterWithRoot,
-  from,
-  mounted,
-  serverOn,
-  snap,
-  spec,
-} from '../../support/driver.ts';
-import type { Cluster } from '../../support/driver.ts';
-import { group } from '../../support/groups.ts';
-import { allow, attach } from '../../support/scenarios.ts';
+import { from, mounted, serverOn, snap, spec } from '../../support/driver.ts';
+import { group, snaps, withVolumes } from '../../support/groups.ts';
+import { attach } from '../../support/scenarios.ts';
 import {
   contents,
   expectSound,
@@ -27,37 +16,6 @@ import {
 } from '../../support/truth.ts';
 
 const everything = { max: 0, token: '' };
-
-/** A server and some volumes, each with its name in it. */
-async function withVolumes(...names: readonly string[]) {
-  const gpfs = await clusterWithRoot();
-  const driver = serverOn(gpfs);
-  const ids: string[] = [];
-  for (const name of names) {
-    ids.push((await driver.volumes.create(spec(name, { capabilities: [block(), mounted()] }))).id);
-    writeVolume(gpfs, name, name);
-  }
-  const [store] = await driver.roots.all();
-  if (!store) throw new Error('the root is not there');
-  return { gpfs, driver, ids, store };
-}
-
-const snaps = (gpfs: Cluster): number => gpfs.counts.commands.get('mmclone snap') ?? 0;
-
-/** Refused, and nothing is there that was not there before. */
-async function refused(
-  { gpfs, driver }: { readonly gpfs: Cluster; readonly driver: Driver },
-  ids: readonly string[],
-  kind: string,
-  says: RegExp,
-): Promise<void> {
-  const before = { paths: gpfs.paths(), cuts: snaps(gpfs) };
-  const error: unknown = await driver.groups
-    .create(group('g', ids))
-    .catch((thrown: unknown) => thrown);
-  expect(error).toMatchObject({ fault: { kind }, message: expect.stringMatching(says) as string });
-  expect({ paths: gpfs.paths(), cuts: snaps(gpfs) }).toEqual(before);
-}
 
 describe('a group snapshot', () => {
   test('holds each volume, with one command for each, and its members say which group they are of', async () => {
@@ -153,98 +111,6 @@ describe('a group snapshot', () => {
 
 const byId = (a: { readonly id: string }, b: { readonly id: string }) => (a.id < b.id ? -1 : 1);
 
-describe('a group that cannot be cut is refused before anything is done', () => {
-  test('98: a source that is not there', async () => {
-    const world = await withVolumes('v', 'w');
-    const { driver, ids, store } = world;
-    for (const bad of ['fake', `${store.id}.no`])
-      await refused(world, [ids[0] ?? '', bad], 'volume-missing', /does not exist/);
-    await driver.volumes.remove(ids[1] ?? '');
-    await refused(world, ids, 'volume-missing', /volume w does not exist/);
-  });
-
-  test('99: no volumes, or one twice', async () => {
-    const world = await withVolumes('v');
-    await refused(world, [], 'invalid-request', /at least one/);
-    await refused(world, [...world.ids, ...world.ids], 'invalid-request', /must not name v twice/);
-  });
-
-  test('parameters that nobody knows', async () => {
-    const { driver, ids } = await withVolumes('v', 'w');
-    const ask = { ...group('g', ids), parameters: new Map([['quick', 'yes']]) };
-    await expect(driver.groups.create(ask)).rejects.toThrow('unknown key "quick"');
-    const own = new Map([['csi.storage.k8s.io/volumegroupsnapshot/name', 'g']]);
-    await driver.groups.create({ ...ask, parameters: own });
-  });
-
-  test('volumes of different roots', async () => {
-    const gpfs = await clusterWithRoot();
-    const roots = ['/gpfs/fs1/csi-data/csi', '/gpfs/fs1/csi-data/more'];
-    await gpfs.files.makeDirectory(roots[1] ?? '', 0o750);
-    const driver = serverOn(gpfs, 'a1', { roots });
-    const ids: string[] = [];
-    for (const root of roots) {
-      const name = `v${ids.length}`;
-      ids.push((await driver.volumes.create(spec(name, { parameters: { root } }))).id);
-    }
-    await refused({ gpfs, driver }, ids, 'wrong-state', /v0 and v1 .*csi-data\/csi and .*\/more/);
-  });
-
-  test('a volume that is as deep as it may be', async () => {
-    const gpfs = await clusterWithRoot();
-    const driver = serverOn(gpfs, 'a1', { compaction: { maxDepth: 2 } });
-    const ids: string[] = [];
-    for (const name of ['v', 'w']) ids.push((await driver.volumes.create(spec(name))).id);
-    for (const name of ['s1', 's2'])
-      await driver.snapshots.create(snap(name, { id: ids[1] ?? '' }));
-    await refused({ gpfs, driver }, ids, 'limit-reached', /w has 2 clone parents/);
-  });
-
-  test('a raw block volume in use, and a file system that must not be frozen', async () => {
-    const world = await withVolumes('v', 'w');
-    const [, w = ''] = world.ids;
-    await world.driver.attachments.publish(attach(w));
-    await refused(world, world.ids, 'wrong-state', /w .* node a1 .* raw block device/);
-    await world.driver.attachments.unpublish(w, 'a1');
-    await world.driver.attachments.publish(attach(w, 'a1', mounted()));
-    await refused(world, world.ids, 'wrong-state', /set freeze: auto with a VolumeAttributesClass/);
-    await world.driver.attachments.unpublish(w, 'a1');
-    await world.driver.groups.create(group('g', world.ids));
-  });
-
-  test('a volume that a lost node may still write to, until that has booted again', async () => {
-    const world = await withVolumes('v', 'w');
-    const { driver, store, ids, gpfs } = world;
-    const lost = serverOn(gpfs.server('b1'), 'b1');
-    await lost.roots.all();
-    const image = (await store.volumes.read('w'))?.value.image;
-    if (!image) throw new Error('w has no image');
-    await store.marks.set(image.key, lost.host.self);
-    await refused(world, ids, 'wrong-state', /node b1 may still have it open/);
-    await serverOn(gpfs.server('b1'), 'b1', { boot: 'boot-2' }).roots.all();
-    await driver.groups.create(group('g', ids));
-  });
-
-  test('more volumes than can be cut while they are frozen', async () => {
-    const world = await withVolumes('v', 'w');
-    const [v = ''] = world.ids;
-    await world.driver.volumes.modify(v, new Map([['freeze', 'auto']]));
-    await world.driver.attachments.publish(attach(v, 'a1', mounted()));
-    expect(mostMembers()).toBe(33);
-    await allow(world, {});
-    const kept = await world.store.abilities.kept();
-    const slow = { ...kept, latencyMs: { 'mmclone snap': 6_000 } };
-    const abilities = { ...world.store.abilities, kept: () => Promise.resolve(slow) };
-    Object.assign(world.store, { abilities });
-    await refused(
-      world,
-      world.ids,
-      'limit-reached',
-      /1 are the most, as mmclone snap took 6000 ms/,
-    );
-  });
-});
-
 test('a volume alone in its group is cut like any snapshot, in use and without a freeze', async () => {
   const { gpfs, driver, ids } = await withVolumes('v');
   await driver.attachments.publish(attach(ids[0] ?? ''));
@@ -280,88 +146,6 @@ test('a volume that is attached between the look at it and its cut makes the who
   await driver.attachments.unpublish(ids[1] ?? '', 'a1');
   await driver.groups.create(group('g', ids));
   expectSound(gpfs);
-});
-
-describe('volumes that are in use', () => {
-  /** Two volumes whose class wants freezes, mounted on a node. */
-  async function inUse() {
-    const world = await withVolumes('v', 'w');
-    for (const id of world.ids) {
-      await world.driver.volumes.modify(id, new Map([['freeze', 'auto']]));
-      await world.driver.attachments.publish(attach(id, 'a1', mounted()));
-    }
-    const requests = async (count: number) => {
-      for (;;) {
-        const found = await world.store.freezes.requestsTo('a1');
-        if (found.length === count) return found;
-        await new Promise(setImmediate);
-      }
-    };
-    const cut = () => world.driver.groups.create(group('g', world.ids));
-    const answer = ({ nonce }: { readonly nonce: string }, why = '') =>
-      world.store.freezes.answer('a1', nonce, why);
-    return { ...world, requests, cut, answer };
-  }
-
-  const nothingCut = ({ gpfs }: { readonly gpfs: Cluster }): void => {
-    expect(Object.keys(contents(gpfs))).toEqual(['volumes/v', 'volumes/w']);
-    expectSound(gpfs);
-  };
-
-  test('are cut once the last of them is frozen, and not before', async () => {
-    const { gpfs, requests, cut, answer } = await inUse();
-    const made = cut();
-    const [first, second] = await requests(2);
-    if (!first || !second) throw new Error('nobody was asked');
-    await answer(first);
-    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
-    expect(snaps(gpfs)).toBe(0);
-    await answer(second);
-    expect((await made).snapshots).toHaveLength(2);
-    expect(await requests(0)).toEqual([]);
-    expectSound(gpfs);
-  });
-
-  test('are not cut where one is refused, or its node says nothing', async () => {
-    const refusing = await inUse();
-    const made = refusing.cut();
-    const [first, second] = await refusing.requests(2);
-    if (!first || !second) throw new Error('nobody was asked');
-    await refusing.answer(first);
-    await refusing.answer(second, 'somebody trims it');
-    await expect(made).rejects.toThrow(
-      /was not frozen .*\(node a1: somebody trims it\).*try again/,
-    );
-    const silent = await inUse();
-    await expect(silent.cut()).rejects.toMatchObject({ fault: { kind: 'busy' } });
-    for (const world of [refusing, silent]) {
-      expect(snaps(world.gpfs)).toBe(0);
-      expect(await world.requests(0)).toEqual([]);
-      nothingCut(world);
-    }
-  });
-
-  test('are given back when one thaws before the last cut, or nobody can tell any more', async () => {
-    const early = await inUse();
-    const late = await inUse();
-    for (const [world, disturb] of [
-      [early, (nonce: string) => early.store.freezes.takeBack('a1', nonce)],
-      [late, () => Promise.resolve(late.gpfs.clock.tick(10_000))],
-    ] as const) {
-      const made = world.cut();
-      const asked = await world.requests(2);
-      const swap = world.store.snapshots.swap.bind(world.store.snapshots);
-      const disturbing: typeof swap = async (...given) => {
-        if (given[2].state === 'creating') await disturb(asked[0]?.nonce ?? '');
-        return swap(...given);
-      };
-      Object.assign(world.store, { snapshots: { ...world.store.snapshots, swap: disturbing } });
-      for (const each of asked) await world.answer(each);
-      await expect(made).rejects.toThrow('it was over before the snapshot was cut');
-      expect(snaps(world.gpfs)).toBe(2);
-      nothingCut(world);
-    }
-  });
 });
 
 describe('a group that its server left half made', () => {

@@ -6,6 +6,7 @@ import { asMount, fromSnapshot, newVolume, remove, use } from '../support/csi.ts
 import type { Used } from '../support/csi.ts';
 import type { CreateVolumeGroupSnapshotResponse } from '../../src/wire/types.ts';
 import { realSite } from '../support/realsite.ts';
+import { filesOnDisk } from '../support/realtruth.ts';
 
 const site = await realSite();
 // Two servers: the one that cuts is not the one that has the volumes mounted.
@@ -123,5 +124,8 @@ test.each(['ext4', 'xfs'])(
     }
     for (const each of used) await each.release();
     await remove(server, { volumes: used.map(({ id }) => id) });
+    // Servers work off what the deletions set free; nothing of it may stay.
+    while (site.problems().length > 0) await sleep(100);
+    expect(filesOnDisk(site.root)).toEqual([]);
   },
 );

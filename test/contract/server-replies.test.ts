@@ -159,6 +159,7 @@ test('topology is spoken of where it is on, and nowhere else', async () => {
   expect(await reply('GetPluginCapabilities')).toMatchObject({
     capabilities: [
       { service: { type: 'CONTROLLER_SERVICE' } },
+      { service: { type: 'GROUP_CONTROLLER_SERVICE' } },
       { service: { type: 'VOLUME_ACCESSIBILITY_CONSTRAINTS' } },
       { volume_expansion: { type: 'ONLINE' } },
     ],

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Log } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
-import { observedRun } from '../../../src/run/observed.ts';
+import { observedRun, tryingRun } from '../../../src/run/observed.ts';
 import type { Run } from '../../../src/run/run.ts';
 import { CommandFailed } from '../../../src/run/run.ts';
 
@@ -87,4 +87,15 @@ test('options of a mount are in no line, whatever mount says of them', async () 
   await expect(observed(argv, 'write')).rejects.toThrow();
   expect(JSON.stringify(lines)).not.toContain('canary');
   expect(JSON.stringify(lines)).toContain('/dev/loop1');
+});
+
+test('of a trial every end of a command is an answer, but not that it was killed or never ran', async () => {
+  const { log, lines } = notebook();
+  const ends: readonly (number | undefined)[] = [1, undefined];
+  for (const exitCode of ends) {
+    const failure = new CommandFailed({ argv: ['mmclone'], exitCode, stdout: '', stderr: '' });
+    const run = tryingRun(observedRun(() => Promise.reject(failure), log, createMetrics()));
+    await expect(run(['mmclone', 'redirect', '/a'], 'interruptible')).rejects.toBe(failure);
+  }
+  expect(lines.map(([level]) => level)).toEqual(['debug', 'warn']);
 });

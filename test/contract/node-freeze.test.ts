@@ -158,7 +158,7 @@ describe('a driver that dies', () => {
     await once(container, 'exit');
     expect(await readFile(join(group, 'cgroup.procs'), 'utf8')).toBe('');
     const writing = write(ready);
-    await sleep(1_000);
+    await sleep(500);
     expect(writing.state.done).toBe(false);
     await writing.ended;
     await rmdir(group);

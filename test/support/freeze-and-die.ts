@@ -4,12 +4,15 @@ import { join } from 'node:path';
 import { fsfreeze } from '../../src/linux/fsfreeze.ts';
 import { startCompanion } from '../../src/run/companion.ts';
 import { hostRun } from '../../src/run/host.ts';
+import { freezeMs } from '../../src/store/freezes.ts';
 
 const [group = '', procPath = '', path = '', device = ''] = process.argv.slice(2);
 await writeFile(join(group, 'cgroup.procs'), '0');
 const program = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
 const enter = [`--cgroup=${procPath}/ns/cgroup`, '--'];
-const what = ['--path', path, '--device', device, '--ms', '4000', '--join', procPath];
+// As long as the driver's, or on a busy machine the time would be up before anything is frozen.
+const ms = String(freezeMs);
+const what = ['--path', path, '--device', device, '--ms', ms, '--join', procPath];
 await startCompanion(['nsenter', ...enter, process.execPath, program, 'thaw', ...what]);
 await fsfreeze(hostRun({ mmDirectory: '/nonexistent' })).freeze(path);
 process.stdout.write('frozen\n');

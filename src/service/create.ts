@@ -28,6 +28,7 @@ import type { FillSource } from './filling.ts';
 import { requireOwnHandle } from './handles.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operation.ts';
+import type { VolumeOperation } from './operation.ts';
 import { endClaim } from './ownclaim.ts';
 import { statOf } from './parents.ts';
 import type { Parent } from './parents.ts';
@@ -73,7 +74,6 @@ export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise
   await host.placement.require(store, parameters.attributes);
   if (parameters.encrypted) await host.placement.requireEncryption(store);
   const order = { spec, source, parameters };
-  await host.limits.require(store, sizeFor(order));
   return { store, record: await createNew(host, store, order, held) };
 }
 
@@ -93,7 +93,7 @@ async function createNew(
   const fill = fillFor(store, order);
   const during = newRecord(host, order, fill !== undefined);
   const key = fileKey(during.id, (from?.version ?? 0) + 1, host.nonce());
-  const work = operate(host, store, {
+  const operation: VolumeOperation<VolumeRecord> = {
     id: during.id,
     from,
     plan: { op: 'create', image: key, ...(fill ? { fill } : {}) },
@@ -110,7 +110,9 @@ async function createNew(
         throw error;
       }
     },
-  });
+  };
+  const wanted = { id: during.id, bytes: during.bytes, had: 0n };
+  const work = host.limits.admit(store, wanted, () => operate(host, store, operation));
   return fill ? patiently(host, store, during.id, work) : work;
 }
 

@@ -1,9 +1,12 @@
 import type { Bytes } from '../model/bytes.ts';
 import { showBytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
+import type { LocalId } from '../model/ids.ts';
 import type { Clock } from '../run/clock.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Placement } from './placement.ts';
+import { promisedOf } from './promised.ts';
+import type { Promised } from './promised.ts';
 
 /** How much of what there is may be promised to volumes. */
 export interface LimitOptions {
@@ -15,22 +18,27 @@ export interface LimitOptions {
 
 export const noLimits: LimitOptions = { overcommitPercent: 0, reservePercent: 0 };
 
-/** How long a count of all volumes stands; what this server makes meanwhile is added. */
-const keepMs = 60_000;
+/** A volume that is to be made or to grow. */
+export interface Wanted {
+  readonly id: LocalId;
+  readonly bytes: Bytes;
+  /** What its record says it has; 0 for a new one. */
+  readonly had: Bytes;
+}
 
 /** Guards a root against more than it can keep. */
 export interface Limits {
-  /** Throws limit-reached or no-space, naming the limit, where `bytes` more would be too many. */
-  require(store: RootStore, bytes: Bytes): Promise<void>;
+  /**
+   * Makes or grows a volume by `work`, which counts from before it starts and is given back where it fails.
+   * Throws limit-reached or no-space, naming the limit, where that would be too many.
+   */
+  admit<T>(store: RootStore, wanted: Wanted, work: () => Promise<T>): Promise<T>;
+  /** A volume was removed: there is room for others at once. */
+  removed(store: RootStore, id: LocalId): Promise<void>;
   /** What may still be promised; undefined without a limit. */
   left(store: RootStore): Promise<Bytes | undefined>;
   /** The reserve in bytes. */
   reserve(store: RootStore): Promise<Bytes>;
-}
-
-interface Counted {
-  readonly untilMs: number;
-  bytes: Bytes;
 }
 
 /** Limits over the records of each root. */
@@ -39,14 +47,7 @@ export function limitsOf(
   placement: Placement,
   clock: Clock,
 ): Limits {
-  const counts = new Map<string, Counted>();
-  const promised = async (store: RootStore): Promise<Counted> => {
-    const known = counts.get(store.id);
-    if (known && known.untilMs > clock.now()) return known;
-    const counted = { bytes: await promisedIn(store), untilMs: clock.now() + keepMs };
-    counts.set(store.id, counted);
-    return counted;
-  };
+  const promisedIn = promisedBy(clock);
   const most = async (store: RootStore) =>
     ((await totalOf(store, placement)) * BigInt(overcommitPercent)) / 100n;
   const reserve = async (store: RootStore) =>
@@ -55,18 +56,51 @@ export function limitsOf(
     reserve,
     left: async (store) => {
       if (overcommitPercent === 0) return undefined;
-      const left = (await most(store)) - (await promised(store)).bytes;
+      const [allowed, known] = [await most(store), promisedIn(store)];
+      await known.count();
+      const left = allowed - known.total();
       return left > 0n ? left : 0n;
     },
-    require: async (store, bytes) => {
+    admit: async (store, wanted, work) => {
       await requireReserve(store, placement, await reserve(store), reservePercent);
-      if (overcommitPercent === 0) return;
-      const [allowed, counted] = [await most(store), await promised(store)];
-      if (counted.bytes + bytes > allowed)
-        throw over(store, overcommitPercent, counted.bytes, allowed);
-      counted.bytes += bytes;
+      if (overcommitPercent === 0) return work();
+      const [allowed, known] = [await most(store), promisedIn(store)];
+      await known.count();
+      using _counted = reserveWithin(known, wanted, (total) => {
+        if (total > allowed) throw over(store, overcommitPercent, known.total(), allowed);
+      });
+      try {
+        return await work();
+      } finally {
+        // What failed may be there all the same, or be gone by halves: its record is what counts.
+        await known.learn(wanted.id, wanted.bytes);
+      }
+    },
+    removed: async (store, id) => {
+      if (overcommitPercent > 0) await promisedIn(store).learn(id);
     },
   };
+}
+
+/** One count for each root. */
+function promisedBy(clock: Clock): (store: RootStore) => Promised {
+  const all = new Map<string, Promised>();
+  return (store) => {
+    const known = all.get(store.id) ?? promisedOf(store, clock);
+    all.set(store.id, known);
+    return known;
+  };
+}
+
+/** Awaits nothing: between the look and the reservation no other request gets a word in. */
+function reserveWithin(
+  known: Promised,
+  { id, bytes, had }: Wanted,
+  check: (total: Bytes) => void,
+): Disposable {
+  known.note(id, had);
+  check(known.total() + known.more(id, bytes));
+  return known.reserve(id, bytes);
 }
 
 async function requireReserve(
@@ -107,15 +141,4 @@ async function totalOf(store: RootStore, placement: Placement): Promise<Bytes> {
   const quota = await placement.quota(store);
   const { total } = await store.files.space(store.layout.root);
   return quota && quota.limit < total ? quota.limit : total;
-}
-
-/** The sizes of all volumes together, as their users see them. */
-async function promisedIn({ volumes }: RootStore): Promise<Bytes> {
-  let sum = 0n;
-  for (const shard of await volumes.shards())
-    for (const [id, version] of await volumes.ids(shard)) {
-      const record = (await volumes.readListed(id, version))?.value;
-      if (record && record.state !== 'deleted') sum += record.bytes;
-    }
-  return sum;
 }

@@ -40,7 +40,9 @@ export function volumesOf(host: ServiceHost): Volumes {
     },
     remove: async (id) => {
       const place = await host.roots.byId(id);
-      if (place) await removeVolume(host, place);
+      if (!place) return;
+      await removeVolume(host, place);
+      await host.limits.removed(place.store, place.local);
     },
     get: async (id) => {
       const { store, record } = await read(id);
@@ -83,14 +85,16 @@ async function expand(
   const held = await readyVolume(host, store, local);
   const bytes = sizeOfGrown(range, held.value.bytes);
   if (bytes === held.value.bytes) return bytes;
-  await host.limits.require(store, bytes - held.value.bytes);
-  const grown = await operate(host, store, {
-    id: local,
-    from: held,
-    plan: { op: 'expand', bytes },
-    during: held.value,
-    work: (claimed) => growClaimed(host, store, claimed),
-  });
+  const grow = () =>
+    operate(host, store, {
+      id: local,
+      from: held,
+      plan: { op: 'expand', bytes },
+      during: held.value,
+      work: (claimed) => growClaimed(host, store, claimed),
+    });
+  const wanted = { id: local, bytes, had: held.value.bytes };
+  const grown = await host.limits.admit(store, wanted, grow);
   return grown.value.bytes;
 }
 

@@ -17,7 +17,8 @@ import { lookLines, readLook } from './open.ts';
 import { sectorFlag, sectorReader } from './sectorflag.ts';
 import type { Subcommand } from './subcommand.ts';
 
-const grammar = {
+/** What the command line of `gpfs-csi adopt` may hold. */
+export const grammar = {
   command: 'adopt',
   takesFiles: true,
   words: 1,
@@ -55,21 +56,19 @@ export const adopt: Subcommand = {
       userOf: userOf(acting.host.run),
       sectorBytes,
     };
+    let printed = 0;
     const print = (record: VolumeRecord): void => {
       const volume = { ...record, id: publicId(store.id, record.id) };
       if (record.sectorBytes !== undefined)
         terminal.err(`volume ${volume.id} has a disk for sectors of ${record.sectorBytes} bytes`);
+      if (printed++ > 0) terminal.out('---');
       terminal.out(persistentVolume(volume, config.driverName, config.topology?.of(store.id)));
     };
     if ((await store.files.stat(path)).kind !== 'directory') {
       print(await adoptFile(on, { path, name: flags.get('name') ?? basename(path), parent: null }));
       return 0;
     }
-    const adopted = await adoptDirectory(on, path);
-    adopted.volumes.forEach((record, n) => {
-      if (n > 0) terminal.out('---');
-      print(record);
-    });
+    const adopted = await adoptDirectory(on, path, { came: print, signal: acting.signal });
     for (const line of besides(store, adopted)) terminal.err(line);
     return 0;
   },

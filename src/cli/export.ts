@@ -9,7 +9,8 @@ import { lookLines, readLook } from './open.ts';
 import type { Look } from './open.ts';
 import type { Subcommand } from './subcommand.ts';
 
-const grammar = {
+/** What the command line of `gpfs-csi export` may hold. */
+export const grammar = {
   command: 'export',
   takesFiles: true,
   words: 1,
@@ -32,9 +33,10 @@ export const exportCommand: Subcommand = {
   ].join('\n'),
   run: async (argv, terminal) => {
     const look = readLook(grammar, argv, terminal.env, hostname());
-    const ask = askOf(look);
+    const wanted = askOf(look);
     await using acting = await act(look.config);
     const { driver, store, signal, host } = acting;
+    const ask = { ...wanted, to: wanted.to === '-' ? outTo(signal) : wanted.to };
     const progress = progressTo(terminal.err);
     await exportDisk({ driver, store, signal, progress, qemu: qemuImg(host.run) }, ask);
     terminal.err(`${ask.what} is exported`);
@@ -42,7 +44,12 @@ export const exportCommand: Subcommand = {
   },
 };
 
-function askOf({ words, flags, config }: Look): Export {
+// Whoever reads may have stopped: then only the signal ends a write.
+const outTo = (signal: AbortSignal): Exclude<Export['to'], string> => ({
+  write: (bytes) => pipeline(bytes, process.stdout, { signal }),
+});
+
+function askOf({ words, flags, config }: Look): Export & { readonly to: string } {
   const [what] = words;
   const format = flags.get('format') ?? '';
   const to = flags.get('to') ?? '';
@@ -58,10 +65,5 @@ function askOf({ words, flags, config }: Look): Export {
   ];
   const problems = wrong.flatMap(([is, sentence]) => (is ? [sentence] : []));
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
-  const out = { write: (bytes: AsyncIterable<Buffer>) => pipeline(bytes, process.stdout) };
-  return {
-    what: what ?? '',
-    format: format === 'raw' ? 'raw' : 'qcow2',
-    to: to === '-' ? out : to,
-  };
+  return { what: what ?? '', format: format === 'raw' ? 'raw' : 'qcow2', to };
 }

@@ -19,7 +19,8 @@ import type { Look } from './open.ts';
 import { sectorFlag, sectorsIn } from './sectorflag.ts';
 import type { Subcommand, Terminal } from './subcommand.ts';
 
-const grammar = {
+/** What the command line of `gpfs-csi image` may hold. */
+export const grammar = {
   command: 'image',
   takesFiles: true,
   words: 2,

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { DriverError } from '../model/fault.ts';
+import { CommandFailed } from '../run/run.ts';
 import { UsageError } from './config.ts';
 import { adopt } from './adopt.ts';
 import { doctor } from './doctor.ts';
@@ -36,8 +37,11 @@ const help = [
   ...Object.entries(subcommands).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`),
   '  version     print the version',
   '',
-  'gpfs-csi SUBCOMMAND --help tells more. Exit status: 0 done, 1 failed, 2 wrong usage.',
+  'gpfs-csi SUBCOMMAND --help tells more. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.',
 ].join('\n');
+
+/** Exit status after Ctrl-C, as shells have it. */
+const interrupted = 130;
 
 const terminal: Terminal = {
   env: process.env,
@@ -81,9 +85,26 @@ function failed(error: unknown): number {
     terminal.err(`gpfs-csi: ${error.message}\ngpfs-csi --help tells how it is used`);
     return 2;
   }
-  if (error instanceof DriverError) terminal.err(`gpfs-csi: ${error.message}`);
-  else terminal.err(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  if (isInterruption(error)) {
+    terminal.err(
+      'gpfs-csi: interrupted; nothing half done is left, the same command may be run again',
+    );
+    return interrupted;
+  }
+  terminal.err(explained(error));
   return 1;
+}
+
+/** Only the commands that take Ctrl-C for an order to stop fail so, once they have tidied up. */
+const isInterruption = (error: unknown): boolean =>
+  error instanceof Error &&
+  (error.name === 'AbortError' || (error.cause instanceof CommandFailed && error.cause.aborted));
+
+function explained(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // The system says which file and why, and that is all there is to say.
+  const told = error instanceof DriverError || 'syscall' in error;
+  return told ? `gpfs-csi: ${error.message}` : (error.stack ?? error.message);
 }
 
 // What was written to a pipe and not read yet would go with the process.
@@ -95,5 +116,7 @@ const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
   });
 
 const status = await main(process.argv.slice(2)).catch(failed);
-await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+// Whoever reads may have stopped, and an interrupted command does not wait for that.
+if (status !== interrupted) await flushed(process.stdout);
+await flushed(process.stderr);
 process.exit(status);

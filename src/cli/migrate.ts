@@ -1,11 +1,13 @@
 import { hostname } from 'node:os';
 import { migrateVolume } from '../service/migrating.ts';
+import { stoppable } from '../service/stoppable.ts';
 import { act, progressTo } from './act.ts';
 import { UsageError } from './config.ts';
 import { lookLines, readLook } from './open.ts';
 import type { Subcommand } from './subcommand.ts';
 
-const grammar = {
+/** What the command line of `gpfs-csi migrate` may hold. */
+export const grammar = {
   command: 'migrate',
   takesFiles: true,
   words: 1,
@@ -30,7 +32,8 @@ export const migrate: Subcommand = {
     if (id === undefined) throw new UsageError('migrate needs the id of a volume');
     if (!config.roots.includes(to)) throw new UsageError('--to must be one of the roots of --root');
     await using acting = await act(config, progressTo(terminal.err));
-    terminal.out(`volume ${id}: ${await migrateVolume(acting.driver.host, id, to)}`);
+    const host = stoppable(acting.driver.host, acting.signal);
+    terminal.out(`volume ${id}: ${await migrateVolume(host, id, to)}`);
     const store = await acting.driver.roots.byPath(to);
     if (config.topology)
       terminal.out(

@@ -75,17 +75,19 @@ export function readLook(
   env: Environment,
   hostName: string,
 ): Look {
-  const ownFlags = Object.fromEntries(
-    Object.entries(own).map(([name, { takes }]) => [name, takes] as const),
-  );
-  const flags = { ...settingFlags(lookSettings), ...ownFlags };
-  const given = parseFlags({ command, flags, words }, argv);
+  const given = parseFlags({ command, flags: lookFlags({ own }), words }, argv);
   const told = takesFiles ? given.flags : withRoot(given);
   const { settings, problems } = readSettings(lookSettings, told, env, hostName);
   const all = [...given.problems, ...(takesFiles ? [] : twoRoots(given)), ...problems];
   if (all.length > 0 || !settings) throw new UsageError(all.join('\n'));
   return { config: toConfig(settings), flags: given.flags, words: given.words };
 }
+
+/** Every flag that such a command takes, and what follows each. */
+export const lookFlags = ({ own }: Pick<LookGrammar, 'own'>) => ({
+  ...settingFlags(lookSettings),
+  ...Object.fromEntries(Object.entries(own).map(([name, { takes }]) => [name, takes] as const)),
+});
 
 const pathIn = ({ words }: Given): string | undefined => words.find((word) => word.startsWith('/'));
 

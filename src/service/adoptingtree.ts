@@ -30,9 +30,14 @@ interface Above {
   readonly depth: number;
 }
 
-/** What became of a directory. */
+/** How whoever adopts a directory follows it, and stops it between two files. */
+export interface Going {
+  readonly came: (volume: VolumeRecord) => void;
+  readonly signal: AbortSignal;
+}
+
+/** What became of a directory, but for its volumes. */
 export interface Adopted {
-  readonly volumes: readonly VolumeRecord[];
   readonly snapshots: readonly LocalId[];
   /** Clone parents that were neither cut by Cinder nor deleted there. */
   readonly images: readonly string[];
@@ -46,9 +51,14 @@ const snapshotName = /^snapshot-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Makes volumes and snapshots of a directory that Cinder's GPFS driver kept, with its clone tree. Parents come
- * before their children, and every edge before the first record, so that nothing is reclaimed in between.
+ * before their children, and every edge before the first record, so that nothing is reclaimed in between. Each
+ * volume is told as it comes: a second try after an interruption does not see it any more.
  */
-export async function adoptDirectory(on: AdoptHost, directory: string): Promise<Adopted> {
+export async function adoptDirectory(
+  on: AdoptHost,
+  directory: string,
+  { came, signal }: Going,
+): Promise<Adopted> {
   await requireOutside(on, directory);
   const found = await look(on, directory);
   const seen = readThrough(found.seen);
@@ -61,15 +71,17 @@ export async function adoptDirectory(on: AdoptHost, directory: string): Promise<
   const inOrder = [...seen].sort((a, b) => depthOf(a, parents) - depthOf(b, parents));
   const snapshots: LocalId[] = [];
   for (const each of inOrder.filter(({ kind }) => kind !== 'volume')) {
+    signal.throwIfAborted();
     await adoptParent(on, each, aboveOf(each, parents));
     if (each.kind === 'snapshot') snapshots.push(localIdOf(each.name));
   }
-  const volumes: VolumeRecord[] = [];
-  for (const each of seen.filter(({ kind }) => kind === 'volume'))
-    volumes.push(await adoptFile(on, { ...each, parent: aboveOf(each, parents) ?? null }));
+  for (const each of seen.filter(({ kind }) => kind === 'volume')) {
+    signal.throwIfAborted();
+    came(await adoptFile(on, { ...each, parent: aboveOf(each, parents) ?? null }));
+  }
   const unread = found.seen.filter((each) => !seen.includes(each));
   const images = seen.filter(({ kind }) => kind === 'image').map(({ name }) => name);
-  return { volumes, snapshots, images, left: [...found.left, ...unread.map(whyUnread)] };
+  return { snapshots, images, left: [...found.left, ...unread.map(whyUnread)] };
 }
 
 /** Refuses what could not come in before anything is changed. */

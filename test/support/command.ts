@@ -13,17 +13,28 @@ export interface Ended {
   readonly err: string;
 }
 
-/** A command of the driver on a site, in a process of its own. */
+/** The words that run a command of the driver on a site. Its root is that of the site, unless another is named. */
+export function commandLine(
+  { root, bin }: RealSite,
+  argv: readonly string[],
+): readonly [string, ...string[]] {
+  const named = argv.includes('--root') ? [] : ['--root', root];
+  return [process.execPath, main, ...argv, ...named, '--mm-dir', bin, '--mm-runner', 'direct'];
+}
+
+/** A command of the driver on a site, in a process of its own; what it answers may go into an open file. */
 export function startCommand(
   site: RealSite,
   argv: readonly string[],
+  out: number | 'pipe' = 'pipe',
 ): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
-  const flags = ['--root', site.root, '--mm-dir', site.bin, '--mm-runner', 'direct'];
-  const child = spawn(process.execPath, [main, ...argv, ...flags], { env: { PATH: '/usr/bin' } });
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (text: Buffer) => void (out += text.toString()));
-  child.stderr.on('data', (text: Buffer) => void (err += text.toString()));
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, out, err }));
+  const [program, ...words] = commandLine(site, argv);
+  const env = { PATH: '/usr/bin' };
+  const child = spawn(program, words, { env, stdio: ['pipe', out, 'pipe'] });
+  const said = { out: '', err: '' };
+  child.stdout?.on('data', (text: Buffer) => void (said.out += text.toString()));
+  child.stderr?.on('data', (text: Buffer) => void (said.err += text.toString()));
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }));
   return { child, ended };
 }
 

@@ -33,7 +33,10 @@ test('clone parents that nothing reads through are left where they are, and surv
   // A clone parent above one that is left.
   await clone('base', 'derived');
   await gpfs.clone.freeze(at('derived'));
-  const adopted = await adoptDirectory({ host, store, gpfs, userOf, sectorBytes }, directory);
+  const adopted = await adoptDirectory({ host, store, gpfs, userOf, sectorBytes }, directory, {
+    came: () => undefined,
+    signal: new AbortController().signal,
+  });
   expect(adopted.snapshots).toEqual([localIdOf(cut)]);
   const why = 'a clone parent that nothing here reads through; import it as an image';
   expect([...adopted.left].sort()).toEqual(

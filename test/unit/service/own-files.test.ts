@@ -8,6 +8,8 @@ import { incomingOf } from '../../../src/service/incoming.ts';
 import { clusterWithRoot, serverOn, snap, spec, testRoot } from '../../support/driver.ts';
 
 // The second one is not configured where the commands run.
+const going = { came: () => undefined, signal: new AbortController().signal };
+
 test.each([testRoot, `${testRoot}-2`])(
   'what the driver keeps in root %s is neither adopted nor imported by move or share',
   async (root) => {
@@ -33,7 +35,7 @@ test.each([testRoot, `${testRoot}-2`])(
     expect(kept).toHaveLength(3);
     for (const path of kept) {
       await expect(adoptFile(on, { path, name: 'x', parent: null })).rejects.toThrow(refused);
-      await expect(adoptDirectory(on, dirname(path))).rejects.toThrow(refused);
+      await expect(adoptDirectory(on, dirname(path), going)).rejects.toThrow(refused);
       for (const how of ['move', 'share'] as const) {
         const ask = { name: 'x', format: 'raw', from: path, how } as const;
         await expect(incomingOf(importing, ask)).rejects.toThrow(refused);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -267,7 +268,10 @@ async function add(
 }
 
 async function loopsUnder(directory: string, own: string): Promise<readonly string[]> {
-  const names = (await files.list('/sys/block')).filter((name) => name.startsWith('loop'));
+  // A machine may have a thousand that are free, which have no such directory.
+  const names = (await files.list('/sys/block')).filter(
+    (name) => name.startsWith('loop') && existsSync(`/sys/block/${name}/loop`),
+  );
   const states = await Promise.all(names.map((name) => loopState(`/dev/${name}`)));
   return names
     .filter((_, index) => states[index]?.backingFile.startsWith(`${directory}/`))

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { qemuImg } from '../linux/qemuimg.ts';
-import { exportDisk } from '../service/exporting.ts';
-import type { Export } from '../service/exporting.ts';
+import { exportDisk } from '../service/images/exporting.ts';
+import type { Export } from '../service/images/exporting.ts';
 import { act, progressTo } from './act.ts';
 import { UsageError } from './config.ts';
 import { lookLines, readLook } from './open.ts';

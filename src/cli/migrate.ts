@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { migrateVolume } from '../service/migrating.ts';
+import { migrateVolume } from '../service/moving/migrating.ts';
 import { stoppable } from '../service/stoppable.ts';
 import { act, progressTo } from './act.ts';
 import { UsageError } from './config.ts';

@@ -13,10 +13,10 @@ import type { NodeFile } from '../store/schema/root.ts';
 import type { Attachment, VolumeRecord } from '../store/schema/volume.ts';
 import type { Attachments } from './api.ts';
 import type { ServiceHost } from './host.ts';
-import { fence, nodesToFence, resumeFence } from './fencing.ts';
-import type { Fencer } from './fencing.ts';
-import { isFencing } from './ownclaim.ts';
-import { readyVolume, settleVolume, volumeMissing } from './settle.ts';
+import { fence, nodesToFence, resumeFence } from './fencing/fencing.ts';
+import type { Fencer } from './fencing/fencing.ts';
+import { isFencing } from './operating/ownclaim.ts';
+import { readyVolume, settleVolume, volumeMissing } from './operating/settle.ts';
 
 /** Which node may use a volume: written in the volume's record, so that never two write one file system. */
 export function attachmentsOf(host: ServiceHost): Attachments {

@@ -5,9 +5,9 @@ import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { ServiceHost } from './host.ts';
-import { endClaim } from './ownclaim.ts';
+import { endClaim } from './operating/ownclaim.ts';
 import { imageOf, statOf } from './parents.ts';
-import { pathOf } from './steps.ts';
+import { pathOf } from './operating/steps.ts';
 
 /** Grows the image to what the claim says, and then the record. What is added to a thick volume has its blocks before. */
 export async function growClaimed(

@@ -8,7 +8,7 @@ import type { Log } from '../observe/log.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import type { Self } from '../store/nodes.ts';
 import type { RootStore } from '../store/root.ts';
-import type { Claims } from './claims.ts';
+import type { Claims } from './operating/claims.ts';
 import type { Backlog } from './compaction/backlog.ts';
 import type { Compacting } from './compaction/compacting.ts';
 import type { Limits } from './limits.ts';

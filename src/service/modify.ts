@@ -10,8 +10,8 @@ import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { imageOf } from './parents.ts';
 import type { Place } from './roots.ts';
-import { readyVolume } from './settle.ts';
-import { pathOf } from './steps.ts';
+import { readyVolume } from './operating/settle.ts';
+import { pathOf } from './operating/steps.ts';
 
 /**
  * Changes attributes of a volume: all of them in one command, or none. Moving its blocks to another pool may

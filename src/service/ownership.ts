@@ -5,7 +5,7 @@ import type { RootStore } from '../store/root.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import { statOf } from './parents.ts';
-import { pathOf } from './steps.ts';
+import { pathOf } from './operating/steps.ts';
 
 /**
  * Throws wrong-state unless the image is the one that the record is about, or gone: a record that somebody

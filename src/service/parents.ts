@@ -14,9 +14,9 @@ import type { HiddenRecord, SnapshotRecord } from '../store/schema/parents.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from './host.ts';
-import { deeper, endClaim, isClaimed, requireClaim } from './ownclaim.ts';
+import { deeper, endClaim, isClaimed, requireClaim } from './operating/ownclaim.ts';
 import { sectorsOf } from './sectors.ts';
-import { pathOf, perform } from './steps.ts';
+import { pathOf, perform } from './operating/steps.ts';
 
 /** A volume whose record carries a claim to put a clone parent above its image. */
 export type Parenting = Held<VolumeRecord>;

@@ -6,12 +6,12 @@ import type { RootStore } from '../store/root.ts';
 import type { GroupRecord } from '../store/schema/groups.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
 import type { Snapshots } from './api.ts';
-import { removeSnapshot } from './deleting.ts';
-import { isMember } from './groupend.ts';
+import { removeSnapshot } from './deleting/deleting.ts';
+import { isMember } from './groups/ending.ts';
 import type { ServiceHost } from './host.ts';
 import { listPage } from './listing.ts';
 import type { Place } from './roots.ts';
-import { snapshotMissing } from './settle.ts';
+import { snapshotMissing } from './operating/settle.ts';
 import { createSnapshot } from './snapshots.ts';
 
 /** Snapshots, as the controller serves them. */

@@ -9,15 +9,15 @@ import type { Claim } from '../store/schema/claim.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import { requireCuttable } from './cutting.ts';
-import { asDeleted } from './deleted.ts';
+import { asDeleted } from './deleting/deleted.ts';
 import { deepen, helpFor } from './depth.ts';
 import type { ServiceHost } from './host.ts';
-import { releaseClaim } from './claims.ts';
+import { releaseClaim } from './operating/claims.ts';
 import { whileFrozen } from './freezing.ts';
-import { operate } from './operation.ts';
+import { operate } from './operating/operation.ts';
 import { cutParent } from './parents.ts';
 import { sectorsOf } from './sectors.ts';
-import { readyVolume, settleSnapshot, settleVolume, volumeMissing } from './settle.ts';
+import { readyVolume, settleSnapshot, settleVolume, volumeMissing } from './operating/settle.ts';
 
 /** A snapshot and the root it lives in. */
 export interface FoundSnapshot {

@@ -10,10 +10,10 @@ import type { VolumeRecord } from '../store/schema/volume.ts';
 import { requireCuttable } from './cutting.ts';
 import { deepen, helpFor } from './depth.ts';
 import type { ServiceHost } from './host.ts';
-import { operate } from './operation.ts';
+import { operate } from './operating/operation.ts';
 import { cutParent, parentRecord } from './parents.ts';
 import type { Parent } from './parents.ts';
-import { readySnapshot, readyVolume, snapshotMissing, volumeMissing } from './settle.ts';
+import { readySnapshot, readyVolume, snapshotMissing, volumeMissing } from './operating/settle.ts';
 
 /** What a new volume is made from. */
 export interface Source {

@@ -9,15 +9,15 @@ import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { ValidateAsk, Validation, Volumes } from './api.ts';
 import { createVolume } from './create.ts';
-import { removeVolume } from './deleting.ts';
+import { removeVolume } from './deleting/deleting.ts';
 import { growClaimed } from './growing.ts';
 import type { ServiceHost } from './host.ts';
 import { listPage } from './listing.ts';
 import { modifyVolume } from './modify.ts';
-import { operate } from './operation.ts';
-import { isFencing } from './ownclaim.ts';
+import { operate } from './operating/operation.ts';
+import { isFencing } from './operating/ownclaim.ts';
 import type { Place } from './roots.ts';
-import { readyVolume, volumeMissing } from './settle.ts';
+import { readyVolume, volumeMissing } from './operating/settle.ts';
 
 /** Volumes, as the controller serves them. */
 export function volumesOf(host: ServiceHost): Volumes {

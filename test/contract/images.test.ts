@@ -110,9 +110,7 @@ describe('an image', () => {
         ...volumeRequest('v6'),
         parameters: { image: 'one' },
       }),
-    ).toMatch(
-      /^INVALID_ARGUMENT parameters key "image" names "one", .*there are move, share, two/,
-    );
+    ).toMatch(/^INVALID_ARGUMENT parameters key "image" names "one", .*there are move, share, two/);
     await remove(server, { volumes: [copied, cloned] });
     expect(site.problems()).toEqual([]);
   });

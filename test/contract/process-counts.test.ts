@@ -5,7 +5,7 @@ import { readConfig } from '../../src/cli/config.ts';
 import { startServer } from '../../src/cli/server.ts';
 import type { RunningServer } from '../../src/cli/server.ts';
 import { GiB, MiB } from '../../src/model/bytes.ts';
-import { importImage } from '../../src/service/images.ts';
+import { importImage } from '../../src/service/images/images.ts';
 import type { Fields, Log } from '../../src/observe/log.ts';
 import { executables } from '../support/executables.ts';
 import type { Executables } from '../support/executables.ts';

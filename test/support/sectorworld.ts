@@ -1,9 +1,9 @@
 import { publicId } from '../../src/model/ids.ts';
 import type { FileKey } from '../../src/model/ids.ts';
 import type { SectorBytes } from '../../src/model/sectors.ts';
-import { importImage } from '../../src/service/images.ts';
+import { importImage } from '../../src/service/images/images.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import { migrateVolume } from '../../src/service/migrating.ts';
+import { migrateVolume } from '../../src/service/moving/migrating.ts';
 import type { Records } from '../../src/store/records.ts';
 import type { RootStore } from '../../src/store/root.ts';
 import { clusterWithRoot, serverOn, spec, testRoot } from './driver.ts';

@@ -5,7 +5,7 @@ import { ownerOfKey } from '../../model/ids.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
 import type { Held, Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
-import { releaseClaim } from '../claims.ts';
+import { releaseClaim } from '../operating/claims.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';

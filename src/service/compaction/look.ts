@@ -1,7 +1,7 @@
 import type { FileKey, LocalId } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { ServiceHost } from '../host.ts';
-import { reclaim } from '../reclaim.ts';
+import { reclaim } from '../deleting/reclaim.ts';
 import { isFewChildren } from './chain.ts';
 import { consider, ofLostClaim } from './consider.ts';
 import type { Outcome } from './consider.ts';

@@ -4,8 +4,8 @@ import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { ServiceHost } from '../host.ts';
 import { parentRecord, statOf } from '../parents.ts';
-import { reclaim, reclaimAfter } from '../reclaim.ts';
-import { pathOf } from '../steps.ts';
+import { reclaim, reclaimAfter } from '../deleting/reclaim.ts';
+import { pathOf } from '../operating/steps.ts';
 import type { Head } from './heads.ts';
 
 /** How often a running redirect looks whether somebody waits for its file. */

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { localIdOf } from '../../../src/model/ids.ts';
-import { adoptDirectory } from '../../../src/service/adoptingtree.ts';
-import { listImages } from '../../../src/service/images.ts';
+import { adoptDirectory } from '../../../src/service/adopting/tree.ts';
+import { listImages } from '../../../src/service/images/images.ts';
 import { reclaimAll } from '../../../src/service/maintenance.ts';
 import { clusterWithRoot, serverOn } from '../../support/driver.ts';
 

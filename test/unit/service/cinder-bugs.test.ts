@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { knowsClones, parseRelease } from '../../../src/gpfs/release.ts';
 import { GiB, KiB, MiB } from '../../../src/model/bytes.ts';
-import { importImage } from '../../../src/service/images.ts';
+import { importImage } from '../../../src/service/images/images.ts';
 import {
   block,
   clusterWithRoot,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { migrateVolume } from '../../../src/service/migrating.ts';
+import { migrateVolume } from '../../../src/service/moving/migrating.ts';
 import { sweepMs, sweepRoot } from '../../../src/service/maintenance.ts';
 import { newcomersOf } from '../../../src/service/node/freezer.ts';
 import { audit } from '../../../src/service/doctor/audit.ts';

@@ -1,0 +1,90 @@
+import { DriverError, invalid } from '../../model/fault.ts';
+import { isSameSet } from '../../model/group.ts';
+import { publicId } from '../../model/ids.ts';
+import type { SnapshotGroup } from '../../model/volume.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { GroupRecord } from '../../store/schema/groups.ts';
+import type { SnapshotGroups } from '../api.ts';
+import { releaseClaim } from '../operating/claims.ts';
+import { endGroup, isMember, settleGroup } from './ending.ts';
+import { createGroup } from './groups.ts';
+import type { FoundGroup } from './groups.ts';
+import type { ServiceHost } from '../host.ts';
+import { requireOwnFile } from '../ownership.ts';
+import type { Place } from '../roots.ts';
+import { shown } from '../snapshotlist.ts';
+
+/** Group snapshots, as the controller serves them. */
+export function groupsOf(host: ServiceHost): SnapshotGroups {
+  return {
+    create: async (spec) => shownGroup(await createGroup(host, spec)),
+    remove: async (id, snapshotIds) => {
+      const place = await host.roots.byId(id);
+      if (place) await removeGroup(host, place, snapshotIds);
+    },
+    get: async (id, snapshotIds) => {
+      const place = await host.roots.byId(id);
+      const held = place && (await place.store.groups.read(place.local));
+      if (!place || held?.value.state !== 'ready') throw groupMissing(id);
+      requireSameMembers(place.store, held.value, snapshotIds);
+      return shownGroup({ store: place.store, record: held.value });
+    },
+  };
+}
+
+/** Deletes a group with its snapshots, in whatever order they hang on each other; a missing one is success. */
+async function removeGroup(
+  host: ServiceHost,
+  { store, local }: Place,
+  snapshotIds: readonly string[],
+): Promise<void> {
+  const held = await settleGroup(host, store, local);
+  if (held?.value.state !== 'ready') return;
+  requireSameMembers(store, held.value, snapshotIds);
+  for (const { snapshot } of held.value.members) {
+    const member = await store.snapshots.read(snapshot);
+    if (member?.value.state === 'ready') await requireOwnFile(store, member.value);
+  }
+  using mine = host.claims.begin({ op: 'delete' });
+  const { claim } = mine;
+  try {
+    const deleting = { ...held.value, state: 'deleting' as const, claim };
+    await endGroup(host, store, await store.groups.swap(local, held, deleting));
+  } catch (error) {
+    await host.claims.release(() => releaseClaim(store.groups, local, claim));
+    throw error;
+  }
+}
+
+function requireSameMembers(
+  store: RootStore,
+  { id, members }: GroupRecord,
+  snapshotIds: readonly string[],
+): void {
+  const has = members.map(({ snapshot }) => publicId(store.id, snapshot));
+  if (isSameSet(has, snapshotIds)) return;
+  throw invalid(
+    'snapshot_ids',
+    `must be those of group snapshot ${id}: ${has.join(', ')}; it was given ${snapshotIds.join(', ') || 'none'}`,
+  );
+}
+
+async function shownGroup({ store, record }: FoundGroup): Promise<SnapshotGroup> {
+  const snapshots = record.members.map(async ({ snapshot }) => {
+    const held = await store.snapshots.read(snapshot);
+    if (held?.value.state === 'ready' && isMember(record, held.value))
+      return shown(store, held.value, record);
+    throw new DriverError(
+      'unreadable-record',
+      `group snapshot ${record.id} lists snapshot ${snapshot}, which is not there any more; delete the group, or see gpfs-csi doctor`,
+    );
+  });
+  return {
+    id: publicId(store.id, record.id),
+    snapshots: await Promise.all(snapshots),
+    createdMs: record.createdMs,
+  };
+}
+
+const groupMissing = (id: string): DriverError =>
+  new DriverError('group-missing', `group snapshot ${id} does not exist`);

@@ -1,0 +1,62 @@
+import { isReaderOnly } from '../../model/capability.ts';
+import { DriverError } from '../../model/fault.ts';
+import { isDeadMark } from '../../store/nodes.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
+import { freezingNode } from '../freezing.ts';
+import { imageOf } from '../parents.ts';
+
+/**
+ * The volumes of a group that have to be frozen while it is cut; no node can write to the others as long as their
+ * records stay as they are. Throws wrong-state for one that may be written to and cannot be frozen.
+ */
+export async function volumesToFreeze(
+  store: RootStore,
+  volumes: readonly VolumeRecord[],
+): Promise<readonly VolumeRecord[]> {
+  const found: VolumeRecord[] = [];
+  for (const volume of volumes) {
+    const writer = volume.attachments.find(isWriting);
+    if (!writer) await requireLetGo(store, volume);
+    else if (freezingNode(volume) === undefined) throw cannotFreeze(volume, writer);
+    else found.push(volume);
+  }
+  return found;
+}
+
+const isWriting = ({ readonly, capability }: Attachment): boolean =>
+  !readonly && !isReaderOnly(capability.mode);
+
+/** A node that was lost may write to an image although the volume is attached to it no more. */
+async function requireLetGo(store: RootStore, volume: VolumeRecord): Promise<void> {
+  const readers = volume.attachments.map(({ node }) => node);
+  for (const mark of await store.marks.of(imageOf(volume).key)) {
+    if (readers.includes(mark.node)) continue;
+    if (isDeadMark(mark, await store.nodes.read(mark.node))) continue;
+    throw outOfStep(
+      volume,
+      `node ${mark.node} may still have it open for writing`,
+      'bring that node back or restart it',
+    );
+  }
+}
+
+function cannotFreeze(volume: VolumeRecord, { node, capability }: Attachment): DriverError {
+  if (capability.access.kind === 'block')
+    return outOfStep(
+      volume,
+      `it is attached to node ${node} for writing as a raw block device, and only file systems can be frozen`,
+      'detach it, or take it out of the group',
+    );
+  return outOfStep(
+    volume,
+    `it is mounted on node ${node} for writing, and its class does not let its file system be frozen`,
+    'set freeze: auto with a VolumeAttributesClass and start its pod anew, or detach it',
+  );
+}
+
+const outOfStep = ({ id }: VolumeRecord, why: string, help: string): DriverError =>
+  new DriverError(
+    'wrong-state',
+    `volume ${id} cannot be cut at one moment with the others of its group: ${why}; ${help}`,
+  );

@@ -1,0 +1,94 @@
+import type { FileHandle } from 'node:fs/promises';
+import { DriverError } from '../../model/fault.ts';
+import { localIdOf, parseId, publicId } from '../../model/ids.ts';
+import type { LocalId } from '../../model/ids.ts';
+import type { QemuImg } from '../../linux/qemuimg.ts';
+import { errnoOf } from '../../run/files.ts';
+import {
+  bytesIn,
+  makeWhole,
+  openForReading,
+  pathOfOpen,
+  whileFilled,
+  writeSparse,
+} from '../../run/streams.ts';
+import type { Progress } from '../../run/streams.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import type { Driver } from '../driver.ts';
+
+/** What goes out, and where to. */
+export interface Export {
+  /** Id or name of a volume or snapshot. */
+  readonly what: string;
+  readonly format: 'raw' | 'qcow2';
+  /** A path where nothing is, or a stream. */
+  readonly to: string | { write(bytes: AsyncIterable<Buffer>): Promise<void> };
+}
+
+/** What an export stands on. */
+export interface ExportHost {
+  readonly driver: Driver;
+  readonly store: RootStore;
+  readonly qemu: QemuImg;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Writes out what a volume holds at one moment, or what a snapshot holds. */
+export async function exportDisk(on: ExportHost, ask: Export): Promise<void> {
+  const { store } = on;
+  const local = await localOf(store, ask.what);
+  const volume = (await store.volumes.read(local))?.value;
+  await using file =
+    volume?.state === 'ready' ? await momentOf(on, volume) : await snapshotFile(store, local);
+  await write(on, ask, file);
+}
+
+/** What a volume holds now. The snapshot goes at once, so that a command that is killed leaves none. */
+async function momentOf({ driver, store }: ExportHost, volume: VolumeRecord): Promise<FileHandle> {
+  // A snapshot of our own: the volume may be in use, and what is read must be of one moment.
+  const name = `export-${volume.id.slice(0, 40)}-${driver.host.nonce()}`;
+  const sourceVolumeId = publicId(store.id, volume.id);
+  const { id } = await driver.snapshots.create({ name, sourceVolumeId, parameters: new Map() });
+  try {
+    return await snapshotFile(store, localIdOf(name));
+  } finally {
+    await driver.snapshots.remove(id);
+  }
+}
+
+async function localOf(store: RootStore, what: string): Promise<LocalId> {
+  const parsed = parseId(what);
+  if (!parsed) return localIdOf(what);
+  if (parsed.root === store.id) return parsed.local;
+  // The handle of a volume that moved names the root it came from.
+  if ((await store.volumes.read(parsed.local))?.value.handle === what) return parsed.local;
+  throw new DriverError(
+    'volume-missing',
+    `${what} belongs to root ${parsed.root}, and ${store.layout.root} is ${store.id}; name its root with --root`,
+  );
+}
+
+async function snapshotFile(store: RootStore, id: LocalId): Promise<FileHandle> {
+  const record = (await store.snapshots.read(id))?.value;
+  if (record?.state === 'ready' && record.file)
+    return openForReading(store.layout.data('snapshots', record.file.key));
+  throw new DriverError(
+    'volume-missing',
+    `root ${store.layout.root} has no volume or snapshot ${id}`,
+  );
+}
+
+async function write({ qemu, progress, signal }: ExportHost, ask: Export, file: FileHandle) {
+  const { to } = ask;
+  if (typeof to !== 'string') return to.write(bytesIn(file, signal));
+  await makeWhole(to, async (draft) => {
+    if (ask.format === 'qcow2')
+      await whileFilled(draft, progress, qemu.toQcow2(pathOfOpen(file), draft, { signal }));
+    else await writeSparse(bytesIn(file, signal), draft, 0o600, progress);
+  }).catch((error: unknown) => {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    throw new DriverError('name-taken', `${to} is there already; export to another file`, error);
+  });
+}

@@ -1,0 +1,80 @@
+import { DriverError, isFault } from '../../model/fault.ts';
+import { errnoOf } from '../../run/files.ts';
+import type { Durability, Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Claim } from '../../store/schema/claim.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { releaseClaim } from './claims.ts';
+import type { ClaimPlan } from './claims.ts';
+import { isCut } from '../fencing/cutoff.ts';
+import type { ServiceHost } from '../host.ts';
+import { endVolumeClaim } from './settle.ts';
+
+/** One operation on a volume: which version it starts from, what it announces, and what it does. */
+export interface VolumeOperation<R> {
+  readonly id: string;
+  readonly from: Held<VolumeRecord> | undefined;
+  readonly plan: ClaimPlan;
+  /** The record while the operation runs, but for its claim. */
+  readonly during: VolumeRecord;
+  /** 'name' where a command follows that a power cut would not take back. */
+  readonly durability?: Durability;
+  readonly work: (claimed: Held<VolumeRecord>) => Promise<R>;
+}
+
+/**
+ * Claims the volume, works, and leaves no claim behind: what fails half way is taken back here and now, or,
+ * where even that fails, marked so that any server may take it over.
+ */
+export async function operate<R>(
+  host: ServiceHost,
+  store: RootStore,
+  operation: VolumeOperation<R>,
+): Promise<R> {
+  const { id, from, plan, during, durability, work } = operation;
+  using mine = host.claims.begin(plan);
+  const announced = { ...during, claim: mine.claim };
+  let begun = false;
+  try {
+    // Inside: a swap that fails may have written the claim all the same.
+    const claimed = await store.volumes.swap(id, from, announced, durability);
+    begun = true;
+    return await work(claimed);
+  } catch (error) {
+    const ours = await takeBack(host, store, id, mine.claim);
+    throw ours || !begun ? error : overtaken(id, error);
+  }
+}
+
+/**
+ * Where another server took the claim over, whatever failed here says nothing about the volume: a file that
+ * went away, for one, must not reach the caller as NOT_FOUND.
+ */
+function overtaken(id: string, error: unknown): unknown {
+  const defect = !(error instanceof DriverError) && errnoOf(error) === undefined;
+  if (defect || isFault(error, 'busy', 'unavailable', 'no-space')) return error;
+  return new DriverError('busy', `volume ${id} was taken over by another server; try again`, error);
+}
+
+/** False when the claim in the record is not, or no more, the one given. */
+async function takeBack(
+  host: ServiceHost,
+  store: RootStore,
+  id: string,
+  claim: Claim,
+): Promise<boolean> {
+  try {
+    const now = await store.volumes.read(id);
+    // As the record has it: what began as a move may be a deletion by now.
+    const ours = now?.value.claim;
+    if (!now || ours?.nonce !== claim.nonce) return false;
+    // A deletion is not taken back, nor a fence that has its parent: whoever asks next goes on with it.
+    if (ours.op === 'delete' || (await isCut(store, now.value)))
+      await releaseClaim(store.volumes, id, claim);
+    else await endVolumeClaim(host, store, now, ours);
+  } catch (error) {
+    host.log.warn({ volume: id, op: claim.op, error }, 'an operation could not be taken back');
+    await host.claims.release(() => releaseClaim(store.volumes, id, claim));
+  }
+  return true;
+}

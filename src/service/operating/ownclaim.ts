@@ -1,0 +1,38 @@
+import { DriverError } from '../../model/fault.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
+
+/**
+ * Drops the claim, beside whatever else changed in the record meanwhile; busy when the claim was taken over. An
+ * attachment that was still waiting for the end of a fence goes with it.
+ */
+export function endClaim(
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  change: (now: VolumeRecord) => Partial<VolumeRecord>,
+): Promise<Held<VolumeRecord>> {
+  const end = (now: VolumeRecord): VolumeRecord => {
+    requireClaim(now, held.value);
+    const attachments = now.attachments.filter((each) => !isFencing(each));
+    return { ...now, attachments, ...change(now), claim: null };
+  };
+  return store.volumes.update(held.id, end, 'name', held);
+}
+
+/** Attached only once the other nodes are cut off. */
+export const isFencing = ({ state }: Attachment): boolean => state === 'fencing';
+
+/** Still carries the same claim. */
+export const isClaimed = (now: VolumeRecord, { claim }: Pick<VolumeRecord, 'claim'>): boolean =>
+  now.claim?.nonce === claim?.nonce;
+
+/** Throws busy when the record no longer carries the same claim. */
+export function requireClaim(now: VolumeRecord | undefined, { id, claim }: VolumeRecord): void {
+  if (!now || !isClaimed(now, { claim }))
+    throw new DriverError('busy', `volume ${id} was taken over by another server; try again`);
+}
+
+/** The depth of an image under one more clone parent, where it is known. */
+export const deeper = ({ depth }: Pick<VolumeRecord, 'depth'>) =>
+  depth === undefined ? {} : { depth: depth + 1 };

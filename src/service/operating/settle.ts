@@ -1,0 +1,154 @@
+import { DriverError } from '../../model/fault.ts';
+import type { LocalId } from '../../model/ids.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Claim } from '../../store/schema/claim.ts';
+import type { SnapshotRecord } from '../../store/schema/parents.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { releaseClaim } from './claims.ts';
+import { giveWay } from '../compaction/giveway.ts';
+import { headWith, volumeHead } from '../compaction/heads.ts';
+import { endGrowing } from '../growing.ts';
+import { endFence } from '../fencing/cutoff.ts';
+import { asDeleted } from '../deleting/deleted.ts';
+import type { ServiceHost } from '../host.ts';
+import { endClaim } from './ownclaim.ts';
+import { endParenting } from '../parents.ts';
+import { endImport, finishSnapshotRemoval, finishVolumeRemoval } from '../deleting/removal.ts';
+import { undoVolume } from './undo.ts';
+
+/**
+ * The volume's record with no operation under way: what a server that is gone left half done is finished or
+ * undone first. Undefined when there never was one; a deleted one keeps its record. Throws busy while
+ * its server is alive.
+ */
+export async function settleVolume(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Held<VolumeRecord> | undefined> {
+  const held = await store.volumes.read(id);
+  if (!held?.value.claim) return held;
+  if (held.value.claim.op === 'compact') {
+    await giveWay(host, store, store.volumes, held, () => volumeHead(store, id));
+    return settleVolume(host, store, id);
+  }
+  await host.claims.requireDead(store, held.value.claim, `volume ${id}`);
+  using mine = host.claims.begin(held.value.claim);
+  const { claim } = mine;
+  host.log.warn({ volume: id, op: claim.op }, 'finishing what another server left half done');
+  try {
+    const taken = await store.volumes.swap(id, held, { ...held.value, claim });
+    return await endVolumeClaim(host, store, taken, claim);
+  } catch (error) {
+    await host.claims.release(() => releaseClaim(store.volumes, id, claim));
+    throw error;
+  }
+}
+
+/** Ends the operation that the record of this server's own claim describes. */
+export async function endVolumeClaim(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  claim: Claim,
+): Promise<Held<VolumeRecord>> {
+  switch (claim.op) {
+    case 'create':
+      return undoVolume(host, store, held);
+    case 'snapshot':
+    case 'clone':
+      return endParenting(host, store, held, held.value.unchanged);
+    case 'fence':
+      return endFence(host, store, held);
+    case 'expand':
+      return endGrowing(store, held);
+    case 'delete':
+      return finishVolumeRemoval(host, store, held);
+    case 'compact':
+      throw new Error(`the compaction of volume ${held.id} is ended by whoever began it`);
+    case 'modify':
+      // Kept beside the claim (`retype`), never in its place.
+      return endClaim(store, held, () => ({}));
+  }
+}
+
+/** The same for a snapshot; what was begun on its volume is settled first, since that decides. */
+export async function settleSnapshot(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Held<SnapshotRecord> | undefined> {
+  const held = await store.snapshots.read(id);
+  if (!held?.value.claim) return held;
+  await requireFree(host, store, held, held.value.claim);
+  // What gave way may have left its claim after all: that is looked at anew, and never ended as another operation.
+  if (held.value.claim.op === 'compact') return settleSnapshot(host, store, id);
+  const now = await store.snapshots.read(id);
+  if (now?.value.claim?.nonce !== held.value.claim.nonce) return settleSnapshot(host, store, id);
+  using mine = host.claims.begin(held.value.claim);
+  const { claim } = mine;
+  try {
+    const taken = await store.snapshots.swap(id, now, { ...now.value, claim });
+    return await endSnapshotClaim(host, store, taken);
+  } catch (error) {
+    await host.claims.release(() => releaseClaim(store.snapshots, id, claim));
+    throw error;
+  }
+}
+
+/** Throws busy while the claim's server may be at work on the snapshot, or on the volume it is taken from. */
+async function requireFree(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<SnapshotRecord>,
+  claim: Claim,
+): Promise<void> {
+  const { file, state, volume } = held.value;
+  if (claim.op === 'compact' && file)
+    return giveWay(host, store, store.snapshots, held, () => headWith(store, file.key));
+  await host.claims.requireDead(store, claim, `snapshot ${held.id}`);
+  if (state === 'creating') await settleVolume(host, store, volume);
+}
+
+async function endSnapshotClaim(
+  host: ServiceHost,
+  store: RootStore,
+  taken: Held<SnapshotRecord>,
+): Promise<Held<SnapshotRecord>> {
+  if (taken.value.state === 'deleting') return finishSnapshotRemoval(host, store, taken);
+  if (taken.value.state !== 'creating')
+    throw new Error(`snapshot ${taken.id} is ${taken.value.state}, and nothing was begun on it`);
+  if (taken.value.golden) return endImport(host, store, taken);
+  return store.snapshots.swap(taken.id, taken, asDeleted(host, taken.value), 'name');
+}
+
+/** The volume, ready and without an operation under way. Throws volume-missing or busy. */
+export async function readyVolume(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Held<VolumeRecord>> {
+  const held = await settleVolume(host, store, id);
+  if (held?.value.state === 'ready') return held;
+  throw volumeMissing(id);
+}
+
+/** The snapshot, ready. Throws snapshot-missing or busy. */
+export async function readySnapshot(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Held<SnapshotRecord>> {
+  const held = await settleSnapshot(host, store, id);
+  if (held?.value.state === 'ready') return held;
+  throw snapshotMissing(id);
+}
+
+/** There is no such volume. */
+export const volumeMissing = (id: string): DriverError =>
+  new DriverError('volume-missing', `volume ${id} does not exist`);
+
+/** There is no such snapshot. */
+export const snapshotMissing = (id: string): DriverError =>
+  new DriverError('snapshot-missing', `snapshot ${id} does not exist`);

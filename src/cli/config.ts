@@ -1,3 +1,4 @@
+import { messageOf } from '../model/fault.ts';
 import type { z } from 'zod';
 import { defaultCompaction } from '../service/compaction/defaults.ts';
 import type { CompactionOptions } from '../service/host.ts';
@@ -147,7 +148,7 @@ const registrationProblems = (values: Settings): readonly string[] => {
     if (directory !== undefined) registrationSocket(directory, values['driver-name']);
     return [];
   } catch (error) {
-    return [`--registration-dir: ${error instanceof Error ? error.message : String(error)}`];
+    return [`--registration-dir: ${messageOf(error)}`];
   }
 };
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/fault.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../observe/log.ts';
 
@@ -52,10 +53,6 @@ function tellOnce(log: Log, what: string): (error: unknown) => void {
     told = why;
   };
 }
-
-/** What a failure says of itself. */
-export const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : 'unknown';
 
 /** Waits for what is under way, so that no file of a root is open afterwards, but not longer than `graceMs`. */
 export async function endsWithin(

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/fault.ts';
 import { posix } from 'node:path';
 import { z } from 'zod';
 import { defaultCompaction } from '../service/compaction/defaults.ts';
@@ -34,7 +35,7 @@ export const socket = z.string().superRefine((endpoint, context) => {
   try {
     socketPath(endpoint);
   } catch (error) {
-    context.addIssue(`is wrong: ${error instanceof Error ? error.message : String(error)}`);
+    context.addIssue(`is wrong: ${messageOf(error)}`);
   }
 });
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/fault.ts';
 import { parseArgs } from 'node:util';
 import { GiB, KiB, MiB, TiB } from '../model/bytes.ts';
 import type { Bytes } from '../model/bytes.ts';
@@ -72,7 +73,7 @@ function parse(argv: readonly string[]) {
   try {
     return parseArgs({ args: [...argv], options, allowPositionals: true });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(messageOf(error));
   }
 }
 
@@ -115,7 +116,7 @@ function settings(values: Values): Readonly<Record<string, unknown>> {
     readPersonality(personality);
     return personality;
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(messageOf(error));
   }
 }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/fault.ts';
 import type { Log } from '../observe/log.ts';
 import type { ControllerSocket } from '../server/listen.ts';
 import type { Driver } from '../service/driver.ts';
@@ -7,7 +8,7 @@ import { inEachRoot } from '../service/roots.ts';
 import { readinessIn } from '../service/survey.ts';
 import type { Needs, Survey } from '../service/survey.ts';
 import { heartbeatMs } from '../store/nodes.ts';
-import { every, messageOf } from './rounds.ts';
+import { every } from './rounds.ts';
 import type { Rounds } from './rounds.ts';
 
 /** How often it is looked whether the roots can be used; an idle driver does nothing more often. */
@@ -64,7 +65,8 @@ function inBackground(work: () => Promise<void>, log: Log) {
   let running: Promise<void> | undefined;
   return {
     begin: (): void => {
-      running = work().catch((error: unknown) => {
+      // One after the other, so that whoever waits for this one waits for those before it too.
+      running = (running ?? Promise.resolve()).then(work).catch((error: unknown) => {
         log.warn({ error }, 'GPFS could not be probed; it is tried again at the next sweep');
       });
     },

@@ -60,3 +60,7 @@ export const invalid = (field: string, problem: string): DriverError =>
 /** True when `error` is a DriverError of one of these kinds. */
 export const isFault = (error: unknown, ...kinds: Fault['kind'][]): error is DriverError =>
   error instanceof DriverError && kinds.includes(error.fault.kind);
+
+/** What a failure says of itself. */
+export const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/fault.ts';
 import { join } from 'node:path';
 import type { Log } from '../observe/log.ts';
 import type { RegistrationHandlers } from '../wire/registration.ts';
@@ -54,7 +55,7 @@ export function keepRegistered(options: RegistrationOptions): Registration {
   };
   const next = (step: () => Promise<void> | undefined): void => {
     last = last.then(step).catch((error: unknown) => {
-      tell(error instanceof Error ? error.message : String(error));
+      tell(messageOf(error));
     });
   };
   // Another socket is another offer to the kubelet, which withdraws the first and asks the second.

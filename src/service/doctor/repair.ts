@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path';
-import { DriverError, isFault } from '../../model/fault.ts';
+import { DriverError, isFault, messageOf } from '../../model/fault.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
 import { describeRepair, planClearing, planRepair } from '../../model/repair.ts';
 import type { Rebuilt, Repair } from '../../model/repair.ts';
@@ -66,7 +66,7 @@ async function perform(
     // A server was faster, or GPFS keeps the file where it is: the rest goes on.
     const refused = isFault(error, 'busy') || errnoOf(error) !== undefined;
     if (!refused) throw error;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     host.tell(`could not do this: ${sentence} (${why})`);
   }
 }

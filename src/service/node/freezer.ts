@@ -1,4 +1,4 @@
-import { isFault } from '../../model/fault.ts';
+import { isFault, messageOf } from '../../model/fault.ts';
 import { freezeMs } from '../../store/freezes.ts';
 import type { FreezeRequest } from '../../store/freezes.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -101,7 +101,7 @@ async function answer(parts: NodeParts, store: RootStore, request: FreezeRequest
     const ran = await parts.background.run(id, (stop) => hold(parts, store, request, record, stop));
     if (!ran) await refuse('another operation on the volume is under way on its node');
   } catch (error) {
-    await refuse(error instanceof Error ? error.message : String(error));
+    await refuse(messageOf(error));
   }
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { AccessMode } from '../../model/capability.ts';
-import { DriverError } from '../../model/fault.ts';
+import { DriverError, messageOf } from '../../model/fault.ts';
 import type { FileKey } from '../../model/ids.ts';
 import { undefinedWhenMissing } from '../../run/files.ts';
 import type { Files } from '../../run/files.ts';
@@ -128,9 +128,6 @@ async function readAll(
     problems: read.flatMap((each) => (each.status === 'rejected' ? messageOf(each.reason) : [])),
   };
 }
-
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
 
 const toText = (record: NodeRecord): string =>
   `${JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value), 1)}\n`;

@@ -1,4 +1,4 @@
-import { isFault } from '../../model/fault.ts';
+import { isFault, messageOf } from '../../model/fault.ts';
 import { loopState } from '../../linux/sysblock.ts';
 import { detachUnnamed, loopsIn } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
@@ -22,7 +22,7 @@ export async function reconcile(parts: NodeParts): Promise<readonly string[]> {
       if (sentence !== undefined) told.push(sentence);
     } catch (error) {
       // A volume under way, busy or on a root that is down: the next call on it does what is left.
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       told.push(`volume ${record.volumeId} was left as it is: ${why}`);
     }
   }

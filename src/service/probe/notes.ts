@@ -1,6 +1,6 @@
 import { mmErrno } from '../../gpfs/failures.ts';
 import type { Outcome, Outcomes, Trial } from '../../model/abilities.ts';
-import { isFault } from '../../model/fault.ts';
+import { isFault, messageOf } from '../../model/fault.ts';
 import type { Clock } from '../../run/clock.ts';
 import { errnoOf } from '../../run/files.ts';
 
@@ -59,7 +59,7 @@ export function notesOf(clock: Clock): Notes {
 const refusals = ['EROFS', 'EPERM', 'EBUSY', 'EINVAL', 'EACCES', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'];
 
 function refused(error: unknown): Outcome {
-  const why = error instanceof Error ? error.message : String(error);
+  const why = messageOf(error);
   if (error instanceof Contradiction) return { kind: 'no', ms: 0, why };
   const errno = mmErrno(error) ?? errnoOf(error) ?? '';
   const passing = isFault(error, 'unavailable', 'no-space');

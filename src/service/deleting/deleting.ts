@@ -1,6 +1,6 @@
 import { DriverError } from '../../model/fault.ts';
 import type { ServiceHost } from '../host.ts';
-import { releaseClaim } from '../operating/claims.ts';
+import { underClaim } from '../operating/claims.ts';
 import { operate } from '../operating/operation.ts';
 import { requireOwnFile, requireOwnImage } from '../ownership.ts';
 import { finishSnapshotRemoval, finishVolumeRemoval } from './removal.ts';
@@ -33,15 +33,9 @@ export async function removeSnapshot(host: ServiceHost, { store, local }: Place)
   const held = await settleSnapshot(host, store, local);
   if (held?.value.state !== 'ready') return;
   await requireOwnFile(store, held.value);
-  using mine = host.claims.begin({ op: 'delete' });
-  const { claim } = mine;
-  const deleting = { ...held.value, state: 'deleting' as const, claim };
-  try {
-    // From here on nobody clones it any more; whoever began before has an edge by now.
-    const marked = await store.snapshots.swap(local, held, deleting);
-    await finishSnapshotRemoval(host, store, marked);
-  } catch (error) {
-    await host.claims.release(() => releaseClaim(store.snapshots, local, claim));
-    throw error;
-  }
+  // Once it is marked nobody clones it any more; whoever began before has an edge by then.
+  const marking = { held, plan: { op: 'delete' }, during: { state: 'deleting' } } as const;
+  await underClaim(host.claims, store.snapshots, marking, (marked) =>
+    finishSnapshotRemoval(host, store, marked),
+  );
 }

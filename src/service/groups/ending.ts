@@ -7,7 +7,7 @@ import type { Claim } from '../../store/schema/claim.ts';
 import type { GroupRecord } from '../../store/schema/groups.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import { asDeleted } from '../deleting/deleted.ts';
-import { releaseClaim } from '../operating/claims.ts';
+import { releaseClaim, underClaim } from '../operating/claims.ts';
 import { removeSnapshot } from '../deleting/deleting.ts';
 import type { ServiceHost } from '../host.ts';
 import { settleSnapshot } from '../operating/settle.ts';
@@ -27,16 +27,11 @@ export async function settleGroup(
   const held = await store.groups.read(id);
   if (!held?.value.claim) return held;
   await host.claims.requireDead(store, held.value.claim, `group ${id}`);
-  using mine = host.claims.begin(held.value.claim);
-  const { claim } = mine;
-  host.log.warn({ group: id, op: claim.op }, 'finishing what another server left half done');
-  try {
-    const taken = await store.groups.swap(id, held, { ...held.value, claim });
-    return await endGroup(host, store, taken);
-  } catch (error) {
-    await host.claims.release(() => releaseClaim(store.groups, id, claim));
-    throw error;
-  }
+  const plan = held.value.claim;
+  host.log.warn({ group: id, op: plan.op }, 'finishing what another server left half done');
+  return underClaim(host.claims, store.groups, { held, plan }, (taken) =>
+    endGroup(host, store, taken),
+  );
 }
 
 /** Takes back what was made of a group here and now, or else leaves it to whoever comes next. */

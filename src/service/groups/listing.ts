@@ -5,7 +5,7 @@ import type { SnapshotGroup } from '../../model/volume.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { GroupRecord } from '../../store/schema/groups.ts';
 import type { SnapshotGroups } from '../api.ts';
-import { releaseClaim } from '../operating/claims.ts';
+import { underClaim } from '../operating/claims.ts';
 import { endGroup, isMember, settleGroup } from './ending.ts';
 import { createGroup } from './groups.ts';
 import type { FoundGroup } from './groups.ts';
@@ -45,15 +45,10 @@ async function removeGroup(
     const member = await store.snapshots.read(snapshot);
     if (member?.value.state === 'ready') await requireOwnFile(store, member.value);
   }
-  using mine = host.claims.begin({ op: 'delete' });
-  const { claim } = mine;
-  try {
-    const deleting = { ...held.value, state: 'deleting' as const, claim };
-    await endGroup(host, store, await store.groups.swap(local, held, deleting));
-  } catch (error) {
-    await host.claims.release(() => releaseClaim(store.groups, local, claim));
-    throw error;
-  }
+  const marking = { held, plan: { op: 'delete' }, during: { state: 'deleting' } } as const;
+  await underClaim(host.claims, store.groups, marking, (deleting) =>
+    endGroup(host, store, deleting),
+  );
 }
 
 function requireSameMembers(

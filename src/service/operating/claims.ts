@@ -2,7 +2,7 @@ import { DriverError, isFault } from '../../model/fault.ts';
 import { showFill } from '../filling/fill.ts';
 import type { Clock, Nonce } from '../../run/clock.ts';
 import type { Self } from '../../store/nodes.ts';
-import type { Records } from '../../store/records.ts';
+import type { Held, Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 
@@ -93,6 +93,31 @@ export async function releaseClaim<T extends { readonly claim: Claim | null }>(
   await records.update(id, release).catch((error: unknown) => {
     if (!isFault(error, 'busy')) throw error;
   });
+}
+
+/** What is written before the work on a record begins, beside the claim. */
+export interface Marking<T> {
+  readonly held: Held<T>;
+  readonly plan: ClaimPlan;
+  readonly during?: Partial<T>;
+}
+
+/** Works on a record under a claim of this server's, which is given back where the work, or the claiming, fails. */
+export async function underClaim<T extends { readonly claim: Claim | null }, R>(
+  claims: Claims,
+  records: Records<T>,
+  { held, plan, during }: Marking<T>,
+  work: (marked: Held<T>, claim: Claim) => Promise<R>,
+): Promise<R> {
+  const { id, value } = held;
+  using mine = claims.begin(plan);
+  const { claim } = mine;
+  try {
+    return await work(await records.swap(id, held, { ...value, ...during, claim }), claim);
+  } catch (error) {
+    await claims.release(() => releaseClaim(records, id, claim));
+    throw error;
+  }
 }
 
 function releasesOf(): Pick<Claims, 'release' | 'retry'> {

@@ -5,7 +5,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { releaseClaim } from './claims.ts';
+import { underClaim } from './claims.ts';
 import { giveWay } from '../compaction/giveway.ts';
 import { headWith, volumeHead } from '../compaction/heads.ts';
 import { endGrowing } from '../growing.ts';
@@ -34,16 +34,11 @@ export async function settleVolume(
     return settleVolume(host, store, id);
   }
   await host.claims.requireDead(store, held.value.claim, `volume ${id}`);
-  using mine = host.claims.begin(held.value.claim);
-  const { claim } = mine;
-  host.log.warn({ volume: id, op: claim.op }, 'finishing what another server left half done');
-  try {
-    const taken = await store.volumes.swap(id, held, { ...held.value, claim });
-    return await endVolumeClaim(host, store, taken, claim);
-  } catch (error) {
-    await host.claims.release(() => releaseClaim(store.volumes, id, claim));
-    throw error;
-  }
+  const plan = held.value.claim;
+  host.log.warn({ volume: id, op: plan.op }, 'finishing what another server left half done');
+  return underClaim(host.claims, store.volumes, { held, plan }, (taken, claim) =>
+    endVolumeClaim(host, store, taken, claim),
+  );
 }
 
 /** Ends the operation that the record of this server's own claim describes. */
@@ -86,15 +81,9 @@ export async function settleSnapshot(
   if (held.value.claim.op === 'compact') return settleSnapshot(host, store, id);
   const now = await store.snapshots.read(id);
   if (now?.value.claim?.nonce !== held.value.claim.nonce) return settleSnapshot(host, store, id);
-  using mine = host.claims.begin(held.value.claim);
-  const { claim } = mine;
-  try {
-    const taken = await store.snapshots.swap(id, now, { ...now.value, claim });
-    return await endSnapshotClaim(host, store, taken);
-  } catch (error) {
-    await host.claims.release(() => releaseClaim(store.snapshots, id, claim));
-    throw error;
-  }
+  return underClaim(host.claims, store.snapshots, { held: now, plan: held.value.claim }, (taken) =>
+    endSnapshotClaim(host, store, taken),
+  );
 }
 
 /** Throws busy while the claim's server may be at work on the snapshot, or on the volume it is taken from. */

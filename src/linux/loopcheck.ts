@@ -36,25 +36,28 @@ export const sectorsOf = ({ sectorBytes = usualSectors }: AttachOptions): number
 
 const buffered = 'the kernel does not use direct I/O on this file';
 
-const isSmall = (options: AttachOptions): boolean => sectorsOf(options) < usualSectors;
+/** Sectors smaller than usual were asked for, which not every file system has direct I/O for. */
+export const isSmall = (options: AttachOptions): boolean => sectorsOf(options) < usualSectors;
 
-/** Whether that is why an attachment with small sectors cannot serve: the file system's word, no accident. */
-export const isForWantOfDirectIo = (why: string, options: AttachOptions): boolean =>
-  isSmall(options) && why.startsWith(buffered);
+/** Why an attachment cannot serve, in words, and whether that is the file system's word on direct I/O, no accident. */
+interface Unfit {
+  readonly why: string;
+  readonly lacksDirectIo: boolean;
+}
 
 const isBufferedUnasked = ({ directIo }: LoopState, options: AttachOptions): boolean =>
   !directIo && options.allowBuffered !== true;
 
-/** Why an attachment that was found cannot serve, in words; undefined when it can. */
-export async function whyUnusable(
+/** Why an attachment that was found cannot serve; undefined when it can. */
+export async function unfitness(
   loop: Loop,
   file: string,
   options: AttachOptions,
-): Promise<string | undefined> {
+): Promise<Unfit | undefined> {
   const why = await whyNotAsAsked(loop, file, options);
-  if (why !== undefined || !isSmall(options)) return why;
-  const unread = await whyNotDirect(loop.path, sectorsOf(options));
-  return unread === undefined ? undefined : `${buffered}: ${unread}`;
+  if (why !== undefined) return { why, lacksDirectIo: why === buffered };
+  const unread = isSmall(options) ? await whyNotDirect(loop.path, sectorsOf(options)) : undefined;
+  return unread === undefined ? undefined : { why: `${buffered}: ${unread}`, lacksDirectIo: true };
 }
 
 /** The kernel falls back to buffered I/O and to other sector sizes without an error; both lose data later. */

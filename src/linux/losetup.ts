@@ -1,13 +1,12 @@
 import { open, stat } from 'node:fs/promises';
-import { basename } from 'node:path';
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import type { Clock } from '../run/clock.ts';
 import type { Run } from '../run/run.ts';
 import { complaintOf, done } from './command.ts';
-import { isForWantOfDirectIo, sameFile, sectorsOf, whyUnusable } from './loopcheck.ts';
+import { isSmall, sameFile, sectorsOf, unfitness } from './loopcheck.ts';
 import type { AttachOptions, FileIdentity, Loop } from './loopcheck.ts';
-import { deviceSize, loopState } from './sysblock.ts';
+import { deviceSize, hasNameOf, loopState } from './sysblock.ts';
 
 export type Losetup = ReturnType<typeof losetup>;
 
@@ -30,11 +29,11 @@ export const losetup = (run: Run, clock: Clock) => ({
         'command-failed',
         `${path} was detached from ${file} by somebody else as soon as it was attached; try again`,
       );
-    const why = await whyUnusable(loop, file, options);
-    if (why === undefined) return loop;
+    const unfit = await unfitness(loop, file, options);
+    if (!unfit) return loop;
     await detach(run, clock, loop);
-    const kind = isForWantOfDirectIo(why, options) ? 'wrong-state' : 'command-failed';
-    throw new DriverError(kind, `${file} cannot be used through ${path}: ${why}`);
+    const kind = unfit.lacksDirectIo && isSmall(options) ? 'wrong-state' : 'command-failed';
+    throw new DriverError(kind, `${file} cannot be used through ${path}: ${unfit.why}`);
   },
 
   /** Resolves when the attachment is really gone; also when it was gone before. */
@@ -65,8 +64,9 @@ export const losetup = (run: Run, clock: Clock) => ({
   /** Does work while an attachment cannot go, or be replaced, as it has one more user. Throws busy when it is gone. */
   whileHeld: <T>(loop: Loop, work: () => Promise<T>): Promise<T> => whileHeld(run, loop, work),
 
-  /** Why an attachment that was found cannot serve, in words; undefined when it can. */
-  whyUnusable,
+  /** Whether an attachment that was found can serve. */
+  isFit: async (loop: Loop, file: string, options: AttachOptions): Promise<boolean> =>
+    (await unfitness(loop, file, options)) === undefined,
 });
 
 /**
@@ -76,8 +76,7 @@ export const losetup = (run: Run, clock: Clock) => ({
 async function isOurs(loop: Loop, file: string): Promise<boolean> {
   const named = await visibleFile(file);
   if (named && sameFile(loop.backing, named)) return true;
-  const behind = (await loopState(loop.path))?.backingFile.replace(/ \(deleted\)$/, '') ?? '';
-  return basename(behind) === basename(file);
+  return hasNameOf(await loopState(loop.path), file);
 }
 
 const list = async (run: Run, ...which: string[]): Promise<readonly Listed[]> =>

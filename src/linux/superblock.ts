@@ -11,22 +11,20 @@ const ext4Magic = 0xef53;
 const ext464Bit = 0x80;
 const ext4FoundErrors = 0x2;
 
-/** The size a file system believes to have, from its superblock on the device. */
+/** What a file system believes of itself, from its superblock on the device. */
 export interface Superblock {
   readonly type: FsType;
   readonly bytes: Bytes;
+  /** An ext4 that found errors while it was mounted: a check has to mend it before it is written to again. */
+  readonly wantsCheck?: true;
 }
 
 /** Reads the superblock of a device or image; undefined when there is no file system that we mount. */
 export async function superblock(device: string): Promise<Superblock | undefined> {
-  return parseSuperblock(await headOf(device));
-}
-
-async function headOf(device: string): Promise<Buffer> {
   const handle = await open(device, 'r');
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(headBytes), 0, headBytes, 0);
-    return buffer.subarray(0, bytesRead);
+    return parseSuperblock(buffer.subarray(0, bytesRead));
   } finally {
     await handle.close();
   }
@@ -43,12 +41,7 @@ export function parseSuperblock(head: Buffer): Superblock | undefined {
   const wide = (head.readUInt32LE(ext4At + 0x60) & ext464Bit) !== 0;
   const high = wide ? BigInt(head.readUInt32LE(ext4At + 0x150)) << 32n : 0n;
   const blocks = high | BigInt(head.readUInt32LE(ext4At + 0x4));
-  return { type: 'ext4', bytes: blocks << (10n + BigInt(head.readUInt32LE(ext4At + 0x18))) };
-}
-
-/** True for an ext4 that found errors while it was mounted: a check has to mend it before it is written to again. */
-export async function wantsCheck(device: string): Promise<boolean> {
-  const head = await headOf(device);
-  const isExt4 = parseSuperblock(head)?.type === 'ext4';
-  return isExt4 && (head.readUInt16LE(ext4At + 0x3a) & ext4FoundErrors) !== 0;
+  const bytes = blocks << (10n + BigInt(head.readUInt32LE(ext4At + 0x18)));
+  const foundErrors = (head.readUInt16LE(ext4At + 0x3a) & ext4FoundErrors) !== 0;
+  return { type: 'ext4', bytes, ...(foundErrors ? { wantsCheck: true } : {}) };
 }

@@ -20,6 +20,14 @@ export interface LoopState {
   readonly backingFile: string;
 }
 
+/**
+ * Whether the file behind a device has, or had until it was removed, the name of this one; of a path the kernel may
+ * show less than we know.
+ */
+export const hasNameOf = (state: LoopState | undefined, file: string): boolean =>
+  state !== undefined &&
+  basename(state.backingFile.replace(/ \(deleted\)$/, '')) === basename(file);
+
 const attribute = async (device: string, name: string): Promise<string> =>
   (await readFile(`/sys/block/${basename(device)}/${name}`, 'utf8')).replace(/\n$/, '');
 

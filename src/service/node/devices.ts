@@ -3,7 +3,7 @@ import { DriverError, isFault } from '../../model/fault.ts';
 import { sameFile } from '../../linux/loopcheck.ts';
 import type { AttachOptions, Loop } from '../../linux/loopcheck.ts';
 import type { BlockDevice } from '../../linux/mount.ts';
-import { deviceNumber, loopState, nodeIn } from '../../linux/sysblock.ts';
+import { deviceNumber, hasNameOf, loopState, nodeIn } from '../../linux/sysblock.ts';
 import type { RootStore } from '../../store/root.ts';
 import { sectorBytesFor } from '../sectors.ts';
 import { isShared } from './fitness.ts';
@@ -57,10 +57,8 @@ async function unnamed(
 }
 
 // The number of an image that is gone may be that of another volume's by now; names are used once.
-async function hasName({ path }: Loop, { imagePath }: NodeRecord): Promise<boolean> {
-  const name = (await loopState(path))?.backingFile.replace(/ \(deleted\)$/, '') ?? '';
-  return basename(name) === basename(imagePath);
-}
+const hasName = async ({ path }: Loop, { imagePath }: NodeRecord): Promise<boolean> =>
+  hasNameOf(await loopState(path), imagePath);
 
 // Two nodes of a test cluster share one kernel and see each other's devices. Each leaves its mark before it attaches.
 async function usedByOthers(
@@ -147,8 +145,7 @@ async function adopt(
   const strays = await unnamed(parts, store, record);
   const usable: Loop[] = [];
   for (const loop of strays)
-    if ((await parts.losetup.whyUnusable(loop, record.imagePath, options)) === undefined)
-      usable.push(loop);
+    if (await parts.losetup.isFit(loop, record.imagePath, options)) usable.push(loop);
   const [kept] = usable;
   for (const loop of strays) if (loop !== kept) await parts.losetup.detach(loop);
   return kept;

@@ -5,7 +5,8 @@ import type { Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
 import { looksBlank, readsAsZeros } from '../../linux/blkid.ts';
 import type { DeviceContent } from '../../linux/blkid.ts';
-import { superblock, wantsCheck } from '../../linux/superblock.ts';
+import { superblock } from '../../linux/superblock.ts';
+import type { Superblock } from '../../linux/superblock.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import type { NodeParts } from './parts.ts';
 import { recordContent } from './source.ts';
@@ -109,10 +110,11 @@ export interface MountAsk {
 /** Mounts a file system; one smaller than its device, as after a restore into a larger volume, is grown first. */
 export async function mountFilesystem(parts: NodeParts, ask: MountAsk): Promise<void> {
   const { device, path, fsType, readonly } = ask;
-  const small = ask.mayGrow && (await isSmall(device, await deviceSize(device)));
+  const found = ask.mayGrow ? await superblock(device) : undefined;
+  const small = found !== undefined && endsEarly(found, await deviceSize(device));
   const flags = withDiscard(ask);
   if (fsType !== 'ext4') return mountThenGrow(parts, { ...ask, flags }, small);
-  if (small || (ask.mayGrow && (await wantsCheck(device)))) await parts.growfs.ext4Offline(device);
+  if (small || found?.wantsCheck) await parts.growfs.ext4Offline(device);
   return parts.mounter.mount(device, path, 'ext4', optionsOf(flags, readonly));
 }
 
@@ -144,7 +146,11 @@ const optionsOf = (flags: readonly string[], readonly: boolean): readonly string
 /** Whether the file system on a device ends before the device does, so far that growing it would help. */
 export async function isSmall(device: string, size: Bytes): Promise<boolean> {
   const found = await superblock(device);
-  if (!found || found.bytes >= size) return false;
+  return found !== undefined && endsEarly(found, size);
+}
+
+function endsEarly(found: Superblock, size: Bytes): boolean {
+  if (found.bytes >= size) return false;
   // ext4 leaves out a last group that could hold little more than its own tables.
   const leftOut = found.bytes % ext4Group === 0n && size - found.bytes < ext4Tables;
   return !(found.type === 'ext4' && leftOut);

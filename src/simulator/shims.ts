@@ -24,13 +24,16 @@ export async function writeShims(layout: Layout): Promise<void> {
     '',
   ].join('\n');
   // A directory inside of somebody's package may belong to one of modules; these are scripts.
-  await writeFile(join(layout.bin, 'package.json'), '{"type":"commonjs"}\n');
-  for (const name of [...commandNames, ...helpers]) {
-    const path = join(layout.bin, name);
-    await writeFile(`${path}.new`, text);
-    await chmod(`${path}.new`, 0o555);
-    await rename(`${path}.new`, path);
-  }
+  await replace(join(layout.bin, 'package.json'), '{"type":"commonjs"}\n', 0o644);
+  for (const name of [...commandNames, ...helpers])
+    await replace(join(layout.bin, name), text, 0o555);
+}
+
+// Whole: a command that starts meanwhile reads all of these files.
+async function replace(path: string, text: string, mode: number): Promise<void> {
+  await writeFile(`${path}.new`, text);
+  await chmod(`${path}.new`, mode);
+  await rename(`${path}.new`, path);
 }
 
 // A package carries the script beside the program; a checkout makes it from the sources.

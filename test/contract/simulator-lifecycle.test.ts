@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -224,4 +224,19 @@ test('down waits for whoever only looks, and names who stays', async () => {
   await once(next, 'spawn');
   await simulateDown({ run, dir });
   expect(await stateOf(dir)).toBe('down');
+});
+
+test('a second up replaces what commands read at their start whole, never under them', async () => {
+  const dir = await fresh();
+  const { bin } = await simulateUp({ run, dir, size });
+  const inodes = async () => {
+    const names = await readdir(bin);
+    const found = await Promise.all(names.map(async (name) => (await stat(join(bin, name))).ino));
+    return new Map(names.map((name, n) => [name, found[n]]));
+  };
+  const before = await inodes();
+  await simulateUp({ run, dir, size, personality: { full: true } });
+  const after = await inodes();
+  expect([...after.keys()]).toEqual([...before.keys()]);
+  expect([...after].filter(([name, inode]) => before.get(name) === inode)).toEqual([]);
 });

@@ -3,6 +3,7 @@ import type { CloneStatus } from '../../gpfs/mmclone.ts';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf } from '../../model/ids.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
+import { undefinedWhenMissing } from '../../run/files.ts';
 import type { FileStat } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
@@ -178,6 +179,10 @@ async function adoptedBefore(store: RootStore, inode: bigint): Promise<Above | u
 async function snapshotOf(store: RootStore, id: string, inode: bigint): Promise<Above | undefined> {
   const record = (await store.snapshots.read(id))?.value;
   if (record?.file?.inode !== inode) return undefined;
+  // The record of a deleted one stays a while, and the number may be that of another file by now.
+  const path = store.layout.data('snapshots', record.file.key);
+  const file = await store.files.stat(path).catch(undefinedWhenMissing);
+  if (file?.inode !== inode) return undefined;
   return { key: record.file.key, depth: record.depth ?? 0 };
 }
 

@@ -3,8 +3,7 @@ import { accountKeeper } from '../service/accounts.ts';
 import { showAccounts } from '../service/gauges.ts';
 import type { ServiceHost } from '../service/host.ts';
 import { giveBack } from './memory.ts';
-import { every } from './rounds.ts';
-import type { Rounds } from './rounds.ts';
+import { every, type Rounds } from './rounds.ts';
 
 /** How often it is looked whether a count is due. */
 const lookMs = 60_000;

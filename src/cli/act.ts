@@ -8,12 +8,10 @@ import { fallocate } from '../linux/fallocate.ts';
 import { randomNonce, systemClock } from '../run/clock.ts';
 import type { Progress } from '../run/streams.ts';
 import { defaultCompaction } from '../service/compaction/defaults.ts';
-import { driverOf } from '../service/driver.ts';
-import type { Driver } from '../service/driver.ts';
+import { driverOf, type Driver } from '../service/driver.ts';
 import { heartbeatMs } from '../store/nodes.ts';
 import type { RootStore } from '../store/root.ts';
-import { lookHost } from './open.ts';
-import type { LookConfig, LookHost } from './open.ts';
+import { lookHost, type LookConfig, type LookHost } from './open.ts';
 import { packageVersion } from './version.ts';
 
 /** A driver in this process, for a command that changes a root; other servers see it as a node of its own. */

@@ -9,11 +9,9 @@ import { simulateStatus } from '../simulator/status.ts';
 import { simulateUp } from '../simulator/up.ts';
 import { readConfig } from './config.ts';
 import { connect } from './demo/client.ts';
-import { narrator } from './demo/narrator.ts';
-import type { Narrator } from './demo/narrator.ts';
+import { narrator, type Narrator } from './demo/narrator.ts';
 import { tell } from './demo/story.ts';
-import { startServer } from './server.ts';
-import type { RunningServer } from './server.ts';
+import { startServer, type RunningServer } from './server.ts';
 
 // Before the first file is touched: a simulated file system waits for threads as a real one does.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';

@@ -1,12 +1,10 @@
 import { hostname } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { qemuImg } from '../linux/qemuimg.ts';
-import { exportDisk } from '../service/images/exporting.ts';
-import type { Export } from '../service/images/exporting.ts';
+import { exportDisk, type Export } from '../service/images/exporting.ts';
 import { act, progressTo } from './act.ts';
 import { UsageError } from './config.ts';
-import { lookLines, readLook } from './open.ts';
-import type { Look } from './open.ts';
+import { lookLines, readLook, type Look } from './open.ts';
 import type { Subcommand } from './subcommand.ts';
 
 /** What the command line of `gpfs-csi export` may hold. */

@@ -7,15 +7,13 @@ import { imageName } from '../model/parameter-keys.ts';
 import { qemuImg } from '../linux/qemuimg.ts';
 import { exactly } from '../run/streams.ts';
 import { imageId, importImage, listImages } from '../service/images/images.ts';
-import { incomingOf } from '../service/images/incoming.ts';
-import type { Import } from '../service/images/incoming.ts';
+import { incomingOf, type Import } from '../service/images/incoming.ts';
 import { sectorBytesFor } from '../service/sectors.ts';
 import type { RootStore } from '../store/root.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
 import { act, progressTo } from './act.ts';
 import { UsageError } from './config.ts';
-import { lookHost, lookLines, readLook } from './open.ts';
-import type { Look } from './open.ts';
+import { lookHost, lookLines, readLook, type Look } from './open.ts';
 import { sectorFlag, sectorsIn } from './sectorflag.ts';
 import type { Subcommand, Terminal } from './subcommand.ts';
 

@@ -1,7 +1,5 @@
-import { gpfsCommands } from '../gpfs/commands.ts';
-import type { Gpfs } from '../gpfs/commands.ts';
-import { rootTopology } from '../model/topology.ts';
-import type { RootTopology } from '../model/topology.ts';
+import { gpfsCommands, type Gpfs } from '../gpfs/commands.ts';
+import { rootTopology, type RootTopology } from '../model/topology.ts';
 import { randomNonce, systemClock } from '../run/clock.ts';
 import { hostRun } from '../run/host.ts';
 import { hostFiles, hostMounts } from '../run/hostfiles.ts';
@@ -9,13 +7,17 @@ import type { MmRunner } from '../run/place.ts';
 import type { Run } from '../run/run.ts';
 import { findSimulator } from '../simulator/find.ts';
 import { simulatedFiles } from '../simulator/simulated-files.ts';
-import { openExistingRoot } from '../store/root.ts';
-import type { RootStore, StoreHost } from '../store/root.ts';
+import { openExistingRoot, type RootStore, type StoreHost } from '../store/root.ts';
 import { UsageError, runner } from './config.ts';
-import { parseFlags } from './flags.ts';
-import type { Given } from './flags.ts';
-import { readSettings, settingFlags, settingLines } from './settings.ts';
-import type { Environment, FlagLine, Settings } from './settings.ts';
+import { parseFlags, type Given } from './flags.ts';
+import {
+  readSettings,
+  settingFlags,
+  settingLines,
+  type Environment,
+  type FlagLine,
+  type Settings,
+} from './settings.ts';
 
 /** What a command that looks at roots takes besides flags of its own: a part of what `serve` takes. */
 const lookSettings = [

@@ -1,8 +1,7 @@
 import type { Gpfs } from '../gpfs/commands.ts';
 import type { RootId } from '../model/ids.ts';
 import type { Log } from '../observe/log.ts';
-import { keepRegistered } from '../server/registration.ts';
-import type { Registration } from '../server/registration.ts';
+import { keepRegistered, type Registration } from '../server/registration.ts';
 import type { FollowedTopology } from '../service/topology.ts';
 import type { Config } from './config.ts';
 import { whyNotOnThisNode } from './installed.ts';

@@ -1,6 +1,5 @@
 import { sectorBytesIn } from '../linux/imagefile.ts';
-import { sectorSizes } from '../model/sectors.ts';
-import type { SectorBytes } from '../model/sectors.ts';
+import { sectorSizes, type SectorBytes } from '../model/sectors.ts';
 import { UsageError } from './config.ts';
 
 /** The flag by which a human says what a disk was made for. */

@@ -1,7 +1,6 @@
 import { messageOf } from '../model/fault.ts';
 import { parseArgs } from 'node:util';
-import { GiB, KiB, MiB, TiB } from '../model/bytes.ts';
-import type { Bytes } from '../model/bytes.ts';
+import { GiB, KiB, MiB, TiB, type Bytes } from '../model/bytes.ts';
 import { hostRun } from '../run/host.ts';
 import type { Run } from '../run/run.ts';
 import { simulateDown } from '../simulator/down.ts';

@@ -5,11 +5,9 @@ import type { Driver } from '../service/driver.ts';
 import { beat, sweepMs, sweepRoot } from '../service/maintenance.ts';
 import type { RootId } from '../model/ids.ts';
 import { inEachRoot } from '../service/roots.ts';
-import { readinessIn } from '../service/survey.ts';
-import type { Needs, Survey } from '../service/survey.ts';
+import { readinessIn, type Needs, type Survey } from '../service/survey.ts';
 import { heartbeatMs } from '../store/nodes.ts';
-import { every } from './rounds.ts';
-import type { Rounds } from './rounds.ts';
+import { every, type Rounds } from './rounds.ts';
 
 /** How often it is looked whether the roots can be used; an idle driver does nothing more often. */
 const readinessMs = 10_000;

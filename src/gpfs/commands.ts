@@ -1,7 +1,6 @@
 import type { Run } from '../run/run.ts';
 import { translated } from './failures.ts';
-import type { CloneCommands } from './mmclone.ts';
-import { mmclone } from './mmclone.ts';
+import { mmclone, type CloneCommands } from './mmclone.ts';
 import { mmchattr } from './mmchattr.ts';
 import { mmgetstate } from './mmgetstate.ts';
 import { mmlsattr } from './mmlsattr.ts';

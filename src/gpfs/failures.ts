@@ -1,8 +1,6 @@
-import type { Fault } from '../model/fault.ts';
-import { DriverError } from '../model/fault.ts';
+import { DriverError, type Fault } from '../model/fault.ts';
 import { errnoOf } from '../run/files.ts';
-import type { Run } from '../run/run.ts';
-import { CommandFailed } from '../run/run.ts';
+import { CommandFailed, type Run } from '../run/run.ts';
 
 /** The error numbers that mm commands speak of, in the words of strerror(3). */
 const errnoTexts = {

@@ -1,6 +1,5 @@
 import type { Run, RunOptions } from '../run/run.ts';
-import type { MmErrno } from './failures.ts';
-import { mmErrno, unreadable } from './failures.ts';
+import { mmErrno, unreadable, type MmErrno } from './failures.ts';
 
 /** A file's place in its clone tree, as `mmclone show` reports it. Depth is an upper bound, not a count. */
 export type CloneStatus =

@@ -1,9 +1,7 @@
 import type { Run, RunOptions } from '../run/run.ts';
 import { unreadable } from './failures.ts';
-import type { Release } from './release.ts';
-import { parseRelease } from './release.ts';
-import type { Row } from './table.ts';
-import { parseTable, present } from './table.ts';
+import { parseRelease, type Release } from './release.ts';
+import { parseTable, present, type Row } from './table.ts';
 
 /** What the driver wants to know of the cluster. */
 export interface ClusterConfig {

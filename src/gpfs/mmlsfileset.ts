@@ -1,7 +1,5 @@
-import type { Run, RunOptions } from '../run/run.ts';
-import { CommandFailed } from '../run/run.ts';
-import type { Row } from './table.ts';
-import { cell, parseTable, present } from './table.ts';
+import { CommandFailed, type Run, type RunOptions } from '../run/run.ts';
+import { cell, parseTable, present, type Row } from './table.ts';
 
 /** A fileset of a file system. */
 export interface Fileset {

@@ -1,8 +1,7 @@
 import type { Bytes } from '../model/bytes.ts';
 import type { Run, RunOptions } from '../run/run.ts';
 import { unreadable } from './failures.ts';
-import type { Release } from './release.ts';
-import { parseRelease } from './release.ts';
+import { parseRelease, type Release } from './release.ts';
 import { parseTable, present } from './table.ts';
 
 /** How many copies GPFS keeps unless it is told otherwise, and how many it could. */

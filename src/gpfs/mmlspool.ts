@@ -1,5 +1,4 @@
-import type { Bytes } from '../model/bytes.ts';
-import { KiB, MiB, GiB } from '../model/bytes.ts';
+import { KiB, MiB, GiB, type Bytes } from '../model/bytes.ts';
 import type { Run, RunOptions } from '../run/run.ts';
 import { unreadable } from './failures.ts';
 

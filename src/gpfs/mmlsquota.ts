@@ -1,9 +1,7 @@
-import type { Bytes } from '../model/bytes.ts';
-import { KiB } from '../model/bytes.ts';
+import { KiB, type Bytes } from '../model/bytes.ts';
 import type { Run, RunOptions } from '../run/run.ts';
 import { unreadable } from './failures.ts';
-import type { Row } from './table.ts';
-import { cell, parseTable } from './table.ts';
+import { cell, parseTable, type Row } from './table.ts';
 
 /** What a fileset has used of the blocks it may have. Replicas count each. */
 export interface FilesetQuota {

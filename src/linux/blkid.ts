@@ -1,7 +1,6 @@
 import { open } from 'node:fs/promises';
 import { DriverError } from '../model/fault.ts';
-import { CommandFailed } from '../run/run.ts';
-import type { Run } from '../run/run.ts';
+import { CommandFailed, type Run } from '../run/run.ts';
 import { deviceSize } from './sysblock.ts';
 
 /** What is on a device. `nothing` only says that no known signature is there: random data is `nothing` too. */

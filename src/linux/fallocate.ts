@@ -1,7 +1,6 @@
 import { DriverError } from '../model/fault.ts';
 import type { Range } from '../run/files.ts';
-import { CommandFailed } from '../run/run.ts';
-import type { Run } from '../run/run.ts';
+import { CommandFailed, type Run } from '../run/run.ts';
 
 /** Allocates blocks for a part of a file without touching what is in it; `false` where that cannot be done. */
 export type Allocate = (path: string, range: Range) => Promise<boolean>;

@@ -1,7 +1,6 @@
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
-import { CommandFailed } from '../run/run.ts';
-import type { Run } from '../run/run.ts';
+import { CommandFailed, type Run } from '../run/run.ts';
 import { complaintOf, done } from './command.ts';
 
 // e2fsck: 0 nothing to mend, 1 mended.

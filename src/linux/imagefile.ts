@@ -1,7 +1,6 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { headBytes, sectorBytesOf } from '../model/sectors.ts';
-import type { SectorBytes } from '../model/sectors.ts';
+import { headBytes, sectorBytesOf, type SectorBytes } from '../model/sectors.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 

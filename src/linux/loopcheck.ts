@@ -1,8 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { usualSectors } from '../model/sectors.ts';
 import { whyNotDirect } from './directread.ts';
-import { loopState } from './sysblock.ts';
-import type { LoopState } from './sysblock.ts';
+import { loopState, type LoopState } from './sysblock.ts';
 
 /** A file by what stays the same when it is renamed. */
 export interface FileIdentity {

@@ -4,8 +4,15 @@ import { DriverError } from '../model/fault.ts';
 import type { Clock } from '../run/clock.ts';
 import type { Run } from '../run/run.ts';
 import { complaintOf, done } from './command.ts';
-import { isSmall, sameFile, sectorsOf, unfitness } from './loopcheck.ts';
-import type { AttachOptions, FileIdentity, Loop } from './loopcheck.ts';
+import {
+  isSmall,
+  sameFile,
+  sectorsOf,
+  unfitness,
+  type AttachOptions,
+  type FileIdentity,
+  type Loop,
+} from './loopcheck.ts';
 import { deviceSize, hasNameOf, loopState } from './sysblock.ts';
 
 export type Losetup = ReturnType<typeof losetup>;

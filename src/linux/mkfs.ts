@@ -1,6 +1,5 @@
 import type { FsType } from '../model/capability.ts';
-import { GiB, sector, showBytes } from '../model/bytes.ts';
-import type { Bytes } from '../model/bytes.ts';
+import { GiB, sector, showBytes, type Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { smallestFor } from '../model/sizing.ts';
 import type { Run } from '../run/run.ts';

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
-import { CommandFailed } from '../run/run.ts';
-import type { Run, RunOptions } from '../run/run.ts';
+import { CommandFailed, type Run, type RunOptions } from '../run/run.ts';
 
 /** Memory that qemu-img may use, and seconds of processor time to look at a header, and at all tables. */
 const memoryBytes = 1024 ** 3;

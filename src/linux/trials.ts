@@ -1,6 +1,5 @@
 import { constants } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { sector } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import type { Clock } from '../run/clock.ts';

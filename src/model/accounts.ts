@@ -1,6 +1,5 @@
 import type { Bytes } from './bytes.ts';
-import { growForest, walkDown } from './forest.ts';
-import type { FileKind, Forest, Planted } from './forest.ts';
+import { growForest, walkDown, type FileKind, type Forest, type Planted } from './forest.ts';
 
 /** What the arithmetic needs of a data file. */
 export interface Countable extends Planted {

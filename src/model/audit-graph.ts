@@ -1,5 +1,10 @@
-import { isLiving } from './audit.ts';
-import type { AuditFacts, EdgeFact, FileFact, RecordFact } from './audit.ts';
+import {
+  isLiving,
+  type AuditFacts,
+  type EdgeFact,
+  type FileFact,
+  type RecordFact,
+} from './audit.ts';
 
 /** The facts of one root by what they are looked up by. */
 export interface Graph {

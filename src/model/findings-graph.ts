@@ -1,7 +1,15 @@
-import { isLiving, isUnderWay, nameOf } from './audit.ts';
-import type { AuditFacts, EdgeFact, FileFact, Finding, FindingKind, RecordFact } from './audit.ts';
-import { edgeName, isBusy, parentInodeOf, trueParent } from './audit-graph.ts';
-import type { Graph } from './audit-graph.ts';
+import {
+  isLiving,
+  isUnderWay,
+  nameOf,
+  type AuditFacts,
+  type EdgeFact,
+  type FileFact,
+  type Finding,
+  type FindingKind,
+  type RecordFact,
+} from './audit.ts';
+import { edgeName, isBusy, parentInodeOf, trueParent, type Graph } from './audit-graph.ts';
 
 /** What the records, the edges and GPFS say of parents and children, where they differ. */
 export function graphFindings(facts: AuditFacts, graph: Graph): readonly Finding[] {

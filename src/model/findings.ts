@@ -1,11 +1,18 @@
-import { isLiving, isUnderWay, nameOf, severities } from './audit.ts';
-import type { AuditFacts, FileFact, Finding, FindingKind, RecordFact } from './audit.ts';
+import {
+  isLiving,
+  isUnderWay,
+  nameOf,
+  severities,
+  type AuditFacts,
+  type FileFact,
+  type Finding,
+  type FindingKind,
+  type RecordFact,
+} from './audit.ts';
 import { showBytes } from './bytes.ts';
-import { graphOf } from './audit-graph.ts';
-import type { Graph } from './audit-graph.ts';
+import { graphOf, type Graph } from './audit-graph.ts';
 import { graphFindings } from './findings-graph.ts';
-import { ownerOfKey } from './ids.ts';
-import type { FileKey } from './ids.ts';
+import { ownerOfKey, type FileKey } from './ids.ts';
 
 const hourMs = 3_600_000;
 

@@ -1,8 +1,6 @@
-import type { Account } from './accounts.ts';
-import { accountsOf } from './accounts.ts';
+import { accountsOf, type Account } from './accounts.ts';
 import type { Bytes } from './bytes.ts';
-import { flawOf, walkDown } from './forest.ts';
-import type { FileKind, Forest, ForestNode } from './forest.ts';
+import { flawOf, walkDown, type FileKind, type Forest, type ForestNode } from './forest.ts';
 
 /** What of a forest is shown. */
 export interface ViewOptions {

@@ -1,5 +1,4 @@
-import { isDead } from './accounts.ts';
-import type { RootAccounts } from './accounts.ts';
+import { isDead, type RootAccounts } from './accounts.ts';
 import { roundBytes } from './bytes.ts';
 import type { FileKind } from './forest.ts';
 import type { Bulk, FileRow } from './forest-view.ts';

@@ -1,6 +1,5 @@
 import { DriverError } from './fault.ts';
-import { localIdOf } from './ids.ts';
-import type { LocalId } from './ids.ts';
+import { localIdOf, type LocalId } from './ids.ts';
 
 /** How long all cuts of a group may take together: what a freeze leaves of its ten seconds once it was answered. */
 const cuttingMs = 5_000;

@@ -7,8 +7,9 @@ import {
   refuseMoreDataThanMetadata,
   requireKnown,
   said,
+  type FileAttributes,
+  type VolumeOptions,
 } from './parameters.ts';
-import type { FileAttributes, VolumeOptions } from './parameters.ts';
 
 /** What can be changed of a volume that exists: attributes of its file, and options of its record. */
 export interface VolumeChange {

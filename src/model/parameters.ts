@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { Capability, FsType } from './capability.ts';
 import { invalid } from './fault.ts';
-import type { trimSchedules } from './parameter-keys.ts';
-import { definitions } from './parameter-keys.ts';
+import { definitions, type trimSchedules } from './parameter-keys.ts';
 import { mkfsWords } from './mkfs-options.ts';
 
 /** What a storage class may say, decoded; absent means the root's or GPFS's default. */

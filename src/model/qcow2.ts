@@ -1,5 +1,4 @@
-import type { Bytes } from './bytes.ts';
-import { showBytes } from './bytes.ts';
+import { showBytes, type Bytes } from './bytes.ts';
 import { maximumBytes } from './sizing.ts';
 
 /** As much of a file as `readQcow2` looks at. */

@@ -1,11 +1,14 @@
-import { isLiving } from './audit.ts';
-import type { AuditData, AuditFacts, FileFact, RecordFact } from './audit.ts';
-import { edgeName, graphOf, isBusy, trueParent } from './audit-graph.ts';
-import type { Graph } from './audit-graph.ts';
+import {
+  isLiving,
+  type AuditData,
+  type AuditFacts,
+  type FileFact,
+  type RecordFact,
+} from './audit.ts';
+import { edgeName, graphOf, isBusy, trueParent, type Graph } from './audit-graph.ts';
 import type { Bytes } from './bytes.ts';
 import { orphansIn } from './findings.ts';
-import { ownerOfKey } from './ids.ts';
-import type { FileKey } from './ids.ts';
+import { ownerOfKey, type FileKey } from './ids.ts';
 
 /** What a record for a file that none knows would say. */
 export interface Rebuilt {

@@ -1,7 +1,5 @@
-import { GiB, MiB, TiB, roundDown, roundUp, sector, showBytes } from './bytes.ts';
-import type { Bytes } from './bytes.ts';
-import type { Capability, FsType } from './capability.ts';
-import { fsTypeOf } from './capability.ts';
+import { GiB, MiB, TiB, roundDown, roundUp, sector, showBytes, type Bytes } from './bytes.ts';
+import { fsTypeOf, type Capability, type FsType } from './capability.ts';
 import { DriverError } from './fault.ts';
 import type { CapacityRange } from './volume.ts';
 

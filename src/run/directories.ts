@@ -1,6 +1,5 @@
 import { dirname } from 'node:path';
-import { errnoOf } from './files.ts';
-import type { Files } from './files.ts';
+import { errnoOf, type Files } from './files.ts';
 
 /** Does something in a directory; where the directory is not there yet, makes it and does it again. */
 export async function makeIn<T>(

@@ -1,11 +1,8 @@
 import { execa } from 'execa';
 import { errnoOf } from './files.ts';
-import type { Pool } from './limit.ts';
-import { commandPool } from './limit.ts';
-import type { MmRunner, Place } from './place.ts';
-import { isMmCommand, programs, systemPath } from './place.ts';
-import type { Run, RunKind, RunOptions } from './run.ts';
-import { CommandFailed } from './run.ts';
+import { commandPool, type Pool } from './limit.ts';
+import { isMmCommand, programs, systemPath, type MmRunner, type Place } from './place.ts';
+import { CommandFailed, type Run, type RunKind, type RunOptions } from './run.ts';
 
 /** How commands of this machine are found, limited and bounded. */
 export interface HostOptions {

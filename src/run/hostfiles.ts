@@ -1,6 +1,4 @@
-import type { BigIntStats } from 'node:fs';
-import { constants } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
+import { constants, type BigIntStats } from 'node:fs';
 import {
   link,
   lstat,
@@ -13,12 +11,11 @@ import {
   rmdir,
   statfs,
   unlink,
+  type FileHandle,
 } from 'node:fs/promises';
 import type { Bytes } from '../model/bytes.ts';
-import type { FileStat, Files, Space } from './files.ts';
-import { errnoError, errnoOf } from './files.ts';
-import type { Mounts } from './mounts.ts';
-import { parseMountinfo } from './mounts.ts';
+import { errnoError, errnoOf, type FileStat, type Files, type Space } from './files.ts';
+import { parseMountinfo, type Mounts } from './mounts.ts';
 import { hostRanges } from './hostranges.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } =

@@ -1,8 +1,6 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
-import type { Files, Range } from './files.ts';
-import { errnoError } from './files.ts';
+import { open, type FileHandle } from 'node:fs/promises';
+import { errnoError, type Files, type Range } from './files.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 

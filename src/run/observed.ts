@@ -1,8 +1,7 @@
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { REDACTED } from '../observe/redact.ts';
-import type { Run } from './run.ts';
-import { CommandFailed } from './run.ts';
+import { CommandFailed, type Run } from './run.ts';
 
 const MAX_LOGGED = 2048;
 

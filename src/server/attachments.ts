@@ -6,9 +6,9 @@ import type {
   ControllerUnpublishVolumeResponse,
 } from '../wire/types.ts';
 import type { LockKey } from './locks.ts';
-import * as requests from './requests/controller.ts';
 import { empty } from './requests/node.ts';
 import type { Unary } from './unary.ts';
+import * as requests from './requests/controller.ts';
 
 const offered = [
   'CREATE_DELETE_VOLUME',

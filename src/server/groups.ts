@@ -5,9 +5,9 @@ import type {
   GroupControllerHandlers,
 } from '../wire/types.ts';
 import { groupResponse } from './replies.ts';
-import * as requests from './requests/groups.ts';
 import { empty } from './requests/node.ts';
 import type { Unary } from './unary.ts';
+import * as requests from './requests/groups.ts';
 
 /** The GroupController service. */
 export const groupHandlers = (unary: Unary, { groups }: Services) =>

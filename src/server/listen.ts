@@ -1,8 +1,7 @@
 import { setLogger } from '@grpc/grpc-js';
 import type { Log } from '../observe/log.ts';
 import type { Services } from '../service/api.ts';
-import { createCalls } from './calls.ts';
-import type { Calls } from './calls.ts';
+import { createCalls, type Calls } from './calls.ts';
 import { controllerHandlers } from './controller.ts';
 import { checkedPath, socketPath } from './endpoint.ts';
 import { groupHandlers } from './groups.ts';
@@ -11,10 +10,8 @@ import { createLocks } from './locks.ts';
 import { nodeHandlers } from './node.ts';
 import { loadCsi } from './proto.ts';
 import type { RequestDone } from './report.ts';
-import { serveOn } from './served.ts';
-import type { Served, Service } from './served.ts';
-import { createUnary } from './unary.ts';
-import type { Unary } from './unary.ts';
+import { serveOn, type Served, type Service } from './served.ts';
+import { createUnary, type Unary } from './unary.ts';
 
 /** What the gRPC server is made from. */
 export interface GrpcOptions {

@@ -13,8 +13,8 @@ import type {
 } from '../wire/types.ts';
 import type { LockKey } from './locks.ts';
 import { statsResponse } from './replies.ts';
-import * as requests from './requests/node.ts';
 import type { Unary } from './unary.ts';
+import * as requests from './requests/node.ts';
 
 const offered = [
   'STAGE_UNSTAGE_VOLUME',

@@ -5,8 +5,7 @@ import type { RegistrationHandlers } from '../wire/registration.ts';
 import { createCalls } from './calls.ts';
 import { checkedPath } from './endpoint.ts';
 import { loadRegistration } from './proto.ts';
-import { serveOn } from './served.ts';
-import type { Served } from './served.ts';
+import { serveOn, type Served } from './served.ts';
 
 /** How this driver makes itself known to the kubelet of its node. */
 export interface RegistrationOptions {

@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Socket } from 'node:net';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
-import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import {
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import type { Calls } from './calls.ts';
-import { listenAt } from './socket.ts';
-import type { SocketOptions } from './socket.ts';
+import { listenAt, type SocketOptions } from './socket.ts';
 
 const mebibyte = 1024 * 1024;
 

@@ -1,8 +1,8 @@
 import type { Services } from '../service/api.ts';
 import type { ControllerHandlers, DeleteSnapshotResponse } from '../wire/types.ts';
 import { createSnapshotResponse, listSnapshotsResponse } from './replies.ts';
-import * as requests from './requests/controller.ts';
 import type { Unary } from './unary.ts';
+import * as requests from './requests/controller.ts';
 
 /** Cut, delete and look at snapshots. */
 export const snapshotHandlers = (unary: Unary, { snapshots }: Services) =>

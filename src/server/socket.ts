@@ -1,8 +1,6 @@
-import { chmodSync, chownSync, lstatSync } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, type BigIntStats } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
-import type { Server, Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { DriverError } from '../model/fault.ts';
 import { errnoOf } from '../run/files.ts';

@@ -1,6 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { DriverError } from '../model/fault.ts';
-import type { Fault } from '../model/fault.ts';
+import { DriverError, type Fault } from '../model/fault.ts';
 
 /** The one table of errors: what went wrong, and the gRPC code that the caller gets for it. */
 const codes = {

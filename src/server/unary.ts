@@ -7,8 +7,7 @@ import type { Log } from '../observe/log.ts';
 import type { Calls } from './calls.ts';
 import { decode } from './decode.ts';
 import type { LockKey, Locks } from './locks.ts';
-import { createReport } from './report.ts';
-import type { Report, RequestDone } from './report.ts';
+import { createReport, type Report, type RequestDone } from './report.ts';
 import { answerFor } from './status.ts';
 
 /** One RPC: how its request is read, what it locks, what it does. */

@@ -14,8 +14,8 @@ import {
   listVolumesResponse,
   validateResponse,
 } from './replies.ts';
-import * as requests from './requests/controller.ts';
 import type { Unary } from './unary.ts';
+import * as requests from './requests/controller.ts';
 
 const createLocks = ({ name, source }: VolumeSpec): readonly LockKey[] => [
   { on: 'volume-name', id: name },

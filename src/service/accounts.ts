@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { sumUp } from '../model/accounts.ts';
-import type { Countable, RootAccounts } from '../model/accounts.ts';
+import { sumUp, type Countable, type RootAccounts } from '../model/accounts.ts';
 import type { ForestNode } from '../model/forest.ts';
 import type { Space } from '../run/files.ts';
 import type { RootStore } from '../store/root.ts';

@@ -13,8 +13,7 @@ import type { NodeFile } from '../store/schema/root.ts';
 import type { Attachment, VolumeRecord } from '../store/schema/volume.ts';
 import type { Attachments } from './api.ts';
 import type { ServiceHost } from './host.ts';
-import { fence, nodesToFence, resumeFence } from './fencing/fencing.ts';
-import type { Fencer } from './fencing/fencing.ts';
+import { fence, nodesToFence, resumeFence, type Fencer } from './fencing/fencing.ts';
 import { isFencing } from './operating/ownclaim.ts';
 import { readyVolume, settleVolume, volumeMissing } from './operating/settle.ts';
 

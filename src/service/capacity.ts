@@ -1,17 +1,13 @@
-import type { Bytes } from '../model/bytes.ts';
-import { roundDown, sector } from '../model/bytes.ts';
-import { whyUnsupported } from '../model/capability.ts';
-import type { Capability } from '../model/capability.ts';
+import { roundDown, sector, type Bytes } from '../model/bytes.ts';
+import { whyUnsupported, type Capability } from '../model/capability.ts';
 import { isFault } from '../model/fault.ts';
-import { classParameters } from '../model/parameters.ts';
-import type { ClassParameters, FileAttributes } from '../model/parameters.ts';
+import { classParameters, type ClassParameters, type FileAttributes } from '../model/parameters.ts';
 import { maximumBytes, minimumBytes } from '../model/sizing.ts';
 import type { RootStore } from '../store/root.ts';
 import type { RootTopology, Segments } from '../model/topology.ts';
 import type { Capacity } from './api.ts';
 import type { ServiceHost } from './host.ts';
-import { freeIn } from './limits.ts';
-import type { Limits } from './limits.ts';
+import { freeIn, type Limits } from './limits.ts';
 import type { Placement } from './placement.ts';
 
 type Parts = Pick<ServiceHost, 'roots' | 'placement' | 'limits' | 'defaults' | 'topology'>;

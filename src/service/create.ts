@@ -1,17 +1,15 @@
 import { canonicalCapability, requireFsType, requireSupported } from '../model/capability.ts';
-import { planCopy, planEmpty } from '../model/clone-tree.ts';
-import type { DataRef } from '../model/clone-tree.ts';
+import { planCopy, planEmpty, type DataRef } from '../model/clone-tree.ts';
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError, invalid } from '../model/fault.ts';
-import { fileKey, localIdOf } from '../model/ids.ts';
-import type { FileKey, LocalId } from '../model/ids.ts';
+import { fileKey, localIdOf, type FileKey, type LocalId } from '../model/ids.ts';
 import {
   classParameters,
   ownParameters,
   sharedPlacement,
   undiscarded,
+  type ClassParameters,
 } from '../model/parameters.ts';
-import type { ClassParameters } from '../model/parameters.ts';
 import { volumeChange } from '../model/mutable.ts';
 import { minimumBytes, sizeOfNew } from '../model/sizing.ts';
 import type { VolumeSpec } from '../model/volume.ts';
@@ -23,24 +21,21 @@ import type { Fill } from '../store/schema/claim.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import { deepen, helpForClone, isTooDeep } from './depth.ts';
 import { newFill } from './filling/fill.ts';
-import { buildFilled, untie } from './filling/filling.ts';
-import type { FillSource } from './filling/filling.ts';
+import { buildFilled, untie, type FillSource } from './filling/filling.ts';
 import { requireOwnHandle } from './moving/handles.ts';
 import type { ServiceHost } from './host.ts';
-import { operate } from './operating/operation.ts';
-import type { VolumeOperation } from './operating/operation.ts';
+import { operate, type VolumeOperation } from './operating/operation.ts';
 import { endClaim } from './operating/ownclaim.ts';
-import { statOf } from './parents.ts';
-import type { Parent } from './parents.ts';
+import { statOf, pathOf } from './claims/data-files.ts';
+import type { Parent } from './parents/record.ts';
 import { reclaim } from './deleting/reclaim.ts';
 import { patiently, resumeFilling } from './filling/resume.ts';
 import { requireSame } from './same.ts';
 import { sectorsOf } from './sectors.ts';
 import { settleVolume } from './operating/settle.ts';
 import { imageSource } from './images/images.ts';
-import { findSource } from './sources.ts';
-import type { Source } from './sources.ts';
-import { pathOf, perform } from './operating/steps.ts';
+import { findSource, type Source } from './sources.ts';
+import { perform } from './operating/steps.ts';
 import { requireWithinReach } from './topology.ts';
 
 /** A volume and the root it lives in. */

@@ -3,7 +3,7 @@ import type { FileKey } from '../model/ids.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { ServiceHost } from './host.ts';
-import { parentRecord } from './parents.ts';
+import { parentRecord } from './parents/record.ts';
 
 /** A file with its place in the clone forest: `depth` as recorded, an upper bound. */
 interface Placed {

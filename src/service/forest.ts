@@ -1,8 +1,7 @@
 import type { Bytes } from '../model/bytes.ts';
 import { isFault } from '../model/fault.ts';
 import type { ForestNode } from '../model/forest.ts';
-import { ownerOfKey, publicId } from '../model/ids.ts';
-import type { FileKey } from '../model/ids.ts';
+import { ownerOfKey, publicId, type FileKey } from '../model/ids.ts';
 import { errnoOf } from '../run/files.ts';
 import { heldBytes } from '../store/blocks.ts';
 import type { DataKind } from '../store/layout.ts';

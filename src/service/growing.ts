@@ -6,8 +6,7 @@ import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { ServiceHost } from './host.ts';
 import { endClaim } from './operating/ownclaim.ts';
-import { imageOf, statOf } from './parents.ts';
-import { pathOf } from './operating/steps.ts';
+import { imageOf, statOf, pathOf } from './claims/data-files.ts';
 
 /** Grows the image to what the claim says, and then the record. What is added to a thick volume has its blocks before. */
 export async function growClaimed(

@@ -1,12 +1,10 @@
-import type { Bytes } from '../model/bytes.ts';
-import { showBytes } from '../model/bytes.ts';
+import { showBytes, type Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import type { LocalId } from '../model/ids.ts';
 import type { Clock } from '../run/clock.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Placement } from './placement.ts';
-import { promisedOf } from './promised.ts';
-import type { Promised } from './promised.ts';
+import { promisedOf, type Promised } from './promised.ts';
 
 /** How much of what there is may be promised to volumes. */
 export interface LimitOptions {

@@ -1,6 +1,5 @@
 import { DriverError, isFault } from '../model/fault.ts';
-import { requireFitting, volumeChange, whatIsLeft } from '../model/mutable.ts';
-import type { VolumeChange } from '../model/mutable.ts';
+import { requireFitting, volumeChange, whatIsLeft, type VolumeChange } from '../model/mutable.ts';
 import { hasAttributes } from '../model/parameters.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
@@ -8,10 +7,9 @@ import type { Claim } from '../store/schema/claim.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from './host.ts';
-import { imageOf } from './parents.ts';
+import { imageOf, pathOf } from './claims/data-files.ts';
 import type { Place } from './roots.ts';
 import { readyVolume } from './operating/settle.ts';
-import { pathOf } from './operating/steps.ts';
 
 /**
  * Changes attributes of a volume: all of them in one command, or none. Moving its blocks to another pool may

@@ -4,8 +4,7 @@ import { ownerOfKey } from '../model/ids.ts';
 import type { RootStore } from '../store/root.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
-import { statOf } from './parents.ts';
-import { pathOf } from './operating/steps.ts';
+import { statOf, pathOf } from './claims/data-files.ts';
 
 /**
  * Throws wrong-state unless the image is the one that the record is about, or gone: a record that somebody

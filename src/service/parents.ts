@@ -1,31 +1,21 @@
-import type { Bytes } from '../model/bytes.ts';
-import { DriverError } from '../model/fault.ts';
-import { planSnap } from '../model/clone-tree.ts';
-import type { DataRef } from '../model/clone-tree.ts';
-import { ownerOfKey } from '../model/ids.ts';
+import { planSnap, type DataRef } from '../model/clone-tree.ts';
 import type { FileKey } from '../model/ids.ts';
-import { errnoOf } from '../run/files.ts';
 import type { FileStat } from '../run/files.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
-import { recordFormat } from '../store/schema/data.ts';
-import type { Content } from '../store/schema/data.ts';
+import { recordFormat, type Content } from '../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../store/schema/parents.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { deeper, endClaim, isClaimed, requireClaim } from './operating/ownclaim.ts';
 import { sectorsOf } from './sectors.ts';
-import { pathOf, perform } from './operating/steps.ts';
+import { pathOf, statOf, imageOf } from './claims/data-files.ts';
+import { perform } from './operating/steps.ts';
+import { parentRecord } from './parents/record.ts';
 
 /** A volume whose record carries a claim to put a clone parent above its image. */
 export type Parenting = Held<VolumeRecord>;
-
-/** The file of the image a record names as current. */
-export const imageOf = (record: VolumeRecord): DataRef => {
-  if (record.image) return { data: 'volumes', key: record.image.key };
-  throw new DriverError('wrong-state', `volume ${record.id} has no image file yet`);
-};
 
 /** Where the clone parent of a running claim lies: a snapshot's file, or a hidden one. */
 function claimedParent(record: VolumeRecord): DataRef {
@@ -210,35 +200,4 @@ async function dropParent(store: RootStore, volume: Parenting): Promise<Held<Vol
   await store.edges.remove(parent, imageOf(value).key);
   if (value.parent !== null) await store.edges.remove(value.parent, parent);
   return endClaim(store, volume, () => ({}));
-}
-
-/** lstat, or undefined when nothing is there on a root that is there. */
-export async function statOf(store: RootStore, path: string): Promise<FileStat | undefined> {
-  try {
-    return await store.files.stat(path);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    await store.check();
-    return undefined;
-  }
-}
-
-/** A clone parent, and what a child of it holds at first. */
-export interface Parent {
-  readonly ref: DataRef;
-  readonly bytes: Bytes;
-  readonly content: Content;
-  readonly sectorBytes?: number | undefined;
-  /** Its own clone parent, and how many there are above it at most. */
-  readonly parent: FileKey | null;
-  readonly depth?: number | undefined;
-}
-
-/** What the records say of a clone parent; undefined when they know none of this key. */
-export async function parentRecord(store: RootStore, key: FileKey): Promise<Parent | undefined> {
-  const hidden = await store.hidden.read(key);
-  if (hidden) return { ...hidden.value, ref: { data: hidden.value.data, key } };
-  const snapshot = await store.snapshots.read(ownerOfKey(key));
-  if (snapshot?.value.file?.key !== key) return undefined;
-  return { ...snapshot.value, ref: { data: 'snapshots', key } };
 }

@@ -1,6 +1,5 @@
 import { DriverError, invalid } from '../model/fault.ts';
-import { parseId } from '../model/ids.ts';
-import type { LocalId } from '../model/ids.ts';
+import { parseId, type LocalId } from '../model/ids.ts';
 import type { RootStore } from '../store/root.ts';
 
 /** An object's root, and its id in there. */

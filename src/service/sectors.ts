@@ -1,5 +1,4 @@
-import { usualSectors } from '../model/sectors.ts';
-import type { SectorBytes } from '../model/sectors.ts';
+import { usualSectors, type SectorBytes } from '../model/sectors.ts';
 
 interface OfSectors {
   readonly sectorBytes?: number | undefined;

@@ -1,6 +1,5 @@
 import { DriverError, invalid, isFault } from '../model/fault.ts';
-import { fileKey, localIdOf } from '../model/ids.ts';
-import type { LocalId } from '../model/ids.ts';
+import { fileKey, localIdOf, type LocalId } from '../model/ids.ts';
 import { ownParameters } from '../model/parameters.ts';
 import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';

@@ -1,7 +1,6 @@
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
-import { fileKey } from '../model/ids.ts';
-import type { FileKey, LocalId } from '../model/ids.ts';
+import { fileKey, type FileKey, type LocalId } from '../model/ids.ts';
 import type { FileAttributes } from '../model/parameters.ts';
 import type { ContentSource } from '../model/volume.ts';
 import type { Held } from '../store/records.ts';
@@ -11,8 +10,8 @@ import { requireCuttable } from './cutting.ts';
 import { deepen, helpFor } from './depth.ts';
 import type { ServiceHost } from './host.ts';
 import { operate } from './operating/operation.ts';
-import { cutParent, parentRecord } from './parents.ts';
-import type { Parent } from './parents.ts';
+import { cutParent } from './parents.ts';
+import { parentRecord, type Parent } from './parents/record.ts';
 import { readySnapshot, readyVolume, snapshotMissing, volumeMissing } from './operating/settle.ts';
 
 /** What a new volume is made from. */

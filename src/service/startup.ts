@@ -2,12 +2,9 @@ import { DriverError, isFault } from '../model/fault.ts';
 import type { Bytes } from '../model/bytes.ts';
 import type { Gpfs } from '../gpfs/commands.ts';
 import type { FileSystem } from '../gpfs/mmlsfs.ts';
-import type { Release } from '../gpfs/release.ts';
-import { knowsClones, showRelease } from '../gpfs/release.ts';
-import type { Files } from '../run/files.ts';
-import { errnoOf } from '../run/files.ts';
-import type { Mount, Mounts } from '../run/mounts.ts';
-import { mountOf } from '../run/mounts.ts';
+import { knowsClones, showRelease, type Release } from '../gpfs/release.ts';
+import { errnoOf, type Files } from '../run/files.ts';
+import { mountOf, type Mount, type Mounts } from '../run/mounts.ts';
 
 /** What was found out about a root that can be used. */
 interface RootFacts {

@@ -1,7 +1,6 @@
 import { DriverError, invalid } from '../model/fault.ts';
 import type { RootId } from '../model/ids.ts';
-import { showSegments } from '../model/topology.ts';
-import type { RootTopology, TopologyRequirement } from '../model/topology.ts';
+import { showSegments, type RootTopology, type TopologyRequirement } from '../model/topology.ts';
 import type { Clock } from '../run/clock.ts';
 import type { RootStore } from '../store/root.ts';
 import type { NodeTopology } from './api.ts';

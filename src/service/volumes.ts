@@ -1,6 +1,5 @@
 import type { Bytes } from '../model/bytes.ts';
-import { requireSupported, whyUnsupported } from '../model/capability.ts';
-import type { Capability } from '../model/capability.ts';
+import { requireSupported, whyUnsupported, type Capability } from '../model/capability.ts';
 import { publicId } from '../model/ids.ts';
 import { volumeChange, whatIsLeft } from '../model/mutable.ts';
 import { sizeOfGrown } from '../model/sizing.ts';

@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
-
 import type { Inode } from './ground.ts';
 import type { OpenFile, TreeNode } from './gpfs.ts';
 import type { MemoryGround } from './memory-ground.ts';
 import { isMounted } from './personality.ts';
 import { fail } from './strerror.ts';
-import { pathsBelow } from './tree.ts';
-import type { MemoryNode } from './tree.ts';
+import { pathsBelow, type MemoryNode } from './tree.ts';
 
 /** What tests may do to the data, past the ports: like a loop device, or like somebody who knows the truth. */
 export function access(ground: MemoryGround) {

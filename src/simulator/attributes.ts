@@ -1,8 +1,6 @@
-import { plainRecord } from './ground.ts';
-import type { Attributes, FileRecord, Ground } from './ground.ts';
+import { plainRecord, type Attributes, type FileRecord, type Ground } from './ground.ts';
 import { errnoNameOf, strerror } from './strerror.ts';
-import { ctime, printed, refused, split } from './text.ts';
-import type { Outcome } from './text.ts';
+import { ctime, printed, refused, split, type Outcome } from './text.ts';
 
 const label = (name: string): string => `${name}:`.padEnd(22);
 const yesNo = (value: boolean): string => (value ? 'yes' : 'no');

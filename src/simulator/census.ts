@@ -1,14 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
+import { existsSync, readdirSync, type BigIntStats } from 'node:fs';
 import { join } from 'node:path';
-
 import { errnoError } from '../run/files.ts';
 import type { Inode } from './ground.ts';
-import { readJson } from './layout.ts';
-import type { Layout } from './layout.ts';
+import { readJson, type Layout } from './layout.ts';
 import { orphanLoopsOf } from './open-files.ts';
-import { lookAt, writeWhole } from './state-files.ts';
-import type { StateFile, StateFiles } from './state-files.ts';
+import { lookAt, writeWhole, type StateFile, type StateFiles } from './state-files.ts';
 
 /** A parent with children that lost its name or its content, which GPFS would never have allowed. */
 export interface Damage {

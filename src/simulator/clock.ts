@@ -1,5 +1,4 @@
 import { setImmediate } from 'node:timers/promises';
-
 import type { Clock } from '../run/clock.ts';
 
 /** Time that passes only when somebody sleeps or a test says so. */

@@ -1,5 +1,11 @@
-import { plainRecord } from './ground.ts';
-import type { Change, Facts, FileRecord, Ground, Inode } from './ground.ts';
+import {
+  plainRecord,
+  type Change,
+  type Facts,
+  type FileRecord,
+  type Ground,
+  type Inode,
+} from './ground.ts';
 import { noSpace } from './personality.ts';
 import { fail } from './strerror.ts';
 

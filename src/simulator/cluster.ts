@@ -1,8 +1,6 @@
 import type { Ground } from './ground.ts';
-import { isMounted } from './personality.ts';
-import type { Release } from './personality.ts';
-import { encode, printed, refused, split, table } from './text.ts';
-import type { Outcome } from './text.ts';
+import { isMounted, type Release } from './personality.ts';
+import { encode, printed, refused, split, table, type Outcome } from './text.ts';
 
 /** Names of the one cluster that is simulated. */
 const clusterName = 'simulated.gpfs';

@@ -12,8 +12,7 @@ import { mmlsquota } from './quota.ts';
 import type { Ground } from './ground.ts';
 import { mmclone } from './mmclone.ts';
 import type { DaemonState } from './personality.ts';
-import { refused } from './text.ts';
-import type { Outcome } from './text.ts';
+import { refused, type Outcome } from './text.ts';
 
 type Command = (ground: Ground, args: readonly string[]) => Outcome;
 

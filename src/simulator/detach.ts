@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import type { Run } from '../run/run.ts';
 import { loopDevices } from './open-files.ts';
 

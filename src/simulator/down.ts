@@ -1,15 +1,13 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { basename } from 'node:path';
-
 import { DriverError } from '../model/fault.ts';
 import { errnoOf } from '../run/files.ts';
 import { parseMountinfo } from '../run/mounts.ts';
 import type { Run } from '../run/run.ts';
 import { attachments, attachmentsOn } from './attachments.ts';
 import { detachAll } from './detach.ts';
-import { layoutOf, readDescription } from './layout.ts';
-import type { Layout } from './layout.ts';
+import { layoutOf, readDescription, type Layout } from './layout.ts';
 import { loopDevices } from './open-files.ts';
 import { mountAt } from './status.ts';
 import { unmountFree } from './unmount.ts';

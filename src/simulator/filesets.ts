@@ -3,8 +3,7 @@ import { filesetColumns, filesetCells } from './fileset-columns.ts';
 import type { Fileset, Ground } from './ground.ts';
 import { noSpace } from './personality.ts';
 import { errnoNameOf, strerror } from './strerror.ts';
-import { printed, refused, split, table } from './text.ts';
-import type { Outcome } from './text.ts';
+import { printed, refused, split, table, type Outcome } from './text.ts';
 
 type Work = (
   ground: Ground,

@@ -1,8 +1,7 @@
 import { isDevice, unknownDevice } from './cluster.ts';
 import type { Ground, Pool } from './ground.ts';
 import type { Release } from './personality.ts';
-import { ctime, encode, printed, refused, split, table } from './text.ts';
-import type { Outcome } from './text.ts';
+import { ctime, encode, printed, refused, split, table, type Outcome } from './text.ts';
 
 const formats: Readonly<Record<Release, string>> = {
   '4.1': '14.03 (4.1.0.4)',

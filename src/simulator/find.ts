@@ -1,7 +1,5 @@
 import { dirname, resolve } from 'node:path';
-
-import { readDescription } from './layout.ts';
-import type { Description } from './layout.ts';
+import { readDescription, type Description } from './layout.ts';
 
 /** A simulator as programs that stand on it see it. */
 export interface Simulator extends Description {

@@ -3,23 +3,17 @@ import type { Files } from '../run/files.ts';
 import type { Mounts } from '../run/mounts.ts';
 import type { Run } from '../run/run.ts';
 import type { Trials } from '../run/trials.ts';
-import { virtualClock } from './clock.ts';
-import type { VirtualClock } from './clock.ts';
-import { makeFaults } from './faults.ts';
-import type { Faults } from './faults.ts';
+import { virtualClock, type VirtualClock } from './clock.ts';
+import { makeFaults, type Faults } from './faults.ts';
 import type { Inode } from './ground.ts';
 import { filesNow } from './memory-files.ts';
-import { memoryGround } from './memory-ground.ts';
-import type { MemoryGround } from './memory-ground.ts';
+import { memoryGround, type MemoryGround } from './memory-ground.ts';
 import { access } from './access.ts';
 import { memoryMounts } from './memory-mounts.ts';
 import { portTrials } from './memory-trials.ts';
-import { readPersonality } from './personality.ts';
-import type { Personality } from './personality.ts';
-import { noCounts, portFiles, portRun } from './ports.ts';
-import type { Counts } from './ports.ts';
-import { enter } from './tree.ts';
-import type { Tree } from './tree.ts';
+import { readPersonality, type Personality } from './personality.ts';
+import { noCounts, portFiles, portRun, type Counts } from './ports.ts';
+import { enter, type Tree } from './tree.ts';
 
 /** How an in-process GPFS is to be; everything has a default. */
 export interface GpfsOptions {

@@ -1,15 +1,10 @@
 import { linkSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-
 import { errnoOf } from '../run/files.ts';
-import type { Census } from './census.ts';
-import { birthOf } from './census.ts';
-import { plainAttributes } from './ground.ts';
-import type { Change, FileRecord, Inode } from './ground.ts';
-import { readJson } from './layout.ts';
-import type { Layout } from './layout.ts';
-import { lookAt, unlinkIfThere, writeWhole } from './state-files.ts';
-import type { StateFiles } from './state-files.ts';
+import { birthOf, type Census } from './census.ts';
+import { plainAttributes, type Change, type FileRecord, type Inode } from './ground.ts';
+import { readJson, type Layout } from './layout.ts';
+import { lookAt, unlinkIfThere, writeWhole, type StateFiles } from './state-files.ts';
 
 /** A file as this command saw it. */
 export interface Seen {

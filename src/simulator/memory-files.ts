@@ -1,13 +1,10 @@
-import { roundUp } from '../model/bytes.ts';
-import type { Bytes } from '../model/bytes.ts';
+import { roundUp, type Bytes } from '../model/bytes.ts';
 import type { FileStat, Range, Space } from '../run/files.ts';
 import { renameRefused } from './clone.ts';
 import type { MemoryGround } from './memory-ground.ts';
-import { blockBytes, worldOf } from './memory-world.ts';
-import type { World } from './memory-world.ts';
+import { blockBytes, worldOf, type World } from './memory-world.ts';
 import { fail } from './strerror.ts';
-import { enter, leave, textBlock } from './tree.ts';
-import type { MemoryNode } from './tree.ts';
+import { enter, leave, textBlock, type MemoryNode } from './tree.ts';
 
 /** The calls of the Files port, done at once; the ports in front of them wait, count and break. */
 export type FilesNow = ReturnType<typeof filesNow>;

@@ -1,11 +1,8 @@
 import type { Facts, Fileset, FilesetPart, Ground, Inode, Pool } from './ground.ts';
-import { memoryState } from './memory-state.ts';
-import type { MemoryState } from './memory-state.ts';
-import { isMounted } from './personality.ts';
-import type { Personality } from './personality.ts';
+import { memoryState, type MemoryState } from './memory-state.ts';
+import { isMounted, type Personality } from './personality.ts';
 import { fail } from './strerror.ts';
-import { enter, leave, makeTree } from './tree.ts';
-import type { MemoryNode, Tree } from './tree.ts';
+import { enter, leave, makeTree, type MemoryNode, type Tree } from './tree.ts';
 
 /** The in-process GPFS under the ports: its tree, its clone records, and what commands act on. */
 export interface MemoryGround extends Ground, Omit<MemoryState, 'dropUnused'> {

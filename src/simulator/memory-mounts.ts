@@ -1,6 +1,5 @@
 import type { Mount, Mounts } from '../run/mounts.ts';
-import { ServerCrashed } from './faults.ts';
-import type { Faults } from './faults.ts';
+import { ServerCrashed, type Faults } from './faults.ts';
 import type { MemoryGround } from './memory-ground.ts';
 import { isMounted } from './personality.ts';
 

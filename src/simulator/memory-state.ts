@@ -1,8 +1,7 @@
 import { forgotten } from './clone.ts';
 import type { Change, FileRecord, Ground, Inode } from './ground.ts';
 import { fail } from './strerror.ts';
-import { enter } from './tree.ts';
-import type { MemoryNode, Tree } from './tree.ts';
+import { enter, type MemoryNode, type Tree } from './tree.ts';
 
 /** Clone records and blocks over a tree in memory: what GPFS keeps beyond POSIX. */
 export interface MemoryState {

@@ -4,8 +4,7 @@ import { removalRefused } from './clone.ts';
 import type { MemoryGround } from './memory-ground.ts';
 import { noSpace } from './personality.ts';
 import { fail } from './strerror.ts';
-import { enter, leave } from './tree.ts';
-import type { MemoryNode, Place, Tree } from './tree.ts';
+import { enter, leave, type MemoryNode, type Place, type Tree } from './tree.ts';
 
 /** What GPFS copies and charges at least; a block of the in-process face. */
 export const blockBytes: Bytes = 4n * 1024n * 1024n;

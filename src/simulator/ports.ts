@@ -1,7 +1,5 @@
 import { basename } from 'node:path';
-
-import { CommandFailed } from '../run/run.ts';
-import type { Run, RunKind, RunOptions } from '../run/run.ts';
+import { CommandFailed, type Run, type RunKind, type RunOptions } from '../run/run.ts';
 import type { Files } from '../run/files.ts';
 import type { VirtualClock } from './clock.ts';
 import { hangs, runCommand } from './command.ts';

@@ -1,11 +1,9 @@
 import { cpSync, lstatSync, readdirSync, renameSync, rmSync, rmdirSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-
 import { errnoOf } from '../run/files.ts';
 import { removalRefused, renameRefused } from './clone.ts';
 import type { Layout } from './layout.ts';
-import { absolute } from './real-ground.ts';
-import type { RealGround } from './real-ground.ts';
+import { absolute, type RealGround } from './real-ground.ts';
 import { realFilesets } from './real-filesets.ts';
 import { orphanLoopsOf } from './open-files.ts';
 import { lookAt } from './state-files.ts';

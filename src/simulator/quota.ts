@@ -1,7 +1,6 @@
 import { isDevice, unknownDevice } from './cluster.ts';
 import type { Ground } from './ground.ts';
-import { printed, refused, split, table } from './text.ts';
-import type { Outcome } from './text.ts';
+import { printed, refused, split, table, type Outcome } from './text.ts';
 
 const columns =
   'filesystemName quotaType id name blockUsage blockQuota blockLimit blockInDoubt blockGrace filesUsage filesQuota filesLimit filesInDoubt filesGrace remarks quota defQuota fid filesetname'.split(

@@ -1,15 +1,12 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
-
-import { roundUp } from '../model/bytes.ts';
-import type { Bytes } from '../model/bytes.ts';
+import { roundUp, type Bytes } from '../model/bytes.ts';
 import { errnoError, errnoOf } from '../run/files.ts';
 import { hostRun } from '../run/host.ts';
 import { CommandFailed } from '../run/run.ts';
 import { birthOf } from './census.ts';
 import type { Layout } from './layout.ts';
-import { stateFiles } from './state-files.ts';
-import type { StateFile } from './state-files.ts';
+import { stateFiles, type StateFile } from './state-files.ts';
 
 /** A run of blocks of a file, in units of 512 bytes: where in the file, and where on the disk. */
 interface Extent {

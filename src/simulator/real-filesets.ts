@@ -1,9 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-
 import type { Fileset, FilesetPart } from './ground.ts';
-import { readJson } from './layout.ts';
-import type { Layout } from './layout.ts';
+import { readJson, type Layout } from './layout.ts';
 import { lookAt, writeWhole } from './state-files.ts';
 
 /** Filesets as directories: at their junctions while they are linked, else out of the way. */

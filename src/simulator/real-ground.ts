@@ -6,24 +6,18 @@ import {
   realpathSync,
   statfsSync,
   utimesSync,
+  type BigIntStats,
 } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-
-import { birthOf, census } from './census.ts';
-import type { Census } from './census.ts';
+import { birthOf, census, type Census } from './census.ts';
 import type { Facts, Ground, Inode, Pool } from './ground.ts';
-import { journal } from './journal.ts';
-import type { Seen } from './journal.ts';
-import { layoutOf, readDescription, readJson } from './layout.ts';
-import type { Description, Layout } from './layout.ts';
+import { journal, type Seen } from './journal.ts';
+import { layoutOf, readDescription, readJson, type Description, type Layout } from './layout.ts';
 import { isOpenForWriting, loopsOf } from './open-files.ts';
-import { processLock } from './lock.ts';
-import type { Lock } from './lock.ts';
+import { processLock, type Lock } from './lock.ts';
 import { isMounted, readPersonality } from './personality.ts';
 import { realFilesets } from './real-filesets.ts';
-import { lookAt, stateFiles } from './state-files.ts';
-import type { StateFiles } from './state-files.ts';
+import { lookAt, stateFiles, type StateFiles } from './state-files.ts';
 import { fail } from './strerror.ts';
 
 /** The ground of the executables: an XFS with reflink, and state files beside it. Use it only inside `hold`. */

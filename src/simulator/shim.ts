@@ -1,13 +1,11 @@
 import { writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-
 import { errnoOf } from '../run/files.ts';
 import { commandNames, hangs, runCommand } from './command.ts';
 import { layoutOf } from './layout.ts';
 import { absolute, lockOf, realGround } from './real-ground.ts';
 import { mv, rm } from './programs.ts';
-import { pointer } from './text.ts';
-import type { Outcome } from './text.ts';
+import { pointer, type Outcome } from './text.ts';
 
 // What every executable of a simulator runs, under the name it was called by.
 

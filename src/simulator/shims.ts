@@ -2,7 +2,6 @@ import { chmod, copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-
 import { commandNames } from './command.ts';
 import type { Layout } from './layout.ts';
 

@@ -1,14 +1,10 @@
 import { lstatSync, readFileSync } from 'node:fs';
-
-import { errnoError } from '../run/files.ts';
-import type { Files } from '../run/files.ts';
+import { errnoError, type Files } from '../run/files.ts';
 import { birthOf, damagesOf } from './census.ts';
-import { layoutOf } from './layout.ts';
-import type { Layout } from './layout.ts';
+import { layoutOf, type Layout } from './layout.ts';
 import { noSpace, readPersonality } from './personality.ts';
 import { checkOneFileset, removeName, rename } from './programs.ts';
-import { absolute, lockOf, realGround } from './real-ground.ts';
-import type { RealGround } from './real-ground.ts';
+import { absolute, lockOf, realGround, type RealGround } from './real-ground.ts';
 import { heldOn } from './real-blocks.ts';
 import { lookAt, stateFiles } from './state-files.ts';
 

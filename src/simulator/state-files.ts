@@ -10,11 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-
 import { errnoOf } from '../run/files.ts';
 import type { FileRecord, Inode } from './ground.ts';
-import { readJson } from './layout.ts';
-import type { Layout } from './layout.ts';
+import { readJson, type Layout } from './layout.ts';
 
 /** What is kept of one inode: the record of the state machine, and how to know the file again. */
 export interface StateFile {

@@ -1,12 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-
-import { mountOf, parseMountinfo } from '../run/mounts.ts';
-import type { Mount } from '../run/mounts.ts';
-import { census } from './census.ts';
-import type { Damage } from './census.ts';
-import { layoutOf, readDescription } from './layout.ts';
-import type { Description, Layout } from './layout.ts';
+import { mountOf, parseMountinfo, type Mount } from '../run/mounts.ts';
+import { census, type Damage } from './census.ts';
+import { layoutOf, readDescription, type Description, type Layout } from './layout.ts';
 import { loopsOf } from './open-files.ts';
 import { lockOf, realGround } from './real-ground.ts';
 import { stateFiles } from './state-files.ts';

@@ -1,15 +1,12 @@
 import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-
-import type { Bytes } from '../model/bytes.ts';
-import { GiB, MiB, showBytes } from '../model/bytes.ts';
+import { GiB, MiB, showBytes, type Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import type { Run } from '../run/run.ts';
 import { attachments } from './attachments.ts';
 import { detachAll } from './detach.ts';
-import { layoutOf, readDescription, readJson } from './layout.ts';
-import type { Description, Layout } from './layout.ts';
+import { layoutOf, readDescription, readJson, type Description, type Layout } from './layout.ts';
 import { processLock } from './lock.ts';
 import { readPersonality } from './personality.ts';
 import { realFilesets } from './real-filesets.ts';

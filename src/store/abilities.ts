@@ -1,10 +1,8 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { unprobed } from '../model/abilities.ts';
-import type { Abilities } from '../model/abilities.ts';
+import { unprobed, type Abilities } from '../model/abilities.ts';
 import type { Nonce } from '../run/clock.ts';
-import { undefinedWhenMissing } from '../run/files.ts';
-import type { Files } from '../run/files.ts';
+import { undefinedWhenMissing, type Files } from '../run/files.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
 import { abilitiesFile } from './schema/root.ts';

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { FileKey } from '../model/ids.ts';
-import { undefinedWhenMissing } from '../run/files.ts';
-import type { Files } from '../run/files.ts';
+import { undefinedWhenMissing, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
 import { ignoring } from './edges.ts';
 import type { Layout } from './layout.ts';

@@ -1,7 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { FileKey } from '../model/ids.ts';
-import { errnoOf } from '../run/files.ts';
-import type { Files } from '../run/files.ts';
+import { errnoOf, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
 import type { Layout } from './layout.ts';
 

@@ -1,11 +1,9 @@
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { isFault } from '../model/fault.ts';
-import { localIdOf } from '../model/ids.ts';
-import type { FileKey } from '../model/ids.ts';
+import { localIdOf, type FileKey } from '../model/ids.ts';
 import type { Nonce } from '../run/clock.ts';
-import { errnoOf } from '../run/files.ts';
-import type { Files } from '../run/files.ts';
+import { errnoOf, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
 import { ignoring } from './edges.ts';
 import { fromText, toText } from './json.ts';

@@ -1,6 +1,5 @@
 import { DriverError } from '../model/fault.ts';
-import { errnoOf } from '../run/files.ts';
-import type { Files } from '../run/files.ts';
+import { errnoOf, type Files } from '../run/files.ts';
 
 type Call = (...args: never[]) => Promise<unknown>;
 

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { ownerOfKey, shardOf } from '../model/ids.ts';
-import type { FileKey, LocalId } from '../model/ids.ts';
+import { ownerOfKey, shardOf, type FileKey, type LocalId } from '../model/ids.ts';
 
 /** Kinds of records; each has a directory of its own. */
 export type RecordKind = 'volumes' | 'snapshots' | 'groups' | 'hidden' | 'leases';

@@ -1,8 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { LocalId } from '../model/ids.ts';
 import type { Nonce } from '../run/clock.ts';
-import { errnoOf } from '../run/files.ts';
-import type { Files } from '../run/files.ts';
+import { errnoOf, type Files } from '../run/files.ts';
 import { ignoring } from './edges.ts';
 import type { Layout } from './layout.ts';
 

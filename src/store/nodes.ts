@@ -1,17 +1,14 @@
 import { join } from 'node:path';
-import { localIdOf } from '../model/ids.ts';
-import type { FileKey } from '../model/ids.ts';
+import { localIdOf, type FileKey } from '../model/ids.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
-import { undefinedWhenMissing } from '../run/files.ts';
-import type { Files } from '../run/files.ts';
+import { undefinedWhenMissing, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
 import { ignoring } from './edges.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
 import { recordFormat } from './schema/data.ts';
-import { markFile, nodeFile } from './schema/root.ts';
+import { markFile, nodeFile, type MarkFile, type NodeFile } from './schema/root.ts';
 import type { Claim } from './schema/claim.ts';
-import type { MarkFile, NodeFile } from './schema/root.ts';
 
 /** Who a server is: the node's name, the machine and boot under it, and this one process. */
 export interface Self {

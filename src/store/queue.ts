@@ -1,13 +1,11 @@
 import { join } from 'node:path';
 import type { Nonce } from '../run/clock.ts';
-import { undefinedWhenMissing } from '../run/files.ts';
-import type { Files } from '../run/files.ts';
+import { undefinedWhenMissing, type Files } from '../run/files.ts';
 import { ignoring } from './edges.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
 import { recordFormat } from './schema/data.ts';
-import { queueItem } from './schema/queue.ts';
-import type { QueueItem } from './schema/queue.ts';
+import { queueItem, type QueueItem } from './schema/queue.ts';
 
 /**
  * What somebody should look at, by name: a volume's id, or the key of a clone parent. An item says only

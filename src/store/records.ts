@@ -2,12 +2,16 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { DriverError } from '../model/fault.ts';
 import type { Nonce } from '../run/clock.ts';
-import { errnoOf, undefinedWhenMissing } from '../run/files.ts';
-import type { Files } from '../run/files.ts';
+import { errnoOf, undefinedWhenMissing, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
 import { fromText, toText } from './json.ts';
-import { highestVersions, parseVersionName, versionName } from './layout.ts';
-import type { Layout, RecordKind } from './layout.ts';
+import {
+  highestVersions,
+  parseVersionName,
+  versionName,
+  type Layout,
+  type RecordKind,
+} from './layout.ts';
 
 /** A record as it was read: who holds the highest version may try to write the next. */
 export interface Held<T> {

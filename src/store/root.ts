@@ -2,42 +2,31 @@ import { dirname, join } from 'node:path';
 import { DriverError } from '../model/fault.ts';
 import type { RootId } from '../model/ids.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
-import { errnoOf } from '../run/files.ts';
-import type { FileStat, Files } from '../run/files.ts';
-import { mountOf } from '../run/mounts.ts';
-import type { Mounts } from '../run/mounts.ts';
+import { errnoOf, type FileStat, type Files } from '../run/files.ts';
+import { mountOf, type Mounts } from '../run/mounts.ts';
 import { makeIn } from '../run/directories.ts';
-import { copiesOf } from './copies.ts';
-import type { Copies } from './copies.ts';
-import { abilitiesOf } from './abilities.ts';
-import type { KeptAbilities } from './abilities.ts';
-import { attachedIndexOf, edgesOf, ignoring } from './edges.ts';
-import type { AttachedIndex, Edges } from './edges.ts';
-import { freezesOf } from './freezes.ts';
-import type { Freezes } from './freezes.ts';
+import { copiesOf, type Copies } from './copies.ts';
+import { abilitiesOf, type KeptAbilities } from './abilities.ts';
+import { attachedIndexOf, edgesOf, ignoring, type AttachedIndex, type Edges } from './edges.ts';
+import { freezesOf, type Freezes } from './freezes.ts';
 import { guardedFiles, translatedFiles } from './guarded.ts';
 import { fromText, toText } from './json.ts';
-import { layoutOf } from './layout.ts';
-import type { Layout } from './layout.ts';
-import { movedOf } from './moved.ts';
-import type { Moved } from './moved.ts';
-import { marksOf, nodesOf } from './nodes.ts';
-import type { Marks, Nodes } from './nodes.ts';
-import { queueOf } from './queue.ts';
-import type { Queue } from './queue.ts';
-import { recordsOf } from './records.ts';
-import type { Records } from './records.ts';
+import { layoutOf, type Layout } from './layout.ts';
+import { movedOf, type Moved } from './moved.ts';
+import { marksOf, nodesOf, type Marks, type Nodes } from './nodes.ts';
+import { queueOf, type Queue } from './queue.ts';
+import { recordsOf, type Records } from './records.ts';
 import { recordFormat } from './schema/data.ts';
-import { groupRecord } from './schema/groups.ts';
-import { hiddenRecord, snapshotRecord } from './schema/parents.ts';
-import { leaseRecord } from './schema/queue.ts';
-import { rootFile } from './schema/root.ts';
-import { volumeRecord } from './schema/volume.ts';
-import type { GroupRecord } from './schema/groups.ts';
-import type { HiddenRecord, SnapshotRecord } from './schema/parents.ts';
-import type { LeaseRecord } from './schema/queue.ts';
-import type { RootFile } from './schema/root.ts';
-import type { VolumeRecord } from './schema/volume.ts';
+import { groupRecord, type GroupRecord } from './schema/groups.ts';
+import {
+  hiddenRecord,
+  snapshotRecord,
+  type HiddenRecord,
+  type SnapshotRecord,
+} from './schema/parents.ts';
+import { leaseRecord, type LeaseRecord } from './schema/queue.ts';
+import { rootFile, type RootFile } from './schema/root.ts';
+import { volumeRecord, type VolumeRecord } from './schema/volume.ts';
 
 /** One root, open: everything the driver remembers in it, and the files it may touch. */
 export interface RootStore {

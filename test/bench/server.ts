@@ -4,8 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Executables } from '../support/executables.ts';
-import { csiClient, nodeName } from './csi.ts';
-import type { Csi } from './csi.ts';
+import { csiClient, nodeName, type Csi } from './csi.ts';
 import { asInImage } from './program.ts';
 
 /** A server in a process of its own, with a root of its own. */

@@ -1,5 +1,10 @@
-import type { RenderOptions, Values } from './helm.ts';
-import { groupSnapshotApi, openshiftApi, snapshotApi } from './helm.ts';
+import {
+  groupSnapshotApi,
+  openshiftApi,
+  snapshotApi,
+  type RenderOptions,
+  type Values,
+} from './helm.ts';
 
 /** One way to install the chart. */
 export interface Case {

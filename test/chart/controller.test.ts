@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { goTool, goToolLimitMs, helmTool } from '../support/gotool.ts';
-import { manifests } from './helm.ts';
-import type { Values } from './helm.ts';
+import { manifests, type Values } from './helm.ts';
 
 beforeAll(() => goTool(helmTool), goToolLimitMs);
 

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { kept } from './cases.ts';
+import { kept, type Case } from './cases.ts';
 import { chart, render } from './helm.ts';
-import type { Case } from './cases.ts';
 import { chartReadme } from './readme.ts';
 
 const generatedNote = '# Made from charts/gpfs-csi by `npm run chart`; change it there.\n';

@@ -1,7 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import { goTool, goToolLimitMs, helmTool } from '../support/gotool.ts';
-import { render } from './helm.ts';
-import type { Values } from './helm.ts';
+import { render, type Values } from './helm.ts';
 
 beforeAll(() => goTool(helmTool), goToolLimitMs);
 

@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { goTool, goToolLimitMs, helmTool } from '../support/gotool.ts';
 import { kept, more } from './cases.ts';
-import { manifests } from './helm.ts';
-import type { Manifest } from './helm.ts';
+import { manifests, type Manifest } from './helm.ts';
 
 interface Container {
   readonly name: string;

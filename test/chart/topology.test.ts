@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { goTool, goToolLimitMs, helmTool } from '../support/gotool.ts';
 import { more } from './cases.ts';
-import { manifests } from './helm.ts';
-import type { Manifest, Values } from './helm.ts';
+import { manifests, type Manifest, type Values } from './helm.ts';
 
 beforeAll(() => goTool(helmTool), goToolLimitMs);
 

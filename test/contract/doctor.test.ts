@@ -10,8 +10,7 @@ import {
   remove,
   use,
 } from '../support/csi.ts';
-import { cli } from '../support/realserver.ts';
-import type { RealServer } from '../support/realserver.ts';
+import { cli, type RealServer } from '../support/realserver.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, imageOnDisk, recordsOnDisk } from '../support/realtruth.ts';
 

@@ -14,8 +14,7 @@ import { deviceNumber, deviceSize, loopState, nodeIn } from '../../src/linux/sys
 import { systemClock } from '../../src/run/clock.ts';
 import { hostRun } from '../../src/run/host.ts';
 import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
-import { CommandFailed } from '../../src/run/run.ts';
-import type { Run } from '../../src/run/run.ts';
+import { CommandFailed, type Run } from '../../src/run/run.ts';
 import { fault } from './node-asks.ts';
 
 const run = hostRun({ mmDirectory: '/nonexistent' });

@@ -7,8 +7,7 @@ import { loopState } from '../../src/linux/sysblock.ts';
 import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { gptDisk } from '../support/disks.ts';
-import { run } from './node-ground.ts';
-import type { Ground, GroundVolume } from './node-ground.ts';
+import { run, type Ground, type GroundVolume } from './node-ground.ts';
 
 /** How large the disks are. */
 export const sizes = { gpt: 16n * MiB, ext4: 320n * MiB, xfs: 320n * MiB };

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { GiB, MiB, TiB } from '../../src/model/bytes.ts';
-import type { Bytes } from '../../src/model/bytes.ts';
+import { GiB, MiB, TiB, type Bytes } from '../../src/model/bytes.ts';
 import type { FsType } from '../../src/model/capability.ts';
 import type { VolumeOptions } from '../../src/model/parameters.ts';
 import { smallestFor } from '../../src/model/sizing.ts';
@@ -9,9 +8,8 @@ import { createMetrics } from '../../src/observe/metrics.ts';
 import { observedRun } from '../../src/run/observed.ts';
 import type { Run } from '../../src/run/run.ts';
 import { fault, mountAs, publishAsk } from './node-asks.ts';
-import { run } from './node-ground.ts';
+import { run, type Ground } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 

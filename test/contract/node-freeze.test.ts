@@ -9,9 +9,8 @@ import { MiB } from '../../src/model/bytes.ts';
 import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
 import { frozenNotes } from '../../src/service/node/frozen.ts';
 import { mountAs } from './node-asks.ts';
-import { run, self } from './node-ground.ts';
+import { run, self, type Ground, type Ready } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground, Ready } from './node-ground.ts';
 
 let ground: Ground;
 

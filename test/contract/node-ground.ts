@@ -2,20 +2,20 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { GiB, MiB } from '../../src/model/bytes.ts';
-import type { Bytes } from '../../src/model/bytes.ts';
+import { GiB, MiB, type Bytes } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
-import { fileKey, localIdOf, publicId } from '../../src/model/ids.ts';
-import type { FileKey, LocalId } from '../../src/model/ids.ts';
+import { fileKey, localIdOf, publicId, type FileKey, type LocalId } from '../../src/model/ids.ts';
 import { hostRun } from '../../src/run/host.ts';
 import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
 import { randomNonce, systemClock } from '../../src/run/clock.ts';
 import type { Run } from '../../src/run/run.ts';
 import type { StageAsk } from '../../src/service/api.ts';
-import { nodeVolumes } from '../../src/service/node/nodevolumes.ts';
-import type { NodeSide, NodeVolumesOptions } from '../../src/service/node/nodevolumes.ts';
-import { openRoot } from '../../src/store/root.ts';
-import type { RootStore } from '../../src/store/root.ts';
+import {
+  nodeVolumes,
+  type NodeSide,
+  type NodeVolumesOptions,
+} from '../../src/service/node/nodevolumes.ts';
+import { openRoot, type RootStore } from '../../src/store/root.ts';
 import type { Content } from '../../src/store/schema/data.ts';
 import { rootsIn } from '../support/node-calls.ts';
 import { loopState } from '../../src/linux/sysblock.ts';

@@ -5,9 +5,8 @@ import { MiB } from '../../src/model/bytes.ts';
 import { superblock } from '../../src/linux/superblock.ts';
 import type { Run } from '../../src/run/run.ts';
 import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
-import { run } from './node-ground.ts';
+import { run, type Ground, type Ready } from './node-ground.ts';
 import { onGround, stagedOn } from './node-suite.ts';
-import type { Ground, Ready } from './node-ground.ts';
 
 let ground: Ground;
 

@@ -7,9 +7,8 @@ import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { Run } from '../../src/run/run.ts';
 import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
-import { run, self } from './node-ground.ts';
+import { run, self, type Ground } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 

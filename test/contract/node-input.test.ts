@@ -6,9 +6,8 @@ import { whyRefused } from '../../src/model/mount-flags.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
 import type { Run } from '../../src/run/run.ts';
 import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
-import { run } from './node-ground.ts';
+import { run, type Ground } from './node-ground.ts';
 import { onGround, stagedOn } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 

@@ -4,15 +4,12 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { Run } from '../../src/run/run.ts';
-import { calls, make } from '../support/node-calls.ts';
-import type { Call, Used } from '../support/node-calls.ts';
-import { mortal } from '../support/mortal.ts';
-import type { Death } from '../support/mortal.ts';
+import { calls, make, type Call, type Used } from '../support/node-calls.ts';
+import { mortal, type Death } from '../support/mortal.ts';
 import type { Order } from '../support/node-victim.ts';
-import { run, self } from './node-ground.ts';
+import { run, self, type Ground } from './node-ground.ts';
 import { dieEverywhere, kinds, life } from './node-lives.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 

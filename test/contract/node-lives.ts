@@ -5,13 +5,10 @@ import { expect } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { DriverError } from '../../src/model/fault.ts';
-import { calls, make } from '../support/node-calls.ts';
-import type { Call, Used } from '../support/node-calls.ts';
-import { isCommand } from '../support/mortal.ts';
-import type { Death } from '../support/mortal.ts';
+import { calls, make, type Call, type Used } from '../support/node-calls.ts';
+import { isCommand, type Death } from '../support/mortal.ts';
 import { blockAs, mountAs, stageAsk } from './node-asks.ts';
-import { run } from './node-ground.ts';
-import type { Ground, Ready } from './node-ground.ts';
+import { run, type Ground, type Ready } from './node-ground.ts';
 
 /** A kind of use, each with steps of its own. */
 export interface Kind {

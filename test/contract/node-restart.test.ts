@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { mountAs } from './node-asks.ts';
-import { run, self } from './node-ground.ts';
+import { run, self, type Ground } from './node-ground.ts';
 import { onGround, stagedOn } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 

@@ -6,9 +6,8 @@ import { loopState } from '../../src/linux/sysblock.ts';
 import { superblock } from '../../src/linux/superblock.ts';
 import type { Run } from '../../src/run/run.ts';
 import { blockAs, fault, mountAs, publishAsk, stageAsk } from './node-asks.ts';
-import { run, self } from './node-ground.ts';
+import { run, self, type Ground, type GroundVolume } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground, GroundVolume } from './node-ground.ts';
 
 let ground: Ground;
 

@@ -4,11 +4,18 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { partitionsOn } from '../support/disks.ts';
 import { blockAs, fault, mountAs, publishAsk, stageAsk } from './node-asks.ts';
-import { contentOf, direct, disk, readSector, recordSectors } from './node-disks.ts';
-import { sizes, states, writeSector } from './node-disks.ts';
-import { run } from './node-ground.ts';
+import {
+  contentOf,
+  direct,
+  disk,
+  readSector,
+  recordSectors,
+  sizes,
+  states,
+  writeSector,
+} from './node-disks.ts';
+import { run, type Ground } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
 
 describe('where the kernel has no direct I/O in sectors of 512 bytes', () => {
   const reason =

@@ -11,11 +11,18 @@ import type { Run } from '../../src/run/run.ts';
 import { partitionsOn } from '../support/disks.ts';
 import { mortal } from '../support/mortal.ts';
 import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
-import { contentOf, direct, disk, readSector, recordSectors } from './node-disks.ts';
-import { sizes, states, writeSector } from './node-disks.ts';
-import { run } from './node-ground.ts';
+import {
+  contentOf,
+  direct,
+  disk,
+  readSector,
+  recordSectors,
+  sizes,
+  states,
+  writeSector,
+} from './node-disks.ts';
+import { run, type Below, type Ground } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
-import type { Below, Ground } from './node-ground.ts';
 
 /** XFS takes direct I/O in its device's sectors while a file shares no blocks; btrfs at any time. */
 const working: readonly (readonly [string, Below])[] = [

@@ -7,9 +7,8 @@ import { systemClock } from '../../src/run/clock.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
 import type { Run } from '../../src/run/run.ts';
 import { blockAs, mountAs } from './node-asks.ts';
-import { run } from './node-ground.ts';
+import { run, type Ground, type Ready } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground, Ready } from './node-ground.ts';
 
 let ground: Ground;
 

@@ -4,9 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { superblock } from '../../src/linux/superblock.ts';
 import { blockAs, fault, mountAs, stageAsk } from './node-asks.ts';
-import { run } from './node-ground.ts';
+import { run, type Ground } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 

@@ -3,9 +3,8 @@ import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { fault, mountAs, publishAsk } from './node-asks.ts';
-import { run } from './node-ground.ts';
+import { run, type Ground } from './node-ground.ts';
 import { onGround, stagedOn } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 

@@ -1,8 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { Bytes } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
-import { newGround } from './node-ground.ts';
-import type { Below, Ground } from './node-ground.ts';
+import { newGround, type Below, type Ground } from './node-ground.ts';
 
 /** Gives a suite its ground; after each test nothing may be left on it, after the last it goes. */
 export function onGround(use: (ground: Ground) => void, below?: Below): void {

@@ -5,12 +5,11 @@ import { MiB } from '../../src/model/bytes.ts';
 import { DriverError } from '../../src/model/fault.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
 import { onGround } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
+import { run, type Ground } from './node-ground.ts';
 import { hangAt } from '../support/hung.ts';
 import { deviceSize } from '../../src/linux/sysblock.ts';
 import type { Run } from '../../src/run/run.ts';
 import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
-import { run } from './node-ground.ts';
 
 let ground: Ground;
 

@@ -4,9 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import type { Run } from '../../src/run/run.ts';
 import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
-import { run } from './node-ground.ts';
+import { run, type Ground } from './node-ground.ts';
 import { onGround, stagedOn } from './node-suite.ts';
-import type { Ground } from './node-ground.ts';
 
 let ground: Ground;
 

@@ -2,15 +2,12 @@ import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/cli/config.ts';
-import { startServer } from '../../src/cli/server.ts';
-import type { RunningServer } from '../../src/cli/server.ts';
+import { startServer, type RunningServer } from '../../src/cli/server.ts';
 import { GiB, MiB } from '../../src/model/bytes.ts';
 import { importImage } from '../../src/service/images/images.ts';
 import type { Fields, Log } from '../../src/observe/log.ts';
-import { executables } from '../support/executables.ts';
-import type { Executables } from '../support/executables.ts';
-import { connectTo } from '../unit/server/support/client.ts';
-import type { TestClient } from '../unit/server/support/client.ts';
+import { executables, type Executables } from '../support/executables.ts';
+import { connectTo, type TestClient } from '../unit/server/support/client.ts';
 
 // What a request costs in processes: those that the design allows, each in its order, and no other.
 

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Report } from './proto/compare.ts';
-import { buildComparison } from './proto/compare.ts';
+import { buildComparison, type Report } from './proto/compare.ts';
 
 const ours = fileURLToPath(new URL('../../proto/csi/v1/csi.proto', import.meta.url));
 

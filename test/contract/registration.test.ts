@@ -1,11 +1,9 @@
 import { lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { credentials } from '@grpc/grpc-js';
-import type { ServiceError } from '@grpc/grpc-js';
+import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { expect, onTestFinished, test } from 'vitest';
 import { loadRegistration } from '../../src/server/proto.ts';
-import { keepRegistered } from '../../src/server/registration.ts';
-import type { RegistrationOptions } from '../../src/server/registration.ts';
+import { keepRegistered, type RegistrationOptions } from '../../src/server/registration.ts';
 import type { PluginInfo__Output } from '../../src/wire/registration.ts';
 import { eventually, memoryLog, scratch } from '../unit/server/support/serve.ts';
 

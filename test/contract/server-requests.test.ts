@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import { serving } from '../unit/server/support/serve.ts';
 import { memoryServices } from '../unit/server/support/services.ts';
-import { valid, validCapability as mount } from '../unit/server/support/valid.ts';
-import type { Served } from '../unit/server/support/valid.ts';
+import { valid, validCapability as mount, type Served } from '../unit/server/support/valid.ts';
 
 const max = '9223372036854775807';
 const long = 'x'.repeat(129);

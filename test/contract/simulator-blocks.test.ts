@@ -2,7 +2,6 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-
 import type { Files } from '../../src/run/files.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
 import type { Run } from '../../src/run/run.ts';
@@ -10,8 +9,7 @@ import { simulateGpfs } from '../../src/simulator/gpfs.ts';
 import { blockBytes } from '../../src/simulator/memory-world.ts';
 import { simulatedFiles } from '../../src/simulator/simulated-files.ts';
 import { simulateStatus } from '../../src/simulator/status.ts';
-import { testSimulator } from './simulator-host.ts';
-import type { TestSimulator } from './simulator-host.ts';
+import { testSimulator, type TestSimulator } from './simulator-host.ts';
 
 // Both faces count the same blocks at the same files, whatever was done: 4 MiB each in memory, 4 KiB on XFS.
 

@@ -11,17 +11,14 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-
 import { GiB } from '../../src/model/bytes.ts';
-import { errnoOf } from '../../src/run/files.ts';
-import type { Files } from '../../src/run/files.ts';
+import { errnoOf, type Files } from '../../src/run/files.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
 import { findSimulator } from '../../src/simulator/find.ts';
 import { simulatedFiles } from '../../src/simulator/simulated-files.ts';
 import { simulateStatus } from '../../src/simulator/status.ts';
 import { simulateUp } from '../../src/simulator/up.ts';
-import { ended, testSimulator } from './simulator-host.ts';
-import type { Ended, TestSimulator } from './simulator-host.ts';
+import { ended, testSimulator, type Ended, type TestSimulator } from './simulator-host.ts';
 
 let simulator: TestSimulator;
 let files: Files;

@@ -2,20 +2,16 @@ import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
-import { errnoOf } from '../../src/run/files.ts';
-import type { Files } from '../../src/run/files.ts';
+import { errnoOf, type Files } from '../../src/run/files.ts';
 import { hostFiles } from '../../src/run/hostfiles.ts';
-import { CommandFailed } from '../../src/run/run.ts';
-import type { Run } from '../../src/run/run.ts';
+import { CommandFailed, type Run } from '../../src/run/run.ts';
 import { runCommand } from '../../src/simulator/command.ts';
 import { simulateGpfs } from '../../src/simulator/gpfs.ts';
 import { layoutOf } from '../../src/simulator/layout.ts';
 import { lockOf, realGround } from '../../src/simulator/real-ground.ts';
 import { simulatedFiles } from '../../src/simulator/simulated-files.ts';
 import { simulateStatus } from '../../src/simulator/status.ts';
-import { testSimulator } from './simulator-host.ts';
-import type { TestSimulator } from './simulator-host.ts';
+import { testSimulator, type TestSimulator } from './simulator-host.ts';
 
 // Both faces do the same random things and have to say the same, word for word.
 

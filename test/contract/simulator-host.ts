@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
 import { MiB } from '../../src/model/bytes.ts';
 import { hostRun } from '../../src/run/host.ts';
 import type { Run } from '../../src/run/run.ts';

@@ -4,7 +4,6 @@ import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-
 import { MiB } from '../../src/model/bytes.ts';
 import { hostRun } from '../../src/run/host.ts';
 import type { Run } from '../../src/run/run.ts';

@@ -2,9 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
-import { testSimulator } from './simulator-host.ts';
-import type { TestSimulator } from './simulator-host.ts';
+import { testSimulator, type TestSimulator } from './simulator-host.ts';
 
 let simulator: TestSimulator;
 

@@ -1,14 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { credentials } from '@grpc/grpc-js';
-import type { ServiceError } from '@grpc/grpc-js';
+import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, expect, test, vi } from 'vitest';
 import { loadRegistration } from '../../src/server/proto.ts';
 import { MiB } from '../../src/model/bytes.ts';
 import { realSite } from '../support/realsite.ts';
-import { cli } from '../support/realserver.ts';
-import type { RealServer } from '../support/realserver.ts';
+import { cli, type RealServer } from '../support/realserver.ts';
 
 const site = await realSite({ size: 1024n * MiB });
 // A second mount of the same file system: what counts is where a node has it.

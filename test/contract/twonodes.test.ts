@@ -7,14 +7,12 @@ import { silentLog } from '../../src/observe/log.ts';
 import { randomNonce, systemClock } from '../../src/run/clock.ts';
 import { hostRun } from '../../src/run/host.ts';
 import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
-import { probeOnce } from '../../src/service/probe/probe.ts';
-import type { StartingProbe } from '../../src/service/probe/probe.ts';
+import { probeOnce, type StartingProbe } from '../../src/service/probe/probe.ts';
 import { probeTwoNodes } from '../../src/service/probe/twonodes.ts';
 import { simulatedFiles } from '../../src/simulator/simulated-files.ts';
 import { simulatedTrials } from '../../src/simulator/simulated-trials.ts';
 import { simulateStatus } from '../../src/simulator/status.ts';
-import { openExistingRoot } from '../../src/store/root.ts';
-import type { RootStore } from '../../src/store/root.ts';
+import { openExistingRoot, type RootStore } from '../../src/store/root.ts';
 import { realSite } from '../support/realsite.ts';
 
 // Two nodes on one kernel, with a real loop device between them and the file.

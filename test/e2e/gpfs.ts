@@ -4,8 +4,7 @@ import { z } from 'zod';
 import { checkout, gpfsFolder, rootFolder } from './setup/places.ts';
 import { patienceMs, until } from './setup/wait.ts';
 import { sh } from './setup/shell.ts';
-import type { Node } from './cluster/node.ts';
-import { nodes, onNode } from './cluster/node.ts';
+import { nodes, onNode, type Node } from './cluster/node.ts';
 
 const program = join(checkout, 'src', 'cli', 'main.ts');
 

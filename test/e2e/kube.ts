@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import { get, list, pathOf, valueAt } from './api.ts';
 import { kubeconfig } from './cluster/network.ts';
 import { kubernetesFolder } from './setup/programs.ts';
-import { sh } from './setup/shell.ts';
-import type { Manner } from './setup/shell.ts';
+import { sh, type Manner } from './setup/shell.ts';
 import { patienceMs, until } from './setup/wait.ts';
 
 /** Environment of programs that speak to the cluster. */

@@ -1,7 +1,6 @@
 // `npm run test:e2e`: the chart on a real two-node cluster, from nothing to nothing.
 import { parseArgs } from 'node:util';
-import { runCases } from './case.ts';
-import type { Case } from './case.ts';
+import { runCases, type Case } from './case.ts';
 import { allCases } from './cases/all.ts';
 import { kubeconfig } from './cluster/network.ts';
 import { leftovers } from './leftovers.ts';

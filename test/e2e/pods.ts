@@ -1,10 +1,8 @@
 import { z } from 'zod';
-import { conditionOf, get, list, pathOf, valueAt } from './api.ts';
-import type { Seen } from './api.ts';
+import { conditionOf, get, list, pathOf, valueAt, type Seen } from './api.ts';
 import type { Node } from './cluster/node.ts';
 import { kubectl } from './kube.ts';
-import { release } from './setup/places.ts';
-import type { Release } from './setup/places.ts';
+import { release, type Release } from './setup/places.ts';
 import { patienceMs, until } from './setup/wait.ts';
 
 /** Pods of one part of a release: `node` or `controller`. */

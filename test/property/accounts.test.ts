@@ -3,14 +3,11 @@ import { expect, test } from 'vitest';
 import { accountsOf, sumUp } from '../../src/model/accounts.ts';
 import { MiB } from '../../src/model/bytes.ts';
 import { DriverError } from '../../src/model/fault.ts';
-import { growForest } from '../../src/model/forest.ts';
-import type { ForestNode } from '../../src/model/forest.ts';
+import { growForest, type ForestNode } from '../../src/model/forest.ts';
 import { readForest } from '../../src/service/forest.ts';
 import { blockBytes } from '../../src/simulator/memory-world.ts';
-import { dataFiles, from, snap, spec, tend, testRoot } from '../support/driver.ts';
-import type { Cluster } from '../support/driver.ts';
-import { newWorld, quiet } from '../support/scenarios.ts';
-import type { World } from '../support/scenarios.ts';
+import { dataFiles, from, snap, spec, tend, testRoot, type Cluster } from '../support/driver.ts';
+import { newWorld, quiet, type World } from '../support/scenarios.ts';
 import { fileOf, living } from '../support/truth.ts';
 
 interface Step {

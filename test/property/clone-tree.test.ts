@@ -18,12 +18,20 @@ import {
   spec,
   testRoot,
   tend,
+  type Cluster,
 } from '../support/driver.ts';
-import type { Cluster } from '../support/driver.ts';
-import { allow, attach, quiet, workOff } from '../support/scenarios.ts';
-import type { World } from '../support/scenarios.ts';
-import { anyStep, blockCount, contentsOf, cutOf, expectTold, isCut } from '../support/treemodel.ts';
-import type { Model, Step, Told } from '../support/treemodel.ts';
+import { allow, attach, quiet, workOff, type World } from '../support/scenarios.ts';
+import {
+  anyStep,
+  blockCount,
+  contentsOf,
+  cutOf,
+  expectTold,
+  isCut,
+  type Model,
+  type Step,
+  type Told,
+} from '../support/treemodel.ts';
 import { expectSound, fileOf, living, recordsIn } from '../support/truth.ts';
 
 /** How the GPFS of one sequence behaves, and how its drivers are configured. */

@@ -3,9 +3,8 @@ import type { Driver } from '../../src/service/driver.ts';
 import type { When } from '../../src/simulator/faults.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import { serverOn, tend } from '../support/driver.ts';
-import { newWorld, quiet, workOff } from '../support/scenarios.ts';
+import { newWorld, quiet, workOff, type Scenario, type World } from '../support/scenarios.ts';
 import { scenarios } from '../support/scenarios-compaction.ts';
-import type { Scenario, World } from '../support/scenarios.ts';
 import { contents, expectSound, problemsIn, recordsIn } from '../support/truth.ts';
 
 /** Breaks the world at a call of server a1 and says who repeats the request. */

@@ -2,12 +2,10 @@ import { expect, test } from 'vitest';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import { reclaimAll } from '../../src/service/maintenance.ts';
-import { dataFiles, serverOn, tend } from '../support/driver.ts';
-import type { Cluster } from '../support/driver.ts';
+import { dataFiles, serverOn, tend, type Cluster } from '../support/driver.ts';
 import { dropGroup } from '../support/groups.ts';
-import { newWorld, quiet } from '../support/scenarios.ts';
+import { newWorld, quiet, type Scenario, type World } from '../support/scenarios.ts';
 import { scenarios } from '../support/scenarios-compaction.ts';
-import type { Scenario, World } from '../support/scenarios.ts';
 import { contents, living, problemsIn } from '../support/truth.ts';
 
 /** What the other server does while the first one sleeps. */

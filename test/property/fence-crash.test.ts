@@ -4,8 +4,7 @@ import { reclaimAll } from '../../src/service/maintenance.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import { block, dataFiles, from, serverOn, snap, spec, tend } from '../support/driver.ts';
 import { fencingWithAll as scenario, imageKey, isMarked } from '../support/fencing.ts';
-import { attach, newWorld, quiet } from '../support/scenarios.ts';
-import type { World } from '../support/scenarios.ts';
+import { attach, newWorld, quiet, type World } from '../support/scenarios.ts';
 import { contents, fileOf, living, problemsIn, recordsIn } from '../support/truth.ts';
 
 // What controller-crash and controller-stall do not ask: something else is wanted of the volume than that the

@@ -3,8 +3,7 @@ import { goneAfterMs } from '../../src/store/nodes.ts';
 import { reclaimAll } from '../../src/service/maintenance.ts';
 import { dataFiles, serverOn, tend } from '../support/driver.ts';
 import { dropGroup, groupScenarios } from '../support/groups.ts';
-import { newWorld, quiet } from '../support/scenarios.ts';
-import type { Scenario } from '../support/scenarios.ts';
+import { newWorld, quiet, type Scenario } from '../support/scenarios.ts';
 import { contents, problemsIn } from '../support/truth.ts';
 
 // What controller-stall does not ask: nobody makes the group again, so that nothing but what undoing leaves stands in the

@@ -5,8 +5,7 @@ import type { Capability } from '../../src/model/capability.ts';
 import { DriverError } from '../../src/model/fault.ts';
 import type { NodeVolumes } from '../../src/service/api.ts';
 import { blockAs, mountAs, publishAsk } from '../contract/node-asks.ts';
-import { newGround, run } from '../contract/node-ground.ts';
-import type { Ground, Ready } from '../contract/node-ground.ts';
+import { newGround, run, type Ground, type Ready } from '../contract/node-ground.ts';
 
 let ground: Ground;
 

@@ -7,8 +7,7 @@ import type { Capability } from '../../src/model/capability.ts';
 import { DriverError } from '../../src/model/fault.ts';
 import { systemClock } from '../../src/run/clock.ts';
 import { blockAs, mountAs, publishAsk } from '../contract/node-asks.ts';
-import { newGround, run, self } from '../contract/node-ground.ts';
-import type { Ground, Ready } from '../contract/node-ground.ts';
+import { newGround, run, self, type Ground, type Ready } from '../contract/node-ground.ts';
 import { mortal } from '../support/mortal.ts';
 
 /** `npm run test:soak:node` makes 2,000; every run of the tests some. */

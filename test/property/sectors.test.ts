@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DriverError } from '../../src/model/fault.ts';
-import { imageKeyOf, sectorWorld } from '../support/sectorworld.ts';
-import type { SectorWorld } from '../support/sectorworld.ts';
+import { imageKeyOf, sectorWorld, type SectorWorld } from '../support/sectorworld.ts';
 import { from, snap, spec, tend, testRoot } from '../support/driver.ts';
 import { attach } from '../support/scenarios.ts';
 

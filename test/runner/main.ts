@@ -5,11 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sanityStage } from '../sanity/stage.ts';
-import { complete } from './command.ts';
-import type { Context } from './command.ts';
+import { complete, type Context } from './command.ts';
 import { checkLeaks, runMark, takeStock } from './leaks.ts';
-import { oneCheck, runStages } from './stage.ts';
-import type { Stage } from './stage.ts';
+import { oneCheck, runStages, type Stage } from './stage.ts';
 import { vitest } from './vitest.ts';
 
 const root = dirname(dirname(import.meta.dirname));

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { z } from 'zod';
-import { complete } from './command.ts';
-import type { Context } from './command.ts';
+import { complete, type Context } from './command.ts';
 import type { Outcome } from './stage.ts';
 
 const result = z.object({

@@ -2,11 +2,9 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { damages, leftOn, serve } from './ground.ts';
-import type { Ground, Server } from './ground.ts';
+import { damages, leftOn, serve, type Ground, type Server } from './ground.ts';
 import { judge } from './report.ts';
-import { makeSecrets } from './secrets.ts';
-import type { Secrets } from './secrets.ts';
+import { makeSecrets, type Secrets } from './secrets.ts';
 
 /** What csi-sanity can ask volumes for. */
 export const accessTypes = ['mount', 'block'] as const;

@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bringUp, takeDown } from './ground.ts';
-import { accessTypes, sanityRun } from './once.ts';
-import type { Plan } from './once.ts';
+import { accessTypes, sanityRun, type Plan } from './once.ts';
 import { csiSanityTool, goTool } from '../support/gotool.ts';
 
 const { values } = parseArgs({

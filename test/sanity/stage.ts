@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { complete } from '../runner/command.ts';
-import type { Context } from '../runner/command.ts';
+import { complete, type Context } from '../runner/command.ts';
 import type { Outcome, Stage } from '../runner/stage.ts';
 
 const sums = z.object({ passed: z.number(), failed: z.number() });

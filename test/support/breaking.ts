@@ -1,5 +1,4 @@
-import { CommandFailed } from '../../src/run/run.ts';
-import type { Run } from '../../src/run/run.ts';
+import { CommandFailed, type Run } from '../../src/run/run.ts';
 
 /** The same Run, but every command of this name fails before it does anything. */
 export const mmFails =

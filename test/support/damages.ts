@@ -1,8 +1,7 @@
 import { basename } from 'node:path';
 import type { FileKey } from '../../src/model/ids.ts';
 import { testRoot } from './driver.ts';
-import { edit, removeState } from './forest.ts';
-import type { Forest } from './forest.ts';
+import { edit, removeState, type Forest } from './forest.ts';
 import { recordsIn } from './truth.ts';
 
 const hiddenOf = (world: Forest, why: string) => {

@@ -1,7 +1,6 @@
 import type { FileKey } from '../../src/model/ids.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import { block, clusterWithRoot, serverOn, snap, spec } from './driver.ts';
-import type { Cluster } from './driver.ts';
+import { block, clusterWithRoot, serverOn, snap, spec, type Cluster } from './driver.ts';
 import type { Scenario, World } from './scenarios.ts';
 import { living, writeVolume } from './truth.ts';
 

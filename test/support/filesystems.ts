@@ -1,9 +1,7 @@
-import { errnoError } from '../../src/run/files.ts';
-import type { Files, Range } from '../../src/run/files.ts';
+import { errnoError, type Files, type Range } from '../../src/run/files.ts';
 import type { Mount } from '../../src/run/mounts.ts';
 import type { Run } from '../../src/run/run.ts';
-import { simulateGpfs } from '../../src/simulator/gpfs.ts';
-import type { SimulatedGpfs } from '../../src/simulator/gpfs.ts';
+import { simulateGpfs, type SimulatedGpfs } from '../../src/simulator/gpfs.ts';
 import { blockBytes } from '../../src/simulator/memory-world.ts';
 import type { View } from './driver.ts';
 

@@ -4,12 +4,9 @@ import { audit } from '../../src/service/doctor/audit.ts';
 import { repair } from '../../src/service/doctor/repair.ts';
 import type { RootStore } from '../../src/store/root.ts';
 import { toText } from '../../src/store/json.ts';
-import { highestVersions, versionName } from '../../src/store/layout.ts';
-import type { RecordKind } from '../../src/store/layout.ts';
-import { from, snap, spec, testRoot } from './driver.ts';
-import type { Cluster } from './driver.ts';
-import { attach, newWorld, quiet } from './scenarios.ts';
-import type { World } from './scenarios.ts';
+import { highestVersions, versionName, type RecordKind } from '../../src/store/layout.ts';
+import { from, snap, spec, testRoot, type Cluster } from './driver.ts';
+import { attach, newWorld, quiet, type World } from './scenarios.ts';
 import { fileOf, living, writeVolume } from './truth.ts';
 
 /** A worn forest: `v` with snapshots `s1` and `s2`, a deleted one between them, restore `r`, clone `c`, and `lone`. */

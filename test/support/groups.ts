@@ -1,9 +1,7 @@
 import { memberId } from '../../src/model/group.ts';
-import { localIdOf, publicId } from '../../src/model/ids.ts';
-import type { LocalId } from '../../src/model/ids.ts';
+import { localIdOf, publicId, type LocalId } from '../../src/model/ids.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import { block, clusterWithRoot, mounted, serverOn, spec } from './driver.ts';
-import type { Cluster } from './driver.ts';
+import { block, clusterWithRoot, mounted, serverOn, spec, type Cluster } from './driver.ts';
 import type { Scenario, World } from './scenarios.ts';
 import { writeVolume } from './truth.ts';
 

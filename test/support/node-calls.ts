@@ -6,8 +6,7 @@ import type { Files } from '../../src/run/files.ts';
 import { hostMounts } from '../../src/run/hostfiles.ts';
 import type { NodeVolumes, StageAsk } from '../../src/service/api.ts';
 import type { NodeRoots } from '../../src/service/node/parts.ts';
-import { openExistingRoot } from '../../src/store/root.ts';
-import type { RootStore } from '../../src/store/root.ts';
+import { openExistingRoot, type RootStore } from '../../src/store/root.ts';
 
 /** The one root of a ground, with these files for it too: a process that dies leaves it half changed as well. */
 export function rootsIn(

@@ -7,10 +7,8 @@ import { hostRun } from '../../src/run/host.ts';
 import { hostMounts } from '../../src/run/hostfiles.ts';
 import { nodeVolumes } from '../../src/service/node/nodevolumes.ts';
 import type { RootId } from '../../src/model/ids.ts';
-import { make, rootsIn } from './node-calls.ts';
-import type { Call, Used } from './node-calls.ts';
-import { mortal } from './mortal.ts';
-import type { Death } from './mortal.ts';
+import { make, rootsIn, type Call, type Used } from './node-calls.ts';
+import { mortal, type Death } from './mortal.ts';
 
 /** What the victim is told in its one argument; maps do not survive JSON, and these are empty. */
 export interface Order extends Death {

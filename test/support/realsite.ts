@@ -11,8 +11,7 @@ import { parseMountinfo } from '../../src/run/mounts.ts';
 import { simulateDown } from '../../src/simulator/down.ts';
 import { simulateStatus } from '../../src/simulator/status.ts';
 import { simulateUp } from '../../src/simulator/up.ts';
-import { startRealServer } from './realserver.ts';
-import type { RealServer, ServeOptions } from './realserver.ts';
+import { startRealServer, type RealServer, type ServeOptions } from './realserver.ts';
 import { problemsOnDisk } from './realtruth.ts';
 
 /** One simulated GPFS with real bytes, and the drivers of its nodes. Nothing of it is left after the test file. */

@@ -1,5 +1,4 @@
-import { publicId } from '../../src/model/ids.ts';
-import type { FileKey } from '../../src/model/ids.ts';
+import { publicId, type FileKey } from '../../src/model/ids.ts';
 import type { SectorBytes } from '../../src/model/sectors.ts';
 import { importImage } from '../../src/service/images/images.ts';
 import type { Driver } from '../../src/service/driver.ts';

@@ -1,8 +1,7 @@
 import { basename } from 'node:path';
 import { expect } from 'vitest';
 import { textBlock } from '../../src/simulator/tree.ts';
-import { dataFiles, testRoot } from './driver.ts';
-import type { Cluster } from './driver.ts';
+import { dataFiles, testRoot, type Cluster } from './driver.ts';
 
 /** What the tests look at in a record of any kind. */
 export interface SeenRecord {

@@ -1,7 +1,6 @@
 import { posix } from 'node:path';
 import ts from 'typescript';
-import { filesIn } from './tree.ts';
-import type { Tree } from './tree.ts';
+import { filesIn, type Tree } from './tree.ts';
 
 /** A place that imports another: `to` is a path of the tree, or the name of a package. */
 interface Import {

@@ -1,5 +1,4 @@
-import { filesIn } from './tree.ts';
-import type { Tree } from './tree.ts';
+import { filesIn, type Tree } from './tree.ts';
 
 const sections = ['Context', 'Decision', 'Consequence'];
 

@@ -1,5 +1,4 @@
-import { credentials } from '@grpc/grpc-js';
-import type { ServiceError } from '@grpc/grpc-js';
+import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { loadCsi } from '../../server/proto.ts';
 import type {
   ControllerClient,

@@ -1,10 +1,8 @@
 import type { Gpfs } from '../../gpfs/commands.ts';
 import { readHead } from '../../linux/imagefile.ts';
-import { roundUp, sector } from '../../model/bytes.ts';
-import type { Bytes } from '../../model/bytes.ts';
+import { roundUp, sector, type Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
-import { fileKey, localIdOf } from '../../model/ids.ts';
-import type { FileKey, LocalId } from '../../model/ids.ts';
+import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
 import type { SectorBytes } from '../../model/sectors.ts';
 import type { FileStat } from '../../run/files.ts';
 import type { Held } from '../../store/records.ts';

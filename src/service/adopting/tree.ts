@@ -1,10 +1,8 @@
 import { basename, join } from 'node:path';
 import type { CloneStatus } from '../../gpfs/mmclone.ts';
 import { DriverError } from '../../model/fault.ts';
-import { localIdOf } from '../../model/ids.ts';
-import type { FileKey, LocalId } from '../../model/ids.ts';
-import { undefinedWhenMissing } from '../../run/files.ts';
-import type { FileStat } from '../../run/files.ts';
+import { localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
+import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
@@ -12,8 +10,7 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { imageId } from '../images/images.ts';
 import { requireOutside } from '../images/incoming.ts';
 import { requireFreeSnapshot, requireFreeVolume } from './adoptable.ts';
-import { adoptFile, adoptedKey } from './adopting.ts';
-import type { AdoptHost } from './adopting.ts';
+import { adoptFile, adoptedKey, type AdoptHost } from './adopting.ts';
 import { asRecorded } from '../sectors.ts';
 
 /** A file of the directory, with its place in the clone tree. */

@@ -3,9 +3,8 @@ import type { FileKey } from '../../model/ids.ts';
 import { heldBytes } from '../../store/blocks.ts';
 import type { RootStore } from '../../store/root.ts';
 import { brokenChain } from '../depth.ts';
-import { parentRecord } from '../parents.ts';
-import type { Head } from './heads.ts';
-import { headWith } from './heads.ts';
+import { parentRecord } from '../parents/record.ts';
+import { headWith, type Head } from './heads.ts';
 
 /** With more children than this, a dead parent is not worth a look: copying it into each would cost too much. */
 const fewChildren = 8;

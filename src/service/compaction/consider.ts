@@ -1,5 +1,4 @@
-import { judge } from '../../model/compaction.ts';
-import type { Verdict } from '../../model/compaction.ts';
+import { judge, type Verdict } from '../../model/compaction.ts';
 import type { FileKey } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 import { usersOf } from '../attachments.ts';

@@ -1,8 +1,7 @@
 import type { Bytes } from '../../model/bytes.ts';
 import type { DataRef } from '../../model/clone-tree.ts';
 import { DriverError } from '../../model/fault.ts';
-import { ownerOfKey } from '../../model/ids.ts';
-import type { FileKey, LocalId } from '../../model/ids.ts';
+import { ownerOfKey, type FileKey, type LocalId } from '../../model/ids.ts';
 import type { Held, Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import { releaseClaim } from '../operating/claims.ts';

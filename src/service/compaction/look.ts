@@ -3,10 +3,8 @@ import type { RootStore } from '../../store/root.ts';
 import type { ServiceHost } from '../host.ts';
 import { reclaim } from '../deleting/reclaim.ts';
 import { isFewChildren } from './chain.ts';
-import { consider, ofLostClaim } from './consider.ts';
-import type { Outcome } from './consider.ts';
-import { headWith, volumeHead } from './heads.ts';
-import type { Head } from './heads.ts';
+import { consider, ofLostClaim, type Outcome } from './consider.ts';
+import { headWith, volumeHead, type Head } from './heads.ts';
 
 /** Looks at one item: the id of a volume, or the key of a clone parent that is to be removed or absorbed. */
 export const look = (host: ServiceHost, store: RootStore, name: string): Promise<Outcome> =>

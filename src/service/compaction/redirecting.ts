@@ -3,9 +3,9 @@ import type { FileKey } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { ServiceHost } from '../host.ts';
-import { parentRecord, statOf } from '../parents.ts';
+import { parentRecord } from '../parents/record.ts';
+import { statOf, pathOf } from '../claims/data-files.ts';
 import { reclaim, reclaimAfter } from '../deleting/reclaim.ts';
-import { pathOf } from '../operating/steps.ts';
 import type { Head } from './heads.ts';
 
 /** How often a running redirect looks whether somebody waits for its file. */

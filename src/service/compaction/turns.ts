@@ -1,5 +1,4 @@
-import { commandPool } from '../../run/limit.ts';
-import type { Pool } from '../../run/limit.ts';
+import { commandPool, type Pool } from '../../run/limit.ts';
 
 /** Bounds what copies data at once in each file system of this node. */
 export function turnsOf(

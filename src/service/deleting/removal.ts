@@ -9,10 +9,9 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { asDeleted } from './deleted.ts';
 import type { ServiceHost } from '../host.ts';
 import { requireOwnFile, requireOwnImage } from '../ownership.ts';
-import { imageOf } from '../parents.ts';
+import { imageOf, pathOf } from '../claims/data-files.ts';
 import { reclaimAfter, unlinkParent } from './reclaim.ts';
 import { sectorsOf } from '../sectors.ts';
-import { pathOf } from '../operating/steps.ts';
 
 /** Ends a deletion that a record announces, from any point it stopped at; busy where the volume only moved. */
 export async function finishVolumeRemoval(

@@ -1,8 +1,7 @@
 import type { AuditFacts, Finding } from '../../model/audit.ts';
 import { findingsOf } from '../../model/findings.ts';
 import type { RootStore } from '../../store/root.ts';
-import { collect } from './collect.ts';
-import type { AuditHost } from './collect.ts';
+import { collect, type AuditHost } from './collect.ts';
 
 /** What was found in a root, and the facts behind it. */
 export interface Audit {

@@ -1,19 +1,15 @@
 import { showRelease } from '../../gpfs/release.ts';
-import { severities } from '../../model/audit.ts';
-import type { AuditFacts, Finding } from '../../model/audit.ts';
+import { severities, type AuditFacts, type Finding } from '../../model/audit.ts';
 import type { Check } from '../../model/check.ts';
 import { probeAnew } from '../probe/probe.ts';
-import { sweepProbes } from '../probe/area.ts';
-import type { ProbeHost } from '../probe/area.ts';
+import { sweepProbes, type ProbeHost } from '../probe/area.ts';
 import { probeTwoNodes } from '../probe/twonodes.ts';
 import type { RootStore } from '../../store/root.ts';
 import { audit } from './audit.ts';
 import { check, inOrder } from './checking.ts';
-import { checkHost, checkPlace } from './hostchecks.ts';
-import type { HostChecks } from './hostchecks.ts';
+import { checkHost, checkPlace, type HostChecks } from './hostchecks.ts';
 import { describeProbe } from './probecheck.ts';
-import { repair } from './repair.ts';
-import type { RepairHost } from './repair.ts';
+import { repair, type RepairHost } from './repair.ts';
 import { checkRootState } from './rootchecks.ts';
 
 /** What an examination stands on, and what it is to do. */

@@ -1,5 +1,10 @@
-import { consequences, strangeOutcomes, trials } from '../../model/abilities.ts';
-import type { Outcomes, Trial } from '../../model/abilities.ts';
+import {
+  consequences,
+  strangeOutcomes,
+  trials,
+  type Outcomes,
+  type Trial,
+} from '../../model/abilities.ts';
 import type { Check } from '../../model/check.ts';
 import type { AbilitiesFile } from '../../store/abilities.ts';
 

@@ -1,8 +1,13 @@
 import { join, relative } from 'node:path';
 import { DriverError, isFault, messageOf } from '../../model/fault.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
-import { describeRepair, planClearing, planRepair } from '../../model/repair.ts';
-import type { Rebuilt, Repair } from '../../model/repair.ts';
+import {
+  describeRepair,
+  planClearing,
+  planRepair,
+  type Rebuilt,
+  type Repair,
+} from '../../model/repair.ts';
 import type { SectorBytes } from '../../model/sectors.ts';
 import type { Nonce } from '../../run/clock.ts';
 import { errnoOf } from '../../run/files.ts';
@@ -10,10 +15,9 @@ import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { parentRecord } from '../parents.ts';
+import { parentRecord } from '../parents/record.ts';
 import { asRecorded, sectorsOf } from '../sectors.ts';
-import { collect } from './collect.ts';
-import type { AuditHost } from './collect.ts';
+import { collect, type AuditHost } from './collect.ts';
 
 /** What a repair stands on. */
 export interface RepairHost extends AuditHost {

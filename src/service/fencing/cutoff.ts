@@ -1,5 +1,4 @@
-import { planFence } from '../../model/clone-tree.ts';
-import type { DataRef } from '../../model/clone-tree.ts';
+import { planFence, type DataRef } from '../../model/clone-tree.ts';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf } from '../../model/ids.ts';
 import { ignoring } from '../../store/edges.ts';
@@ -8,9 +7,10 @@ import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
 import { deeper, endClaim, isClaimed, isFencing, requireClaim } from '../operating/ownclaim.ts';
-import { dropLateEdges, endParenting, recordCut, statOf } from '../parents.ts';
+import { dropLateEdges, endParenting, recordCut } from '../parents.ts';
+import { statOf, pathOf } from '../claims/data-files.ts';
 import { reclaim } from '../deleting/reclaim.ts';
-import { pathOf, perform } from '../operating/steps.ts';
+import { perform } from '../operating/steps.ts';
 
 /** A volume whose record carries a claim to cut other nodes off from its image. */
 type Fencing = Held<VolumeRecord>;

@@ -1,5 +1,4 @@
-import { isMultiNode, sameCapability } from '../../model/capability.ts';
-import type { Capability } from '../../model/capability.ts';
+import { isMultiNode, sameCapability, type Capability } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import { fileKey } from '../../model/ids.ts';
 import { cloneErrno } from '../../gpfs/mmclone.ts';
@@ -8,13 +7,12 @@ import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { NodeFile } from '../../store/schema/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
-import { releaseClaim } from '../operating/claims.ts';
-import type { ClaimPlan } from '../operating/claims.ts';
+import { releaseClaim, type ClaimPlan } from '../operating/claims.ts';
 import { cutOff, dropNext, isCut } from './cutoff.ts';
 import type { ServiceHost } from '../host.ts';
 import { operate } from '../operating/operation.ts';
 import { isFencing } from '../operating/ownclaim.ts';
-import { imageOf } from '../parents.ts';
+import { imageOf } from '../claims/data-files.ts';
 
 /** Who wants a volume, and how. */
 export interface Fencer {

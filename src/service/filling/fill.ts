@@ -1,5 +1,4 @@
-import type { Bytes } from '../../model/bytes.ts';
-import { showBytes } from '../../model/bytes.ts';
+import { showBytes, type Bytes } from '../../model/bytes.ts';
 import type { Fill } from '../../store/schema/claim.ts';
 
 /** A fill of which nothing is done yet. */

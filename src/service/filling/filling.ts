@@ -1,7 +1,5 @@
-import type { Bytes } from '../../model/bytes.ts';
-import { GiB } from '../../model/bytes.ts';
-import type { DataRef } from '../../model/clone-tree.ts';
-import { planEmpty } from '../../model/clone-tree.ts';
+import { GiB, type Bytes } from '../../model/bytes.ts';
+import { planEmpty, type DataRef } from '../../model/clone-tree.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { Range } from '../../run/files.ts';
 import type { Copy } from '../../store/copies.ts';
@@ -11,11 +9,11 @@ import type { Fill } from '../../store/schema/claim.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
 import { endClaim } from '../operating/ownclaim.ts';
-import { statOf } from '../parents.ts';
-import type { Parent } from '../parents.ts';
+import { statOf, pathOf } from '../claims/data-files.ts';
+import type { Parent } from '../parents/record.ts';
 import { reclaim } from '../deleting/reclaim.ts';
 import { sectorsOf } from '../sectors.ts';
-import { confirmParent, pathOf, perform } from '../operating/steps.ts';
+import { confirmParent, perform } from '../operating/steps.ts';
 
 /** What is done between two writes of the record: what a crash can cost, and how often progress shows. */
 const allocateBytes = 256n * GiB;

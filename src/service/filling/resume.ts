@@ -1,7 +1,6 @@
 import type { DataRef } from '../../model/clone-tree.ts';
 import { DriverError } from '../../model/fault.ts';
-import { localIdOf } from '../../model/ids.ts';
-import type { LocalId } from '../../model/ids.ts';
+import { localIdOf, type LocalId } from '../../model/ids.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';

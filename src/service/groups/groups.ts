@@ -1,7 +1,6 @@
 import { DriverError, invalid } from '../../model/fault.ts';
 import { cutsAtOnce, isSameSet, memberId, requireCuttableInTime } from '../../model/group.ts';
-import { localIdOf } from '../../model/ids.ts';
-import type { LocalId } from '../../model/ids.ts';
+import { localIdOf, type LocalId } from '../../model/ids.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
@@ -13,8 +12,7 @@ import { volumesToFreeze } from './members.ts';
 import type { ServiceHost } from '../host.ts';
 import type { Place } from '../roots.ts';
 import { settleSnapshot, volumeMissing } from '../operating/settle.ts';
-import { planCut, refuseParameters, takeSnapshot } from '../snapshots.ts';
-import type { PlannedCut } from '../snapshots.ts';
+import { planCut, refuseParameters, takeSnapshot, type PlannedCut } from '../snapshots.ts';
 
 /** A group and the root it lives in. */
 export interface FoundGroup {

@@ -4,7 +4,7 @@ import { isDeadMark } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import { freezingNode } from '../freezing.ts';
-import { imageOf } from '../parents.ts';
+import { imageOf } from '../claims/data-files.ts';
 
 /**
  * The volumes of a group that have to be frozen while it is cut; no node can write to the others as long as their

@@ -1,7 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { DriverError } from '../../model/fault.ts';
-import { localIdOf, parseId, publicId } from '../../model/ids.ts';
-import type { LocalId } from '../../model/ids.ts';
+import { localIdOf, parseId, publicId, type LocalId } from '../../model/ids.ts';
 import type { QemuImg } from '../../linux/qemuimg.ts';
 import { errnoOf } from '../../run/files.ts';
 import {
@@ -11,8 +10,8 @@ import {
   pathOfOpen,
   whileFilled,
   writeSparse,
+  type Progress,
 } from '../../run/streams.ts';
-import type { Progress } from '../../run/streams.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { Driver } from '../driver.ts';

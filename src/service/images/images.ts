@@ -1,7 +1,6 @@
 import type { Bytes } from '../../model/bytes.ts';
 import { DriverError, invalid } from '../../model/fault.ts';
-import { fileKey, localIdOf } from '../../model/ids.ts';
-import type { FileKey, LocalId } from '../../model/ids.ts';
+import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
 import type { ShareMode } from '../../model/parameters.ts';
 import type { SectorBytes } from '../../model/sectors.ts';
 import { ignoring } from '../../store/edges.ts';
@@ -15,8 +14,7 @@ import type { ServiceHost } from '../host.ts';
 import { endImport } from '../deleting/removal.ts';
 import { asRecorded } from '../sectors.ts';
 import { settleSnapshot } from '../operating/settle.ts';
-import { snapshotSource } from '../sources.ts';
-import type { Source } from '../sources.ts';
+import { snapshotSource, type Source } from '../sources.ts';
 
 /**
  * A golden image is a snapshot that no volume was cut for: a clone parent that came from outside. So whatever

@@ -1,7 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { roundUp, sector, showBytes } from '../../model/bytes.ts';
-import type { Bytes } from '../../model/bytes.ts';
+import { roundUp, sector, showBytes, type Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
 import { qcow2HeaderBytes, readQcow2 } from '../../model/qcow2.ts';
 import type { SectorBytes } from '../../model/sectors.ts';
@@ -9,10 +8,15 @@ import { maximumBytes } from '../../model/sizing.ts';
 import { readHead, sectorBytesIn } from '../../linux/imagefile.ts';
 import type { QemuImg } from '../../linux/qemuimg.ts';
 import type { Gpfs } from '../../gpfs/commands.ts';
-import { bytesOf, keep, verified, whileFilled, writeSparse } from '../../run/streams.ts';
-import type { Progress } from '../../run/streams.ts';
-import { undefinedWhenMissing } from '../../run/files.ts';
-import type { FileStat } from '../../run/files.ts';
+import {
+  bytesOf,
+  keep,
+  verified,
+  whileFilled,
+  writeSparse,
+  type Progress,
+} from '../../run/streams.ts';
+import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
 import { layoutOf } from '../../store/layout.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Incoming } from './images.ts';

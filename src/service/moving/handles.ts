@@ -1,6 +1,5 @@
 import { DriverError } from '../../model/fault.ts';
-import { publicId } from '../../model/ids.ts';
-import type { LocalId } from '../../model/ids.ts';
+import { publicId, type LocalId } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Place, Roots } from '../roots.ts';
 

@@ -1,6 +1,5 @@
 import { DriverError } from '../../model/fault.ts';
-import { fileKey, parseId, publicId } from '../../model/ids.ts';
-import type { FileKey, LocalId } from '../../model/ids.ts';
+import { fileKey, parseId, publicId, type FileKey, type LocalId } from '../../model/ids.ts';
 import type { DataRef } from '../../model/clone-tree.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -14,12 +13,12 @@ import type { ServiceHost } from '../host.ts';
 import { operate } from '../operating/operation.ts';
 import { endClaim } from '../operating/ownclaim.ts';
 import { requireOwnImage } from '../ownership.ts';
-import { imageOf, parentRecord } from '../parents.ts';
+import { imageOf, pathOf } from '../claims/data-files.ts';
+import { parentRecord } from '../parents/record.ts';
 import { takeAway } from '../deleting/removal.ts';
 import type { Place } from '../roots.ts';
 import { readyVolume, settleVolume, volumeMissing } from '../operating/settle.ts';
 import { findSource } from '../sources.ts';
-import { pathOf } from '../operating/steps.ts';
 
 /** How a volume went. */
 export type Migrated = 'renamed' | 'copied' | 'there already';

@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import { DriverError, isFault } from '../../model/fault.ts';
-import { sameFile } from '../../linux/loopcheck.ts';
-import type { AttachOptions, Loop } from '../../linux/loopcheck.ts';
+import { sameFile, type AttachOptions, type Loop } from '../../linux/loopcheck.ts';
 import type { BlockDevice } from '../../linux/mount.ts';
 import { deviceNumber, hasNameOf, loopState, nodeIn } from '../../linux/sysblock.ts';
 import type { RootStore } from '../../store/root.ts';

@@ -1,7 +1,5 @@
-import { MiB, showBytes } from '../../model/bytes.ts';
-import type { Bytes } from '../../model/bytes.ts';
-import { fsTypes } from '../../model/capability.ts';
-import type { Access, FsType } from '../../model/capability.ts';
+import { MiB, showBytes, type Bytes } from '../../model/bytes.ts';
+import { fsTypes, type Access, type FsType } from '../../model/capability.ts';
 import { DriverError, invalid } from '../../model/fault.ts';
 import type { CapacityRange } from '../../model/volume.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
@@ -10,8 +8,7 @@ import { loopsIn } from './devices.ts';
 import { isSmall } from './filesystem.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
-import { placeOf } from './places.ts';
-import type { Place } from './places.ts';
+import { placeOf, type Place } from './places.ts';
 import { readSource, waitForSize } from './source.ts';
 import { stoppedFault, whyStopped } from './stopped.ts';
 

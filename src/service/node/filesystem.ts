@@ -1,16 +1,11 @@
-import { fsTypeOf, fsTypes } from '../../model/capability.ts';
-import type { Access, FsType } from '../../model/capability.ts';
-import { MiB } from '../../model/bytes.ts';
-import type { Bytes } from '../../model/bytes.ts';
+import { fsTypeOf, fsTypes, type Access, type FsType } from '../../model/capability.ts';
+import { MiB, type Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
-import { looksBlank, readsAsZeros } from '../../linux/blkid.ts';
-import type { DeviceContent } from '../../linux/blkid.ts';
-import { superblock } from '../../linux/superblock.ts';
-import type { Superblock } from '../../linux/superblock.ts';
+import { looksBlank, readsAsZeros, type DeviceContent } from '../../linux/blkid.ts';
+import { superblock, type Superblock } from '../../linux/superblock.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import type { NodeParts } from './parts.ts';
-import { recordContent } from './source.ts';
-import type { Source } from './source.ts';
+import { recordContent, type Source } from './source.ts';
 
 const ext4Group = 128n * MiB;
 const ext4Tables = 3n * MiB;

@@ -1,6 +1,5 @@
 import { isFault, messageOf } from '../../model/fault.ts';
-import { freezeMs } from '../../store/freezes.ts';
-import type { FreezeRequest } from '../../store/freezes.ts';
+import { freezeMs, type FreezeRequest } from '../../store/freezes.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Frozen } from './frozen.ts';
 import type { NodeRecord } from './noderecords.ts';

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { undefinedWhenMissing } from '../../run/files.ts';
-import type { Files } from '../../run/files.ts';
+import { undefinedWhenMissing, type Files } from '../../run/files.ts';
 import { ownFiles } from './ownfiles.ts';
 
 const frozenFile = z.object({

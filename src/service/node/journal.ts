@@ -2,14 +2,12 @@ import { DriverError } from '../../model/fault.ts';
 import { isDeadMark } from '../../store/nodes.ts';
 import type { Journal } from '../../store/schema/volume.ts';
 import { attach } from './attaching.ts';
-import { isSmall } from './filesystem.ts';
-import type { MountAccess } from './filesystem.ts';
+import { isSmall, type MountAccess } from './filesystem.ts';
 import { mountVolume } from './mounting.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { isMountedAt } from './places.ts';
-import { updateOurs } from './source.ts';
-import type { Source } from './source.ts';
+import { updateOurs, type Source } from './source.ts';
 import { release } from './teardown.ts';
 
 /** A volume that many nodes are about to read, and what this node has of it. */

@@ -1,7 +1,11 @@
 import type { FsType } from '../../model/capability.ts';
 import type { Loop } from '../../linux/loopcheck.ts';
-import { ensureFilesystem, mountFilesystem } from './filesystem.ts';
-import type { MountAccess, MountAsk } from './filesystem.ts';
+import {
+  ensureFilesystem,
+  mountFilesystem,
+  type MountAccess,
+  type MountAsk,
+} from './filesystem.ts';
 import type { NodeParts } from './parts.ts';
 import type { Source } from './source.ts';
 

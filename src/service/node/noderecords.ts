@@ -4,8 +4,7 @@ import { z } from 'zod';
 import type { AccessMode } from '../../model/capability.ts';
 import { DriverError, messageOf } from '../../model/fault.ts';
 import type { FileKey } from '../../model/ids.ts';
-import { undefinedWhenMissing } from '../../run/files.ts';
-import type { Files } from '../../run/files.ts';
+import { undefinedWhenMissing, type Files } from '../../run/files.ts';
 import { ownFiles } from './ownfiles.ts';
 
 const bigint = z.string().regex(/^\d+$/).transform(BigInt);

@@ -1,7 +1,6 @@
 import { dirname } from 'node:path';
 import { makeIn } from '../../run/directories.ts';
-import { errnoOf, undefinedWhenMissing } from '../../run/files.ts';
-import type { Files } from '../../run/files.ts';
+import { errnoOf, undefinedWhenMissing, type Files } from '../../run/files.ts';
 
 /** Small files on this node's own disk, each with one writer at a time. */
 export interface OwnFiles {

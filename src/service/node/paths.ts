@@ -1,8 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize, relative } from 'node:path';
 import { DriverError, invalid } from '../../model/fault.ts';
-import { errnoOf } from '../../run/files.ts';
-import type { FileStat, Files } from '../../run/files.ts';
+import { errnoOf, type FileStat, type Files } from '../../run/files.ts';
 
 const pathMax = 4095;
 

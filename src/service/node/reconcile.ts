@@ -3,8 +3,7 @@ import { loopState } from '../../linux/sysblock.ts';
 import { detachUnnamed, loopsIn } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
-import { readSource } from './source.ts';
-import type { Source } from './source.ts';
+import { readSource, type Source } from './source.ts';
 import { isLive, mayBeFrozen } from './staging.ts';
 import { forget, release, tearDown } from './teardown.ts';
 

@@ -1,5 +1,4 @@
-import type { AccessMode } from '../../model/capability.ts';
-import { isMultiNode } from '../../model/capability.ts';
+import { isMultiNode, type AccessMode } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { NodeRecord, Target } from './noderecords.ts';
 

@@ -1,5 +1,4 @@
-import { isReaderOnly, isSharedReading } from '../../model/capability.ts';
-import type { Capability } from '../../model/capability.ts';
+import { isReaderOnly, isSharedReading, type Capability } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
 import type { FileIdentity } from '../../linux/loopcheck.ts';

@@ -2,8 +2,7 @@ import { canonicalCapability, requireSupported } from '../../model/capability.ts
 import { DriverError } from '../../model/fault.ts';
 import { isSameMachine } from '../../store/nodes.ts';
 import type { StageAsk } from '../api.ts';
-import { attach } from './attaching.ts';
-import type { HeldRecord } from './attaching.ts';
+import { attach, type HeldRecord } from './attaching.ts';
 import { detachUnnamed, intending, isUsable } from './devices.ts';
 import { requireFit } from './fitness.ts';
 import { makeClean } from './journal.ts';
@@ -12,8 +11,13 @@ import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { lookAt, resolvePath } from './paths.ts';
 import { isMountedAt } from './places.ts';
-import { imageIdentity, readSource, recordContent, requireAttached } from './source.ts';
-import type { Source } from './source.ts';
+import {
+  imageIdentity,
+  readSource,
+  recordContent,
+  requireAttached,
+  type Source,
+} from './source.ts';
 import { firstPublished } from './published.ts';
 import { stoppedFault, whyStopped } from './stopped.ts';
 import { forget, release, tearDown } from './teardown.ts';

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism, loadavg } from 'node:os';
 import { GiB } from '../../model/bytes.ts';
-import { isScheduled } from '../../model/parameters.ts';
-import type { VolumeOptions } from '../../model/parameters.ts';
+import { isScheduled, type VolumeOptions } from '../../model/parameters.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';

@@ -1,10 +1,10 @@
 import { DriverError } from '../../model/fault.ts';
-import type { DataRef, Step } from '../../model/clone-tree.ts';
-import { imageMode } from '../../model/clone-tree.ts';
+import { imageMode, type DataRef, type Step } from '../../model/clone-tree.ts';
 import { ownerOfKey } from '../../model/ids.ts';
 import { ignoring } from '../../store/edges.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeCommands } from '../host.ts';
+import { pathOf } from '../claims/data-files.ts';
 
 /** Performs planned steps, in order, up to the first that fails. */
 export async function perform(
@@ -14,10 +14,6 @@ export async function perform(
 ): Promise<void> {
   for (const step of steps) await performOne(store, commands, step);
 }
-
-/** The absolute path of a data file. */
-export const pathOf = (store: RootStore, { data, key }: DataRef): string =>
-  store.layout.data(data, key);
 
 async function performOne(store: RootStore, commands: VolumeCommands, step: Step): Promise<void> {
   const at = (file: DataRef) => pathOf(store, file);

@@ -7,7 +7,7 @@ import { asDeleted } from '../deleting/deleted.ts';
 import { freeSource, untieSource } from '../filling/filling.ts';
 import type { ServiceHost } from '../host.ts';
 import { reclaimAfter } from '../deleting/reclaim.ts';
-import { pathOf } from './steps.ts';
+import { pathOf } from '../claims/data-files.ts';
 
 /** Takes back a volume that was never finished: its file, its edge, and its record's claim on the name. */
 export async function undoVolume(

@@ -1,8 +1,7 @@
 import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { ProbeHost } from './area.ts';
-import { Contradiction, expectRead } from './notes.ts';
-import type { Notes } from './notes.ts';
+import { Contradiction, expectRead, type Notes } from './notes.ts';
 
 /** Two of the largest blocks GPFS has, sparse: what is tried happens inside one whole block. */
 const fileBytes = 32n << 20n;

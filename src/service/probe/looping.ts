@@ -1,8 +1,7 @@
 import { Contradiction, expectRead } from './notes.ts';
 import type { HeldFile, HeldLoop } from '../../run/trials.ts';
 import { loopedName } from './area.ts';
-import { makeFile } from './cloning.ts';
-import type { Probing } from './cloning.ts';
+import { makeFile, type Probing } from './cloning.ts';
 
 const texts = ['zero', 'discard', 'write', 'keep'] as const;
 

@@ -6,10 +6,8 @@ import { errnoOf } from '../../run/files.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { AbilitiesFile } from '../../store/abilities.ts';
 import type { RootStore } from '../../store/root.ts';
-import { sweepProbes, withArea } from './area.ts';
-import type { ProbeHost } from './area.ts';
-import { tryBasics, tryParent, tryRedirects } from './cloning.ts';
-import type { Probing } from './cloning.ts';
+import { sweepProbes, withArea, type ProbeHost } from './area.ts';
+import { tryBasics, tryParent, tryRedirects, type Probing } from './cloning.ts';
 import { tryLoops } from './looping.ts';
 import { Contradiction, notesOf } from './notes.ts';
 

@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { mmErrno } from '../../gpfs/failures.ts';
 import type { RootStore } from '../../store/root.ts';
-import { loopedName } from './area.ts';
-import type { ProbeHost } from './area.ts';
+import { loopedName, type ProbeHost } from './area.ts';
 import { say, waitFor, wordMs, wordOf, isThere } from './notice.ts';
 import type { PairResult } from './twonodes.ts';
 

@@ -1,7 +1,6 @@
 import type { HeldLoop } from '../../run/trials.ts';
 import type { RootStore } from '../../store/root.ts';
-import { loopedName } from './area.ts';
-import type { ProbeHost } from './area.ts';
+import { loopedName, type ProbeHost } from './area.ts';
 import { makeFile } from './cloning.ts';
 import { notesOf } from './notes.ts';
 import { isThere, say, wordMs, wordOf } from './notice.ts';

@@ -1,5 +1,4 @@
-import { watch } from '../../e2e/api.ts';
-import type { Change, Seen } from '../../e2e/api.ts';
+import { watch, type Change, type Seen } from '../../e2e/api.ts';
 import { longPatienceMs, until } from '../../e2e/setup/wait.ts';
 
 /** When an object came up, and when it was done, by the clock of whoever watches. */

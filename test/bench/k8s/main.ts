@@ -9,8 +9,7 @@ import { readOptions } from '../asked.ts';
 import { load, machine } from '../machine.ts';
 import type { Found } from '../part.ts';
 import { tables } from '../print.ts';
-import { after, claims, idle, pods, snapshots } from './parts.ts';
-import type { K8sPart } from './parts.ts';
+import { after, claims, idle, pods, snapshots, type K8sPart } from './parts.ts';
 
 const parts: Readonly<Record<string, K8sPart>> = { idle, claims, pods, snapshots, after };
 const names = Object.keys(parts);

@@ -2,8 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hostRun } from '../../../src/run/host.ts';
 import { hostFiles } from '../../../src/run/hostfiles.ts';
-import { timed, upTo } from '../measure.ts';
-import type { Timing } from '../measure.ts';
+import { timed, upTo, type Timing } from '../measure.ts';
 import type { Bench, Found } from '../part.ts';
 
 /** What nothing can be faster than, in this run and on this disk: a call, a durable file, a process. */

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { memoryFigures } from '../part.ts';
-import type { Bench, Found } from '../part.ts';
+import { memoryFigures, type Bench, type Found } from '../part.ts';
 
 /** What a server costs while nobody asks it anything. */
 export function idle(bench: Bench): Promise<Found> {

@@ -6,13 +6,10 @@ import { randomNonce, systemClock } from '../../../src/run/clock.ts';
 import { hostRun } from '../../../src/run/host.ts';
 import { hostFiles, hostMounts } from '../../../src/run/hostfiles.ts';
 import { defaultCompaction } from '../../../src/service/compaction/defaults.ts';
-import { driverOf } from '../../../src/service/driver.ts';
-import type { Driver } from '../../../src/service/driver.ts';
+import { driverOf, type Driver } from '../../../src/service/driver.ts';
 import type { Csi } from '../csi.ts';
-import { timed, timing, upTo } from '../measure.ts';
-import type { Timing } from '../measure.ts';
-import { memoryFigures } from '../part.ts';
-import type { Bench, Found } from '../part.ts';
+import { timed, timing, upTo, type Timing } from '../measure.ts';
+import { memoryFigures, type Bench, type Found } from '../part.ts';
 
 /** Thousands of volumes, listed page by page. */
 export function list(bench: Bench): Promise<Found> {

@@ -1,8 +1,6 @@
 import type { Csi } from '../csi.ts';
-import { timed, upTo } from '../measure.ts';
-import type { Timing } from '../measure.ts';
-import { memoryFigures } from '../part.ts';
-import type { Bench, Found } from '../part.ts';
+import { timed, upTo, type Timing } from '../measure.ts';
+import { memoryFigures, type Bench, type Found } from '../part.ts';
 
 const twoGiB = 2n << 30n;
 

@@ -1,7 +1,6 @@
 import { open, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { GiB, MiB, showBytes, TiB } from '../../../src/model/bytes.ts';
-import type { Bytes } from '../../../src/model/bytes.ts';
+import { GiB, MiB, showBytes, TiB, type Bytes } from '../../../src/model/bytes.ts';
 import type { Csi } from '../csi.ts';
 import { quantile, timing, upTo } from '../measure.ts';
 import type { Bench, Figure, Found } from '../part.ts';

@@ -1,6 +1,5 @@
 import { asMount } from '../csi.ts';
-import { eachOf, quantile, timing, upTo } from '../measure.ts';
-import type { Timing } from '../measure.ts';
+import { eachOf, quantile, timing, upTo, type Timing } from '../measure.ts';
 import type { Bench, Figure, Found } from '../part.ts';
 import type { Server, Step } from '../server.ts';
 

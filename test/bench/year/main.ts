@@ -2,8 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { drawYears } from './draw.ts';
-import { playYear, policies, volumeBlocks } from './play.ts';
-import type { Habit, Year } from './play.ts';
+import { playYear, policies, volumeBlocks, type Habit, type Year } from './play.ts';
 
 const picture = fileURLToPath(
   new URL('../../../docs/images/clone-trees-year.svg', import.meta.url),

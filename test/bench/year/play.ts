@@ -1,5 +1,4 @@
-import { defaultRule } from '../../../src/model/compaction.ts';
-import type { CompactionRule } from '../../../src/model/compaction.ts';
+import { defaultRule, type CompactionRule } from '../../../src/model/compaction.ts';
 import { blockBytes } from '../../../src/simulator/memory-world.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import {
@@ -10,8 +9,8 @@ import {
   spec,
   tend,
   testRoot,
+  type Cluster,
 } from '../../support/driver.ts';
-import type { Cluster } from '../../support/driver.ts';
 import { fileOf, living } from '../../support/truth.ts';
 
 const nights = 365;

@@ -1,15 +1,12 @@
 import { notEqual, ok } from 'node:assert/strict';
-import { get, pathOf, valueAt } from '../api.ts';
-import type { Seen } from '../api.ts';
+import { get, pathOf, valueAt, type Seen } from '../api.ts';
 import type { Case } from '../case.ts';
-import { nodes, onNode } from '../cluster/node.ts';
-import type { Node } from '../cluster/node.ts';
+import { nodes, onNode, type Node } from '../cluster/node.ts';
 import { mountOn, unmountOn } from '../gpfs.ts';
 import type { Space } from '../kube.ts';
 import { claim, pod, snapshot } from '../objects.ts';
 import { isReady, podsOf } from '../pods.ts';
-import { release } from '../setup/places.ts';
-import type { Release } from '../setup/places.ts';
+import { release, type Release } from '../setup/places.ts';
 import { longPatienceMs, patienceMs, until } from '../setup/wait.ts';
 
 /** Sidecars that lead here and there. */

@@ -7,8 +7,7 @@ import { chartFolder, helm, installRelease, localImages, uninstall } from '../dr
 import { kubectl } from '../kube.ts';
 import { claim, pod, snapshot, volumePath } from '../objects.ts';
 import { restartDriver } from '../pods.ts';
-import { driverImage } from '../setup/places.ts';
-import type { Release } from '../setup/places.ts';
+import { driverImage, type Release } from '../setup/places.ts';
 import { sh } from '../setup/shell.ts';
 import { patienceMs, until } from '../setup/wait.ts';
 import { objectsOf } from '../traces.ts';

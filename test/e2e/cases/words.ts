@@ -1,7 +1,6 @@
 import { doesNotMatch, match } from 'node:assert/strict';
 import type { Case } from '../case.ts';
-import { apply, kubectl } from '../kube.ts';
-import type { Manifest, Space } from '../kube.ts';
+import { apply, kubectl, type Manifest, type Space } from '../kube.ts';
 import { claim, className } from '../objects.ts';
 import { rootFolder } from '../setup/places.ts';
 import { patienceMs, until } from '../setup/wait.ts';

@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Config } from '../../../src/cli/config.ts';
-import { UsageError, describeConfig, readConfig } from '../../../src/cli/config.ts';
-import type { Environment } from '../../../src/cli/settings.ts';
-import { allSettings } from '../../../src/cli/settings.ts';
+import { UsageError, describeConfig, readConfig, type Config } from '../../../src/cli/config.ts';
+import { allSettings, type Environment } from '../../../src/cli/settings.ts';
 import { defaultCompaction } from '../../../src/service/compaction/defaults.ts';
 
 const endpoint = { CSI_ENDPOINT: 'unix:///run/csi.sock' };

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { UsageError } from '../../../src/cli/config.ts';
-import { lookLines, readLook } from '../../../src/cli/open.ts';
-import type { Look } from '../../../src/cli/open.ts';
+import { lookLines, readLook, type Look } from '../../../src/cli/open.ts';
 import type { Environment } from '../../../src/cli/settings.ts';
 
 const grammar = {

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { mmErrno, mmFailure, translated } from '../../../src/gpfs/failures.ts';
-import type { Run } from '../../../src/run/run.ts';
-import { CommandFailed } from '../../../src/run/run.ts';
+import { CommandFailed, type Run } from '../../../src/run/run.ts';
 
 const failure = (what: Partial<ConstructorParameters<typeof CommandFailed>[0]>): CommandFailed =>
   new CommandFailed({

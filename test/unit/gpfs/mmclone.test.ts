@@ -2,8 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { cloneErrno, parseShow } from '../../../src/gpfs/mmclone.ts';
-import { CommandFailed } from '../../../src/run/run.ts';
-import type { Run } from '../../../src/run/run.ts';
+import { CommandFailed, type Run } from '../../../src/run/run.ts';
 import { simulateGpfs } from '../../../src/simulator/gpfs.ts';
 
 const heading = `Parent  Depth   Parent inode   File name

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { defaultRule, judge } from '../../../src/model/compaction.ts';
-import type { Above, Chain } from '../../../src/model/compaction.ts';
+import { defaultRule, judge, type Above, type Chain } from '../../../src/model/compaction.ts';
 import type { FileKey } from '../../../src/model/ids.ts';
 
 const key = (n: number): FileKey => `t.${n}-0` as FileKey;

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { sumUp } from '../../../src/model/accounts.ts';
 import { GiB, MiB } from '../../../src/model/bytes.ts';
-import { growForest } from '../../../src/model/forest.ts';
-import type { ForestNode } from '../../../src/model/forest.ts';
+import { growForest, type ForestNode } from '../../../src/model/forest.ts';
 import { fileJson, forestDot, forestMermaid } from '../../../src/model/forest-graphs.ts';
 import { rowsOf } from '../../../src/model/forest-view.ts';
 import { rootWords } from '../../../src/model/forest-words.ts';

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { currentContext, inContext } from '../../../src/observe/context.ts';
-import { jsonLog } from '../../../src/observe/logger.ts';
-import type { LogLevel } from '../../../src/observe/logger.ts';
+import { jsonLog, type LogLevel } from '../../../src/observe/logger.ts';
 import { CommandFailed } from '../../../src/run/run.ts';
 
 const logInto = (level: LogLevel) => {

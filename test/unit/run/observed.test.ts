@@ -2,8 +2,7 @@ import { expect, test } from 'vitest';
 import type { Log } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 import { observedRun, tryingRun } from '../../../src/run/observed.ts';
-import type { Run } from '../../../src/run/run.ts';
-import { CommandFailed } from '../../../src/run/run.ts';
+import { CommandFailed, type Run } from '../../../src/run/run.ts';
 
 const notebook = () => {
   const lines: (readonly [level: string, fields: unknown, message: string])[] = [];

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { runStages } from '../../runner/stage.ts';
-import type { Stage } from '../../runner/stage.ts';
+import { runStages, type Stage } from '../../runner/stage.ts';
 import { judgeVitest } from '../../runner/vitest.ts';
 import { judge } from '../../sanity/report.ts';
 import { allowedSkips, pending } from '../../sanity/skips.ts';

@@ -17,8 +17,8 @@ import {
   waiting,
   write,
   blocks,
+  type Site,
 } from '../../support/site.ts';
-import type { Site } from '../../support/site.ts';
 import { expectSound, fileOf, living } from '../../support/truth.ts';
 
 describe('a volume that is backed up every night', () => {

@@ -2,8 +2,7 @@ import { expect, test } from 'vitest';
 import { sweepRoot } from '../../../src/service/maintenance.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import { from, serverOn, snap, spec } from '../../support/driver.ts';
-import { attach, newWorld, quiet, volume } from '../../support/scenarios.ts';
-import type { World } from '../../support/scenarios.ts';
+import { attach, newWorld, quiet, volume, type World } from '../../support/scenarios.ts';
 import { contents, expectSound, living, writeVolume } from '../../support/truth.ts';
 
 const idOf = ({ ids }: World, name: string) => ({ id: ids.get(name) ?? '' });

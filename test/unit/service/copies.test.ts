@@ -7,9 +7,16 @@ import { repair } from '../../../src/service/doctor/repair.ts';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import type { RootStore } from '../../../src/store/root.ts';
-import { clusterWithRoot, from, serverOn, snap, spec, testRoot } from '../../support/driver.ts';
+import {
+  clusterWithRoot,
+  from,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+  type Cluster,
+} from '../../support/driver.ts';
 import type { Driver } from '../../../src/service/driver.ts';
-import type { Cluster } from '../../support/driver.ts';
 import { attach } from '../../support/scenarios.ts';
 
 const other = `${testRoot}-2`;

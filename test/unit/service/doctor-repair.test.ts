@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { serverOn } from '../../support/driver.ts';
-import type { Cluster } from '../../support/driver.ts';
+import { serverOn, type Cluster } from '../../support/driver.ts';
 import { forest, found, kinds, removeState, repaired, wrong } from '../../support/forest.ts';
 import { newWorld, quiet } from '../../support/scenarios.ts';
 import { scenarios } from '../../support/scenarios-compaction.ts';

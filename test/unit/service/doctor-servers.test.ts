@@ -4,8 +4,7 @@ import type { FileKey } from '../../../src/model/ids.ts';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { checkRootState } from '../../../src/service/doctor/rootchecks.ts';
 import { serverOn, spec, testRoot } from '../../support/driver.ts';
-import { forest, found, removeState } from '../../support/forest.ts';
-import type { Forest } from '../../support/forest.ts';
+import { forest, found, removeState, type Forest } from '../../support/forest.ts';
 import { newWorld, quiet } from '../../support/scenarios.ts';
 
 const checks = ({ gpfs, store }: Pick<Forest, 'gpfs' | 'store'>) =>

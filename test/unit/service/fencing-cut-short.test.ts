@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Run } from '../../../src/run/run.ts';
-import { CommandFailed } from '../../../src/run/run.ts';
+import { CommandFailed, type Run } from '../../../src/run/run.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import { recordFormat } from '../../../src/store/schema/data.ts';
 import { abilitiesFile } from '../../../src/store/schema/root.ts';

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { GiB, MiB } from '../../../src/model/bytes.ts';
-import type { Range } from '../../../src/run/files.ts';
-import { errnoError } from '../../../src/run/files.ts';
+import { errnoError, type Range } from '../../../src/run/files.ts';
 import {
   clusterWithRoot,
   dataFiles,

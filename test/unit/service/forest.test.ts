@@ -2,8 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ForestNode } from '../../../src/model/forest.ts';
 import { readForest } from '../../../src/service/forest.ts';
 import { from, snap, spec, testRoot } from '../../support/driver.ts';
-import { attach, newWorld, quiet, volume } from '../../support/scenarios.ts';
-import type { World } from '../../support/scenarios.ts';
+import { attach, newWorld, quiet, volume, type World } from '../../support/scenarios.ts';
 import { fileOf, living } from '../../support/truth.ts';
 
 /** The forest, and what was said of records that cannot be read. */

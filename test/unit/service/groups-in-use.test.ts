@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { mounted } from '../../support/driver.ts';
-import type { Cluster } from '../../support/driver.ts';
+import { mounted, type Cluster } from '../../support/driver.ts';
 import { group, snaps, withVolumes } from '../../support/groups.ts';
 import { attach } from '../../support/scenarios.ts';
 import { contents, expectSound } from '../../support/truth.ts';

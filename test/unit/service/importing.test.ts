@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { importImage, listImages } from '../../../src/service/images/images.ts';
-import type { Incoming } from '../../../src/service/images/images.ts';
+import { importImage, listImages, type Incoming } from '../../../src/service/images/images.ts';
 import { errnoError } from '../../../src/run/files.ts';
 import { beat } from '../../../src/service/maintenance.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';

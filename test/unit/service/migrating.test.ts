@@ -9,9 +9,9 @@ import {
   snap,
   spec,
   testRoot,
+  type Cluster,
 } from '../../support/driver.ts';
 import type { Driver } from '../../../src/service/driver.ts';
-import type { Cluster } from '../../support/driver.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import { attach } from '../../support/scenarios.ts';
 

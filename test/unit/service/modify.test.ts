@@ -9,8 +9,8 @@ import {
   serverOn,
   spec,
   testRoot,
+  type Cluster,
 } from '../../support/driver.ts';
-import type { Cluster } from '../../support/driver.ts';
 import { mmFails } from '../../support/breaking.ts';
 import { attach } from '../../support/scenarios.ts';
 

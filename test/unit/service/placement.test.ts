@@ -10,8 +10,8 @@ import {
   snap,
   spec,
   testRoot,
+  type Cluster,
 } from '../../support/driver.ts';
-import type { Cluster } from '../../support/driver.ts';
 import { mmFails } from '../../support/breaking.ts';
 
 const setup = async (options: Parameters<typeof clusterWithRoot>[0] = {}) => {

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { unprobed } from '../../../src/model/abilities.ts';
-import type { Abilities, Trial } from '../../../src/model/abilities.ts';
+import { unprobed, type Abilities, type Trial } from '../../../src/model/abilities.ts';
 import { probeAnew, probeOnce } from '../../../src/service/probe/probe.ts';
 import type { Personality } from '../../../src/simulator/personality.ts';
 import { clusterWithRoot, serverOn } from '../../support/driver.ts';

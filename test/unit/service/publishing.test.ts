@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { AccessMode } from '../../../src/model/capability.ts';
-import type { FileKey } from '../../../src/model/ids.ts';
-import { localIdOf } from '../../../src/model/ids.ts';
+import { localIdOf, type FileKey } from '../../../src/model/ids.ts';
 import { serverOn, block, clusterWithRoot, mounted, spec } from '../../support/driver.ts';
 import { attach } from '../../support/scenarios.ts';
 import { living } from '../../support/truth.ts';

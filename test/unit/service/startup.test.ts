@@ -1,11 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
-import { CommandFailed } from '../../../src/run/run.ts';
-import type { Run } from '../../../src/run/run.ts';
-import type { StartupHost } from '../../../src/service/startup.ts';
-import { checkRoot, startupChecks } from '../../../src/service/startup.ts';
-import { simulateGpfs } from '../../../src/simulator/gpfs.ts';
-import type { GpfsOptions } from '../../../src/simulator/gpfs.ts';
+import { CommandFailed, type Run } from '../../../src/run/run.ts';
+import { checkRoot, startupChecks, type StartupHost } from '../../../src/service/startup.ts';
+import { simulateGpfs, type GpfsOptions } from '../../../src/simulator/gpfs.ts';
 import { daemonStates, releases } from '../../../src/simulator/personality.ts';
 
 const setUp = (options: GpfsOptions = {}) => {

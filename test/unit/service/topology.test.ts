@@ -1,14 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { RootId } from '../../../src/model/ids.ts';
-import { mountedWord, rootTopology } from '../../../src/model/topology.ts';
-import type { Segments, TopologyRequirement } from '../../../src/model/topology.ts';
+import {
+  mountedWord,
+  rootTopology,
+  type Segments,
+  type TopologyRequirement,
+} from '../../../src/model/topology.ts';
 import { isFault } from '../../../src/model/fault.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import { nodeTopology } from '../../../src/service/topology.ts';
 import { block, from, mounted, serverOn, snap, spec } from '../../support/driver.ts';
-import { fileSystems } from '../../support/filesystems.ts';
-import type { FileSystems } from '../../support/filesystems.ts';
+import { fileSystems, type FileSystems } from '../../support/filesystems.ts';
 
 const topology = rootTopology('gpfs-clone.csi');
 const count = 3;

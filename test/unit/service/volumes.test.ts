@@ -10,8 +10,8 @@ import {
   snap,
   spec,
   testRoot,
+  type Cluster,
 } from '../../support/driver.ts';
-import type { Cluster } from '../../support/driver.ts';
 
 const setup = async () => {
   const gpfs = await clusterWithRoot();

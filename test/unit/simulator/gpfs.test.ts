@@ -1,11 +1,9 @@
 import { describe, expect, test } from 'vitest';
-
 import { errnoOf } from '../../../src/run/files.ts';
 import { CommandFailed } from '../../../src/run/run.ts';
 import { mountOf } from '../../../src/run/mounts.ts';
 import { ServerCrashed } from '../../../src/simulator/faults.ts';
-import { simulateGpfs } from '../../../src/simulator/gpfs.ts';
-import type { SimulatedGpfs } from '../../../src/simulator/gpfs.ts';
+import { simulateGpfs, type SimulatedGpfs } from '../../../src/simulator/gpfs.ts';
 
 const root = '/gpfs/fs1/csi-data';
 const at = (name: string): string => `${root}/${name}`;

@@ -4,8 +4,7 @@ import { isFault } from '../../../src/model/fault.ts';
 import { simulateGpfs } from '../../../src/simulator/gpfs.ts';
 import { textBlock } from '../../../src/simulator/tree.ts';
 import { layoutOf } from '../../../src/store/layout.ts';
-import { recordsOf } from '../../../src/store/records.ts';
-import type { Records } from '../../../src/store/records.ts';
+import { recordsOf, type Records } from '../../../src/store/records.ts';
 
 const schema = z.looseObject({ format: z.number(), text: z.string() });
 type Value = z.output<typeof schema>;

@@ -3,12 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
 import type { Fields, Log } from '../../../../src/observe/log.ts';
-import { serveGrpc } from '../../../../src/server/listen.ts';
-import type { GrpcOptions, GrpcServer } from '../../../../src/server/listen.ts';
+import { serveGrpc, type GrpcOptions, type GrpcServer } from '../../../../src/server/listen.ts';
 import type { RequestDone } from '../../../../src/server/report.ts';
 import type { Services } from '../../../../src/service/api.ts';
-import { connectTo } from './client.ts';
-import type { TestClient } from './client.ts';
+import { connectTo, type TestClient } from './client.ts';
 import { memoryServices } from './services.ts';
 
 /** A line of the log, as it was handed over. */

@@ -6,8 +6,8 @@ import { maximumBytes, minimumBytes } from '../model/sizing.ts';
 import type { RootStore } from '../store/root.ts';
 import type { RootTopology, Segments } from '../model/topology.ts';
 import type { Capacity } from './api.ts';
-import type { ServiceHost } from './host.ts';
-import { freeIn, type Limits } from './limits.ts';
+import type { ServiceHost, Limits } from './host.ts';
+import { freeIn } from './limits.ts';
 import type { Placement } from './placement.ts';
 
 type Parts = Pick<ServiceHost, 'roots' | 'placement' | 'limits' | 'defaults' | 'topology'>;

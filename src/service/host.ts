@@ -8,12 +8,10 @@ import type { Log } from '../observe/log.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import type { Self } from '../store/nodes.ts';
 import type { RootStore } from '../store/root.ts';
-import type { Claims } from './operating/claims.ts';
-import type { Backlog } from './compaction/backlog.ts';
-import type { Compacting } from './compaction/compacting.ts';
-import type { Limits } from './limits.ts';
 import type { Placement } from './placement.ts';
 import type { Roots } from './roots.ts';
+import type { Claim } from '../store/schema/claim.ts';
+import type { LocalId } from '../model/ids.ts';
 
 /** The mm commands that make volumes. */
 export type VolumeCommands = Pick<Gpfs, 'clone' | 'setAttributes'>;
@@ -60,4 +58,72 @@ export interface ServiceHost {
   readonly placement: Placement;
   /** How callers learn which nodes have which root; undefined where they are not told. */
   readonly topology: RootTopology | undefined;
+}
+
+/** The claims of this process. */
+export interface Claims {
+  begin(plan: ClaimPlan): LiveClaim;
+  /** Whether the server that made a claim may still be at work on it. */
+  fateOf(store: RootStore, claim: Claim): Promise<'alive' | 'silent' | 'gone'>;
+  /**
+   * Throws busy while the claim's server may still be at work, unavailable where only a proof of its death
+   * would do; returns when the claim may be taken over. `what` names the object for the message.
+   */
+  requireDead(store: RootStore, claim: Claim, what: string): Promise<void>;
+  /** Tells the others that a claim is free; what fails is tried again at `retry`. */
+  release(attempt: () => Promise<void>): Promise<void>;
+  retry(): Promise<void>;
+}
+
+/** A claim that this process works on, until it is disposed of. */
+export interface LiveClaim extends Disposable {
+  readonly claim: Claim;
+}
+
+/** What an operation says in its claim about what it will do. */
+export type ClaimPlan = Pick<
+  Claim,
+  'op' | 'parent' | 'snapshot' | 'image' | 'fenced' | 'bytes' | 'from' | 'to' | 'fill'
+>;
+
+/** Puts work on the queues of the roots, and tells whoever works them off in this process. */
+export interface Backlog {
+  /** Never fails: what cannot be written now is kept and written later; what is lost, the next sweep finds. */
+  add(store: RootStore, name: string): Promise<void>;
+  /** Writes what could not be written before. */
+  retry(): Promise<void>;
+  /** There may be something on a queue: a root was opened, and the server that died here may have left it. */
+  wake(): void;
+  /** Calls `listener` after each addition, and at each `wake`. */
+  follow(listener: () => void): void;
+}
+
+/** The redirects that run in this process, by the nonce of their claim. */
+export interface Compacting {
+  begin(nonce: string): { readonly signal: AbortSignal; end(): void };
+  /** Stops a redirect of this process; resolves when it has ended, and to false when there is none. */
+  stop(nonce: string): Promise<boolean>;
+}
+
+/** Guards a root against more than it can keep. */
+export interface Limits {
+  /**
+   * Makes or grows a volume by `work`, which counts from before it starts and is given back where it fails.
+   * Throws limit-reached or no-space, naming the limit, where that would be too many.
+   */
+  admit<T>(store: RootStore, wanted: Wanted, work: () => Promise<T>): Promise<T>;
+  /** A volume was removed: there is room for others at once. */
+  removed(store: RootStore, id: LocalId): Promise<void>;
+  /** What may still be promised; undefined without a limit. */
+  left(store: RootStore): Promise<Bytes | undefined>;
+  /** The reserve in bytes. */
+  reserve(store: RootStore): Promise<Bytes>;
+}
+
+/** A volume that is to be made or to grow. */
+export interface Wanted {
+  readonly id: LocalId;
+  readonly bytes: Bytes;
+  /** What its record says it has; 0 for a new one. */
+  readonly had: Bytes;
 }

@@ -1,10 +1,10 @@
 import { showBytes, type Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
-import type { LocalId } from '../model/ids.ts';
 import type { Clock } from '../run/clock.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Placement } from './placement.ts';
 import { promisedOf, type Promised } from './promised.ts';
+import type { Limits, Wanted } from './host.ts';
 
 /** How much of what there is may be promised to volumes. */
 export interface LimitOptions {
@@ -15,29 +15,6 @@ export interface LimitOptions {
 }
 
 export const noLimits: LimitOptions = { overcommitPercent: 0, reservePercent: 0 };
-
-/** A volume that is to be made or to grow. */
-export interface Wanted {
-  readonly id: LocalId;
-  readonly bytes: Bytes;
-  /** What its record says it has; 0 for a new one. */
-  readonly had: Bytes;
-}
-
-/** Guards a root against more than it can keep. */
-export interface Limits {
-  /**
-   * Makes or grows a volume by `work`, which counts from before it starts and is given back where it fails.
-   * Throws limit-reached or no-space, naming the limit, where that would be too many.
-   */
-  admit<T>(store: RootStore, wanted: Wanted, work: () => Promise<T>): Promise<T>;
-  /** A volume was removed: there is room for others at once. */
-  removed(store: RootStore, id: LocalId): Promise<void>;
-  /** What may still be promised; undefined without a limit. */
-  left(store: RootStore): Promise<Bytes | undefined>;
-  /** The reserve in bytes. */
-  reserve(store: RootStore): Promise<Bytes>;
-}
 
 /** Limits over the records of each root. */
 export function limitsOf(

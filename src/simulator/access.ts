@@ -1,10 +1,25 @@
 import { createHash } from 'node:crypto';
 import type { Inode } from './ground.ts';
-import type { OpenFile, TreeNode } from './gpfs.ts';
 import type { MemoryGround } from './memory-ground.ts';
 import { isMounted } from './personality.ts';
 import { fail } from './strerror.ts';
 import { pathsBelow, type MemoryNode } from './tree.ts';
+
+export interface TreeNode {
+  readonly parent: Inode | undefined;
+  readonly children: readonly Inode[];
+  readonly isParent: boolean;
+  readonly depth: number;
+  readonly path: string | undefined;
+}
+
+/** A file held open as by a loop device: it stays readable and writable when its name goes. */
+export interface OpenFile {
+  readonly inode: Inode;
+  write(block: number, value: string): void;
+  read(block: number): string | undefined;
+  close(): void;
+}
 
 /** What tests may do to the data, past the ports: like a loop device, or like somebody who knows the truth. */
 export function access(ground: MemoryGround) {

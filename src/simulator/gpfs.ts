@@ -8,7 +8,7 @@ import { makeFaults, type Faults } from './faults.ts';
 import type { Inode } from './ground.ts';
 import { filesNow } from './memory-files.ts';
 import { memoryGround, type MemoryGround } from './memory-ground.ts';
-import { access } from './access.ts';
+import { access, type OpenFile, type TreeNode } from './access.ts';
 import { memoryMounts } from './memory-mounts.ts';
 import { portTrials } from './memory-trials.ts';
 import { readPersonality, type Personality } from './personality.ts';
@@ -40,14 +40,6 @@ export interface ServerView extends Omit<Faults, 'through'> {
   readonly counts: Counts;
 }
 
-/** A file held open as by a loop device: it stays readable and writable when its name goes. */
-export interface OpenFile {
-  readonly inode: Inode;
-  write(block: number, value: string): void;
-  read(block: number): string | undefined;
-  close(): void;
-}
-
 /** A whole GPFS in memory; itself the view of its first server, `a1`. */
 export interface SimulatedGpfs extends ServerView {
   readonly clock: VirtualClock;
@@ -75,14 +67,6 @@ export interface SimulatedGpfs extends ServerView {
   strayPaths(): readonly string[];
   /** The clone forest as it is: every inode that is in a tree, with its parent and children. */
   tree(): ReadonlyMap<Inode, TreeNode>;
-}
-
-export interface TreeNode {
-  readonly parent: Inode | undefined;
-  readonly children: readonly Inode[];
-  readonly isParent: boolean;
-  readonly depth: number;
-  readonly path: string | undefined;
 }
 
 /** A deterministic GPFS inside this process. */

@@ -1,8 +1,22 @@
 import { DriverError } from '../../model/fault.ts';
 import type { LocalId } from '../../model/ids.ts';
 import type { FileStat } from '../../run/files.ts';
-import type { AdoptHost } from './adopting.ts';
 import { requireOwnHandle } from '../moving/handles.ts';
+import type { Gpfs } from '../../gpfs/commands.ts';
+import type { SectorBytes } from '../../model/sectors.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { ServiceHost } from '../host.ts';
+
+/** What adopting stands on. */
+export interface AdoptHost {
+  readonly host: ServiceHost;
+  readonly store: RootStore;
+  readonly gpfs: Gpfs;
+  /** Who on this host has a file open, for people; undefined for nobody. */
+  readonly userOf: (file: FileStat) => Promise<string | undefined>;
+  /** What the disk in a file was made for. */
+  readonly sectorBytes: (path: string) => Promise<SectorBytes>;
+}
 
 /** A file that is to come in, and the id of the record that it is to have. */
 export interface Candidate {

@@ -1,34 +1,20 @@
-import type { Gpfs } from '../../gpfs/commands.ts';
 import { readHead } from '../../linux/imagefile.ts';
 import { roundUp, sector, type Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
-import type { SectorBytes } from '../../model/sectors.ts';
 import type { FileStat } from '../../run/files.ts';
 import type { Held } from '../../store/records.ts';
 import { ignoring } from '../../store/edges.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { requireAlone, taken } from './adoptable.ts';
+import { requireAlone, taken, type AdoptHost } from './adoptable.ts';
 import { requireOwnHandle } from '../moving/handles.ts';
-import type { ServiceHost } from '../host.ts';
 import { requireSameFileset } from '../images/incoming.ts';
 import { operate } from '../operating/operation.ts';
 import { endClaim } from '../operating/ownclaim.ts';
 import { asRecorded } from '../sectors.ts';
 import { settleVolume } from '../operating/settle.ts';
-
-/** What adopting stands on. */
-export interface AdoptHost {
-  readonly host: ServiceHost;
-  readonly store: RootStore;
-  readonly gpfs: Gpfs;
-  /** Who on this host has a file open, for people; undefined for nobody. */
-  readonly userOf: (file: FileStat) => Promise<string | undefined>;
-  /** What the disk in a file was made for. */
-  readonly sectorBytes: (path: string) => Promise<SectorBytes>;
-}
 
 /** A file that is to be a volume: what it is called, and the clone parent it reads through. */
 export interface Adoptee {

@@ -9,8 +9,8 @@ import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { imageId } from '../images/images.ts';
 import { requireOutside } from '../images/incoming.ts';
-import { requireFreeSnapshot, requireFreeVolume } from './adoptable.ts';
-import { adoptFile, adoptedKey, type AdoptHost } from './adopting.ts';
+import { requireFreeSnapshot, requireFreeVolume, type AdoptHost } from './adoptable.ts';
+import { adoptFile, adoptedKey } from './adopting.ts';
 import { asRecorded } from '../sectors.ts';
 
 /** A file of the directory, with its place in the clone tree. */

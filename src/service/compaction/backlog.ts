@@ -1,17 +1,6 @@
 import type { Log } from '../../observe/log.ts';
 import type { RootStore } from '../../store/root.ts';
-
-/** Puts work on the queues of the roots, and tells whoever works them off in this process. */
-export interface Backlog {
-  /** Never fails: what cannot be written now is kept and written later; what is lost, the next sweep finds. */
-  add(store: RootStore, name: string): Promise<void>;
-  /** Writes what could not be written before. */
-  retry(): Promise<void>;
-  /** There may be something on a queue: a root was opened, and the server that died here may have left it. */
-  wake(): void;
-  /** Calls `listener` after each addition, and at each `wake`. */
-  follow(listener: () => void): void;
-}
+import type { Backlog } from '../host.ts';
 
 /** The backlog of this process. */
 export function backlogOf(log: Log): Backlog {

@@ -1,9 +1,4 @@
-/** The redirects that run in this process, by the nonce of their claim. */
-export interface Compacting {
-  begin(nonce: string): { readonly signal: AbortSignal; end(): void };
-  /** Stops a redirect of this process; resolves when it has ended, and to false when there is none. */
-  stop(nonce: string): Promise<boolean>;
-}
+import type { Compacting } from '../host.ts';
 
 export function compactingOf(): Compacting {
   const running = new Map<

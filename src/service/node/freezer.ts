@@ -1,7 +1,7 @@
 import { isFault, messageOf } from '../../model/fault.ts';
 import { freezeMs, type FreezeRequest } from '../../store/freezes.ts';
 import type { RootStore } from '../../store/root.ts';
-import type { Frozen } from './frozen.ts';
+import type { Frozen, Freezer } from './frozen.ts';
 import type { NodeRecord } from './noderecords.ts';
 import type { NodeParts } from './parts.ts';
 import { isLive } from './staging.ts';
@@ -9,15 +9,6 @@ import { isLive } from './staging.ts';
 /** How often a node looks for requests, and only while it holds a volume whose class wants freezes. */
 const pollMs = 1_000;
 const frozenPollMs = 100;
-
-/** Freezes file systems of this node for snapshots that any node cuts. */
-export interface Freezer extends Disposable {
-  /** From now on requests for this volume are looked for. */
-  watch(id: string, store: RootStore): Promise<void>;
-  unwatch(id: string): void;
-  /** Thaws what a driver that died here left frozen: at start, and before an unstage. */
-  thawLeft(id?: string): Promise<void>;
-}
 
 /** The freezer of one process. */
 export function freezerOf(parts: NodeParts): Freezer {

@@ -12,8 +12,7 @@ import type { Self } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Companion } from '../../run/companion.ts';
 import type { Background } from './background.ts';
-import type { Freezer } from './freezer.ts';
-import type { FrozenNotes } from './frozen.ts';
+import type { Freezer, FrozenNotes } from './frozen.ts';
 import type { VolumeLocks } from './locks.ts';
 import type { NodeRecords } from './noderecords.ts';
 

@@ -3,34 +3,8 @@ import { showFill } from '../filling/fill.ts';
 import type { Clock, Nonce } from '../../run/clock.ts';
 import type { Self } from '../../store/nodes.ts';
 import type { Held, Records } from '../../store/records.ts';
-import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
-
-/** What an operation says in its claim about what it will do. */
-export type ClaimPlan = Pick<
-  Claim,
-  'op' | 'parent' | 'snapshot' | 'image' | 'fenced' | 'bytes' | 'from' | 'to' | 'fill'
->;
-
-/** A claim that this process works on, until it is disposed of. */
-export interface LiveClaim extends Disposable {
-  readonly claim: Claim;
-}
-
-/** The claims of this process. */
-export interface Claims {
-  begin(plan: ClaimPlan): LiveClaim;
-  /** Whether the server that made a claim may still be at work on it. */
-  fateOf(store: RootStore, claim: Claim): Promise<'alive' | 'silent' | 'gone'>;
-  /**
-   * Throws busy while the claim's server may still be at work, unavailable where only a proof of its death
-   * would do; returns when the claim may be taken over. `what` names the object for the message.
-   */
-  requireDead(store: RootStore, claim: Claim, what: string): Promise<void>;
-  /** Tells the others that a claim is free; what fails is tried again at `retry`. */
-  release(attempt: () => Promise<void>): Promise<void>;
-  retry(): Promise<void>;
-}
+import type { Claims, ClaimPlan } from '../host.ts';
 
 /** Claims made by this server. */
 export function claimsOf(self: Self, clock: Clock, nonce: Nonce): Claims {

@@ -4,9 +4,9 @@ import type { Durability, Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { releaseClaim, type ClaimPlan } from './claims.ts';
+import { releaseClaim } from './claims.ts';
+import type { ClaimPlan, ServiceHost } from '../host.ts';
 import { isCut } from '../fencing/cutoff.ts';
-import type { ServiceHost } from '../host.ts';
 import { endVolumeClaim } from './settle.ts';
 
 /** One operation on a volume: which version it starts from, what it announces, and what it does. */

@@ -2,6 +2,15 @@ import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { ProbeHost } from './area.ts';
 
+/** What came of an attempt to probe with a second node. */
+export type PairResult =
+  /** Answered and kept, by this server or by the other one. */
+  | 'settled'
+  /** No other server is alive, or none took part. */
+  | 'alone'
+  /** Something else went wrong; it can be tried again. */
+  | 'unknown';
+
 /** How long each side waits for the next word of the other. */
 export const wordMs = 60_000;
 

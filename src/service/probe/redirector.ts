@@ -3,8 +3,7 @@ import { z } from 'zod';
 import { mmErrno } from '../../gpfs/failures.ts';
 import type { RootStore } from '../../store/root.ts';
 import { loopedName, type ProbeHost } from './area.ts';
-import { say, waitFor, wordMs, wordOf, isThere } from './notice.ts';
-import type { PairResult } from './twonodes.ts';
+import { say, waitFor, wordMs, wordOf, isThere, type PairResult } from './notice.ts';
 
 /** What the writer says is in the file: a text for each sector. */
 const expectedTexts = z.array(z.string());

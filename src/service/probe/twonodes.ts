@@ -4,18 +4,9 @@ import { errnoOf } from '../../run/files.ts';
 import { goneAfterMs } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
 import { withArea, type ProbeHost } from './area.ts';
-import { isThere, waitFor } from './notice.ts';
+import { isThere, waitFor, type PairResult } from './notice.ts';
 import { playRedirector } from './redirector.ts';
 import { playWriter } from './writer.ts';
-
-/** What came of an attempt to probe with a second node. */
-export type PairResult =
-  /** Answered and kept, by this server or by the other one. */
-  | 'settled'
-  /** No other server is alive, or none took part. */
-  | 'alone'
-  /** Something else went wrong; it can be tried again. */
-  | 'unknown';
 
 /**
  * Two servers find out together whether a file may be redirected by one while the other writes to it through a

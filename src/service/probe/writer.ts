@@ -3,9 +3,8 @@ import type { RootStore } from '../../store/root.ts';
 import { loopedName, type ProbeHost } from './area.ts';
 import { makeFile } from './cloning.ts';
 import { notesOf } from './notes.ts';
-import { isThere, say, wordMs, wordOf } from './notice.ts';
+import { isThere, say, wordMs, wordOf, type PairResult } from './notice.ts';
 import { differenceIn } from './redirector.ts';
-import type { PairResult } from './twonodes.ts';
 
 /** Sectors that are written all the time, and those beside them that only the parents have. */
 const hot = 6;

@@ -1,7 +1,7 @@
 import type { Loop } from '../../linux/loopcheck.ts';
 import { intending, obtainLoop, serves } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import type { Source } from './source.ts';
 import { release } from './teardown.ts';
 
@@ -16,33 +16,33 @@ export interface Attaching {
 
 /** Gives a volume its device here and names it in the record; one that was for another use goes first. */
 export async function attach(
-  parts: NodeParts,
+  host: NodeHost,
   source: Source,
   record: NodeRecord,
   how: Attaching,
 ): Promise<HeldRecord> {
   const { loop } = record;
   const wanted = { record: source.record, readonly: how.readonly };
-  if (loop && (await serves(parts, loop, record, wanted))) return named(parts, record, loop);
-  const before = loop ? await release(parts, record) : record;
-  const intended = await intend(parts, source, before);
-  return named(parts, intended, await obtainLoop(parts, source, intended, how));
+  if (loop && (await serves(host, loop, record, wanted))) return named(host, record, loop);
+  const before = loop ? await release(host, record) : record;
+  const intended = await intend(host, source, before);
+  return named(host, intended, await obtainLoop(host, source, intended, how));
 }
 
 /** Writes down that a device is about to be attached, where the record does not say so yet. */
 export async function intend(
-  parts: NodeParts,
+  host: NodeHost,
   { store }: Source,
   record: NodeRecord,
 ): Promise<NodeRecord> {
   if (record.attaching) return record;
-  const intended = await intending(parts, store, record);
-  await parts.records.write(intended);
+  const intended = await intending(host, store, record);
+  await host.records.write(intended);
   return intended;
 }
 
-async function named(parts: NodeParts, record: NodeRecord, loop: Loop): Promise<HeldRecord> {
+async function named(host: NodeHost, record: NodeRecord, loop: Loop): Promise<HeldRecord> {
   const held = { ...record, loop, attaching: undefined };
-  await parts.records.write(held);
+  await host.records.write(held);
   return held;
 }

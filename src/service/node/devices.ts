@@ -7,7 +7,7 @@ import type { RootStore } from '../../store/root.ts';
 import { sectorBytesFor } from '../sectors.ts';
 import { isShared } from './fitness.ts';
 import type { NodeRecord } from './noderecords.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import type { Source } from './source.ts';
 
 /** All devices a record names. */
@@ -16,9 +16,9 @@ export const loopsIn = (record: NodeRecord): readonly Loop[] =>
 
 const nameOf = ({ path, diskseq }: Loop): string => `${path}@${diskseq}`;
 
-async function straysOf(parts: NodeParts, record: NodeRecord): Promise<readonly Loop[]> {
+async function straysOf(host: NodeHost, record: NodeRecord): Promise<readonly Loop[]> {
   const own = loopsIn(record).map(nameOf);
-  return (await parts.losetup.loopsOf(record.image)).filter((loop) => !own.includes(nameOf(loop)));
+  return (await host.losetup.loopsOf(record.image)).filter((loop) => !own.includes(nameOf(loop)));
 }
 
 /**
@@ -26,14 +26,14 @@ async function straysOf(parts: NodeParts, record: NodeRecord): Promise<readonly 
  * that somebody put there by hand: two devices on one image would ruin a file system.
  */
 export async function intending(
-  parts: NodeParts,
+  host: NodeHost,
   store: RootStore,
   record: NodeRecord,
 ): Promise<NodeRecord> {
   if (record.attaching) return record;
-  const strays = await straysOf(parts, record);
+  const strays = await straysOf(host, record);
   const [first] = strays;
-  if (first && !(await usedByOthers(parts, store, record)))
+  if (first && !(await usedByOthers(host, store, record)))
     throw new DriverError(
       'wrong-state',
       `image ${record.imagePath} is attached to ${first.path} already, which the records of this node do not name; detach it first`,
@@ -43,16 +43,16 @@ export async function intending(
 
 /** Devices that this node attached and died before it could name them. */
 async function unnamed(
-  parts: NodeParts,
+  host: NodeHost,
   store: RootStore,
   record: NodeRecord,
 ): Promise<readonly Loop[]> {
   const { attaching } = record;
   if (!attaching) return [];
   const strays: Loop[] = [];
-  for (const loop of await straysOf(parts, record))
+  for (const loop of await straysOf(host, record))
     if (!attaching.includes(nameOf(loop)) && (await hasName(loop, record))) strays.push(loop);
-  return strays.length > 0 && (await usedByOthers(parts, store, record)) ? [] : strays;
+  return strays.length > 0 && (await usedByOthers(host, store, record)) ? [] : strays;
 }
 
 // The number of an image that is gone may be that of another volume's by now; names are used once.
@@ -61,47 +61,47 @@ const hasName = async ({ path }: Loop, { imagePath }: NodeRecord): Promise<boole
 
 // Two nodes of a test cluster share one kernel and see each other's devices. Each leaves its mark before it attaches.
 async function usedByOthers(
-  parts: NodeParts,
+  host: NodeHost,
   store: RootStore,
   { generation }: NodeRecord,
 ): Promise<boolean> {
-  return (await store.marks.of(generation)).some(({ node }) => node !== parts.self.node);
+  return (await store.marks.of(generation)).some(({ node }) => node !== host.self.node);
 }
 
 /** Takes down what an attempt that was cut short attached. */
 export async function detachUnnamed(
-  parts: NodeParts,
+  host: NodeHost,
   store: RootStore,
   record: NodeRecord,
 ): Promise<void> {
-  for (const loop of await unnamed(parts, store, record)) await parts.losetup.detach(loop);
+  for (const loop of await unnamed(host, store, record)) await host.losetup.detach(loop);
 }
 
 /** A new device for the image, or one of ours that nobody came to name, when there may be such a one. */
 export async function obtainLoop(
-  parts: NodeParts,
+  host: NodeHost,
   source: Source,
   record: NodeRecord,
   how: { readonly readonly: boolean; readonly resumed: boolean },
 ): Promise<Loop> {
-  const options = attachOptions(parts, source, how.readonly);
-  const found = how.resumed ? await adopt(parts, source, record, options) : undefined;
+  const options = attachOptions(host, source, how.readonly);
+  const found = how.resumed ? await adopt(host, source, record, options) : undefined;
   if (found) return found;
   const { imagePath, image } = record;
-  const loop = await parts.losetup.attach(imagePath, options).catch(explain(source));
+  const loop = await host.losetup.attach(imagePath, options).catch(explain(source));
   // The name could have been given to another file between our look at it and losetup's.
   if (sameFile(loop.backing, image)) return loop;
-  await parts.losetup.detach(loop);
+  await host.losetup.detach(loop);
   throw new DriverError(
     'wrong-state',
     `image ${imagePath} was replaced while it was being attached; try again`,
   );
 }
 
-const attachOptions = (parts: NodeParts, { record }: Source, readonly: boolean): AttachOptions => ({
+const attachOptions = (host: NodeHost, { record }: Source, readonly: boolean): AttachOptions => ({
   readonly,
   sectorBytes: sectorBytesFor(record),
-  allowBuffered: parts.allowBuffered && !isShared(record),
+  allowBuffered: host.allowBuffered && !isShared(record),
 });
 
 /** The kernel says nothing but that it has no direct I/O; what that means for a volume, and what helps, we know. */
@@ -118,7 +118,7 @@ const explain =
 
 /** True when a device that the record names is as wanted. */
 export const serves = async (
-  parts: NodeParts,
+  host: NodeHost,
   loop: Loop,
   record: NodeRecord,
   wanted: { readonly record: Source['record']; readonly readonly: boolean },
@@ -126,27 +126,27 @@ export const serves = async (
   loop.readonly === wanted.readonly &&
   sameFile(loop.backing, record.image) &&
   (await loopState(loop.path))?.sectorBytes === sectorBytesFor(wanted.record) &&
-  (await isUsable(parts, loop, record));
+  (await isUsable(host, loop, record));
 
 /** A mount holds its device; the bind of a node does not, so that a device that is leaving must get no new one. */
 export const isUsable = (
-  { losetup }: NodeParts,
+  { losetup }: Pick<NodeHost, 'losetup'>,
   loop: Loop,
   { kind }: NodeRecord,
 ): Promise<boolean> => (kind === 'block' ? losetup.isThereToStay(loop) : losetup.isAttached(loop));
 
 async function adopt(
-  parts: NodeParts,
+  host: NodeHost,
   { store }: Source,
   record: NodeRecord,
   options: AttachOptions,
 ): Promise<Loop | undefined> {
-  const strays = await unnamed(parts, store, record);
+  const strays = await unnamed(host, store, record);
   const usable: Loop[] = [];
   for (const loop of strays)
-    if (await parts.losetup.isFit(loop, record.imagePath, options)) usable.push(loop);
+    if (await host.losetup.isFit(loop, record.imagePath, options)) usable.push(loop);
   const [kept] = usable;
-  for (const loop of strays) if (loop !== kept) await parts.losetup.detach(loop);
+  for (const loop of strays) if (loop !== kept) await host.losetup.detach(loop);
   return kept;
 }
 

@@ -7,7 +7,7 @@ import { superblock } from '../../linux/superblock.ts';
 import { loopsIn } from './devices.ts';
 import { isSmall } from './filesystem.ts';
 import type { NodeRecord } from './noderecords.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import { placeOf, type Place } from './places.ts';
 import { readSource, waitForSize } from './source.ts';
 import { stoppedFault, whyStopped } from './stopped.ts';
@@ -18,30 +18,30 @@ const slack: Readonly<Record<FsType, Bytes>> = { ext4: 128n * MiB, xfs: 16n * Mi
 
 /** Lets a volume on this node take the size its image has: devices, then the file system. Resolves to that size. */
 export async function expand(
-  parts: NodeParts,
+  host: NodeHost,
   id: string,
   volumePath: string,
   range: CapacityRange | undefined,
   kind?: Access['kind'],
 ): Promise<Bytes> {
-  using volume = parts.lock(id);
-  const place = await placeOf(parts, volume.id, volumePath);
+  using volume = host.lock(id);
+  const place = await placeOf(host, volume.id, volumePath);
   if (kind !== undefined && kind !== place.record.kind)
     throw invalid(
       'volume_capability',
       `says ${kind}, but volume ${id} is used as ${place.record.kind} here`,
     );
-  await parts.background.settle(volume.id);
-  const source = await readSource(parts, volume.id);
+  await host.background.settle(volume.id);
+  const source = await readSource(host, volume.id);
   if (source.key !== place.record.generation)
     throw new DriverError(
       'wrong-state',
       `volume ${id} got a new image since it was staged here; unstage it and stage it again`,
     );
   requireRange(id, source.record.bytes, range);
-  const { size: file } = await waitForSize(parts, source);
-  const size = await refreshDevices(parts, place, source.record.bytes, file);
-  if (place.record.kind === 'mount') await growFilesystem(parts, place, size);
+  const { size: file } = await waitForSize(host, source);
+  const size = await refreshDevices(host, place, source.record.bytes, file);
+  if (place.record.kind === 'mount') await growFilesystem(host, place, size);
   return size;
 }
 
@@ -56,7 +56,7 @@ function requireRange(id: string, bytes: Bytes, range: CapacityRange | undefined
 }
 
 async function refreshDevices(
-  parts: NodeParts,
+  host: NodeHost,
   { record, loop }: Place,
   bytes: Bytes,
   file: Bytes,
@@ -70,7 +70,7 @@ async function refreshDevices(
         'wrong-state',
         `${each.path} shows ${before} bytes of volume ${record.volumeId}, but its image has only ${file} now; its end is lost, restore a snapshot`,
       );
-    const refreshed = await parts.losetup.refresh(each);
+    const refreshed = await host.losetup.refresh(each);
     if (each.path === loop.path) size = refreshed;
     if (refreshed < bytes)
       throw new DriverError(
@@ -81,11 +81,11 @@ async function refreshDevices(
   return size;
 }
 
-async function growFilesystem(parts: NodeParts, place: Place, size: Bytes): Promise<void> {
+async function growFilesystem(host: NodeHost, place: Place, size: Bytes): Promise<void> {
   const { record, loop, path } = place;
-  const why = await whyStopped(parts, record);
+  const why = await whyStopped(host, record);
   if (why !== undefined) throw stoppedFault(record, why);
-  const grown = await grow(parts, place, size);
+  const grown = await grow(host, place, size);
   const wanted = size - slack[typeOf(record)];
   if (grown > wanted) return;
   throw new DriverError(
@@ -95,7 +95,7 @@ async function growFilesystem(parts: NodeParts, place: Place, size: Bytes): Prom
 }
 
 /** Resolves to the size of the file system afterwards. */
-async function grow(parts: NodeParts, place: Place, size: Bytes): Promise<Bytes> {
+async function grow(host: NodeHost, place: Place, size: Bytes): Promise<Bytes> {
   const { record, loop, path } = place;
   const fsType = typeOf(record);
   // The superblock of a mounted XFS may lag behind on the device; those of the others do not.
@@ -103,12 +103,12 @@ async function grow(parts: NodeParts, place: Place, size: Bytes): Promise<Bytes>
   if (record.readonly) throw later(record, 'is mounted read-only');
   switch (fsType) {
     case 'xfs':
-      return parts.growfs.xfs(path);
+      return host.growfs.xfs(path);
     case 'btrfs':
-      await parts.growfs.btrfs(path);
+      await host.growfs.btrfs(path);
       break;
     case 'ext4':
-      if ((await parts.growfs.ext4Online(loop.path)) === 'not-permitted')
+      if ((await host.growfs.ext4Online(loop.path)) === 'not-permitted')
         throw later(record, 'cannot be grown while mounted (the kernel asks for CAP_SYS_RESOURCE)');
   }
   return (await superblock(loop.path))?.bytes ?? 0n;

@@ -4,7 +4,7 @@ import { DriverError } from '../../model/fault.ts';
 import { looksBlank, readsAsZeros, type DeviceContent } from '../../linux/blkid.ts';
 import { superblock, type Superblock } from '../../linux/superblock.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import { recordContent, type Source } from './source.ts';
 
 const ext4Group = 128n * MiB;
@@ -15,24 +15,20 @@ export type MountAccess = Extract<Access, { kind: 'mount' }>;
 
 /** Puts a file system on a device that never had one; resolves to the type that is there. Never overwrites. */
 export async function ensureFilesystem(
-  parts: NodeParts,
+  host: NodeHost,
   source: Source,
   access: MountAccess,
   device: string,
 ): Promise<FsType> {
-  const found = await parts.blkid.probe(device);
+  const found = await host.blkid.probe(device);
   const { content } = source.record;
   const wanted = fsTypeOf(access, source.record.options.fsType);
-  if (content.kind === 'formatting') return format(parts, source, wanted, device, true);
-  if (
-    found.kind === 'nothing' &&
-    content.kind === 'empty' &&
-    (await isBlank(parts, source, device))
-  )
-    return format(parts, source, wanted, device, false);
+  if (content.kind === 'formatting') return format(host, source, wanted, device, true);
+  if (found.kind === 'nothing' && content.kind === 'empty' && (await isBlank(host, source, device)))
+    return format(host, source, wanted, device, false);
   const type = knownType(source, access, found);
   if (content.kind === 'empty')
-    await recordContent(parts, source, { kind: 'filesystem', fsType: type });
+    await recordContent(host, source, { kind: 'filesystem', fsType: type });
   return type;
 }
 
@@ -40,33 +36,29 @@ export async function ensureFilesystem(
  * A thin image that nobody wrote to has no blocks. Where it has some, all of it is read before it counts as
  * blank: there may be data in it that no signature tells of.
  */
-async function isBlank(
-  parts: NodeParts,
-  { path, record }: Source,
-  device: string,
-): Promise<boolean> {
+async function isBlank(host: NodeHost, { path, record }: Source, device: string): Promise<boolean> {
   if (!(await looksBlank(device))) return false;
   if (record.options.provisioning === 'thick') return true;
-  return (await parts.files.held(path)) === 0n || readsAsZeros(device);
+  return (await host.files.held(path)) === 0n || readsAsZeros(device);
 }
 
 async function format(
-  parts: NodeParts,
+  host: NodeHost,
   source: Source,
   fsType: FsType,
   device: string,
   again: boolean,
 ): Promise<FsType> {
   const { options } = source.record;
-  await recordContent(parts, source, { kind: 'formatting', fsType });
-  await parts.mkfs(device, fsType, {
+  await recordContent(host, source, { kind: 'formatting', fsType });
+  await host.mkfs(device, fsType, {
     size: await deviceSize(device),
     again,
     label: options.fsLabel,
     // Options of one file system mean something else to another.
     options: options.fsType === fsType ? options.mkfsOptions : undefined,
   });
-  await recordContent(parts, source, { kind: 'filesystem', fsType });
+  await recordContent(host, source, { kind: 'filesystem', fsType });
   return fsType;
 }
 
@@ -103,14 +95,14 @@ export interface MountAsk {
 }
 
 /** Mounts a file system; one smaller than its device, as after a restore into a larger volume, is grown first. */
-export async function mountFilesystem(parts: NodeParts, ask: MountAsk): Promise<void> {
+export async function mountFilesystem(host: NodeHost, ask: MountAsk): Promise<void> {
   const { device, path, fsType, readonly } = ask;
   const found = ask.mayGrow ? await superblock(device) : undefined;
   const small = found !== undefined && endsEarly(found, await deviceSize(device));
   const flags = withDiscard(ask);
-  if (fsType !== 'ext4') return mountThenGrow(parts, { ...ask, flags }, small);
-  if (small || found?.wantsCheck) await parts.growfs.ext4Offline(device);
-  return parts.mounter.mount(device, path, 'ext4', optionsOf(flags, readonly));
+  if (fsType !== 'ext4') return mountThenGrow(host, { ...ask, flags }, small);
+  if (small || found?.wantsCheck) await host.growfs.ext4Offline(device);
+  return host.mounter.mount(device, path, 'ext4', optionsOf(flags, readonly));
 }
 
 /** The flags of the claim between what is ours and what the class forbids; the kernel takes the last. */
@@ -126,13 +118,13 @@ function withDiscard({ fsType, flags, discard }: MountAsk): readonly string[] {
 }
 
 /** XFS and btrfs grow only while they are mounted writable. */
-async function mountThenGrow(parts: NodeParts, ask: MountAsk, small: boolean): Promise<void> {
+async function mountThenGrow(host: NodeHost, ask: MountAsk, small: boolean): Promise<void> {
   const { device, path, fsType, flags, readonly } = ask;
-  if (!small) return parts.mounter.mount(device, path, fsType, optionsOf(flags, readonly));
+  if (!small) return host.mounter.mount(device, path, fsType, optionsOf(flags, readonly));
   const writable = flags.filter((flag) => flag !== 'ro');
-  await parts.mounter.mount(device, path, fsType, writable);
-  await (fsType === 'xfs' ? parts.growfs.xfs(path) : parts.growfs.btrfs(path));
-  if (readonly || flags.includes('ro')) await parts.mounter.remountReadonly(path);
+  await host.mounter.mount(device, path, fsType, writable);
+  await (fsType === 'xfs' ? host.growfs.xfs(path) : host.growfs.btrfs(path));
+  if (readonly || flags.includes('ro')) await host.mounter.remountReadonly(path);
 }
 
 const optionsOf = (flags: readonly string[], readonly: boolean): readonly string[] =>

@@ -3,7 +3,7 @@ import { isMultiNode, isReaderOnly } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { StageAsk } from '../api.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import type { Source } from './source.ts';
 
 /** Attached in a mode in which several nodes use one device: it must never be buffered. */
@@ -14,7 +14,7 @@ export const isShared = ({ attachments }: VolumeRecord): boolean =>
 
 /** Throws wrong-state where what the probe of this root found out forbids to use the volume so. */
 export async function requireFit(
-  { allowBuffered }: NodeParts,
+  { allowBuffered }: NodeHost,
   { id, store, record }: Source,
   { capability }: StageAsk,
   readonly: boolean,

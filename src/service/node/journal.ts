@@ -5,7 +5,7 @@ import { attach } from './attaching.ts';
 import { isSmall, type MountAccess } from './filesystem.ts';
 import { mountVolume } from './mounting.ts';
 import type { NodeRecord } from './noderecords.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import { isMountedAt } from './places.ts';
 import { updateOurs, type Source } from './source.ts';
 import { release } from './teardown.ts';
@@ -23,19 +23,19 @@ export interface Reading {
  * an empty one, replays the journal and grows it to its device, through a writable device that nobody else
  * has beside it; all others wait. Resolves to the record of this node, without a device.
  */
-export async function makeClean(parts: NodeParts, reading: Reading): Promise<NodeRecord> {
+export async function makeClean(host: NodeHost, reading: Reading): Promise<NodeRecord> {
   const { source } = reading;
   const wasClean = journalOf(source)?.state === 'clean';
   if (wasClean && !(await isSmall(source.path, source.record.bytes)))
-    return withoutWritable(parts, reading.record);
-  await claim(parts, source);
-  if (wasClean && (await isMarkedByOthers(parts, source))) {
+    return withoutWritable(host, reading.record);
+  await claim(host, source);
+  if (wasClean && (await isMarkedByOthers(host, source))) {
     // They may have it mounted, and nothing was written since: small is better than changed under them.
-    await note(parts, source, 'clean');
-    return withoutWritable(parts, reading.record);
+    await note(host, source, 'clean');
+    return withoutWritable(host, reading.record);
   }
-  const emptied = await replay(parts, reading);
-  await note(parts, source, 'clean');
+  const emptied = await replay(host, reading);
+  await note(host, source, 'clean');
   return emptied;
 }
 
@@ -44,15 +44,15 @@ const journalOf = ({ key, record: { journal } }: Source): Journal | undefined =>
   journal?.image === key ? journal : undefined;
 
 /** A replay that was cut short leaves its device behind. */
-const withoutWritable = (parts: NodeParts, record: NodeRecord): Promise<NodeRecord> =>
-  record.loop && !record.loop.readonly ? release(parts, record) : Promise.resolve(record);
+const withoutWritable = (host: NodeHost, record: NodeRecord): Promise<NodeRecord> =>
+  record.loop && !record.loop.readonly ? release(host, record) : Promise.resolve(record);
 
 /** One node at a time: the one the record names keeps it for as long as its mark says that it may write. */
-async function claim(parts: NodeParts, source: Source): Promise<void> {
-  const { node } = parts.self;
+async function claim(host: NodeHost, source: Source): Promise<void> {
+  const { node } = host.self;
   const holder = holderOf(journalOf(source), node);
   if (holder !== undefined && (await mayStillWrite(source, holder))) throw busy(source, holder);
-  await updateOurs(parts, source, (record) => {
+  await updateOurs(host, source, (record) => {
     const now = holderOf(record.journal, node);
     if (now !== undefined && now !== holder) throw busy(source, now);
     return { ...record, journal: { image: source.key, state: 'replaying', node } };
@@ -73,13 +73,13 @@ const busy = ({ id }: Source, node: string): DriverError =>
     `node ${node} is replaying the journal of volume ${id}, so that several nodes can read it; try again`,
   );
 
-async function isMarkedByOthers(parts: NodeParts, { store, key }: Source): Promise<boolean> {
-  return (await store.marks.of(key)).some(({ node }) => node !== parts.self.node);
+async function isMarkedByOthers(host: NodeHost, { store, key }: Source): Promise<boolean> {
+  return (await store.marks.of(key)).some(({ node }) => node !== host.self.node);
 }
 
-async function note(parts: NodeParts, source: Source, state: Journal['state']): Promise<void> {
-  const { node } = parts.self;
-  await updateOurs(parts, source, (record) => {
+async function note(host: NodeHost, source: Source, state: Journal['state']): Promise<void> {
+  const { node } = host.self;
+  await updateOurs(host, source, (record) => {
     const now = holderOf(record.journal, node);
     if (now !== undefined) throw busy(source, now);
     return { ...record, journal: { image: source.key, state, node } };
@@ -87,15 +87,15 @@ async function note(parts: NodeParts, source: Source, state: Journal['state']): 
 }
 
 async function replay(
-  parts: NodeParts,
+  host: NodeHost,
   { source, record, access, resumed }: Reading,
 ): Promise<NodeRecord> {
-  const held = await attach(parts, source, record, { readonly: false, resumed });
+  const held = await attach(host, source, record, { readonly: false, resumed });
   const { loop, stagingPath: path } = held;
-  if (!(await isMountedAt(parts, path, loop))) {
+  if (!(await isMountedAt(host, path, loop))) {
     const flags = access.flags.filter((flag) => flag !== 'ro');
     const how = { loop, path, readonly: false, mayGrow: true };
-    await mountVolume(parts, source, { ...access, flags }, how);
+    await mountVolume(host, source, { ...access, flags }, how);
   }
-  return release(parts, held);
+  return release(host, held);
 }

@@ -6,7 +6,7 @@ import {
   type MountAccess,
   type MountAsk,
 } from './filesystem.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import type { Source } from './source.ts';
 
 /** A device of the volume, and where and how its file system is to be seen. */
@@ -19,15 +19,15 @@ export interface MountHow extends Pick<MountAsk, 'path' | 'readonly' | 'mayGrow'
  * meanwhile would take the next file, and what we write would be in another tenant's image.
  */
 export const mountVolume = (
-  parts: NodeParts,
+  host: NodeHost,
   source: Source,
   access: MountAccess,
   { loop, ...how }: MountHow,
 ): Promise<FsType> =>
-  parts.losetup.whileHeld(loop, async () => {
+  host.losetup.whileHeld(loop, async () => {
     const { path: device } = loop;
-    const fsType = await ensureFilesystem(parts, source, access, device);
+    const fsType = await ensureFilesystem(host, source, access, device);
     const { discard } = source.record.options;
-    await mountFilesystem(parts, { ...how, device, fsType, flags: access.flags, discard });
+    await mountFilesystem(host, { ...how, device, fsType, flags: access.flags, discard });
     return fsType;
   });

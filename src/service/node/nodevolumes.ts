@@ -19,7 +19,7 @@ import { freezerOf } from './freezer.ts';
 import { frozenNotes } from './frozen.ts';
 import { volumeLocks } from './locks.ts';
 import { nodeRecords } from './noderecords.ts';
-import type { NodeLimits, NodeParts, NodeRoots } from './parts.ts';
+import type { NodeLimits, NodeHost, NodeRoots } from './parts.ts';
 import { publish } from './publishing.ts';
 import { reconcile } from './reconcile.ts';
 import { stage } from './staging.ts';
@@ -64,29 +64,29 @@ export interface NodeSide extends NodeVolumes {
 
 /** The node side of the driver, on the kernel of this machine. */
 export function nodeVolumes(options: NodeVolumesOptions): NodeSide {
-  const parts = partsOf(options);
-  const trimmer = trimmerOf(parts, options.trimIntervalMs ?? 0);
+  const host = nodeHostOf(options);
+  const trimmer = trimmerOf(host, options.trimIntervalMs ?? 0);
   return {
-    stage: (ask) => stage(parts, ask),
-    unstage: (id, stagingPath) => unstage(parts, id, stagingPath),
-    publish: (ask) => publish(parts, ask),
-    unpublish: (id, targetPath) => unpublish(parts, id, targetPath),
-    stats: (id, volumePath) => stats(parts, id, volumePath),
-    expand: (id, volumePath, range, kind) => expand(parts, id, volumePath, range, kind),
-    reconcile: () => reconcile(parts),
+    stage: (ask) => stage(host, ask),
+    unstage: (id, stagingPath) => unstage(host, id, stagingPath),
+    publish: (ask) => publish(host, ask),
+    unpublish: (id, targetPath) => unpublish(host, id, targetPath),
+    stats: (id, volumePath) => stats(host, id, volumePath),
+    expand: (id, volumePath, range, kind) => expand(host, id, volumePath, range, kind),
+    reconcile: () => reconcile(host),
     trim: () => trimmer.round(),
-    thaw: () => parts.freezer.thawLeft(),
+    thaw: () => host.freezer.thawLeft(),
     close: async () => {
-      parts.freezer[Symbol.dispose]();
-      await parts.background.settleAll();
+      host.freezer[Symbol.dispose]();
+      await host.background.settleAll();
     },
   };
 }
 
-function partsOf(options: NodeVolumesOptions): NodeParts {
+function nodeHostOf(options: NodeVolumesOptions): NodeHost {
   const { roots, self, run, files, mounts, clock } = options;
   const lock = volumeLocks();
-  const parts: Omit<NodeParts, 'freezer'> = {
+  const base: Omit<NodeHost, 'freezer'> = {
     roots,
     self,
     files,
@@ -108,13 +108,12 @@ function partsOf(options: NodeVolumesOptions): NodeParts {
     kubeletDirectory: options.kubeletDirectory ?? '/var/lib/kubelet',
     allowBuffered: options.allowBuffered ?? false,
   };
-  const all = parts as NodeParts;
-  return Object.assign(parts, { freezer: freezerOf(all) });
+  return { ...base, freezer: freezerOf(base) };
 }
 
 /** The program that thaws, started so that it outlives this process. */
 const watchdogOf =
-  (program: NodeVolumesOptions['watchdog']): NodeParts['watchdog'] =>
+  (program: NodeVolumesOptions['watchdog']): NodeHost['watchdog'] =>
   ({ path, device, ms }) => {
     if (!program)
       return Promise.reject(

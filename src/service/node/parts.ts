@@ -40,7 +40,7 @@ export interface Watched {
 }
 
 /** What the node side of the driver works with. */
-export interface NodeParts {
+export interface NodeHost {
   readonly roots: NodeRoots;
   readonly self: Self;
   readonly files: Files;

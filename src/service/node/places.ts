@@ -4,7 +4,7 @@ import { shows } from '../../linux/mount.ts';
 import type { Mount } from '../../run/mounts.ts';
 import { blockDevice, loopsIn } from './devices.ts';
 import type { NodeRecord } from './noderecords.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import { readSource } from './source.ts';
 
 /** A volume where a caller says it is: its record, and the device that is seen there. */
@@ -18,24 +18,24 @@ export interface Place {
  * Finds a volume at a path. The path is only compared, so that a malformed one is just a place where the
  * volume is not. Throws volume-missing or path-missing.
  */
-export async function placeOf(parts: NodeParts, id: string, asked: string): Promise<Place> {
-  const record = await parts.records.read(id);
-  if (!record) await readSource(parts, id);
-  const place = record && (await seenAt(parts, record, asked));
+export async function placeOf(host: NodeHost, id: string, asked: string): Promise<Place> {
+  const record = await host.records.read(id);
+  if (!record) await readSource(host, id);
+  const place = record && (await seenAt(host, record, asked));
   if (place) return place;
   throw new DriverError('path-missing', `volume ${id} is not at ${JSON.stringify(asked)} here`);
 }
 
 async function seenAt(
-  parts: NodeParts,
+  host: NodeHost,
   record: NodeRecord,
   asked: string,
 ): Promise<Place | undefined> {
   const place = placeIn(record, asked);
-  if (!place || !(await parts.losetup.isAttached(place.loop))) return undefined;
+  if (!place || !(await host.losetup.isAttached(place.loop))) return undefined;
   // A raw block volume is staged without anything being visible at the staging path.
   const hidden = record.kind === 'block' && place.path === record.stagingPath;
-  return hidden || (await isMountedAt(parts, place.path, place.loop)) ? place : undefined;
+  return hidden || (await isMountedAt(host, place.path, place.loop)) ? place : undefined;
 }
 
 /** Where the volume is according to the record alone. */
@@ -49,8 +49,12 @@ function placeIn(record: NodeRecord, asked: string): Place | undefined {
 }
 
 /** True when what one sees at a path is this device. */
-export async function isMountedAt(parts: NodeParts, path: string, loop: Loop): Promise<boolean> {
-  const top = (await parts.mounter.at(path)).at(-1);
+export async function isMountedAt(
+  { mounter }: Pick<NodeHost, 'mounter'>,
+  path: string,
+  loop: Loop,
+): Promise<boolean> {
+  const top = (await mounter.at(path)).at(-1);
   return top !== undefined && shows(top, await blockDevice(loop));
 }
 

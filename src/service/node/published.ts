@@ -1,5 +1,5 @@
 import type { NodeRecord, Target } from './noderecords.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import { isOfVolume } from './places.ts';
 
 /**
@@ -7,12 +7,12 @@ import { isOfVolume } from './places.ts';
  * away by hand holds nothing. A container may have the number of a device without a mount: there the record counts.
  */
 export async function firstPublished(
-  parts: NodeParts,
+  host: NodeHost,
   record: NodeRecord,
 ): Promise<Target | undefined> {
   if (record.kind === 'block') return record.targets[0];
   for (const target of record.targets)
-    for (const mount of await parts.mounter.at(target.path))
+    for (const mount of await host.mounter.at(target.path))
       if (await isOfVolume(record, mount)) return target;
   return undefined;
 }

@@ -5,7 +5,7 @@ import type { FileIdentity } from '../../linux/loopcheck.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Content } from '../../store/schema/data.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import { statIfThere } from './paths.ts';
 
 const pollMs = 100;
@@ -23,8 +23,8 @@ export interface Source {
 }
 
 /** Reads a volume's record. Throws volume-missing, or unavailable when its root is not there. */
-export async function readSource(parts: NodeParts, id: string): Promise<Source> {
-  const found = await parts.roots.byId(id);
+export async function readSource(host: NodeHost, id: string): Promise<Source> {
+  const found = await host.roots.byId(id);
   const held = found && (await found.store.volumes.read(found.local));
   if (!held || held.value.state === 'deleted')
     throw new DriverError('volume-missing', `volume ${id} does not exist`);
@@ -38,20 +38,20 @@ export async function readSource(parts: NodeParts, id: string): Promise<Source> 
 
 /** How this node may use the volume: only for reading, beside others that read it. Throws wrong-state when it is not attached. */
 export function requireAttached(
-  parts: NodeParts,
+  host: NodeHost,
   { id, record }: Source,
   capability: Capability,
 ): { readonly readonly: boolean; readonly shared: boolean } {
-  const attachment = record.attachments.find(({ node }) => node === parts.self.node);
+  const attachment = record.attachments.find(({ node }) => node === host.self.node);
   if (!attachment)
     throw new DriverError(
       'wrong-state',
-      `volume ${id} is not attached to this node (${parts.self.node}); attach it first`,
+      `volume ${id} is not attached to this node (${host.self.node}); attach it first`,
     );
   if (attachment.state === 'fencing')
     throw new DriverError(
       'wrong-state',
-      `volume ${id} is not ready for this node (${parts.self.node}) yet: other nodes are being cut off from it; wait for the attachment`,
+      `volume ${id} is not ready for this node (${host.self.node}) yet: other nodes are being cut off from it; wait for the attachment`,
     );
   const attached = attachment.capability;
   if (attached.access.kind !== capability.access.kind)
@@ -65,8 +65,8 @@ export function requireAttached(
 }
 
 /** The image file by device and inode. Throws when the name leads to another file than the record says. */
-export async function imageIdentity(parts: NodeParts, source: Source): Promise<FileIdentity> {
-  const stat = await waitForSize(parts, source);
+export async function imageIdentity(host: NodeHost, source: Source): Promise<FileIdentity> {
+  const stat = await waitForSize(host, source);
   if (stat.inode === source.inode) return { device: stat.device, inode: stat.inode };
   throw new DriverError(
     'wrong-state',
@@ -75,9 +75,9 @@ export async function imageIdentity(parts: NodeParts, source: Source): Promise<F
 }
 
 /** Waits until the image shows the size of the record here; another node may have grown it a moment ago. */
-export async function waitForSize(parts: NodeParts, { id, path, record }: Source) {
+export async function waitForSize(host: NodeHost, { id, path, record }: Source) {
   for (let waited = 0; ; waited += pollMs) {
-    const stat = await statIfThere(parts.files, path);
+    const stat = await statIfThere(host.files, path);
     if (!stat) {
       throw new DriverError(
         'wrong-state',
@@ -85,12 +85,12 @@ export async function waitForSize(parts: NodeParts, { id, path, record }: Source
       );
     }
     if (stat.size >= record.bytes) return stat;
-    if (waited >= parts.limits.sizeMs)
+    if (waited >= host.limits.sizeMs)
       throw new DriverError(
         'unavailable',
         `image ${path} has ${stat.size} bytes on this node and should have ${record.bytes}; try again`,
       );
-    await parts.clock.sleep(pollMs);
+    await host.clock.sleep(pollMs);
   }
 }
 
@@ -98,12 +98,12 @@ export async function waitForSize(parts: NodeParts, { id, path, record }: Source
  * Records what the image holds, unless the volume was given to another node or got a new image meanwhile:
  * then what we know is about a file that nobody uses any more.
  */
-export const recordContent = (parts: NodeParts, source: Source, content: Content): Promise<void> =>
-  updateOurs(parts, source, (record) => ({ ...record, content }));
+export const recordContent = (host: NodeHost, source: Source, content: Content): Promise<void> =>
+  updateOurs(host, source, (record) => ({ ...record, content }));
 
 /** Changes the volume's record, unless the volume was given to another node or got a new image meanwhile. */
 export async function updateOurs(
-  parts: NodeParts,
+  host: NodeHost,
   { id, store, local, key }: Source,
   change: (record: VolumeRecord) => VolumeRecord,
 ): Promise<void> {
@@ -111,12 +111,12 @@ export async function updateOurs(
     local,
     (record) => {
       const ours = record.attachments.some(
-        ({ node, state }) => node === parts.self.node && state !== 'fencing',
+        ({ node, state }) => node === host.self.node && state !== 'fencing',
       );
       if (!ours || record.image?.key !== key)
         throw new DriverError(
           'wrong-state',
-          `volume ${id} was taken from this node (${parts.self.node}) while it was being staged`,
+          `volume ${id} was taken from this node (${host.self.node}) while it was being staged`,
         );
       return change(record);
     },

@@ -8,7 +8,7 @@ import { requireFit } from './fitness.ts';
 import { makeClean } from './journal.ts';
 import { mountVolume } from './mounting.ts';
 import type { NodeRecord } from './noderecords.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import { lookAt, resolvePath } from './paths.ts';
 import { isMountedAt } from './places.ts';
 import {
@@ -25,29 +25,29 @@ import { forget, release, tearDown } from './teardown.ts';
 const field = 'staging_target_path';
 
 /** Makes a volume usable on this node: mark, loop device, file system, mount. */
-export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
+export async function stage(host: NodeHost, ask: StageAsk): Promise<void> {
   requireSupported([ask.capability], 'volume_capability');
-  using volume = parts.lock(ask.id);
-  const first = await readSource(parts, volume.id);
-  const { readonly: readers } = requireAttached(parts, first, ask.capability);
-  const path = await resolvePath(field, ask.stagingPath, parts.kubeletDirectory);
-  const found = await parts.records.read(volume.id);
-  const before = await withoutStopped(parts, await reusable(parts, first, found, ask, path));
-  await requireDirectory(parts, path, ask.stagingPath);
-  if (before && (await isLive(parts, before))) return;
-  await refuseOtherMachine(parts, first);
-  await requireFit(parts, first, ask, readers);
+  using volume = host.lock(ask.id);
+  const first = await readSource(host, volume.id);
+  const { readonly: readers } = requireAttached(host, first, ask.capability);
+  const path = await resolvePath(field, ask.stagingPath, host.kubeletDirectory);
+  const found = await host.records.read(volume.id);
+  const before = await withoutStopped(host, await reusable(host, first, found, ask, path));
+  await requireDirectory(host, path, ask.stagingPath);
+  if (before && (await isLive(host, before))) return;
+  await refuseOtherMachine(host, first);
+  await requireFit(host, first, ask, readers);
   const resumed = before?.attaching !== undefined;
   // The record comes before the mark, or a crash between them would leave a mark that nobody takes away.
-  const record = await begin(parts, first, ask, path, before);
+  const record = await begin(host, first, ask, path, before);
   try {
-    const marked = await mark(parts, first, ask);
-    const { source, held } = await device(parts, marked, { ask, record, resumed });
-    const fsType = await fill(parts, source, ask, held);
-    await parts.records.write({ ...held, fsType, staged: true });
-    if (mayBeFrozen(source, held)) await parts.freezer.watch(volume.id, source.store);
+    const marked = await mark(host, first, ask);
+    const { source, held } = await device(host, marked, { ask, record, resumed });
+    const fsType = await fill(host, source, ask, held);
+    await host.records.write({ ...held, fsType, staged: true });
+    if (mayBeFrozen(source, held)) await host.freezer.watch(volume.id, source.store);
   } catch (error) {
-    await abandon(parts, volume.id);
+    await abandon(host, volume.id);
     throw error;
   }
 }
@@ -56,12 +56,12 @@ export async function stage(parts: NodeParts, ask: StageAsk): Promise<void> {
  * A machine that took over the name of another one must not put its mark over that one's, which may still
  * write. Attaching the volume anew cuts it off.
  */
-async function refuseOtherMachine(parts: NodeParts, { id, key, store }: Source): Promise<void> {
-  const own = (await store.marks.of(key)).find(({ node }) => node === parts.self.node);
-  if (!own || isSameMachine(own, parts.self)) return;
+async function refuseOtherMachine(host: NodeHost, { id, key, store }: Source): Promise<void> {
+  const own = (await store.marks.of(key)).find(({ node }) => node === host.self.node);
+  if (!own || isSameMachine(own, host.self)) return;
   throw new DriverError(
     'wrong-state',
-    `volume ${id} may still be open on another machine that was node ${parts.self.node} before; detach it from this node and attach it again`,
+    `volume ${id} may still be open on another machine that was node ${host.self.node} before; detach it from this node and attach it again`,
   );
 }
 
@@ -77,7 +77,7 @@ interface Begun {
 
 /** The volume's device here, writable or not as its use has it. */
 async function device(
-  parts: NodeParts,
+  host: NodeHost,
   { source, readonly, shared }: Marked,
   { ask, record, resumed }: Begun,
 ): Promise<{ readonly source: Source; readonly held: HeldRecord }> {
@@ -86,39 +86,39 @@ async function device(
   if (!shared || access.kind === 'block') {
     // Else a file system is read-only by its mount: a journal that needs a replay needs a writable device.
     const how = { readonly: readonly && access.kind === 'block', resumed };
-    return { source, held: await attach(parts, source, known, how) };
+    return { source, held: await attach(host, source, known, how) };
   }
-  const emptied = await makeClean(parts, { source, record: known, access, resumed });
-  const held = await attach(parts, source, emptied, { readonly: true, resumed });
-  return { source: await readSource(parts, ask.id), held };
+  const emptied = await makeClean(host, { source, record: known, access, resumed });
+  const held = await attach(host, source, emptied, { readonly: true, resumed });
+  return { source: await readSource(host, ask.id), held };
 }
 
 /** After a failure nobody may ever call unstage. What cannot be undone stays in the record, for the next call. */
-async function abandon(parts: NodeParts, id: string): Promise<void> {
+async function abandon(host: NodeHost, id: string): Promise<void> {
   try {
-    const record = await parts.records.read(id);
+    const record = await host.records.read(id);
     if (!record || record.targets.length > 0) return;
-    await forget(parts, await release(parts, record));
+    await forget(host, await release(host, record));
   } catch {
     // The failure that brought us here is the one to report.
   }
 }
 
-async function requireDirectory(parts: NodeParts, path: string, asked: string): Promise<void> {
-  const found = await lookAt(parts.files, field, path);
+async function requireDirectory(host: NodeHost, path: string, asked: string): Promise<void> {
+  const found = await lookAt(host.files, field, path);
   if (found?.kind !== 'directory')
     throw new DriverError('wrong-state', `${field} ${JSON.stringify(asked)} is not a directory`);
 }
 
 /** A file system that the kernel ended works again once it is mounted anew, which its pods would not see. */
 async function withoutStopped(
-  parts: NodeParts,
+  host: NodeHost,
   before: NodeRecord | undefined,
 ): Promise<NodeRecord | undefined> {
-  const why = before?.staged === true ? await whyStopped(parts, before) : undefined;
+  const why = before?.staged === true ? await whyStopped(host, before) : undefined;
   if (!before || why === undefined) return before;
-  if (await firstPublished(parts, before)) throw stoppedFault(before, why);
-  return release(parts, { ...before, targets: [] });
+  if (await firstPublished(host, before)) throw stoppedFault(before, why);
+  return release(host, { ...before, targets: [] });
 }
 
 /**
@@ -126,7 +126,7 @@ async function withoutStopped(
  * to nobody any more, so whatever uses it is taken down first.
  */
 async function reusable(
-  parts: NodeParts,
+  host: NodeHost,
   source: Source,
   before: NodeRecord | undefined,
   ask: StageAsk,
@@ -134,19 +134,19 @@ async function reusable(
 ): Promise<NodeRecord | undefined> {
   if (!before) return undefined;
   if (before.generation === source.key && before.staged) {
-    requireSameUse(parts, source, before, ask, path);
+    requireSameUse(host, source, before, ask, path);
     return before;
   }
   const same = before.generation === source.key && before.stagingPath === path;
   if (same && before.capability === canonicalCapability(ask.capability)) return before;
-  await detachUnnamed(parts, source.store, await tearDown(parts, before));
+  await detachUnnamed(host, source.store, await tearDown(host, before));
   if (before.generation !== source.key)
-    await source.store.marks.clear(before.generation, parts.self.node);
+    await source.store.marks.clear(before.generation, host.self.node);
   return undefined;
 }
 
 function requireSameUse(
-  parts: NodeParts,
+  host: NodeHost,
   source: Source,
   before: NodeRecord,
   ask: StageAsk,
@@ -157,7 +157,7 @@ function requireSameUse(
       'in-use',
       `volume ${ask.id} is staged at ${JSON.stringify(before.stagingPath)} on this node; unstage it there first`,
     );
-  const { readonly } = requireAttached(parts, source, ask.capability);
+  const { readonly } = requireAttached(host, source, ask.capability);
   if (before.capability !== canonicalCapability(ask.capability) || before.readonly !== readonly)
     throw new DriverError(
       'used-differently',
@@ -166,10 +166,13 @@ function requireSameUse(
 }
 
 /** True when all that a staged volume needs is there. */
-export async function isLive(parts: NodeParts, record: NodeRecord): Promise<boolean> {
+export async function isLive(
+  host: Pick<NodeHost, 'losetup' | 'mounter'>,
+  record: NodeRecord,
+): Promise<boolean> {
   const { loop, kind, staged, stagingPath } = record;
-  if (!staged || !loop || !(await isUsable(parts, loop, record))) return false;
-  return kind === 'block' || isMountedAt(parts, stagingPath, loop);
+  if (!staged || !loop || !(await isUsable(host, loop, record))) return false;
+  return kind === 'block' || isMountedAt(host, stagingPath, loop);
 }
 
 /** A volume that has this node's mark on it, and how it may be used. */
@@ -179,16 +182,16 @@ type Marked = ReturnType<typeof requireAttached> & { readonly source: Source };
  * Leaves the mark, and only then believes the attachment: whoever takes the volume away from this node
  * either sees the mark, or has changed the record before we read it.
  */
-async function mark(parts: NodeParts, first: Source, ask: StageAsk): Promise<Marked> {
-  await first.store.marks.set(first.key, parts.self);
-  const source = await readSource(parts, ask.id);
-  const use = requireAttached(parts, source, ask.capability);
+async function mark(host: NodeHost, first: Source, ask: StageAsk): Promise<Marked> {
+  await first.store.marks.set(first.key, host.self);
+  const source = await readSource(host, ask.id);
+  const use = requireAttached(host, source, ask.capability);
   if (source.key === first.key) return { source, ...use };
   throw new DriverError('busy', `volume ${ask.id} got a new image at this moment; try again`);
 }
 
 async function begin(
-  parts: NodeParts,
+  host: NodeHost,
   source: Source,
   ask: StageAsk,
   path: string,
@@ -199,26 +202,26 @@ async function begin(
   const record: NodeRecord = {
     format: 1,
     volumeId: ask.id,
-    bootId: parts.self.bootId,
+    bootId: host.self.bootId,
     stagingPath: path,
     stagingAsked: ask.stagingPath,
     generation: source.key,
     imagePath: source.path,
-    image: await imageIdentity(parts, source),
+    image: await imageIdentity(host, source),
     kind: ask.capability.access.kind,
     capability: canonicalCapability(ask.capability),
     staged: false,
     ...{ readonly, fsType, loop, attaching, targets },
   };
   // One write for both: what is begun, and that a device will be attached unless the record has one.
-  const intended = loop ? record : await intending(parts, source.store, record);
-  await parts.records.write(intended);
+  const intended = loop ? record : await intending(host, source.store, record);
+  await host.records.write(intended);
   return intended;
 }
 
 /** Mounts the file system, or notes that a pod may write anything to the device; resolves to the file system's type. */
 async function fill(
-  parts: NodeParts,
+  host: NodeHost,
   source: Source,
   { capability: { access } }: StageAsk,
   held: HeldRecord,
@@ -226,17 +229,17 @@ async function fill(
   const { content } = source.record;
   if (access.kind === 'block') {
     const untouched = content.kind === 'empty' || content.kind === 'formatting';
-    if (untouched && !held.readonly) await recordContent(parts, source, { kind: 'unknown' });
+    if (untouched && !held.readonly) await recordContent(host, source, { kind: 'unknown' });
     return '';
   }
   const path = held.stagingPath;
-  if (await isMountedAt(parts, path, held.loop)) return held.fsType;
-  const top = (await parts.mounter.at(path)).at(-1);
+  if (await isMountedAt(host, path, held.loop)) return held.fsType;
+  const top = (await host.mounter.at(path)).at(-1);
   if (top)
     throw new DriverError(
       'wrong-state',
       `${top.source} is mounted at ${JSON.stringify(path)}, which is to become the staging path of volume ${source.id}; unmount it first`,
     );
   const { readonly, loop } = held;
-  return mountVolume(parts, source, access, { loop, path, readonly, mayGrow: !loop.readonly });
+  return mountVolume(host, source, access, { loop, path, readonly, mayGrow: !loop.readonly });
 }

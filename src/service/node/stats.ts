@@ -2,18 +2,18 @@ import { DriverError } from '../../model/fault.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import type { Space } from '../../run/files.ts';
 import type { VolumeUsage } from '../api.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import { placeOf } from './places.ts';
 
 /** How full a volume is: bytes and inodes of a file system, the size alone of a device. */
 export async function stats(
-  parts: NodeParts,
+  host: NodeHost,
   id: string,
   volumePath: string,
 ): Promise<readonly VolumeUsage[]> {
-  const { record, path, loop } = await placeOf(parts, id, volumePath);
+  const { record, path, loop } = await placeOf(host, id, volumePath);
   if (record.kind === 'block') return [{ unit: 'bytes', total: await deviceSize(loop.path) }];
-  const { total, used, available, inodes, inodesFree } = await spaceInTime(parts, id, path);
+  const { total, used, available, inodes, inodesFree } = await spaceInTime(host, id, path);
   const bytes = { unit: 'bytes', total, used, available } as const;
   // btrfs makes inodes as it goes and has no count of them.
   if (inodes === 0n) return [bytes];
@@ -27,12 +27,12 @@ export async function stats(
  * statfs(2) on a file system whose storage hangs does not return; the caller shall not hang with it. Each such
  * call holds a thread, so later callers wait for the one that is under way.
  */
-async function spaceInTime(parts: NodeParts, id: string, path: string): Promise<Space> {
-  const { statfsMs } = parts.limits;
-  const late = parts.clock.sleep(statfsMs).then(() => undefined);
-  const looking = parts.looks.get(path) ?? parts.files.space(path);
-  parts.looks.set(path, looking);
-  const forget = () => parts.looks.delete(path);
+async function spaceInTime(host: NodeHost, id: string, path: string): Promise<Space> {
+  const { statfsMs } = host.limits;
+  const late = host.clock.sleep(statfsMs).then(() => undefined);
+  const looking = host.looks.get(path) ?? host.files.space(path);
+  host.looks.set(path, looking);
+  const forget = () => host.looks.delete(path);
   looking.then(forget, forget);
   const space = await Promise.race([looking, late]);
   if (space) return space;

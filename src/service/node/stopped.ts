@@ -1,17 +1,17 @@
 import { DriverError } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
 import type { NodeRecord } from './noderecords.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 
 // As the kernel shows a file system that it ended after an error; XFS shows nothing.
 const ended = ['shutdown', 'emergency_ro'];
 
 /** What the kernel did to a mounted file system whose device failed it, in words; undefined when it works. */
 export async function whyStopped(
-  parts: NodeParts,
+  host: NodeHost,
   { kind, stagingPath }: NodeRecord,
 ): Promise<string | undefined> {
-  const top = (await parts.mounter.at(stagingPath)).at(-1);
+  const top = (await host.mounter.at(stagingPath)).at(-1);
   if (!top || kind === 'block') return undefined;
   if (top.superOptions.some((option) => ended.includes(option)))
     return 'was shut down by the kernel';
@@ -19,7 +19,7 @@ export async function whyStopped(
   if (top.options.includes('rw') && top.superOptions.includes('ro'))
     return 'was made read-only by the kernel';
   try {
-    await parts.files.stat(stagingPath);
+    await host.files.stat(stagingPath);
     return undefined;
   } catch (error) {
     if (errnoOf(error) === 'EIO') return 'answers with input/output errors';

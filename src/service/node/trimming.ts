@@ -4,7 +4,7 @@ import { GiB } from '../../model/bytes.ts';
 import { isScheduled, type VolumeOptions } from '../../model/parameters.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import type { NodeRecord } from './noderecords.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import { readSource } from './source.ts';
 import { isLive } from './staging.ts';
 
@@ -33,39 +33,39 @@ interface Schedule {
  * Each volume of this node comes round once in so many ms, at a time of its own; 0: none does, but those that
  * have a schedule themselves. That time is of the clock on the wall, so a driver that restarts misses none.
  */
-export function trimmerOf(parts: NodeParts, usualMs: number): Trimmer {
-  const started = parts.clock.now();
+export function trimmerOf(host: NodeHost, usualMs: number): Trimmer {
+  const started = host.clock.now();
   const trimmed = new Map<string, number>();
   const known = new Map<string, Schedule>();
   const dueOf = async (id: string): Promise<number> => {
     const said = known.get(id);
-    const nowMs = parts.clock.now();
+    const nowMs = host.clock.now();
     const fresh = said && nowMs - said.lookedMs < lookMs;
-    const intervalMs = fresh ? said.intervalMs : await intervalOf(parts, id, usualMs);
+    const intervalMs = fresh ? said.intervalMs : await intervalOf(host, id, usualMs);
     if (!fresh) known.set(id, { intervalMs, lookedMs: nowMs });
     if (intervalMs === 0) return Infinity;
-    const shift = spreadOf(parts, id) * intervalMs;
+    const shift = spreadOf(host, id) * intervalMs;
     const last = trimmed.get(id) ?? started;
     return (Math.floor((last + shift) / intervalMs) + 1) * intervalMs - shift;
   };
   const dueNow = async (): Promise<readonly NodeRecord[]> => {
     const found: { readonly record: NodeRecord; readonly dueMs: number }[] = [];
-    const mine = (await parts.records.all()).records.filter((record) => mayTrim(parts, record));
+    const mine = (await host.records.all()).records.filter((record) => mayTrim(host, record));
     forgetOthers(mine, trimmed, known);
     for (const record of mine) found.push({ record, dueMs: await dueOf(record.volumeId) });
     return found
-      .filter(({ dueMs }) => dueMs <= parts.clock.now())
+      .filter(({ dueMs }) => dueMs <= host.clock.now())
       .sort((a, b) => a.dueMs - b.dueMs)
       .map(({ record }) => record);
   };
   return {
     round: async () => {
-      if (isLoaded(parts)) return undefined;
+      if (isLoaded(host)) return undefined;
       for (const record of await dueNow()) {
         const { volumeId: id } = record;
         const before = trimmed.get(id);
-        trimmed.set(id, parts.clock.now());
-        if (await trim(parts, record)) return id;
+        trimmed.set(id, host.clock.now());
+        if (await trim(host, record)) return id;
         // Busy at this moment: its turn comes again, not only when it is due the next time.
         if (before === undefined) trimmed.delete(id);
         else trimmed.set(id, before);
@@ -82,8 +82,8 @@ function forgetOthers(here: readonly NodeRecord[], ...maps: readonly Map<string,
 }
 
 /** As the record of the volume says now; 0 where that cannot be read. */
-async function intervalOf(parts: NodeParts, id: string, usualMs: number): Promise<number> {
-  const options = await readSource(parts, id).then(
+async function intervalOf(host: NodeHost, id: string, usualMs: number): Promise<number> {
+  const options = await readSource(host, id).then(
     ({ record }) => record.options,
     () => undefined,
   );
@@ -98,33 +98,33 @@ function trimIntervalOf({ discard = 'auto', trim = 'auto' }: VolumeOptions, usua
 }
 
 // Neither the volumes of a node nor the nodes of a volume shall start together.
-const spreadOf = ({ self }: NodeParts, id: string): number =>
+const spreadOf = ({ self }: NodeHost, id: string): number =>
   createHash('sha256').update(`${self.node} ${id}`).digest().readUInt32BE(0) / 2 ** 32;
 
-const isLoaded = ({ limits }: NodeParts): boolean =>
+const isLoaded = ({ limits }: NodeHost): boolean =>
   (loadavg()[0] ?? 0) > limits.trimLoad * availableParallelism();
 
-const mayTrim = ({ self }: NodeParts, record: NodeRecord): boolean =>
+const mayTrim = ({ self }: NodeHost, record: NodeRecord): boolean =>
   record.kind === 'mount' && record.staged && !record.readonly && record.bootId === self.bootId;
 
 /** False for a volume that is busy. */
-async function trim(parts: NodeParts, record: NodeRecord): Promise<boolean> {
+async function trim(host: NodeHost, record: NodeRecord): Promise<boolean> {
   const { volumeId: id, loop } = record;
   if (!loop) return false;
-  return parts.background.run(id, async (stop) => {
-    if (await isLive(parts, record)) await trimInSteps(parts, record, loop.path, stop);
+  return host.background.run(id, async (stop) => {
+    if (await isLive(host, record)) await trimInSteps(host, record, loop.path, stop);
   });
 }
 
 async function trimInSteps(
-  parts: NodeParts,
+  host: NodeHost,
   { stagingPath, fsType }: NodeRecord,
   device: string,
   stop: AbortSignal,
 ): Promise<void> {
   // btrfs counts from the start of something else than its device.
-  if (fsType === 'btrfs') return parts.fstrim(stagingPath);
+  if (fsType === 'btrfs') return host.fstrim(stagingPath);
   const size = await deviceSize(device);
   for (let from = 0n; from < size && !stop.aborted; from += step)
-    await parts.fstrim(stagingPath, { from, length: step });
+    await host.fstrim(stagingPath, { from, length: step });
 }

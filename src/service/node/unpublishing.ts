@@ -1,28 +1,28 @@
 import { DriverError } from '../../model/fault.ts';
 import type { NodeRecord, Target } from './noderecords.ts';
-import type { NodeParts } from './parts.ts';
+import type { NodeHost } from './parts.ts';
 import { lookAt, resolvePath } from './paths.ts';
 import { isOfVolume } from './places.ts';
 
 const field = 'target_path';
 
 /** Takes a volume from a pod and removes the target. Comes to the same end from every half-done state. */
-export async function unpublish(parts: NodeParts, id: string, targetPath: string): Promise<void> {
-  using volume = parts.lock(id);
-  const record = await parts.records.read(volume.id);
+export async function unpublish(host: NodeHost, id: string, targetPath: string): Promise<void> {
+  using volume = host.lock(id);
+  const record = await host.records.read(volume.id);
   const target = record?.targets.find(({ asked, path }) => [asked, path].includes(targetPath));
-  const path = target?.path ?? (await placeOf(parts, targetPath));
+  const path = target?.path ?? (await placeOf(host, targetPath));
   if (path === undefined) return;
-  if (!target) await requireOurs(parts, id, record, path);
-  await parts.mounter.unmount(path);
-  await removePlace(parts, path);
-  if (record && target) await drop(parts, record, target);
+  if (!target) await requireOurs(host, id, record, path);
+  await host.mounter.unmount(path);
+  await removePlace(host, path);
+  if (record && target) await drop(host, record, target);
 }
 
 /** Undefined when not even the directory above is there, so nothing can be left. */
-async function placeOf(parts: NodeParts, path: string): Promise<string | undefined> {
+async function placeOf(host: NodeHost, path: string): Promise<string | undefined> {
   try {
-    return await resolvePath(field, path, parts.kubeletDirectory);
+    return await resolvePath(field, path, host.kubeletDirectory);
   } catch (error) {
     if (error instanceof DriverError && error.fault.kind === 'wrong-state') return undefined;
     throw error;
@@ -31,12 +31,12 @@ async function placeOf(parts: NodeParts, path: string): Promise<string | undefin
 
 /** Without a record of the target, only what comes from a device of this volume may be unmounted there. */
 async function requireOurs(
-  parts: NodeParts,
+  host: NodeHost,
   id: string,
   record: NodeRecord | undefined,
   path: string,
 ): Promise<void> {
-  for (const mount of await parts.mounter.at(path))
+  for (const mount of await host.mounter.at(path))
     if (!(await isOfVolume(record, mount)))
       throw new DriverError(
         'wrong-state',
@@ -45,23 +45,23 @@ async function requireOurs(
 }
 
 /** Directory or file, whichever is there: but never with somebody's data in it. */
-export async function removePlace(parts: NodeParts, path: string): Promise<void> {
-  const found = await lookAt(parts.files, field, path);
+export async function removePlace(host: NodeHost, path: string): Promise<void> {
+  const found = await lookAt(host.files, field, path);
   if (!found) return;
   const refuse = (why: string, cause?: unknown) =>
     new DriverError('wrong-state', `${field} ${JSON.stringify(path)} ${why}; move it away`, cause);
-  if (found.kind === 'file' && found.size === 0n) return parts.files.unlink(path);
+  if (found.kind === 'file' && found.size === 0n) return host.files.unlink(path);
   if (found.kind !== 'directory') throw refuse('is not what the driver made there');
   try {
-    await parts.files.removeDirectory(path);
+    await host.files.removeDirectory(path);
   } catch (error) {
     throw refuse('holds files that are not on the volume', error);
   }
 }
 
 /** Takes a target out of the record, and the device that it had of its own away. */
-export async function drop(parts: NodeParts, record: NodeRecord, target: Target): Promise<void> {
-  if (target.loop) await parts.losetup.detach(target.loop);
+export async function drop(host: NodeHost, record: NodeRecord, target: Target): Promise<void> {
+  if (target.loop) await host.losetup.detach(target.loop);
   const targets = record.targets.filter(({ path }) => path !== target.path);
-  await parts.records.write({ ...record, targets });
+  await host.records.write({ ...record, targets });
 }

@@ -11,6 +11,7 @@ import type { Self } from '../store/nodes.ts';
 import { openRoot, type RootStore } from '../store/root.ts';
 import type { Services } from './api.ts';
 import { attachmentsOf } from './attachments.ts';
+import { endings } from './endings.ts';
 import { capacityOf } from './capacity.ts';
 import { claimsOf } from './operating/claims.ts';
 import { backlogOf } from './compaction/backlog.ts';
@@ -109,6 +110,7 @@ function hostOf(on: DriverHost, roots: Roots, placement: Placement): ServiceHost
     ...{ roots, self, clock, nonce, log, placement },
     commands: gpfs,
     claims: claimsOf(self, clock, nonce),
+    endings,
     ...backgroundOf(on),
     limits: limitsOf(on.limits ?? noLimits, placement, clock),
     allocate: on.allocate ?? (() => Promise.resolve(false)),

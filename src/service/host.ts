@@ -7,10 +7,13 @@ import type { Allocate } from '../linux/fallocate.ts';
 import type { Log } from '../observe/log.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import type { Self } from '../store/nodes.ts';
+import type { Held } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { Placement } from './placement.ts';
 import type { Roots } from './roots.ts';
 import type { Claim } from '../store/schema/claim.ts';
+import type { SnapshotRecord } from '../store/schema/parents.ts';
+import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { LocalId } from '../model/ids.ts';
 
 /** The mm commands that make volumes. */
@@ -34,6 +37,7 @@ export interface ServiceHost {
   readonly roots: Roots;
   readonly self: Self;
   readonly claims: Claims;
+  readonly endings: Endings;
   readonly commands: VolumeCommands;
   readonly clock: Clock;
   readonly nonce: Nonce;
@@ -126,4 +130,34 @@ export interface Wanted {
   readonly bytes: Bytes;
   /** What its record says it has; 0 for a new one. */
   readonly had: Bytes;
+}
+
+/** Ends the operation that the claim of a record announces; resolves to the record without the claim. */
+export type End<T> = (host: ServiceHost, store: RootStore, held: Held<T>) => Promise<Held<T>>;
+
+/** How one kind of operation on a volume ends where it did not end by itself. */
+export interface VolumeEnding {
+  /** Finishes or undoes the operation, from any point it stopped at. */
+  readonly end: End<VolumeRecord>;
+  /**
+   * Whether a server whose operation failed leaves the claim in the record, so that the next caller goes on from
+   * there. Where this is absent, or resolves to false, that server ends the operation at once.
+   */
+  readonly stays?: (store: RootStore, record: VolumeRecord) => Promise<boolean>;
+}
+
+/** What may be under way on a snapshot. */
+export type SnapshotWork = 'snapshot' | 'import' | 'delete';
+
+/** Lets a compaction stop for a request that wants its file; resolves when the claim is gone, or throws busy. */
+export type GiveWay<T> = (host: ServiceHost, store: RootStore, held: Held<T>) => Promise<void>;
+
+/** How each operation ends: handed down, so that what works under claims knows none of the operations. */
+export interface Endings {
+  readonly volume: Readonly<Record<Claim['op'], VolumeEnding>>;
+  readonly snapshot: Readonly<Record<SnapshotWork, End<SnapshotRecord>>>;
+  readonly giveWay: {
+    readonly volume: GiveWay<VolumeRecord>;
+    readonly snapshot: GiveWay<SnapshotRecord>;
+  };
 }

@@ -1,10 +1,4 @@
-import {
-  groupSnapshotApi,
-  openshiftApi,
-  snapshotApi,
-  type RenderOptions,
-  type Values,
-} from './helm.ts';
+import { groupSnapshotApi, openshiftApi, snapshotApi, type RenderOptions, type Values } from './helm.ts';
 
 /** One way to install the chart. */
 export interface Case {

@@ -6,8 +6,6 @@ import type { Claim } from '../../store/schema/claim.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { releaseClaim } from './claims.ts';
 import type { ClaimPlan, ServiceHost } from '../host.ts';
-import { isCut } from '../fencing/cutoff.ts';
-import { endVolumeClaim } from './settle.ts';
 
 /** One operation on a volume: which version it starts from, what it announces, and what it does. */
 export interface VolumeOperation<R> {
@@ -67,10 +65,10 @@ async function takeBack(
     // As the record has it: what began as a move may be a deletion by now.
     const ours = now?.value.claim;
     if (!now || ours?.nonce !== claim.nonce) return false;
-    // A deletion is not taken back, nor a fence that has its parent: whoever asks next goes on with it.
-    if (ours.op === 'delete' || (await isCut(store, now.value)))
-      await releaseClaim(store.volumes, id, claim);
-    else await endVolumeClaim(host, store, now, ours);
+    const { end, stays } = host.endings.volume[ours.op];
+    // A deletion is not taken back, nor a fence that has its parent: the next caller goes on with it.
+    if (await stays?.(store, now.value)) await releaseClaim(store.volumes, id, claim);
+    else await end(host, store, now);
   } catch (error) {
     host.log.warn({ volume: id, op: claim.op, error }, 'an operation could not be taken back');
     await host.claims.release(() => releaseClaim(store.volumes, id, claim));

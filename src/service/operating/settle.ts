@@ -6,16 +6,7 @@ import type { Claim } from '../../store/schema/claim.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { underClaim } from './claims.ts';
-import { giveWay } from '../compaction/giveway.ts';
-import { headWith, volumeHead } from '../compaction/heads.ts';
-import { endGrowing } from '../growing.ts';
-import { endFence } from '../fencing/cutoff.ts';
-import { asDeleted } from '../deleting/deleted.ts';
-import type { ServiceHost } from '../host.ts';
-import { endClaim } from './ownclaim.ts';
-import { endParenting } from '../parents.ts';
-import { endImport, finishSnapshotRemoval, finishVolumeRemoval } from '../deleting/removal.ts';
-import { undoVolume } from './undo.ts';
+import type { ServiceHost, SnapshotWork } from '../host.ts';
 
 /**
  * The volume's record with no operation under way: what a server that is gone left half done is finished or
@@ -30,42 +21,15 @@ export async function settleVolume(
   const held = await store.volumes.read(id);
   if (!held?.value.claim) return held;
   if (held.value.claim.op === 'compact') {
-    await giveWay(host, store, store.volumes, held, () => volumeHead(store, id));
+    await host.endings.giveWay.volume(host, store, held);
     return settleVolume(host, store, id);
   }
   await host.claims.requireDead(store, held.value.claim, `volume ${id}`);
   const plan = held.value.claim;
   host.log.warn({ volume: id, op: plan.op }, 'finishing what another server left half done');
   return underClaim(host.claims, store.volumes, { held, plan }, (taken, claim) =>
-    endVolumeClaim(host, store, taken, claim),
+    host.endings.volume[claim.op].end(host, store, taken),
   );
-}
-
-/** Ends the operation that the record of this server's own claim describes. */
-export async function endVolumeClaim(
-  host: ServiceHost,
-  store: RootStore,
-  held: Held<VolumeRecord>,
-  claim: Claim,
-): Promise<Held<VolumeRecord>> {
-  switch (claim.op) {
-    case 'create':
-      return undoVolume(host, store, held);
-    case 'snapshot':
-    case 'clone':
-      return endParenting(host, store, held, held.value.unchanged);
-    case 'fence':
-      return endFence(host, store, held);
-    case 'expand':
-      return endGrowing(store, held);
-    case 'delete':
-      return finishVolumeRemoval(host, store, held);
-    case 'compact':
-      throw new Error(`the compaction of volume ${held.id} is ended by whoever began it`);
-    case 'modify':
-      // Kept beside the claim (`retype`), never in its place.
-      return endClaim(store, held, () => ({}));
-  }
 }
 
 /** The same for a snapshot; what was begun on its volume is settled first, since that decides. */
@@ -82,7 +46,7 @@ export async function settleSnapshot(
   const now = await store.snapshots.read(id);
   if (now?.value.claim?.nonce !== held.value.claim.nonce) return settleSnapshot(host, store, id);
   return underClaim(host.claims, store.snapshots, { held: now, plan: held.value.claim }, (taken) =>
-    endSnapshotClaim(host, store, taken),
+    host.endings.snapshot[workOn(taken.value)](host, store, taken),
   );
 }
 
@@ -94,22 +58,17 @@ async function requireFree(
   claim: Claim,
 ): Promise<void> {
   const { file, state, volume } = held.value;
-  if (claim.op === 'compact' && file)
-    return giveWay(host, store, store.snapshots, held, () => headWith(store, file.key));
+  if (claim.op === 'compact' && file) return host.endings.giveWay.snapshot(host, store, held);
   await host.claims.requireDead(store, claim, `snapshot ${held.id}`);
   if (state === 'creating') await settleVolume(host, store, volume);
 }
 
-async function endSnapshotClaim(
-  host: ServiceHost,
-  store: RootStore,
-  taken: Held<SnapshotRecord>,
-): Promise<Held<SnapshotRecord>> {
-  if (taken.value.state === 'deleting') return finishSnapshotRemoval(host, store, taken);
-  if (taken.value.state !== 'creating')
-    throw new Error(`snapshot ${taken.id} is ${taken.value.state}, and nothing was begun on it`);
-  if (taken.value.golden) return endImport(host, store, taken);
-  return store.snapshots.swap(taken.id, taken, asDeleted(host, taken.value), 'name');
+/** What was under way on a snapshot that carries a claim. */
+function workOn({ id, state, golden }: SnapshotRecord): SnapshotWork {
+  if (state === 'deleting') return 'delete';
+  if (state !== 'creating')
+    throw new Error(`snapshot ${id} is ${state}, and nothing was begun on it`);
+  return golden ? 'import' : 'snapshot';
 }
 
 /** The volume, ready and without an operation under way. Throws volume-missing or busy. */

@@ -1,0 +1,52 @@
+import { endFence, isCut } from './fencing/cutoff.ts';
+import { giveWay } from './compaction/giveway.ts';
+import { headWith, volumeHead } from './compaction/heads.ts';
+import { asDeleted } from './deleting/deleted.ts';
+import { endImport, finishSnapshotRemoval, finishVolumeRemoval } from './deleting/removal.ts';
+import { endGrowing } from './growing.ts';
+import type { Endings, VolumeEnding } from './host.ts';
+import { endClaim } from './operating/ownclaim.ts';
+import { undoVolume } from './operating/undo.ts';
+import { endParenting } from './parents.ts';
+import type { Claim } from '../store/schema/claim.ts';
+
+const cut: VolumeEnding = {
+  end: (host, store, held) => endParenting(host, store, held, held.value.unchanged),
+};
+
+const ofVolumes = {
+  create: { end: undoVolume },
+  snapshot: cut,
+  clone: cut,
+  // Once other nodes are cut off, the next caller goes on from the parent that is there.
+  fence: { end: endFence, stays: isCut },
+  expand: { end: (_host, store, held) => endGrowing(store, held) },
+  delete: { end: finishVolumeRemoval, stays: () => Promise.resolve(true) },
+  compact: {
+    end: (_host, _store, { id }) =>
+      Promise.reject(
+        new Error(`the compaction of volume ${id} is ended by the server that began it`),
+      ),
+  },
+  // A modification is kept beside the claim (`retype`), never in its place.
+  modify: { end: (_host, store, held) => endClaim(store, held, () => ({})) },
+} satisfies Record<Claim['op'], VolumeEnding>;
+
+/** How every operation ends: the second table beside the one of status codes in src/server. */
+export const endings: Endings = {
+  volume: ofVolumes,
+  snapshot: {
+    delete: finishSnapshotRemoval,
+    import: endImport,
+    snapshot: (host, store, held) =>
+      store.snapshots.swap(held.id, held, asDeleted(host, held.value), 'name'),
+  },
+  giveWay: {
+    volume: (host, store, held) =>
+      giveWay(host, store, store.volumes, held, () => volumeHead(store, held.value.id)),
+    snapshot: async (host, store, held) => {
+      const { file } = held.value;
+      if (file) await giveWay(host, store, store.snapshots, held, () => headWith(store, file.key));
+    },
+  },
+};

@@ -6,7 +6,7 @@ import type { RootStore } from '../store/root.ts';
 import type { GroupRecord } from '../store/schema/groups.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
 import type { Snapshots } from './api.ts';
-import { removeSnapshot } from './deleting/deleting.ts';
+import { removeSnapshot } from './snapshots/remove.ts';
 import { isMember } from './groups/ending.ts';
 import type { ServiceHost } from './host.ts';
 import { listPage } from './listing.ts';

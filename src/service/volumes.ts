@@ -8,7 +8,7 @@ import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { ValidateAsk, Validation, Volumes } from './api.ts';
 import { createVolume } from './create.ts';
-import { removeVolume } from './deleting/deleting.ts';
+import { removeVolume } from './volumes/remove.ts';
 import { growClaimed } from './growing.ts';
 import type { ServiceHost } from './host.ts';
 import { listPage } from './listing.ts';

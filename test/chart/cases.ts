@@ -1,4 +1,10 @@
-import { groupSnapshotApi, openshiftApi, snapshotApi, type RenderOptions, type Values } from './helm.ts';
+import {
+  groupSnapshotApi,
+  openshiftApi,
+  snapshotApi,
+  type RenderOptions,
+  type Values,
+} from './helm.ts';
 
 /** One way to install the chart. */
 export interface Case {

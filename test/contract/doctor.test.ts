@@ -1,7 +1,15 @@
 import { readFile, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { asBlock, fromSnapshot, fromVolume, newSnapshot, newVolume, remove, use } from '../support/csi.ts';
+import {
+  asBlock,
+  fromSnapshot,
+  fromVolume,
+  newSnapshot,
+  newVolume,
+  remove,
+  use,
+} from '../support/csi.ts';
 import { cli, type RealServer } from '../support/realserver.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, imageOnDisk, recordsOnDisk } from '../support/realtruth.ts';

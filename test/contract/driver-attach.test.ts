@@ -1,6 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { asBlock, asMount, fromVolume, mib, newSnapshot, newVolume, remove, use } from '../support/csi.ts';
+import {
+  asBlock,
+  asMount,
+  fromVolume,
+  mib,
+  newSnapshot,
+  newVolume,
+  remove,
+  use,
+} from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk } from '../support/realtruth.ts';
 

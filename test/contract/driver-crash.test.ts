@@ -1,7 +1,16 @@
 import { open, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { asBlock, fromSnapshot, fromVolume, mib, newSnapshot, newVolume, remove, volumeRequest } from '../support/csi.ts';
+import {
+  asBlock,
+  fromSnapshot,
+  fromVolume,
+  mib,
+  newSnapshot,
+  newVolume,
+  remove,
+  volumeRequest,
+} from '../support/csi.ts';
 import type { RealServer } from '../support/realserver.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, imageOnDisk, recordsOnDisk } from '../support/realtruth.ts';

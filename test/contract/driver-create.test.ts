@@ -1,6 +1,16 @@
 import { lstatSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { asBlock, asMount, fromSnapshot, fromVolume, mib, newSnapshot, newVolume, remove, volumeRequest } from '../support/csi.ts';
+import {
+  asBlock,
+  asMount,
+  fromSnapshot,
+  fromVolume,
+  mib,
+  newSnapshot,
+  newVolume,
+  remove,
+  volumeRequest,
+} from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, imageOnDisk } from '../support/realtruth.ts';
 

@@ -4,7 +4,16 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { open, readFile, readdir, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { asBlock, asMount, fromSnapshot, fromVolume, newSnapshot, newVolume, remove, use } from '../support/csi.ts';
+import {
+  asBlock,
+  asMount,
+  fromSnapshot,
+  fromVolume,
+  newSnapshot,
+  newVolume,
+  remove,
+  use,
+} from '../support/csi.ts';
 import { startCounter } from '../support/counter.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, imageOnDisk } from '../support/realtruth.ts';

@@ -2,7 +2,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { asBlock, asMount, fromSnapshot, fromVolume, newSnapshot, newVolume, remove, use } from '../support/csi.ts';
+import {
+  asBlock,
+  asMount,
+  fromSnapshot,
+  fromVolume,
+  newSnapshot,
+  newVolume,
+  remove,
+  use,
+} from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, imageOnDisk } from '../support/realtruth.ts';
 

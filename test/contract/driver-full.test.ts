@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
-import { fromSnapshot, fromVolume, mib, newSnapshot, newVolume, remove, volumeRequest } from '../support/csi.ts';
+import {
+  fromSnapshot,
+  fromVolume,
+  mib,
+  newSnapshot,
+  newVolume,
+  remove,
+  volumeRequest,
+} from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, recordsOnDisk } from '../support/realtruth.ts';
 

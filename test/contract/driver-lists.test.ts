@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { asBlock, asMount, fromSnapshot, fromVolume, mib, newSnapshot, newVolume, remove, volumeRequest } from '../support/csi.ts';
+import {
+  asBlock,
+  asMount,
+  fromSnapshot,
+  fromVolume,
+  mib,
+  newSnapshot,
+  newVolume,
+  remove,
+  volumeRequest,
+} from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk } from '../support/realtruth.ts';
 

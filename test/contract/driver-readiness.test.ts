@@ -2,7 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { asBlock, mib, newSnapshot, newVolume, remove, use, volumeRequest } from '../support/csi.ts';
+import {
+  asBlock,
+  mib,
+  newSnapshot,
+  newVolume,
+  remove,
+  use,
+  volumeRequest,
+} from '../support/csi.ts';
 import type { RealServer, Rpc } from '../support/realserver.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk } from '../support/realtruth.ts';

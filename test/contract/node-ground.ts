@@ -10,7 +10,11 @@ import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
 import { randomNonce, systemClock } from '../../src/run/clock.ts';
 import type { Run } from '../../src/run/run.ts';
 import type { StageAsk } from '../../src/service/api.ts';
-import { nodeVolumes, type NodeSide, type NodeVolumesOptions } from '../../src/service/node/nodevolumes.ts';
+import {
+  nodeVolumes,
+  type NodeSide,
+  type NodeVolumesOptions,
+} from '../../src/service/node/nodevolumes.ts';
 import { openRoot, type RootStore } from '../../src/store/root.ts';
 import type { Content } from '../../src/store/schema/data.ts';
 import { rootsIn } from '../support/node-calls.ts';

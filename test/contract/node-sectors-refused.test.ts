@@ -4,7 +4,16 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { partitionsOn } from '../support/disks.ts';
 import { blockAs, fault, mountAs, publishAsk, stageAsk } from './node-asks.ts';
-import { contentOf, direct, disk, readSector, recordSectors, sizes, states, writeSector } from './node-disks.ts';
+import {
+  contentOf,
+  direct,
+  disk,
+  readSector,
+  recordSectors,
+  sizes,
+  states,
+  writeSector,
+} from './node-disks.ts';
 import { run, type Ground } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 

@@ -11,7 +11,16 @@ import type { Run } from '../../src/run/run.ts';
 import { partitionsOn } from '../support/disks.ts';
 import { mortal } from '../support/mortal.ts';
 import { blockAs, fault, mountAs, publishAsk } from './node-asks.ts';
-import { contentOf, direct, disk, readSector, recordSectors, sizes, states, writeSector } from './node-disks.ts';
+import {
+  contentOf,
+  direct,
+  disk,
+  readSector,
+  recordSectors,
+  sizes,
+  states,
+  writeSector,
+} from './node-disks.ts';
 import { run, type Below, type Ground } from './node-ground.ts';
 import { onGround } from './node-suite.ts';
 

@@ -4,7 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { simulateStatus } from '../../src/simulator/status.ts';
 import type { AbilitiesFile } from '../../src/store/abilities.ts';
-import { asBlock, asMount, fromSnapshot, newSnapshot, newVolume, remove, use } from '../support/csi.ts';
+import {
+  asBlock,
+  asMount,
+  fromSnapshot,
+  newSnapshot,
+  newVolume,
+  remove,
+  use,
+} from '../support/csi.ts';
 import type { RealServer } from '../support/realserver.ts';
 import { realSite } from '../support/realsite.ts';
 

@@ -6,7 +6,18 @@ import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { MiB } from '../../src/model/bytes.ts';
 import { command } from '../support/command.ts';
-import { asBlock, asMount, fromSnapshot, fromVolume, mib, newSnapshot, newVolume, remove, use, volumeRequest } from '../support/csi.ts';
+import {
+  asBlock,
+  asMount,
+  fromSnapshot,
+  fromVolume,
+  mib,
+  newSnapshot,
+  newVolume,
+  remove,
+  use,
+  volumeRequest,
+} from '../support/csi.ts';
 import { gptDisk, partitionsOn } from '../support/disks.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk, recordsOnDisk } from '../support/realtruth.ts';

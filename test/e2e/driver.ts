@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import { kubectl, clusterEnv } from './kube.ts';
 import { sidecarImage } from './images/all.ts';
-import { checkout, driverImage, gpfsFolder, release, rootFolder, type Release } from './setup/places.ts';
+import {
+  checkout,
+  driverImage,
+  gpfsFolder,
+  release,
+  rootFolder,
+  type Release,
+} from './setup/places.ts';
 import { sh } from './setup/shell.ts';
 import { longPatienceMs } from './setup/wait.ts';
 import { goTool, helmTool } from '../support/gotool.ts';

@@ -9,9 +9,29 @@ import { sweepMs, sweepRoot } from '../../src/service/maintenance.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import type { Inode } from '../../src/simulator/ground.ts';
 import type { Personality } from '../../src/simulator/personality.ts';
-import { clusterWithRoot, dataFiles, from, serverOn, snap, spec, testRoot, tend, type Cluster } from '../support/driver.ts';
+import {
+  clusterWithRoot,
+  dataFiles,
+  from,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+  tend,
+  type Cluster,
+} from '../support/driver.ts';
 import { allow, attach, quiet, workOff, type World } from '../support/scenarios.ts';
-import { anyStep, blockCount, contentsOf, cutOf, expectTold, isCut, type Model, type Step, type Told } from '../support/treemodel.ts';
+import {
+  anyStep,
+  blockCount,
+  contentsOf,
+  cutOf,
+  expectTold,
+  isCut,
+  type Model,
+  type Step,
+  type Told,
+} from '../support/treemodel.ts';
 import { expectSound, fileOf, living, recordsIn } from '../support/truth.ts';
 
 /** How the GPFS of one sequence behaves, and how its drivers are configured. */

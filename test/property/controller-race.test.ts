@@ -3,7 +3,16 @@ import { expect, test } from 'vitest';
 import { isFault } from '../../src/model/fault.ts';
 import type { FileKey } from '../../src/model/ids.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import { clusterWithRoot, dataFiles, from, serverOn, snap, spec, tend, type Cluster } from '../support/driver.ts';
+import {
+  clusterWithRoot,
+  dataFiles,
+  from,
+  serverOn,
+  snap,
+  spec,
+  tend,
+  type Cluster,
+} from '../support/driver.ts';
 import { attach, quiet } from '../support/scenarios.ts';
 import { expectSound, fileOf, living, recordsIn, type SeenRecord } from '../support/truth.ts';
 

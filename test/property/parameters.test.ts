@@ -5,7 +5,15 @@ import { definitions } from '../../src/model/parameter-keys.ts';
 import { answerFor } from '../../src/server/status.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import type { VolumeSpec } from '../../src/model/volume.ts';
-import { clusterWithRoot, from, serverOn, snap, spec, testRoot, type Cluster } from '../support/driver.ts';
+import {
+  clusterWithRoot,
+  from,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+  type Cluster,
+} from '../support/driver.ts';
 
 type Key = keyof typeof definitions;
 type Parameters = Readonly<Partial<Record<Key, string>>>;

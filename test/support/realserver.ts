@@ -4,7 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { expect } from 'vitest';
-import type { ControllerDefinition, GroupControllerDefinition, IdentityDefinition, NodeDefinition } from '../../src/wire/types.ts';
+import type {
+  ControllerDefinition,
+  GroupControllerDefinition,
+  IdentityDefinition,
+  NodeDefinition,
+} from '../../src/wire/types.ts';
 import { connectTo } from '../unit/server/support/client.ts';
 
 type Definitions = IdentityDefinition &

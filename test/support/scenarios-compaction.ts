@@ -1,7 +1,16 @@
 import { underWayMs } from '../../src/service/compaction/worker.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import { tend } from './driver.ts';
-import { allow, asked, cut, derived, idOf, volume, type Scenario, type World } from './scenarios.ts';
+import {
+  allow,
+  asked,
+  cut,
+  derived,
+  idOf,
+  volume,
+  type Scenario,
+  type World,
+} from './scenarios.ts';
 import { writeVolume } from './truth.ts';
 
 const compact = async (driver: Driver, { gpfs }: World): Promise<string> => {

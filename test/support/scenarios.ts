@@ -5,7 +5,16 @@ import type { ContentSource } from '../../src/model/volume.ts';
 import { underWayMs } from '../../src/service/compaction/worker.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import type { Personality } from '../../src/simulator/personality.ts';
-import { block, clusterWithRoot, from, serverOn, snap, spec, tend, type Cluster } from './driver.ts';
+import {
+  block,
+  clusterWithRoot,
+  from,
+  serverOn,
+  snap,
+  spec,
+  tend,
+  type Cluster,
+} from './driver.ts';
 import { fencing } from './fencing.ts';
 import { fillScenarios } from './fillscenarios.ts';
 import { groupScenarios } from './groups.ts';

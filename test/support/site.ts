@@ -2,7 +2,16 @@ import type { CompactionOptions } from '../../src/service/host.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import { blockBytes } from '../../src/simulator/memory-world.ts';
 import type { Personality } from '../../src/simulator/personality.ts';
-import { clusterWithRoot, dataFiles, from, serverOn, snap, spec, testRoot, type Cluster } from './driver.ts';
+import {
+  clusterWithRoot,
+  dataFiles,
+  from,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+  type Cluster,
+} from './driver.ts';
 import { fileOf, living, recordsIn } from './truth.ts';
 
 export const blocks = 16;

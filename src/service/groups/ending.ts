@@ -8,7 +8,7 @@ import type { GroupRecord } from '../../store/schema/groups.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import { asDeleted } from '../deleting/deleted.ts';
 import { releaseClaim, underClaim } from '../operating/claims.ts';
-import { removeSnapshot } from '../deleting/deleting.ts';
+import { removeSnapshot } from '../snapshots/remove.ts';
 import type { ServiceHost } from '../host.ts';
 import { settleSnapshot } from '../operating/settle.ts';
 

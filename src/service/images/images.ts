@@ -11,7 +11,7 @@ import type { Claim } from '../../store/schema/claim.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import { releaseClaim } from '../operating/claims.ts';
 import type { ServiceHost } from '../host.ts';
-import { endImport } from '../deleting/removal.ts';
+import { endImport } from '../snapshots/remove.ts';
 import { asRecorded } from '../sectors.ts';
 import { settleSnapshot } from '../operating/settle.ts';
 import { snapshotSource, type Source } from '../sources.ts';

@@ -6,7 +6,7 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
 import { operate } from '../operating/operation.ts';
 import { requireOwnImage } from '../ownership.ts';
-import { finishVolumeRemoval } from '../deleting/removal.ts';
+import { finishVolumeRemoval } from '../volumes/remove.ts';
 import type { Place } from '../roots.ts';
 import { settleVolume } from '../operating/settle.ts';
 

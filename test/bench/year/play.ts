@@ -1,7 +1,16 @@
 import { defaultRule, type CompactionRule } from '../../../src/model/compaction.ts';
 import { blockBytes } from '../../../src/simulator/memory-world.ts';
 import type { Driver } from '../../../src/service/driver.ts';
-import { clusterWithRoot, dataFiles, serverOn, snap, spec, tend, testRoot, type Cluster } from '../../support/driver.ts';
+import {
+  clusterWithRoot,
+  dataFiles,
+  serverOn,
+  snap,
+  spec,
+  tend,
+  testRoot,
+  type Cluster,
+} from '../../support/driver.ts';
 import { fileOf, living } from '../../support/truth.ts';
 
 const nights = 365;

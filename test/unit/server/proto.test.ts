@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { loadCsi } from '../../../src/server/proto.ts';
-import type { CreateVolumeRequest, CreateVolumeRequest__Output, ListVolumesResponse } from '../../../src/wire/types.ts';
+import type {
+  CreateVolumeRequest,
+  CreateVolumeRequest__Output,
+  ListVolumesResponse,
+} from '../../../src/wire/types.ts';
 import { secretFields } from '../../../src/wire/secrets.ts';
 
 const protoFile = fileURLToPath(new URL('../../../proto/csi/v1/csi.proto', import.meta.url));

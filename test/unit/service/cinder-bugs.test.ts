@@ -2,7 +2,17 @@ import { expect, test } from 'vitest';
 import { knowsClones, parseRelease } from '../../../src/gpfs/release.ts';
 import { GiB, KiB, MiB } from '../../../src/model/bytes.ts';
 import { importImage } from '../../../src/service/images/images.ts';
-import { block, clusterWithRoot, dataFiles, from, serverOn, snap, spec, tend, testRoot } from '../../support/driver.ts';
+import {
+  block,
+  clusterWithRoot,
+  dataFiles,
+  from,
+  serverOn,
+  snap,
+  spec,
+  tend,
+  testRoot,
+} from '../../support/driver.ts';
 import { mmFails } from '../../support/breaking.ts';
 import { quiet } from '../../support/scenarios.ts';
 import { contents, expectSound, writeVolume } from '../../support/truth.ts';

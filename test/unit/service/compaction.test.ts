@@ -2,7 +2,23 @@ import { describe, expect, test } from 'vitest';
 import type { CompactionOptions } from '../../../src/service/host.ts';
 import { dataFiles, from, spec, tend, testRoot } from '../../support/driver.ts';
 import { allow, attach } from '../../support/scenarios.ts';
-import { all, bytesOf, create, cut, drop, filledBlocks, hidden, idOf, redirects, restore, site, waiting, write, blocks, type Site } from '../../support/site.ts';
+import {
+  all,
+  bytesOf,
+  create,
+  cut,
+  drop,
+  filledBlocks,
+  hidden,
+  idOf,
+  redirects,
+  restore,
+  site,
+  waiting,
+  write,
+  blocks,
+  type Site,
+} from '../../support/site.ts';
 import { expectSound, fileOf, living } from '../../support/truth.ts';
 
 describe('a volume that is backed up every night', () => {

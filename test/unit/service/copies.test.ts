@@ -7,7 +7,15 @@ import { repair } from '../../../src/service/doctor/repair.ts';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import type { RootStore } from '../../../src/store/root.ts';
-import { clusterWithRoot, from, serverOn, snap, spec, testRoot, type Cluster } from '../../support/driver.ts';
+import {
+  clusterWithRoot,
+  from,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+  type Cluster,
+} from '../../support/driver.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import { attach } from '../../support/scenarios.ts';
 

@@ -1,6 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import type { AccessMode } from '../../../src/model/capability.ts';
-import { block, dataFiles, mounted, serverOn, tend, from, snap, spec, type Cluster } from '../../support/driver.ts';
+import {
+  block,
+  dataFiles,
+  mounted,
+  serverOn,
+  tend,
+  from,
+  snap,
+  spec,
+  type Cluster,
+} from '../../support/driver.ts';
 import { fenceWorld, isMarked } from '../../support/fencing.ts';
 import { contents, expectSound, fileOf, recordsIn, writeVolume } from '../../support/truth.ts';
 

@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { GiB, MiB } from '../../../src/model/bytes.ts';
 import { errnoError, type Range } from '../../../src/run/files.ts';
-import { clusterWithRoot, dataFiles, from, serverOn, snap, spec, testRoot } from '../../support/driver.ts';
+import {
+  clusterWithRoot,
+  dataFiles,
+  from,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+} from '../../support/driver.ts';
 import { quiet } from '../../support/scenarios.ts';
 import { contents, expectSound, recordsIn, writeVolume } from '../../support/truth.ts';
 

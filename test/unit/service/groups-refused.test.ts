@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { mostMembers } from '../../../src/model/group.ts';
 import type { Driver } from '../../../src/service/driver.ts';
-import { clusterWithRoot, mounted, serverOn, snap, spec, type Cluster } from '../../support/driver.ts';
+import {
+  clusterWithRoot,
+  mounted,
+  serverOn,
+  snap,
+  spec,
+  type Cluster,
+} from '../../support/driver.ts';
 import { group, snaps, withVolumes } from '../../support/groups.ts';
 import { allow, attach } from '../../support/scenarios.ts';
 

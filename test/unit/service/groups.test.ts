@@ -6,7 +6,14 @@ import { sweepMs, sweepRoot } from '../../../src/service/maintenance.ts';
 import { from, mounted, serverOn, snap, spec } from '../../support/driver.ts';
 import { group, snaps, withVolumes } from '../../support/groups.ts';
 import { attach } from '../../support/scenarios.ts';
-import { contents, expectSound, fileOf, living, recordsIn, writeVolume } from '../../support/truth.ts';
+import {
+  contents,
+  expectSound,
+  fileOf,
+  living,
+  recordsIn,
+  writeVolume,
+} from '../../support/truth.ts';
 
 const everything = { max: 0, token: '' };
 

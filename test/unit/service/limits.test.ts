@@ -4,7 +4,14 @@ import { GiB, MiB } from '../../../src/model/bytes.ts';
 import { answerFor } from '../../../src/server/status.ts';
 import type { LimitOptions } from '../../../src/service/limits.ts';
 import { mmFails } from '../../support/breaking.ts';
-import { block, clusterWithRoot, dataFiles, serverOn, spec, type Cluster } from '../../support/driver.ts';
+import {
+  block,
+  clusterWithRoot,
+  dataFiles,
+  serverOn,
+  spec,
+  type Cluster,
+} from '../../support/driver.ts';
 
 type Options = Parameters<typeof clusterWithRoot>[0];
 const setup = async (limits: Partial<LimitOptions>, options: Options = {}) => {

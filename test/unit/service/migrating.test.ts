@@ -1,7 +1,16 @@
 import { expect, test } from 'vitest';
 import { whileFrozen } from '../../../src/service/freezing.ts';
 import { migrateVolume } from '../../../src/service/moving/migrating.ts';
-import { clusterWithRoot, from, mounted, serverOn, snap, spec, testRoot, type Cluster } from '../../support/driver.ts';
+import {
+  clusterWithRoot,
+  from,
+  mounted,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+  type Cluster,
+} from '../../support/driver.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import { attach } from '../../support/scenarios.ts';

@@ -1,7 +1,16 @@
 import { expect, test } from 'vitest';
 import { modifyVolume } from '../../../src/service/modify.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
-import { block, clusterWithRoot, dataFiles, from, serverOn, spec, testRoot, type Cluster } from '../../support/driver.ts';
+import {
+  block,
+  clusterWithRoot,
+  dataFiles,
+  from,
+  serverOn,
+  spec,
+  testRoot,
+  type Cluster,
+} from '../../support/driver.ts';
 import { mmFails } from '../../support/breaking.ts';
 import { attach } from '../../support/scenarios.ts';
 

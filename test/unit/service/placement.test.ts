@@ -1,6 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { GiB, KiB, MiB } from '../../../src/model/bytes.ts';
-import { block, clusterWithRoot, dataFiles, mounted, from, serverOn, snap, spec, testRoot, type Cluster } from '../../support/driver.ts';
+import {
+  block,
+  clusterWithRoot,
+  dataFiles,
+  mounted,
+  from,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+  type Cluster,
+} from '../../support/driver.ts';
 import { mmFails } from '../../support/breaking.ts';
 
 const setup = async (options: Parameters<typeof clusterWithRoot>[0] = {}) => {

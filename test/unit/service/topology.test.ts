@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { RootId } from '../../../src/model/ids.ts';
-import { mountedWord, rootTopology, type Segments, type TopologyRequirement } from '../../../src/model/topology.ts';
+import {
+  mountedWord,
+  rootTopology,
+  type Segments,
+  type TopologyRequirement,
+} from '../../../src/model/topology.ts';
 import { isFault } from '../../../src/model/fault.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import { nodeTopology } from '../../../src/service/topology.ts';

@@ -1,6 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { GiB, MiB } from '../../../src/model/bytes.ts';
-import { block, clusterWithRoot, dataFiles, from, mounted, serverOn, snap, spec, testRoot, type Cluster } from '../../support/driver.ts';
+import {
+  block,
+  clusterWithRoot,
+  dataFiles,
+  from,
+  mounted,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+  type Cluster,
+} from '../../support/driver.ts';
 
 const setup = async () => {
   const gpfs = await clusterWithRoot();

@@ -3,7 +3,14 @@ import { DriverError } from '../../../src/model/fault.ts';
 import { openExistingRoot, openRoot } from '../../../src/store/root.ts';
 import { simulateGpfs } from '../../../src/simulator/gpfs.ts';
 import { textBlock } from '../../../src/simulator/tree.ts';
-import { clusterWithRoot, serverOn, snap, spec, testRoot, type View } from '../../support/driver.ts';
+import {
+  clusterWithRoot,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+  type View,
+} from '../../support/driver.ts';
 import { attach, quiet } from '../../support/scenarios.ts';
 
 const facts = { clusterId: '1', fileSystem: 'fs1', fileset: 'csi-data', owner: 'kube-1' };

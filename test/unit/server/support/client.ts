@@ -1,4 +1,10 @@
-import { Client, credentials, Metadata, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
+import {
+  Client,
+  credentials,
+  Metadata,
+  type MethodDefinition,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { codeName } from '../../../../src/server/status.ts';
 import { loadCsi } from '../../../../src/server/proto.ts';
 

@@ -1,64 +1,26 @@
-import { DriverError } from '../../model/fault.ts';
-import { parseId } from '../../model/ids.ts';
-import { ignoring } from '../../store/edges.ts';
+import type { ServiceHost } from '../host.ts';
+import { underClaim } from '../operating/claims.ts';
+import { requireOwnFile } from '../ownership.ts';
+import type { Place } from '../roots.ts';
+import { settleSnapshot } from '../operating/settle.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
-import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { asDeleted } from './deleted.ts';
-import type { ServiceHost } from '../host.ts';
-import { requireOwnFile, requireOwnImage } from '../ownership.ts';
-import { imageOf, pathOf } from '../claims/data-files.ts';
-import { reclaimAfter, unlinkParent } from './reclaim.ts';
+import { asDeleted } from '../deleting/deleted.ts';
+import { reclaimAfter, unlinkParent } from '../deleting/reclaim.ts';
 import { sectorsOf } from '../sectors.ts';
 
-/** Ends a deletion that a record announces, from any point it stopped at; busy where the volume only moved. */
-export async function finishVolumeRemoval(
-  host: ServiceHost,
-  store: RootStore,
-  held: Held<VolumeRecord>,
-): Promise<Held<VolumeRecord>> {
-  const gone = await takeAway(host, store, held);
-  const { id, claim } = held.value;
-  if (claim?.movedTo === undefined) return gone;
-  // Whoever asked must not take it for deleted: its handle leads to the other root from now on.
-  throw new DriverError('busy', `volume ${id} was moved to another root just now; try again`);
-}
-
-/** Removes the image of a volume that is deleted, or that has moved; the handle of the latter leads there first. */
-export async function takeAway(
-  host: ServiceHost,
-  store: RootStore,
-  held: Held<VolumeRecord>,
-): Promise<Held<VolumeRecord>> {
-  const { parent } = held.value;
-  const image = imageOf(held.value);
-  await leadAway(host, store, held.value);
-  await requireOwnImage(store, held.value);
-  await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
-  if (parent !== null) await store.edges.remove(parent, image.key);
-  const gone = asDeleted(host, held.value);
-  return reclaimAfter(host, store, parent, store.volumes.swap(held.id, held, gone, 'name'));
-}
-
-/** From here on the handle of a volume that moved leads to where it is. */
-async function leadAway(
-  { roots }: ServiceHost,
-  store: RootStore,
-  { id, claim }: VolumeRecord,
-): Promise<void> {
-  if (claim?.movedTo === undefined) return;
-  const { movedTo } = claim;
-  const target = (await roots.all()).find((each) => each.id === parseId(movedTo)?.root);
-  if (!target)
-    throw new DriverError(
-      'unavailable',
-      `volume ${id} was moved to ${movedTo}, whose root is not configured here; add it`,
-    );
-  // First, or the two roots would point at each other: were it there before, it must not be sent away again.
-  await target.moved.clear(id);
-  await store.moved.set(id, movedTo);
+/** Deletes a snapshot; a missing one is success. While children read through its file, that stays hidden. */
+export async function removeSnapshot(host: ServiceHost, { store, local }: Place): Promise<void> {
+  const held = await settleSnapshot(host, store, local);
+  if (held?.value.state !== 'ready') return;
+  await requireOwnFile(store, held.value);
+  // Once it is marked nobody clones it any more; whoever began before has an edge by then.
+  const marking = { held, plan: { op: 'delete' }, during: { state: 'deleting' } } as const;
+  await underClaim(host.claims, store.snapshots, marking, (marked) =>
+    finishSnapshotRemoval(host, store, marked),
+  );
 }
 
 /** Ends the deletion of a snapshot, from any point it stopped at. */

@@ -54,7 +54,7 @@ async function buildDriver() {
 const buildShim = () =>
   build({
     ...common,
-    entryPoints: ['src/simulator/shim.ts'],
+    entryPoints: ['src/simulator/disk/shim.ts'],
     outfile: join(dist, 'simulator-shim.cjs'),
     format: 'cjs',
     minify: true,

@@ -1,20 +1,20 @@
 import { basename } from 'node:path';
 import { hostname } from 'node:os';
 import { losetup } from '../linux/losetup.ts';
-import { processesWith } from '../linux/openfiles.ts';
+import { processesWith } from '../linux/open-files.ts';
 import { publicId } from '../model/ids.ts';
 import { systemClock } from '../run/clock.ts';
 import type { Run } from '../run/run.ts';
-import { adoptFile, persistentVolume } from '../service/adopting/adopting.ts';
-import type { AdoptHost } from '../service/adopting/adoptable.ts';
-import { adoptDirectory, type Adopted } from '../service/adopting/tree.ts';
+import { adoptFile, persistentVolume } from '../service/adopt/adopt.ts';
+import type { AdoptHost } from '../service/adopt/adoptable.ts';
+import { adoptDirectory, type Adopted } from '../service/adopt/adopt-directory.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
-import { act } from './act.ts';
-import { UsageError } from './config.ts';
-import { lookLines, readLook } from './open.ts';
-import { sectorFlag, sectorReader } from './sectorflag.ts';
-import type { Subcommand } from './subcommand.ts';
+import { act } from './command/local-driver.ts';
+import { UsageError } from './command/config.ts';
+import { lookLines, readLook } from './command/root-flags.ts';
+import { sectorFlag, sectorReader } from './command/sector-flag.ts';
+import type { Subcommand } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi adopt` may hold. */
 export const grammar = {

@@ -3,15 +3,15 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DriverError } from '../model/fault.ts';
-import { hostRun } from '../run/host.ts';
-import { simulateDown } from '../simulator/down.ts';
-import { simulateStatus } from '../simulator/status.ts';
-import { simulateUp } from '../simulator/up.ts';
-import { readConfig } from './config.ts';
+import { hostRun } from '../run/host-run.ts';
+import { simulateDown } from '../simulator/disk/down.ts';
+import { simulateStatus } from '../simulator/disk/status.ts';
+import { simulateUp } from '../simulator/disk/up.ts';
+import { readConfig } from './command/config.ts';
 import { connect } from './demo/client.ts';
 import { narrator, type Narrator } from './demo/narrator.ts';
 import { tell } from './demo/story.ts';
-import { startServer, type RunningServer } from './server.ts';
+import { startServer, type RunningServer } from './server/assemble.ts';
 
 // Before the first file is touched: a simulated file system waits for threads as a real one does.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';

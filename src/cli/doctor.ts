@@ -1,19 +1,19 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sectorBytesIn } from '../linux/imagefile.ts';
+import { sectorBytesIn } from '../linux/image-head.ts';
 import { hostTrials } from '../linux/trials.ts';
-import { isHealthy, type Check } from '../model/check.ts';
+import { isHealthy, type Check } from '../model/audit/check.ts';
 import { silentLog } from '../observe/log.ts';
 import type { Clock } from '../run/clock.ts';
-import { programs, systemPath } from '../run/place.ts';
+import { programs, systemPath } from '../run/programs.ts';
 import { examineNode, examineRoot, type Examination } from '../service/doctor/examine.ts';
 import { visitorInstance } from '../service/probe/area.ts';
-import { findSimulator } from '../simulator/find.ts';
-import { simulatedTrials } from '../simulator/simulated-trials.ts';
-import { UsageError } from './config.ts';
-import { lookHost, lookLines, readLook, type Look, type LookConfig } from './open.ts';
-import type { Subcommand, Terminal } from './subcommand.ts';
-import { packageVersion } from './version.ts';
+import { findSimulator } from '../simulator/disk/find.ts';
+import { simulatedTrials } from '../simulator/disk/guarded-trials.ts';
+import { UsageError } from './command/config.ts';
+import { lookHost, lookLines, readLook, type Look, type LookConfig } from './command/root-flags.ts';
+import type { Subcommand, Terminal } from './command/subcommand.ts';
+import { packageVersion } from './command/version.ts';
 
 const grammar = {
   command: 'doctor',

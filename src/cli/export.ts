@@ -1,11 +1,11 @@
 import { hostname } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { qemuImg } from '../linux/qemuimg.ts';
-import { exportDisk, type Export } from '../service/images/exporting.ts';
-import { act, progressTo } from './act.ts';
-import { UsageError } from './config.ts';
-import { lookLines, readLook, type Look } from './open.ts';
-import type { Subcommand } from './subcommand.ts';
+import { exportDisk, type Export } from '../service/images/export.ts';
+import { act, progressTo } from './command/local-driver.ts';
+import { UsageError } from './command/config.ts';
+import { lookLines, readLook, type Look } from './command/root-flags.ts';
+import type { Subcommand } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi export` may hold. */
 export const grammar = {

@@ -3,19 +3,19 @@ import { addAbortSignal } from 'node:stream';
 import { showBytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { publicId } from '../model/ids.ts';
-import { imageName } from '../model/parameter-keys.ts';
+import { imageName } from '../model/class/parameter-keys.ts';
 import { qemuImg } from '../linux/qemuimg.ts';
 import { exactly } from '../run/streams.ts';
 import { imageId, importImage, listImages } from '../service/images/images.ts';
-import { incomingOf, type Import } from '../service/images/incoming.ts';
-import { sectorBytesFor } from '../service/sectors.ts';
+import { incomingOf, type Import } from '../service/images/import.ts';
+import { sectorBytesFor } from '../model/sector-fields.ts';
 import type { RootStore } from '../store/root.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
-import { act, progressTo } from './act.ts';
-import { UsageError } from './config.ts';
-import { lookHost, lookLines, readLook, type Look } from './open.ts';
-import { sectorFlag, sectorsIn } from './sectorflag.ts';
-import type { Subcommand, Terminal } from './subcommand.ts';
+import { act, progressTo } from './command/local-driver.ts';
+import { UsageError } from './command/config.ts';
+import { lookHost, lookLines, readLook, type Look } from './command/root-flags.ts';
+import { sectorFlag, sectorsIn } from './command/sector-flag.ts';
+import type { Subcommand, Terminal } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi image` may hold. */
 export const grammar = {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { DriverError } from '../model/fault.ts';
 import { CommandFailed } from '../run/run.ts';
-import { UsageError } from './config.ts';
+import { UsageError } from './command/config.ts';
 import { adopt } from './adopt.ts';
 import { doctor } from './doctor.ts';
 import { exportCommand } from './export.ts';
@@ -9,10 +9,10 @@ import { image } from './image.ts';
 import { migrate } from './migrate.ts';
 import { serve } from './serve.ts';
 import { simulate } from './simulate.ts';
-import type { Subcommand, Terminal } from './subcommand.ts';
+import type { Subcommand, Terminal } from './command/subcommand.ts';
 import { thaw } from './thaw.ts';
 import { tree } from './tree.ts';
-import { packageVersion } from './version.ts';
+import { packageVersion } from './command/version.ts';
 
 // A shared file system that hangs holds the threads that wait for it; four would be none left soon.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';

@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
-import { migrateVolume } from '../service/moving/migrating.ts';
-import { stoppable } from '../service/stoppable.ts';
-import { act, progressTo } from './act.ts';
-import { UsageError } from './config.ts';
-import { lookLines, readLook } from './open.ts';
-import type { Subcommand } from './subcommand.ts';
+import { migrateVolume } from '../service/migrate/migrate.ts';
+import { stoppable } from '../service/migrate/interruptible.ts';
+import { act, progressTo } from './command/local-driver.ts';
+import { UsageError } from './command/config.ts';
+import { lookLines, readLook } from './command/root-flags.ts';
+import type { Subcommand } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi migrate` may hold. */
 export const grammar = {

@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import { jsonLog } from '../observe/logger.ts';
 import type { Log } from '../observe/log.ts';
-import { describeConfig, readConfig } from './config.ts';
-import { giveBack } from './memory.ts';
-import { startServer } from './server.ts';
-import { allSettings, settingLines } from './settings.ts';
-import type { Subcommand } from './subcommand.ts';
-import { packageVersion } from './version.ts';
+import { describeConfig, readConfig } from './command/config.ts';
+import { giveBack } from './server/memory.ts';
+import { startServer } from './server/assemble.ts';
+import { allSettings, settingLines } from './command/settings.ts';
+import type { Subcommand } from './command/subcommand.ts';
+import { packageVersion } from './command/version.ts';
 
 /** `gpfs-csi serve`: the CSI driver of one node. */
 export const serve: Subcommand = {

@@ -1,15 +1,15 @@
 import { messageOf } from '../model/fault.ts';
 import { parseArgs } from 'node:util';
 import { GiB, KiB, MiB, TiB, type Bytes } from '../model/bytes.ts';
-import { hostRun } from '../run/host.ts';
+import { hostRun } from '../run/host-run.ts';
 import type { Run } from '../run/run.ts';
-import { simulateDown } from '../simulator/down.ts';
-import type { Description } from '../simulator/layout.ts';
-import { readPersonality, readSetting } from '../simulator/personality.ts';
-import { simulateStatus } from '../simulator/status.ts';
-import { simulateUp } from '../simulator/up.ts';
-import { UsageError } from './config.ts';
-import type { Subcommand, Terminal } from './subcommand.ts';
+import { simulateDown } from '../simulator/disk/down.ts';
+import type { Description } from '../simulator/disk/layout.ts';
+import { readPersonality, readSetting } from '../simulator/core/personality.ts';
+import { simulateStatus } from '../simulator/disk/status.ts';
+import { simulateUp } from '../simulator/disk/up.ts';
+import { UsageError } from './command/config.ts';
+import type { Subcommand, Terminal } from './command/subcommand.ts';
 
 const help = `usage: gpfs-csi simulate up     [--dir D] [--size 20G] [--release 4.1|5.0|5.2|6.0]
                                 [--latency MS] [--set KEY=VALUE]... [--json]

@@ -2,10 +2,10 @@ import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { fsfreeze } from '../linux/fsfreeze.ts';
-import { joinCgroupsOf } from '../run/escape.ts';
-import { hostRun } from '../run/host.ts';
-import { UsageError } from './config.ts';
-import type { Subcommand } from './subcommand.ts';
+import { joinCgroupsOf } from '../run/cgroups.ts';
+import { hostRun } from '../run/host-run.ts';
+import { UsageError } from './command/config.ts';
+import type { Subcommand } from './command/subcommand.ts';
 
 /** `gpfs-csi thaw`: outlives the driver that froze a file system, and thaws it when its time is up. */
 export const thaw: Subcommand = {

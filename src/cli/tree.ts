@@ -1,18 +1,18 @@
 import { hostname } from 'node:os';
-import { sumUp } from '../model/accounts.ts';
+import { sumUp } from '../model/forest/accounts.ts';
 import { DriverError } from '../model/fault.ts';
-import { growForest, type Forest, type ForestNode } from '../model/forest.ts';
-import { fileJson, forestDot, forestMermaid } from '../model/forest-graphs.ts';
-import { forestText } from '../model/forest-text.ts';
-import { rowsOf, type Row, type ViewOptions } from '../model/forest-view.ts';
-import { queueWords, rootWords, type QueueState } from '../model/forest-words.ts';
+import { growForest, type Forest, type ForestNode } from '../model/forest/forest.ts';
+import { fileJson, forestDot, forestMermaid } from '../model/forest/graphs.ts';
+import { forestText } from '../model/forest/text.ts';
+import { rowsOf, type Row, type ViewOptions } from '../model/forest/view.ts';
+import { queueWords, rootWords, type QueueState } from '../model/forest/words.ts';
 import { parseId } from '../model/ids.ts';
-import { readForest } from '../service/forest.ts';
-import { readQueue } from '../service/compaction/queuestate.ts';
+import { readForest } from '../service/forest/forest.ts';
+import { readQueue } from '../service/forest/queue-state.ts';
 import type { RootStore } from '../store/root.ts';
-import { lookHost, lookLines, readLook, type LookHost } from './open.ts';
-import type { Subcommand, Terminal } from './subcommand.ts';
-import { readWish, treeFlags, type TreeWish } from './treewish.ts';
+import { lookHost, lookLines, readLook, type LookHost } from './command/root-flags.ts';
+import type { Subcommand, Terminal } from './command/subcommand.ts';
+import { readWish, treeFlags, type TreeWish } from './command/tree-flags.ts';
 
 const grammar = { command: 'tree', own: treeFlags, words: 1 };
 

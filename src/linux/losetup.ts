@@ -12,7 +12,7 @@ import {
   type AttachOptions,
   type FileIdentity,
   type Loop,
-} from './loopcheck.ts';
+} from './loop.ts';
 import { deviceSize, hasNameOf, loopState } from './sysblock.ts';
 
 export type Losetup = ReturnType<typeof losetup>;

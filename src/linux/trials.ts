@@ -8,7 +8,7 @@ import { errnoError } from '../run/files.ts';
 import type { HeldFile, HeldLoop, Trials } from '../run/trials.ts';
 import { complaintOf } from './command.ts';
 import { losetup } from './losetup.ts';
-import type { Loop } from './loopcheck.ts';
+import type { Loop } from './loop.ts';
 import { loopState } from './sysblock.ts';
 
 const size = Number(sector);

@@ -1,6 +1,6 @@
 import type { Bytes } from './bytes.ts';
 import type { FileKey } from './ids.ts';
-import { hasAttributes, type FileAttributes } from './parameters.ts';
+import { hasAttributes, type FileAttributes } from './class/parameters.ts';
 
 /** A data file: the directory it lies in, and its key. */
 export interface DataRef {

@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { systemPath } from './place.ts';
+import { systemPath } from './programs.ts';
 
 /** A process beside the driver that goes on when the driver is killed. */
 export interface Companion {

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { link, lstat, mkdtemp, open, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DriverError } from '../model/fault.ts';
-import { writeData } from './hostranges.ts';
+import { writeData } from './host-ranges.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 

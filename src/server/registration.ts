@@ -2,10 +2,10 @@ import { messageOf } from '../model/fault.ts';
 import { join } from 'node:path';
 import type { Log } from '../observe/log.ts';
 import type { RegistrationHandlers } from '../wire/registration.ts';
-import { createCalls } from './calls.ts';
-import { checkedPath } from './endpoint.ts';
+import { createCalls } from './call/calls.ts';
+import { checkedPath } from './transport/endpoint.ts';
 import { loadRegistration } from './proto.ts';
-import { serveOn, type Served } from './served.ts';
+import { serveOn, type Served } from './transport/served.ts';
 
 /** How this driver makes itself known to the kubelet of its node. */
 export interface RegistrationOptions {

@@ -10,24 +10,24 @@ import type { Mounts } from '../run/mounts.ts';
 import type { Self } from '../store/nodes.ts';
 import { openRoot, type RootStore } from '../store/root.ts';
 import type { Services } from './api.ts';
-import { attachmentsOf } from './attachments.ts';
+import { attachmentsOf } from './attachments/attachments.ts';
 import { endings } from './endings.ts';
-import { capacityOf } from './capacity.ts';
-import { claimsOf } from './operating/claims.ts';
+import { capacityOf } from './volumes/capacity.ts';
+import { claimsOf } from './claims/claims.ts';
 import { backlogOf } from './compaction/backlog.ts';
-import { compactingOf } from './compaction/compacting.ts';
+import { compactingOf } from './compaction/running.ts';
 import { turnsOf } from './compaction/turns.ts';
 import { workerOf, type Worker } from './compaction/worker.ts';
 import type { CompactionOptions, ServiceHost } from './host.ts';
 import { reclaimAll } from './maintenance.ts';
-import { limitsOf, noLimits, type LimitOptions } from './limits.ts';
-import { placementOf, type Placement } from './placement.ts';
-import { rootsOf, type Roots } from './roots.ts';
-import { groupsOf } from './groups/listing.ts';
-import { snapshotsOf } from './snapshotlist.ts';
-import { checkRoot } from './startup.ts';
-import { readinessIn, surveyOf, type Needs, type Survey } from './survey.ts';
-import { volumesOf } from './volumes.ts';
+import { limitsOf, noLimits, type LimitOptions } from './volumes/overcommit.ts';
+import { placementOf, type Placement } from './roots/placement.ts';
+import { rootsOf, type Roots } from './roots/roots.ts';
+import { groupsOf } from './groups/groups.ts';
+import { snapshotsOf } from './snapshots/snapshots.ts';
+import { checkRoot } from './roots/startup.ts';
+import { readinessIn, surveyOf, type Needs, type Survey } from './roots/readiness.ts';
+import { volumesOf } from './volumes/volumes.ts';
 
 /** What the driver is told, and what it stands on. */
 export interface DriverHost {

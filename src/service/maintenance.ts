@@ -4,13 +4,13 @@ import type { Clock } from '../run/clock.ts';
 import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { takeLease } from './compaction/lease.ts';
-import { sweepArrival } from './moving/arrivals.ts';
-import { sweepCopies } from './filling/copies.ts';
-import { isTooDeep } from './depth.ts';
-import { settleGroup } from './groups/ending.ts';
-import { inEachRoot } from './roots.ts';
+import { sweepArrival } from './migrate/arrivals.ts';
+import { sweepCopies } from './volumes/fill-sweep.ts';
+import { isTooDeep } from './parents/depth.ts';
+import { settleGroup } from './groups/settle.ts';
+import { inEachRoot } from './roots/roots.ts';
 import type { ServiceHost } from './host.ts';
-import { reclaim } from './deleting/reclaim.ts';
+import { reclaim } from './parents/reclaim.ts';
 
 /** How long the record of a deleted object stays: far longer than any server sleeps and wakes up again. */
 const keepDeletedMs = 24 * 3_600_000;

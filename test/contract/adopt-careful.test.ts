@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { MiB } from '../../src/model/bytes.ts';
-import { persistentVolume } from '../../src/service/adopting/adopting.ts';
+import { persistentVolume } from '../../src/service/adopt/adopt.ts';
 import { command } from '../support/command.ts';
 import { remove } from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';

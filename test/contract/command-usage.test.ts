@@ -5,7 +5,7 @@ import { grammar as adopt } from '../../src/cli/adopt.ts';
 import { grammar as exporting } from '../../src/cli/export.ts';
 import { grammar as image } from '../../src/cli/image.ts';
 import { grammar as migrate } from '../../src/cli/migrate.ts';
-import { lookFlags } from '../../src/cli/open.ts';
+import { lookFlags } from '../../src/cli/command/root-flags.ts';
 import { command } from '../support/command.ts';
 import { realSite } from '../support/realsite.ts';
 import { cli } from '../support/realserver.ts';

@@ -5,15 +5,15 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { blkid, looksBlank } from '../../src/linux/blkid.ts';
 import { growfs } from '../../src/linux/growfs.ts';
-import { sameFile } from '../../src/linux/loopcheck.ts';
+import { sameFile } from '../../src/linux/loop.ts';
 import { losetup } from '../../src/linux/losetup.ts';
 import { mkfs } from '../../src/linux/mkfs.ts';
 import { mounter } from '../../src/linux/mount.ts';
 import { superblock } from '../../src/linux/superblock.ts';
 import { deviceNumber, deviceSize, loopState, nodeIn } from '../../src/linux/sysblock.ts';
 import { systemClock } from '../../src/run/clock.ts';
-import { hostRun } from '../../src/run/host.ts';
-import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
+import { hostRun } from '../../src/run/host-run.ts';
+import { hostFiles, hostMounts } from '../../src/run/host-files.ts';
 import { CommandFailed, type Run } from '../../src/run/run.ts';
 import { fault } from './node-asks.ts';
 

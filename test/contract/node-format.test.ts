@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { GiB, MiB, TiB, type Bytes } from '../../src/model/bytes.ts';
 import type { FsType } from '../../src/model/capability.ts';
-import type { VolumeOptions } from '../../src/model/parameters.ts';
+import type { VolumeOptions } from '../../src/model/class/parameters.ts';
 import { smallestFor } from '../../src/model/sizing.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { observedRun } from '../../src/run/observed.ts';

@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { GiB, MiB, type Bytes } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { fileKey, localIdOf, publicId, type FileKey, type LocalId } from '../../src/model/ids.ts';
-import { hostRun } from '../../src/run/host.ts';
-import { hostFiles, hostMounts } from '../../src/run/hostfiles.ts';
+import { hostRun } from '../../src/run/host-run.ts';
+import { hostFiles, hostMounts } from '../../src/run/host-files.ts';
 import { randomNonce, systemClock } from '../../src/run/clock.ts';
 import type { Run } from '../../src/run/run.ts';
 import type { StageAsk } from '../../src/service/api.ts';
@@ -14,7 +14,7 @@ import {
   nodeVolumes,
   type NodeSide,
   type NodeVolumesOptions,
-} from '../../src/service/node/nodevolumes.ts';
+} from '../../src/service/node/node.ts';
 import { openRoot, type RootStore } from '../../src/store/root.ts';
 import type { Content } from '../../src/store/schema/data.ts';
 import { rootsIn } from '../support/node-calls.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { DriverError } from '../../src/model/fault.ts';
-import { hostFiles } from '../../src/run/hostfiles.ts';
+import { hostFiles } from '../../src/run/host-files.ts';
 import { onGround } from './node-suite.ts';
 import { run, type Ground } from './node-ground.ts';
 import { hangAt } from '../support/hung.ts';

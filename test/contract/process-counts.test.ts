@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readConfig } from '../../src/cli/config.ts';
-import { startServer, type RunningServer } from '../../src/cli/server.ts';
+import { readConfig } from '../../src/cli/command/config.ts';
+import { startServer, type RunningServer } from '../../src/cli/server/assemble.ts';
 import { GiB, MiB } from '../../src/model/bytes.ts';
 import { importImage } from '../../src/service/images/images.ts';
 import type { Fields, Log } from '../../src/observe/log.ts';

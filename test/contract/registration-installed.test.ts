@@ -1,10 +1,10 @@
 import { chmod, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { whyNotOnThisNode } from '../../src/cli/installed.ts';
+import { whyNotOnThisNode } from '../../src/cli/server/installed.ts';
 import { gpfsCommands } from '../../src/gpfs/commands.ts';
-import { hostRun } from '../../src/run/host.ts';
-import type { MmRunner } from '../../src/run/place.ts';
+import { hostRun } from '../../src/run/host-run.ts';
+import type { MmRunner } from '../../src/run/programs.ts';
 import { cli } from '../support/realserver.ts';
 import { eventually, scratch } from '../unit/server/support/serve.ts';
 

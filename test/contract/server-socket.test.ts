@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { silentLog } from '../../src/observe/log.ts';
-import { serveGrpc } from '../../src/server/listen.ts';
+import { serveGrpc } from '../../src/server/transport/listen.ts';
 import { connectTo } from '../unit/server/support/client.ts';
 import { memoryServices } from '../unit/server/support/services.ts';
 import { eventually, scratch, serving } from '../unit/server/support/serve.ts';

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Files } from '../../src/run/files.ts';
-import { hostFiles } from '../../src/run/hostfiles.ts';
+import { hostFiles } from '../../src/run/host-files.ts';
 import type { Run } from '../../src/run/run.ts';
-import { simulateGpfs } from '../../src/simulator/gpfs.ts';
-import { blockBytes } from '../../src/simulator/memory-world.ts';
-import { simulatedFiles } from '../../src/simulator/simulated-files.ts';
-import { simulateStatus } from '../../src/simulator/status.ts';
+import { simulateGpfs } from '../../src/simulator/memory/gpfs.ts';
+import { blockBytes } from '../../src/simulator/memory/world.ts';
+import { simulatedFiles } from '../../src/simulator/disk/guarded-files.ts';
+import { simulateStatus } from '../../src/simulator/disk/status.ts';
 import { testSimulator, type TestSimulator } from './simulator-host.ts';
 
 // Both faces count the same blocks at the same files, whatever was done: 4 MiB each in memory, 4 KiB on XFS.

@@ -13,11 +13,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GiB } from '../../src/model/bytes.ts';
 import { errnoOf, type Files } from '../../src/run/files.ts';
-import { hostFiles } from '../../src/run/hostfiles.ts';
-import { findSimulator } from '../../src/simulator/find.ts';
-import { simulatedFiles } from '../../src/simulator/simulated-files.ts';
-import { simulateStatus } from '../../src/simulator/status.ts';
-import { simulateUp } from '../../src/simulator/up.ts';
+import { hostFiles } from '../../src/run/host-files.ts';
+import { findSimulator } from '../../src/simulator/disk/find.ts';
+import { simulatedFiles } from '../../src/simulator/disk/guarded-files.ts';
+import { simulateStatus } from '../../src/simulator/disk/status.ts';
+import { simulateUp } from '../../src/simulator/disk/up.ts';
 import { ended, testSimulator, type Ended, type TestSimulator } from './simulator-host.ts';
 
 let simulator: TestSimulator;

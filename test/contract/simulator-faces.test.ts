@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { errnoOf, type Files } from '../../src/run/files.ts';
-import { hostFiles } from '../../src/run/hostfiles.ts';
+import { hostFiles } from '../../src/run/host-files.ts';
 import { CommandFailed, type Run } from '../../src/run/run.ts';
-import { runCommand } from '../../src/simulator/command.ts';
-import { simulateGpfs } from '../../src/simulator/gpfs.ts';
-import { layoutOf } from '../../src/simulator/layout.ts';
-import { lockOf, realGround } from '../../src/simulator/real-ground.ts';
-import { simulatedFiles } from '../../src/simulator/simulated-files.ts';
-import { simulateStatus } from '../../src/simulator/status.ts';
+import { runCommand } from '../../src/simulator/commands/dispatch.ts';
+import { simulateGpfs } from '../../src/simulator/memory/gpfs.ts';
+import { layoutOf } from '../../src/simulator/disk/layout.ts';
+import { lockOf, realGround } from '../../src/simulator/disk/ground.ts';
+import { simulatedFiles } from '../../src/simulator/disk/guarded-files.ts';
+import { simulateStatus } from '../../src/simulator/disk/status.ts';
 import { testSimulator, type TestSimulator } from './simulator-host.ts';
 
 // Both faces do the same random things and have to say the same, word for word.

@@ -5,12 +5,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
-import { hostRun } from '../../src/run/host.ts';
+import { hostRun } from '../../src/run/host-run.ts';
 import type { Run } from '../../src/run/run.ts';
-import { simulateDown } from '../../src/simulator/down.ts';
-import { loopDevices } from '../../src/simulator/open-files.ts';
-import { simulateStatus } from '../../src/simulator/status.ts';
-import { simulateUp } from '../../src/simulator/up.ts';
+import { simulateDown } from '../../src/simulator/disk/down.ts';
+import { loopDevices } from '../../src/simulator/disk/open-files.ts';
+import { simulateStatus } from '../../src/simulator/disk/status.ts';
+import { simulateUp } from '../../src/simulator/disk/up.ts';
 import { ended, freshDirectory } from './simulator-host.ts';
 
 const run = hostRun({ mmDirectory: '/nowhere' });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { fallocate } from '../../src/linux/fallocate.ts';
-import { hostRun } from '../../src/run/host.ts';
+import { hostRun } from '../../src/run/host-run.ts';
 import { asMount, mib, newVolume, remove, use, volumeRequest } from '../support/csi.ts';
 import { realSite } from '../support/realsite.ts';
 import { filesOnDisk } from '../support/realtruth.ts';

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { shardOf } from '../../src/model/ids.ts';
-import { hostMounts } from '../../src/run/hostfiles.ts';
+import { hostMounts } from '../../src/run/host-files.ts';
 import { mountOf } from '../../src/run/mounts.ts';
 import { layoutOf, versionName } from '../../src/store/layout.ts';
 import { fromSnapshot, fromVolume, newSnapshot, newVolume } from '../support/csi.ts';

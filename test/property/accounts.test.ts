@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { accountsOf, sumUp } from '../../src/model/accounts.ts';
+import { accountsOf, sumUp } from '../../src/model/forest/accounts.ts';
 import { MiB } from '../../src/model/bytes.ts';
 import { DriverError } from '../../src/model/fault.ts';
-import { growForest, type ForestNode } from '../../src/model/forest.ts';
-import { readForest } from '../../src/service/forest.ts';
-import { blockBytes } from '../../src/simulator/memory-world.ts';
+import { growForest, type ForestNode } from '../../src/model/forest/forest.ts';
+import { readForest } from '../../src/service/forest/forest.ts';
+import { blockBytes } from '../../src/simulator/memory/world.ts';
 import { dataFiles, from, snap, spec, tend, testRoot, type Cluster } from '../support/driver.ts';
 import { newWorld, quiet, type World } from '../support/scenarios.ts';
 import { fileOf, living } from '../support/truth.ts';

@@ -7,8 +7,8 @@ import type { Driver } from '../../src/service/driver.ts';
 import type { CompactionOptions } from '../../src/service/host.ts';
 import { sweepMs, sweepRoot } from '../../src/service/maintenance.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
-import type { Inode } from '../../src/simulator/ground.ts';
-import type { Personality } from '../../src/simulator/personality.ts';
+import type { Inode } from '../../src/simulator/core/ground.ts';
+import type { Personality } from '../../src/simulator/core/personality.ts';
 import {
   clusterWithRoot,
   dataFiles,

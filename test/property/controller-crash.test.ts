@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Driver } from '../../src/service/driver.ts';
-import type { When } from '../../src/simulator/faults.ts';
+import type { When } from '../../src/simulator/core/faults.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import { serverOn, tend } from '../support/driver.ts';
 import { newWorld, quiet, workOff, type Scenario, type World } from '../support/scenarios.ts';

@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { MiB, sector } from '../../src/model/bytes.ts';
 import { DriverError, isFault } from '../../src/model/fault.ts';
 import { localIdOf, parseId, publicId, shardOf, type RootId } from '../../src/model/ids.ts';
-import { definitions } from '../../src/model/parameter-keys.ts';
-import { classParameters, ownParameters } from '../../src/model/parameters.ts';
+import { definitions } from '../../src/model/class/parameter-keys.ts';
+import { classParameters, ownParameters } from '../../src/model/class/parameters.ts';
 import { maximumBytes, sizeOfGrown, sizeOfNew } from '../../src/model/sizing.ts';
-import { positionOf, tokenOf } from '../../src/model/token.ts';
+import { positionOf, tokenOf } from '../../src/model/page-token.ts';
 import { clusterWithRoot, dataFiles, serverOn, spec } from '../support/driver.ts';
 
 const awkward = [

@@ -1,8 +1,8 @@
 import { status } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { definitions } from '../../src/model/parameter-keys.ts';
-import { answerFor } from '../../src/server/status.ts';
+import { definitions } from '../../src/model/class/parameter-keys.ts';
+import { answerFor } from '../../src/server/call/status.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import type { VolumeSpec } from '../../src/model/volume.ts';
 import {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { errnoOf } from '../../src/run/files.ts';
 import { CommandFailed } from '../../src/run/run.ts';
-import { simulateGpfs, type SimulatedGpfs } from '../../src/simulator/gpfs.ts';
+import { simulateGpfs, type SimulatedGpfs } from '../../src/simulator/memory/gpfs.ts';
 
 const name = fc.constantFrom('a', 'b', 'c', 'd', 'e');
 const step = fc.oneof(

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { losetup } from '../../src/linux/losetup.ts';
 import { systemClock } from '../../src/run/clock.ts';
-import { hostRun } from '../../src/run/host.ts';
+import { hostRun } from '../../src/run/host-run.ts';
 
 const [dev = '', image = ''] = process.argv.slice(2);
 const run = hostRun({ mmDirectory: '/nonexistent' });

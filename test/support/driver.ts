@@ -1,7 +1,7 @@
 import type { RootTopology } from '../../src/model/topology.ts';
 import type { AccessMode, Capability } from '../../src/model/capability.ts';
 import type { ContentSource, VolumeSpec } from '../../src/model/volume.ts';
-import type { LimitOptions } from '../../src/service/limits.ts';
+import type { LimitOptions } from '../../src/service/volumes/overcommit.ts';
 import type { Allocate } from '../../src/linux/fallocate.ts';
 import { gpfsCommands } from '../../src/gpfs/commands.ts';
 import { silentLog, type Log } from '../../src/observe/log.ts';
@@ -9,7 +9,7 @@ import { defaultCompaction } from '../../src/service/compaction/defaults.ts';
 import { driverOf, type Driver } from '../../src/service/driver.ts';
 import type { CompactionOptions } from '../../src/service/host.ts';
 import { beat } from '../../src/service/maintenance.ts';
-import { simulateGpfs } from '../../src/simulator/gpfs.ts';
+import { simulateGpfs } from '../../src/simulator/memory/gpfs.ts';
 
 /** A simulated cluster, in this process. */
 export type Cluster = ReturnType<typeof simulateGpfs>;

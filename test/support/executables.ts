@@ -2,13 +2,13 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { GiB } from '../../src/model/bytes.ts';
-import { hostRun } from '../../src/run/host.ts';
+import { hostRun } from '../../src/run/host-run.ts';
 import { parseMountinfo } from '../../src/run/mounts.ts';
-import { simulateDown } from '../../src/simulator/down.ts';
-import type { Description } from '../../src/simulator/layout.ts';
-import { loopDevices } from '../../src/simulator/open-files.ts';
-import { simulateStatus } from '../../src/simulator/status.ts';
-import { simulateUp } from '../../src/simulator/up.ts';
+import { simulateDown } from '../../src/simulator/disk/down.ts';
+import type { Description } from '../../src/simulator/disk/layout.ts';
+import { loopDevices } from '../../src/simulator/disk/open-files.ts';
+import { simulateStatus } from '../../src/simulator/disk/status.ts';
+import { simulateUp } from '../../src/simulator/disk/up.ts';
 
 /** A simulator of executables in a directory of its own. */
 export interface Executables {

@@ -1,5 +1,5 @@
 import { gpfsCommands } from '../../src/gpfs/commands.ts';
-import { severities } from '../../src/model/audit.ts';
+import { severities } from '../../src/model/audit/facts.ts';
 import { audit } from '../../src/service/doctor/audit.ts';
 import { repair } from '../../src/service/doctor/repair.ts';
 import type { RootStore } from '../../src/store/root.ts';

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fsfreeze } from '../../src/linux/fsfreeze.ts';
 import { startCompanion } from '../../src/run/companion.ts';
-import { hostRun } from '../../src/run/host.ts';
+import { hostRun } from '../../src/run/host-run.ts';
 import { freezeMs } from '../../src/store/freezes.ts';
 
 const [group = '', procPath = '', path = '', device = ''] = process.argv.slice(2);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hostFiles } from '../../src/run/hostfiles.ts';
+import { hostFiles } from '../../src/run/host-files.ts';
 import type { Files } from '../../src/run/files.ts';
 import type { Run } from '../../src/run/run.ts';
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { LocalId, RootId } from '../../src/model/ids.ts';
 import { randomNonce, systemClock } from '../../src/run/clock.ts';
 import type { Files } from '../../src/run/files.ts';
-import { hostMounts } from '../../src/run/hostfiles.ts';
+import { hostMounts } from '../../src/run/host-files.ts';
 import type { NodeVolumes, StageAsk } from '../../src/service/api.ts';
-import type { NodeRoots } from '../../src/service/node/parts.ts';
+import type { NodeRoots } from '../../src/service/node/host.ts';
 import { openExistingRoot, type RootStore } from '../../src/store/root.ts';
 
 /** The one root of a ground, with these files for it too: a process that dies leaves it half changed as well. */

@@ -3,9 +3,9 @@
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../src/run/clock.ts';
-import { hostRun } from '../../src/run/host.ts';
-import { hostMounts } from '../../src/run/hostfiles.ts';
-import { nodeVolumes } from '../../src/service/node/nodevolumes.ts';
+import { hostRun } from '../../src/run/host-run.ts';
+import { hostMounts } from '../../src/run/host-files.ts';
+import { nodeVolumes } from '../../src/service/node/node.ts';
 import type { RootId } from '../../src/model/ids.ts';
 import { make, rootsIn, type Call, type Used } from './node-calls.ts';
 import { mortal, type Death } from './mortal.ts';

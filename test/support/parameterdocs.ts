@@ -1,7 +1,7 @@
 import { format } from 'prettier';
-import { parameterTable } from '../../src/model/parameters.ts';
+import { parameterTable } from '../../src/model/class/parameters.ts';
 
-const begin = '<!-- made from src/model/parameter-keys.ts by npm run docs -->';
+const begin = '<!-- made from src/model/class/parameter-keys.ts by npm run docs -->';
 const end = '<!-- end of the table -->';
 
 /** docs/parameters.md with the table that the schema makes. */

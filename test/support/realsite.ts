@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect } from 'vitest';
 import type { Bytes } from '../../src/model/bytes.ts';
-import { hostRun } from '../../src/run/host.ts';
+import { hostRun } from '../../src/run/host-run.ts';
 import { parseMountinfo } from '../../src/run/mounts.ts';
-import { simulateDown } from '../../src/simulator/down.ts';
-import { simulateStatus } from '../../src/simulator/status.ts';
-import { simulateUp } from '../../src/simulator/up.ts';
+import { simulateDown } from '../../src/simulator/disk/down.ts';
+import { simulateStatus } from '../../src/simulator/disk/status.ts';
+import { simulateUp } from '../../src/simulator/disk/up.ts';
 import { startRealServer, type RealServer, type ServeOptions } from './realserver.ts';
 import { problemsOnDisk } from './realtruth.ts';
 

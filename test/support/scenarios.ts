@@ -4,7 +4,7 @@ import type { Capability } from '../../src/model/capability.ts';
 import type { ContentSource } from '../../src/model/volume.ts';
 import { underWayMs } from '../../src/service/compaction/worker.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import type { Personality } from '../../src/simulator/personality.ts';
+import type { Personality } from '../../src/simulator/core/personality.ts';
 import {
   block,
   clusterWithRoot,

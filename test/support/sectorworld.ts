@@ -2,7 +2,7 @@ import { publicId, type FileKey } from '../../src/model/ids.ts';
 import type { SectorBytes } from '../../src/model/sectors.ts';
 import { importImage } from '../../src/service/images/images.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import { migrateVolume } from '../../src/service/moving/migrating.ts';
+import { migrateVolume } from '../../src/service/migrate/migrate.ts';
 import type { Records } from '../../src/store/records.ts';
 import type { RootStore } from '../../src/store/root.ts';
 import { clusterWithRoot, serverOn, spec, testRoot } from './driver.ts';

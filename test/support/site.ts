@@ -1,7 +1,7 @@
 import type { CompactionOptions } from '../../src/service/host.ts';
 import type { Driver } from '../../src/service/driver.ts';
-import { blockBytes } from '../../src/simulator/memory-world.ts';
-import type { Personality } from '../../src/simulator/personality.ts';
+import { blockBytes } from '../../src/simulator/memory/world.ts';
+import type { Personality } from '../../src/simulator/core/personality.ts';
 import {
   clusterWithRoot,
   dataFiles,

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { When } from '../../src/simulator/faults.ts';
+import type { When } from '../../src/simulator/core/faults.ts';
 
 /** What users should see, without files, records, servers or failures. Content is by block. */
 export interface Model {

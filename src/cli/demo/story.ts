@@ -1,11 +1,11 @@
 import { appendFile, readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GiB, showBytes } from '../../model/bytes.ts';
-import { growForest } from '../../model/forest.ts';
-import { forestText } from '../../model/forest-text.ts';
-import { rowsOf } from '../../model/forest-view.ts';
-import { readForest } from '../../service/forest.ts';
-import type { RunningServer } from '../server.ts';
+import { growForest } from '../../model/forest/forest.ts';
+import { forestText } from '../../model/forest/text.ts';
+import { rowsOf } from '../../model/forest/view.ts';
+import { readForest } from '../../service/forest/forest.ts';
+import type { RunningServer } from '../server/assemble.ts';
 import type { DemoClient } from './client.ts';
 import type { Narrator } from './narrator.ts';
 

@@ -2,7 +2,7 @@ import type { Above, Chain, Child } from '../../model/compaction.ts';
 import type { FileKey } from '../../model/ids.ts';
 import { heldBytes } from '../../store/blocks.ts';
 import type { RootStore } from '../../store/root.ts';
-import { brokenChain } from '../depth.ts';
+import { brokenChain } from '../parents/depth.ts';
 import { parentRecord } from '../parents/record.ts';
 import { headWith, type Head } from './heads.ts';
 

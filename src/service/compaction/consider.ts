@@ -1,12 +1,12 @@
 import { judge, type Verdict } from '../../model/compaction.ts';
 import type { FileKey } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
-import { usersOf } from '../attachments.ts';
+import { usersOf } from '../attachments/attachments.ts';
 import type { ServiceHost } from '../host.ts';
 import { readChain } from './chain.ts';
-import { endAbandoned } from './giveway.ts';
+import { endAbandoned } from './give-way.ts';
 import type { Head } from './heads.ts';
-import { redirect } from './redirecting.ts';
+import { redirect } from './redirect.ts';
 
 /** Block counts lag behind on other nodes of GPFS: they are read twice, this far apart, before anything is copied. */
 const settleMs = 2_000;

@@ -4,7 +4,7 @@ import { DriverError } from '../../model/fault.ts';
 import { ownerOfKey, type FileKey, type LocalId } from '../../model/ids.ts';
 import type { Held, Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
-import { releaseClaim } from '../operating/claims.ts';
+import { releaseClaim } from '../claims/claims.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';

@@ -1,11 +1,11 @@
 import { DriverError } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
-import { inEachRoot } from '../roots.ts';
+import { inEachRoot } from '../roots/roots.ts';
 import type { ServiceHost } from '../host.ts';
 import type { Outcome } from './consider.ts';
 import { takeLease } from './lease.ts';
-import { look } from './look.ts';
+import { look } from './queue-item.ts';
 
 /** Items taken from the queue at a time; between them it is seen whether the lease is still ours. */
 const batch = 100;

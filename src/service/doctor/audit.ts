@@ -1,5 +1,5 @@
-import type { AuditFacts, Finding } from '../../model/audit.ts';
-import { findingsOf } from '../../model/findings.ts';
+import type { AuditFacts, Finding } from '../../model/audit/facts.ts';
+import { findingsOf } from '../../model/audit/findings.ts';
 import type { RootStore } from '../../store/root.ts';
 import { collect, type AuditHost } from './collect.ts';
 

@@ -1,13 +1,13 @@
 import { basename, join } from 'node:path';
 import type { CloneCommands } from '../../gpfs/mmclone.ts';
-import type { AuditData, AuditFacts, FileFact } from '../../model/audit.ts';
+import type { AuditData, AuditFacts, FileFact } from '../../model/audit/facts.ts';
 import type { FileKey } from '../../model/ids.ts';
 import type { Clock } from '../../run/clock.ts';
 import { errnoOf, undefinedWhenMissing, type FileStat } from '../../run/files.ts';
 import { isDeadMark } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
-import { inParallel } from './parallel.ts';
-import { readRecords } from './recordfacts.ts';
+import { inParallel } from '../../run/parallel.ts';
+import { readRecords } from './record-facts.ts';
 
 /** What an audit stands on. */
 export interface AuditHost {

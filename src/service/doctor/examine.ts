@@ -1,16 +1,16 @@
 import { showRelease } from '../../gpfs/release.ts';
-import { severities, type AuditFacts, type Finding } from '../../model/audit.ts';
-import type { Check } from '../../model/check.ts';
+import { severities, type AuditFacts, type Finding } from '../../model/audit/facts.ts';
+import type { Check } from '../../model/audit/check.ts';
 import { probeAnew } from '../probe/probe.ts';
 import { sweepProbes, type ProbeHost } from '../probe/area.ts';
-import { probeTwoNodes } from '../probe/twonodes.ts';
+import { probeTwoNodes } from '../probe/pair/pair.ts';
 import type { RootStore } from '../../store/root.ts';
 import { audit } from './audit.ts';
-import { check, inOrder } from './checking.ts';
-import { checkHost, checkPlace, type HostChecks } from './hostchecks.ts';
-import { describeProbe } from './probecheck.ts';
+import { check, inOrder } from './check.ts';
+import { checkHost, checkPlace, type HostChecks } from './host-checks.ts';
+import { describeProbe } from './probe-words.ts';
 import { repair, type RepairHost } from './repair.ts';
-import { checkRootState } from './rootchecks.ts';
+import { checkRootState } from './root-checks.ts';
 
 /** What an examination stands on, and what it is to do. */
 export interface Examination extends HostChecks, ProbeHost {

@@ -7,7 +7,7 @@ import {
   planRepair,
   type Rebuilt,
   type Repair,
-} from '../../model/repair.ts';
+} from '../../model/audit/repair.ts';
 import type { SectorBytes } from '../../model/sectors.ts';
 import type { Nonce } from '../../run/clock.ts';
 import { errnoOf } from '../../run/files.ts';
@@ -16,7 +16,7 @@ import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { parentRecord } from '../parents/record.ts';
-import { asRecorded, sectorsOf } from '../sectors.ts';
+import { asRecorded, sectorsOf } from '../../model/sector-fields.ts';
 import { collect, type AuditHost } from './collect.ts';
 
 /** What a repair stands on. */

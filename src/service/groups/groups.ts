@@ -1,164 +1,84 @@
 import { DriverError, invalid } from '../../model/fault.ts';
-import { cutsAtOnce, isSameSet, memberId, requireCuttableInTime } from '../../model/group.ts';
-import { localIdOf, type LocalId } from '../../model/ids.ts';
-import type { Held } from '../../store/records.ts';
+import { isSameSet } from '../../model/group.ts';
+import { publicId } from '../../model/ids.ts';
+import type { SnapshotGroup } from '../../model/volume.ts';
 import type { RootStore } from '../../store/root.ts';
-import { recordFormat } from '../../store/schema/data.ts';
 import type { GroupRecord } from '../../store/schema/groups.ts';
-import { inParallel } from '../doctor/parallel.ts';
-import { whileAllFrozen, whileFrozen } from '../freezing.ts';
-import { memberName, settleGroup, takeBackGroup } from './ending.ts';
-import { volumesToFreeze } from './members.ts';
+import type { SnapshotGroups } from '../api.ts';
+import { underClaim } from '../claims/claims.ts';
+import { endGroup, isMember, settleGroup } from './settle.ts';
+import { createGroup, type FoundGroup } from './create.ts';
 import type { ServiceHost } from '../host.ts';
-import type { Place } from '../roots.ts';
-import { settleSnapshot, volumeMissing } from '../operating/settle.ts';
-import { planCut, refuseParameters, takeSnapshot, type PlannedCut } from '../snapshots.ts';
+import { requireOwnFile } from '../parents/ownership.ts';
+import type { Place } from '../roots/roots.ts';
+import { shown } from '../snapshots/snapshots.ts';
 
-/** A group and the root it lives in. */
-export interface FoundGroup {
-  readonly store: RootStore;
-  readonly record: GroupRecord;
-}
-
-/** What CreateVolumeGroupSnapshot asks for. */
-export interface GroupSpec {
-  readonly name: string;
-  readonly sourceVolumeIds: readonly string[];
-  readonly parameters: ReadonlyMap<string, string>;
-}
-
-/** Takes snapshots of several volumes at one moment; the same request again finds what the first one made. */
-export async function createGroup(host: ServiceHost, spec: GroupSpec): Promise<FoundGroup> {
-  refuseParameters(spec.parameters);
-  const { store, volumes } = await placesOf(host, spec.sourceVolumeIds);
-  const id = localIdOf(spec.name);
-  const held = await settleGroup(host, store, id);
-  if (!held || held.value.state === 'deleted')
-    return { store, record: await takeGroup(host, store, spec.name, volumes, held) };
-  const has = held.value.members.map(({ volume }) => volume);
-  if (!isSameSet(has, volumes))
-    throw new DriverError(
-      'name-taken',
-      `group snapshot ${JSON.stringify(spec.name)} exists already, of volumes ${has.join(', ')}; use another name`,
-    );
-  return { store, record: held.value };
-}
-
-/** The volumes in the one root that has them all. */
-async function placesOf(
-  { roots }: ServiceHost,
-  ids: readonly string[],
-): Promise<{ readonly store: RootStore; readonly volumes: readonly LocalId[] }> {
-  const places: Place[] = [];
-  for (const id of ids) {
-    const place = await roots.byId(id);
-    if (!place) throw volumeMissing(id);
-    places.push(place);
-  }
-  const [first] = places;
-  if (!first) throw invalid('source_volume_ids', 'must name at least one volume');
-  const other = places.find(({ store }) => store.id !== first.store.id);
-  if (other)
-    throw new DriverError(
-      'wrong-state',
-      `volumes ${first.local} and ${other.local} cannot be in one group: they are in different roots, ${first.store.layout.root} and ${other.store.layout.root}; make a group for each root`,
-    );
-  const volumes = places.map(({ local }) => local);
-  const twice = volumes.find((volume, at) => volumes.indexOf(volume) !== at);
-  if (twice !== undefined) throw invalid('source_volume_ids', `must not name ${twice} twice`);
-  return { store: first.store, volumes };
-}
-
-async function takeGroup(
-  host: ServiceHost,
-  store: RootStore,
-  name: string,
-  volumes: readonly LocalId[],
-  from: Held<GroupRecord> | undefined,
-): Promise<GroupRecord> {
-  const group = newGroup(host, name, volumes);
-  // All that may stand against it is looked for before the first word is written.
-  const cuts = await planCuts(host, store, group);
-  const around = await freezing(host, store, cuts);
-  using mine = host.claims.begin({ op: 'create' });
-  try {
-    const begun = { ...group, claim: mine.claim };
-    const claimed = await store.groups.swap(group.id, from, begun, 'name');
-    await around(() => cutAll(host, store, cuts));
-    const ready = { ...group, state: 'ready' as const, createdMs: host.clock.now() };
-    return (await store.groups.swap(group.id, claimed, ready, 'name')).value;
-  } catch (error) {
-    await takeBackGroup(host, store, group.id, mine.claim);
-    throw error;
-  }
-}
-
-function newGroup(host: ServiceHost, name: string, volumes: readonly LocalId[]): GroupRecord {
-  const id = localIdOf(name);
+/** Group snapshots, as the controller serves them. */
+export function groupsOf(host: ServiceHost): SnapshotGroups {
   return {
-    format: recordFormat,
-    id,
-    name,
-    state: 'creating',
-    attempt: host.nonce(),
-    members: volumes.map((volume) => ({ volume, snapshot: memberId(id, volume) })),
-    createdMs: host.clock.now(),
-    claim: null,
+    create: async (spec) => shownGroup(await createGroup(host, spec)),
+    remove: async (id, snapshotIds) => {
+      const place = await host.roots.byId(id);
+      if (place) await removeGroup(host, place, snapshotIds);
+    },
+    get: async (id, snapshotIds) => {
+      const place = await host.roots.byId(id);
+      const held = place && (await place.store.groups.read(place.local));
+      if (!place || held?.value.state !== 'ready') throw groupMissing(id);
+      requireSameMembers(place.store, held.value, snapshotIds);
+      return shownGroup({ store: place.store, record: held.value });
+    },
   };
 }
 
-async function planCuts(
+/** Deletes a group with its snapshots, in whatever order they hang on each other; a missing one is success. */
+async function removeGroup(
   host: ServiceHost,
-  store: RootStore,
-  group: GroupRecord,
-): Promise<readonly PlannedCut[]> {
-  const cuts: PlannedCut[] = [];
-  for (const { volume, snapshot } of group.members) {
-    const held = await settleSnapshot(host, store, snapshot);
-    if (held && held.value.state !== 'deleted')
-      throw new DriverError(
-        'name-taken',
-        `snapshot ${snapshot}, which group snapshot ${JSON.stringify(group.name)} needs for volume ${volume}, exists already; delete it or use another name`,
-      );
-    const { id, attempt } = group;
-    const called = { id: snapshot, name: memberName(group, volume), group: { id, attempt } };
-    cuts.push(await planCut(host, store, called, volume, held));
-  }
-  return cuts;
-}
-
-/**
- * How the cuts are kept at one moment: from before the first of them until after the last, what can be written to is
- * frozen; and what nobody has attached stays so, or its record is another one than was planned with, and the cut is
- * refused. One volume alone is cut like any snapshot.
- */
-async function freezing(
-  host: ServiceHost,
-  store: RootStore,
-  cuts: readonly PlannedCut[],
-): Promise<(work: () => Promise<void>) => Promise<void>> {
-  const volumes = cuts.map(({ volume }) => volume.value);
-  const [only] = volumes;
-  if (only && volumes.length === 1) return (work) => whileFrozen(host, store, only, work);
-  const frozen = await volumesToFreeze(store, volumes);
-  if (frozen.length === 0) return (work) => work();
-  const kept = await store.abilities.kept();
-  requireCuttableInTime(volumes.length, kept?.latencyMs?.['mmclone snap']);
-  return (work) => whileAllFrozen(host, store, frozen, work);
-}
-
-/** All of them, or throws once none is under way any more; then some may have been cut. */
-async function cutAll(
-  host: ServiceHost,
-  store: RootStore,
-  cuts: readonly PlannedCut[],
+  { store, local }: Place,
+  snapshotIds: readonly string[],
 ): Promise<void> {
-  const failed: unknown[] = [];
-  await inParallel(cuts, cutsAtOnce, async (cut) => {
-    if (failed.length > 0) return;
-    await takeSnapshot(host, store, cut, (_, work) => work()).catch((error: unknown) => {
-      failed.push(error);
-    });
-  });
-  if (failed.length > 0) throw failed[0];
+  const held = await settleGroup(host, store, local);
+  if (held?.value.state !== 'ready') return;
+  requireSameMembers(store, held.value, snapshotIds);
+  for (const { snapshot } of held.value.members) {
+    const member = await store.snapshots.read(snapshot);
+    if (member?.value.state === 'ready') await requireOwnFile(store, member.value);
+  }
+  const marking = { held, plan: { op: 'delete' }, during: { state: 'deleting' } } as const;
+  await underClaim(host.claims, store.groups, marking, (deleting) =>
+    endGroup(host, store, deleting),
+  );
 }
+
+function requireSameMembers(
+  store: RootStore,
+  { id, members }: GroupRecord,
+  snapshotIds: readonly string[],
+): void {
+  const has = members.map(({ snapshot }) => publicId(store.id, snapshot));
+  if (isSameSet(has, snapshotIds)) return;
+  throw invalid(
+    'snapshot_ids',
+    `must be those of group snapshot ${id}: ${has.join(', ')}; it was given ${snapshotIds.join(', ') || 'none'}`,
+  );
+}
+
+async function shownGroup({ store, record }: FoundGroup): Promise<SnapshotGroup> {
+  const snapshots = record.members.map(async ({ snapshot }) => {
+    const held = await store.snapshots.read(snapshot);
+    if (held?.value.state === 'ready' && isMember(record, held.value))
+      return shown(store, held.value, record);
+    throw new DriverError(
+      'unreadable-record',
+      `group snapshot ${record.id} lists snapshot ${snapshot}, which is not there any more; delete the group, or see gpfs-csi doctor`,
+    );
+  });
+  return {
+    id: publicId(store.id, record.id),
+    snapshots: await Promise.all(snapshots),
+    createdMs: record.createdMs,
+  };
+}
+
+const groupMissing = (id: string): DriverError =>
+  new DriverError('group-missing', `group snapshot ${id} does not exist`);

@@ -3,7 +3,7 @@ import { DriverError } from '../../model/fault.ts';
 import { isDeadMark } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
-import { freezingNode } from '../freezing.ts';
+import { freezingNode } from '../snapshots/freeze.ts';
 import { imageOf } from '../claims/data-files.ts';
 
 /**

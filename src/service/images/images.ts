@@ -1,7 +1,7 @@
 import type { Bytes } from '../../model/bytes.ts';
 import { DriverError, invalid } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
-import type { ShareMode } from '../../model/parameters.ts';
+import type { ShareMode } from '../../model/class/parameters.ts';
 import type { SectorBytes } from '../../model/sectors.ts';
 import { ignoring } from '../../store/edges.ts';
 import type { Held } from '../../store/records.ts';
@@ -9,12 +9,12 @@ import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
-import { releaseClaim } from '../operating/claims.ts';
+import { releaseClaim } from '../claims/claims.ts';
 import type { ServiceHost } from '../host.ts';
 import { endImport } from '../snapshots/remove.ts';
-import { asRecorded } from '../sectors.ts';
-import { settleSnapshot } from '../operating/settle.ts';
-import { snapshotSource, type Source } from '../sources.ts';
+import { asRecorded } from '../../model/sector-fields.ts';
+import { settleSnapshot } from '../claims/settle.ts';
+import { snapshotSource, type Source } from '../volumes/sources.ts';
 
 /**
  * A golden image is a snapshot that no volume was cut for: a clone parent that came from outside. So whatever

@@ -4,13 +4,13 @@ import { DriverError, invalid } from '../../model/fault.ts';
 import type { CapacityRange } from '../../model/volume.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import { superblock } from '../../linux/superblock.ts';
-import { loopsIn } from './devices.ts';
-import { isSmall } from './filesystem.ts';
-import type { NodeRecord } from './noderecords.ts';
-import type { NodeHost } from './parts.ts';
-import { placeOf, type Place } from './places.ts';
-import { readSource, waitForSize } from './source.ts';
-import { stoppedFault, whyStopped } from './stopped.ts';
+import { loopsIn } from './device/loops.ts';
+import { isSmall } from './device/filesystem.ts';
+import type { NodeRecord } from './state/records.ts';
+import type { NodeHost } from './host.ts';
+import { placeOf, type Place } from './state/places.ts';
+import { readSource, waitForSize } from './device/volume.ts';
+import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
 
 // What a file system may leave unused at the end of its device: less than one group of ext4, less than
 // the smallest allocation group of XFS, or a last sector of btrfs.

@@ -2,8 +2,8 @@ import { DriverError } from '../../model/fault.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import type { Space } from '../../run/files.ts';
 import type { VolumeUsage } from '../api.ts';
-import type { NodeHost } from './parts.ts';
-import { placeOf } from './places.ts';
+import type { NodeHost } from './host.ts';
+import { placeOf } from './state/places.ts';
 
 /** How full a volume is: bytes and inodes of a file system, the size alone of a device. */
 export async function stats(

@@ -1,15 +1,15 @@
 import type { ServiceHost } from '../host.ts';
-import { underClaim } from '../operating/claims.ts';
-import { requireOwnFile } from '../ownership.ts';
-import type { Place } from '../roots.ts';
-import { settleSnapshot } from '../operating/settle.ts';
+import { underClaim } from '../claims/claims.ts';
+import { requireOwnFile } from '../parents/ownership.ts';
+import type { Place } from '../roots/roots.ts';
+import { settleSnapshot } from '../claims/settle.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
-import { asDeleted } from '../deleting/deleted.ts';
-import { reclaimAfter, unlinkParent } from '../deleting/reclaim.ts';
-import { sectorsOf } from '../sectors.ts';
+import { asDeleted } from '../claims/deleted.ts';
+import { reclaimAfter, unlinkParent } from '../parents/reclaim.ts';
+import { sectorsOf } from '../../model/sector-fields.ts';
 
 /** Deletes a snapshot; a missing one is success. While children read through its file, that stays hidden. */
 export async function removeSnapshot(host: ServiceHost, { store, local }: Place): Promise<void> {

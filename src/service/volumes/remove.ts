@@ -1,17 +1,17 @@
 import { DriverError } from '../../model/fault.ts';
 import type { ServiceHost } from '../host.ts';
-import { operate } from '../operating/operation.ts';
-import { requireOwnImage } from '../ownership.ts';
-import type { Place } from '../roots.ts';
-import { settleVolume } from '../operating/settle.ts';
+import { operate } from '../claims/operate.ts';
+import { requireOwnImage } from '../parents/ownership.ts';
+import type { Place } from '../roots/roots.ts';
+import { settleVolume } from '../claims/settle.ts';
 import { parseId } from '../../model/ids.ts';
 import { ignoring } from '../../store/edges.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { asDeleted } from '../deleting/deleted.ts';
+import { asDeleted } from '../claims/deleted.ts';
 import { imageOf, pathOf } from '../claims/data-files.ts';
-import { reclaimAfter } from '../deleting/reclaim.ts';
+import { reclaimAfter } from '../parents/reclaim.ts';
 
 /** Deletes a volume; a missing one is success. Its image has no children, so it goes at once. */
 export async function removeVolume(host: ServiceHost, { store, local }: Place): Promise<void> {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { fsTypes, type AccessMode } from '../../model/capability.ts';
-import { trimSchedules } from '../../model/parameter-keys.ts';
+import { trimSchedules } from '../../model/class/parameter-keys.ts';
 import { claim } from './claim.ts';
 import { attributes, bytes, content, dataFile, key, localId, state } from './data.ts';
 

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hostRun } from '../../../src/run/host.ts';
-import { hostFiles } from '../../../src/run/hostfiles.ts';
+import { hostRun } from '../../../src/run/host-run.ts';
+import { hostFiles } from '../../../src/run/host-files.ts';
 import { timed, upTo, type Timing } from '../measure.ts';
 import type { Bench, Found } from '../part.ts';
 

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { UsageError, describeConfig, readConfig, type Config } from '../../../src/cli/config.ts';
-import { allSettings, type Environment } from '../../../src/cli/settings.ts';
+import {
+  UsageError,
+  describeConfig,
+  readConfig,
+  type Config,
+} from '../../../src/cli/command/config.ts';
+import { allSettings, type Environment } from '../../../src/cli/command/settings.ts';
 import { defaultCompaction } from '../../../src/service/compaction/defaults.ts';
 
 const endpoint = { CSI_ENDPOINT: 'unix:///run/csi.sock' };

@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { adopt } from '../../../src/cli/adopt.ts';
-import { UsageError } from '../../../src/cli/config.ts';
+import { UsageError } from '../../../src/cli/command/config.ts';
 import { doctor } from '../../../src/cli/doctor.ts';
 import { exportCommand } from '../../../src/cli/export.ts';
 import { image } from '../../../src/cli/image.ts';
 import { migrate } from '../../../src/cli/migrate.ts';
-import type { Subcommand } from '../../../src/cli/subcommand.ts';
-import { volumeChange } from '../../../src/model/mutable.ts';
-import { definitions } from '../../../src/model/parameter-keys.ts';
-import { classParameters } from '../../../src/model/parameters.ts';
+import type { Subcommand } from '../../../src/cli/command/subcommand.ts';
+import { volumeChange } from '../../../src/model/class/mutable.ts';
+import { definitions } from '../../../src/model/class/parameter-keys.ts';
+import { classParameters } from '../../../src/model/class/parameters.ts';
 
 // The examples of docs/from-cinder.md, each read by what reads it in use.
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { UsageError } from '../../../src/cli/config.ts';
-import { lookLines, readLook, type Look } from '../../../src/cli/open.ts';
-import type { Environment } from '../../../src/cli/settings.ts';
+import { UsageError } from '../../../src/cli/command/config.ts';
+import { lookLines, readLook, type Look } from '../../../src/cli/command/root-flags.ts';
+import type { Environment } from '../../../src/cli/command/settings.ts';
 
 const grammar = {
   command: 'look',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { endsWithin, every } from '../../../src/cli/rounds.ts';
+import { endsWithin, every } from '../../../src/cli/server/periodic.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 
 const hour = 3_600_000;

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { cloneErrno, parseShow } from '../../../src/gpfs/mmclone.ts';
 import { CommandFailed, type Run } from '../../../src/run/run.ts';
-import { simulateGpfs } from '../../../src/simulator/gpfs.ts';
+import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
 
 const heading = `Parent  Depth   Parent inode   File name
 ------  -----  --------------  ---------

@@ -7,8 +7,8 @@ import { parseConfig } from '../../../src/gpfs/mmlsconfig.ts';
 import { parseFilesets } from '../../../src/gpfs/mmlsfileset.ts';
 import { parseFileSystem } from '../../../src/gpfs/mmlsfs.ts';
 import { parsePools } from '../../../src/gpfs/mmlspool.ts';
-import { simulateGpfs } from '../../../src/simulator/gpfs.ts';
-import { releases } from '../../../src/simulator/personality.ts';
+import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
+import { releases } from '../../../src/simulator/core/personality.ts';
 
 // Texts below are outputs as their commands were recorded on real clusters and published.
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { sumUp } from '../../../src/model/accounts.ts';
+import { sumUp } from '../../../src/model/forest/accounts.ts';
 import { GiB, MiB } from '../../../src/model/bytes.ts';
-import { growForest, type ForestNode } from '../../../src/model/forest.ts';
-import { fileJson, forestDot, forestMermaid } from '../../../src/model/forest-graphs.ts';
-import { rowsOf } from '../../../src/model/forest-view.ts';
-import { rootWords } from '../../../src/model/forest-words.ts';
+import { growForest, type ForestNode } from '../../../src/model/forest/forest.ts';
+import { fileJson, forestDot, forestMermaid } from '../../../src/model/forest/graphs.ts';
+import { rowsOf } from '../../../src/model/forest/view.ts';
+import { rootWords } from '../../../src/model/forest/words.ts';
 import { drawn, file } from './forest-support.ts';
 
 const worn: readonly ForestNode[] = [

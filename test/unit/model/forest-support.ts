@@ -1,7 +1,7 @@
 import { GiB } from '../../../src/model/bytes.ts';
-import { growForest, type ForestNode } from '../../../src/model/forest.ts';
-import { forestText } from '../../../src/model/forest-text.ts';
-import { rowsOf, type ViewOptions } from '../../../src/model/forest-view.ts';
+import { growForest, type ForestNode } from '../../../src/model/forest/forest.ts';
+import { forestText } from '../../../src/model/forest/text.ts';
+import { rowsOf, type ViewOptions } from '../../../src/model/forest/view.ts';
 
 /** Noon of the day on which the pictures are drawn. */
 const noon = Date.UTC(2026, 0, 5, 12);

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { accountsOf, sumUp } from '../../../src/model/accounts.ts';
+import { accountsOf, sumUp } from '../../../src/model/forest/accounts.ts';
 import { GiB, KiB, MiB, roundBytes } from '../../../src/model/bytes.ts';
-import { flawOf, growForest, walkDown, type ForestNode } from '../../../src/model/forest.ts';
-import { matchesGlob } from '../../../src/model/glob.ts';
-import { ageWords } from '../../../src/model/forest-words.ts';
+import { flawOf, growForest, walkDown, type ForestNode } from '../../../src/model/forest/forest.ts';
+import { matchesGlob } from '../../../src/model/forest/glob.ts';
+import { ageWords } from '../../../src/model/forest/words.ts';
 import { file } from './forest-support.ts';
 
 describe('a forest of any records', () => {

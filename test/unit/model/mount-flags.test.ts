@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { whyRefused } from '../../../src/model/mount-flags.ts';
+import { whyRefused } from '../../../src/model/class/mount-flags.ts';
 
 test.each([
   ...['ro', 'rw', 'noatime', 'nodiratime', 'relatime', 'discard', 'nouuid', 'defaults', 'sync'],

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isFault } from '../../../src/model/fault.ts';
-import { classParameters } from '../../../src/model/parameters.ts';
-import { definitions } from '../../../src/model/parameter-keys.ts';
+import { classParameters } from '../../../src/model/class/parameters.ts';
+import { definitions } from '../../../src/model/class/parameter-keys.ts';
 import { withParameterTable } from '../../support/parameterdocs.ts';
 
 const decode = (parameters: Readonly<Record<string, string>>) =>

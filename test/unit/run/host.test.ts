@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { hostRun } from '../../../src/run/host.ts';
+import { hostRun } from '../../../src/run/host-run.ts';
 import { CommandFailed } from '../../../src/run/run.ts';
 
 let directory = '';

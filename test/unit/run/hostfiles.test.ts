@@ -3,7 +3,7 @@ import { mkdtemp, readFile, readdir, rm, symlink, truncate, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { hostFiles } from '../../../src/run/hostfiles.ts';
+import { hostFiles } from '../../../src/run/host-files.ts';
 
 const files = hostFiles();
 let directory = '';

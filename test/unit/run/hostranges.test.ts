@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
-import { hostFiles } from '../../../src/run/hostfiles.ts';
+import { hostFiles } from '../../../src/run/host-files.ts';
 
 const files = hostFiles();
 let folder = '';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hostMounts } from '../../../src/run/hostfiles.ts';
+import { hostMounts } from '../../../src/run/host-files.ts';
 import { mountOf, parseMountinfo, type Mount } from '../../../src/run/mounts.ts';
 
 const bytes = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');

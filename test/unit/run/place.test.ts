@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { programs } from '../../../src/run/place.ts';
+import { programs } from '../../../src/run/programs.ts';
 
 test('mm commands run from their directory, or in the namespaces of a process of the host', async () => {
   const places = { mmDirectory: '/usr/lpp/mmfs/bin', searchPath: ['/usr/bin'] };

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { telling } from '../../../src/cli/act.ts';
+import { telling } from '../../../src/cli/command/local-driver.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 import { whileFilled } from '../../../src/run/streams.ts';
 

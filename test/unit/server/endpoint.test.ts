@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { checkedPath, socketPath } from '../../../src/server/endpoint.ts';
+import { checkedPath, socketPath } from '../../../src/server/transport/endpoint.ts';
 
 test('an endpoint names an absolute path, with three slashes or one', () => {
   expect(socketPath('unix:///csi/csi.sock')).toBe('/csi/csi.sock');

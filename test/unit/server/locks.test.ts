@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createLocks, type LockKey } from '../../../src/server/locks.ts';
+import { createLocks, type LockKey } from '../../../src/server/call/locks.ts';
 
 const volume: LockKey = { on: 'volume', id: 'v' };
 const source: LockKey = { on: 'snapshot', id: 's', shared: true };

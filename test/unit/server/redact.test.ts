@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { fitForLog, redacted, sensitiveIn, withoutSecrets } from '../../../src/server/redact.ts';
+import {
+  fitForLog,
+  redacted,
+  sensitiveIn,
+  withoutSecrets,
+} from '../../../src/server/call/redact.ts';
 import { secretFields } from '../../../src/wire/secrets.ts';
 
 const request = {

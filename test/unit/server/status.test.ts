@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
 import { DriverError, invalid } from '../../../src/model/fault.ts';
-import { answerFor, codeName } from '../../../src/server/status.ts';
+import { answerFor, codeName } from '../../../src/server/call/status.ts';
 
 test('a fault is told as its code and its sentence', () => {
   expect(answerFor(invalid('name', 'must be given'))).toEqual({

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
-import { accountKeeper, standsMs } from '../../../src/service/accounts.ts';
-import { showAccounts } from '../../../src/service/gauges.ts';
+import { accountKeeper, standsMs } from '../../../src/service/forest/accounts.ts';
+import { showAccounts } from '../../../src/service/forest/gauges.ts';
 import { from, serverOn, snap, spec, testRoot } from '../../support/driver.ts';
 import { attach, newWorld, quiet, volume } from '../../support/scenarios.ts';
 import { fileOf, living } from '../../support/truth.ts';

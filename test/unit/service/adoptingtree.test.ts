@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { fileKey, localIdOf, publicId } from '../../../src/model/ids.ts';
-import { adoptDirectory } from '../../../src/service/adopting/tree.ts';
+import { adoptDirectory } from '../../../src/service/adopt/adopt-directory.ts';
 import { listImages } from '../../../src/service/images/images.ts';
 import { reclaimAll } from '../../../src/service/maintenance.ts';
 import { clusterWithRoot, serverOn } from '../../support/driver.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { migrateVolume } from '../../../src/service/moving/migrating.ts';
+import { migrateVolume } from '../../../src/service/migrate/migrate.ts';
 import { sweepMs, sweepRoot } from '../../../src/service/maintenance.ts';
-import { newcomersOf } from '../../../src/service/node/freezer.ts';
+import { newcomersOf } from '../../../src/service/node/background/freezer.ts';
 import { audit } from '../../../src/service/doctor/audit.ts';
 import { repair } from '../../../src/service/doctor/repair.ts';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';

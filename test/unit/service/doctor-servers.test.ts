@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { FileKey } from '../../../src/model/ids.ts';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
-import { checkRootState } from '../../../src/service/doctor/rootchecks.ts';
+import { checkRootState } from '../../../src/service/doctor/root-checks.ts';
 import { serverOn, spec, testRoot } from '../../support/driver.ts';
 import { forest, found, removeState, type Forest } from '../../support/forest.ts';
 import { newWorld, quiet } from '../../support/scenarios.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { ForestNode } from '../../../src/model/forest.ts';
-import { readForest } from '../../../src/service/forest.ts';
+import type { ForestNode } from '../../../src/model/forest/forest.ts';
+import { readForest } from '../../../src/service/forest/forest.ts';
 import { from, snap, spec, testRoot } from '../../support/driver.ts';
 import { attach, newWorld, quiet, volume, type World } from '../../support/scenarios.ts';
 import { fileOf, living } from '../../support/truth.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Log } from '../../../src/observe/log.ts';
-import { whileFrozen } from '../../../src/service/freezing.ts';
+import { whileFrozen } from '../../../src/service/snapshots/freeze.ts';
 import { clusterWithRoot, mounted, serverOn, spec } from '../../support/driver.ts';
 import { attach } from '../../support/scenarios.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
-import { adoptFile } from '../../../src/service/adopting/adopting.ts';
-import { adoptDirectory } from '../../../src/service/adopting/tree.ts';
-import { migrateVolume } from '../../../src/service/moving/migrating.ts';
+import { adoptFile } from '../../../src/service/adopt/adopt.ts';
+import { adoptDirectory } from '../../../src/service/adopt/adopt-directory.ts';
+import { migrateVolume } from '../../../src/service/migrate/migrate.ts';
 import { clusterWithRoot, serverOn, spec, testRoot } from '../../support/driver.ts';
 
 // A handle is for ever: a volume that takes the name of one that moved must not be met by those who have its handle.

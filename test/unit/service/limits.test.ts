@@ -1,8 +1,8 @@
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
 import { GiB, MiB } from '../../../src/model/bytes.ts';
-import { answerFor } from '../../../src/server/status.ts';
-import type { LimitOptions } from '../../../src/service/limits.ts';
+import { answerFor } from '../../../src/server/call/status.ts';
+import type { LimitOptions } from '../../../src/service/volumes/overcommit.ts';
 import { mmFails } from '../../support/breaking.ts';
 import {
   block,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { whileFrozen } from '../../../src/service/freezing.ts';
-import { migrateVolume } from '../../../src/service/moving/migrating.ts';
+import { whileFrozen } from '../../../src/service/snapshots/freeze.ts';
+import { migrateVolume } from '../../../src/service/migrate/migrate.ts';
 import {
   clusterWithRoot,
   from,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { modifyVolume } from '../../../src/service/modify.ts';
+import { modifyVolume } from '../../../src/service/volumes/modify.ts';
 import { goneAfterMs } from '../../../src/store/nodes.ts';
 import {
   block,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { RootId } from '../../../src/model/ids.ts';
 import { rootTopology } from '../../../src/model/topology.ts';
-import { nodeTopology } from '../../../src/service/topology.ts';
-import { virtualClock } from '../../../src/simulator/clock.ts';
+import { nodeTopology } from '../../../src/service/roots/topology.ts';
+import { virtualClock } from '../../../src/simulator/core/clock.ts';
 
 const topology = rootTopology('gpfs-clone.csi');
 

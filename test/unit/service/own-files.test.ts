@@ -2,9 +2,9 @@ import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { qemuImg } from '../../../src/linux/qemuimg.ts';
-import { adoptFile } from '../../../src/service/adopting/adopting.ts';
-import { adoptDirectory } from '../../../src/service/adopting/tree.ts';
-import { incomingOf } from '../../../src/service/images/incoming.ts';
+import { adoptFile } from '../../../src/service/adopt/adopt.ts';
+import { adoptDirectory } from '../../../src/service/adopt/adopt-directory.ts';
+import { incomingOf } from '../../../src/service/images/import.ts';
 import { clusterWithRoot, serverOn, snap, spec, testRoot } from '../../support/driver.ts';
 
 // The second one is not configured where the commands run.

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { unprobed, type Abilities, type Trial } from '../../../src/model/abilities.ts';
 import { probeAnew, probeOnce } from '../../../src/service/probe/probe.ts';
-import type { Personality } from '../../../src/simulator/personality.ts';
+import type { Personality } from '../../../src/simulator/core/personality.ts';
 import { clusterWithRoot, serverOn } from '../../support/driver.ts';
 import { probeFiles, probeOn } from '../../support/probing.ts';
 import { quiet } from '../../support/scenarios.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { CommandFailed, type Run } from '../../../src/run/run.ts';
-import { checkRoot, startupChecks, type StartupHost } from '../../../src/service/startup.ts';
-import { simulateGpfs, type GpfsOptions } from '../../../src/simulator/gpfs.ts';
-import { daemonStates, releases } from '../../../src/simulator/personality.ts';
+import { checkRoot, startupChecks, type StartupHost } from '../../../src/service/roots/startup.ts';
+import { simulateGpfs, type GpfsOptions } from '../../../src/simulator/memory/gpfs.ts';
+import { daemonStates, releases } from '../../../src/simulator/core/personality.ts';
 
 const setUp = (options: GpfsOptions = {}) => {
   const sim = simulateGpfs(options);

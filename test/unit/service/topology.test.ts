@@ -9,7 +9,7 @@ import {
 } from '../../../src/model/topology.ts';
 import { isFault } from '../../../src/model/fault.ts';
 import type { Driver } from '../../../src/service/driver.ts';
-import { nodeTopology } from '../../../src/service/topology.ts';
+import { nodeTopology } from '../../../src/service/roots/topology.ts';
 import { block, from, mounted, serverOn, snap, spec } from '../../support/driver.ts';
 import { fileSystems, type FileSystems } from '../../support/filesystems.ts';
 

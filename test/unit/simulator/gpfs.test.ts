@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { errnoOf } from '../../../src/run/files.ts';
 import { CommandFailed } from '../../../src/run/run.ts';
 import { mountOf } from '../../../src/run/mounts.ts';
-import { ServerCrashed } from '../../../src/simulator/faults.ts';
-import { simulateGpfs, type SimulatedGpfs } from '../../../src/simulator/gpfs.ts';
+import { ServerCrashed } from '../../../src/simulator/core/faults.ts';
+import { simulateGpfs, type SimulatedGpfs } from '../../../src/simulator/memory/gpfs.ts';
 
 const root = '/gpfs/fs1/csi-data';
 const at = (name: string): string => `${root}/${name}`;

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { CommandFailed } from '../../../src/run/run.ts';
-import { simulateGpfs, type SimulatedGpfs } from '../../../src/simulator/gpfs.ts';
+import { simulateGpfs, type SimulatedGpfs } from '../../../src/simulator/memory/gpfs.ts';
 import {
   documented,
   readPersonality,
   readSetting,
   type Personality,
-} from '../../../src/simulator/personality.ts';
+} from '../../../src/simulator/core/personality.ts';
 
 // What the commands print, held against samples whose values differ and whose form must not.
 

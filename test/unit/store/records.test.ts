@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { describe, expect, test } from 'vitest';
 import { isFault } from '../../../src/model/fault.ts';
-import { simulateGpfs } from '../../../src/simulator/gpfs.ts';
-import { textBlock } from '../../../src/simulator/tree.ts';
+import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
+import { textBlock } from '../../../src/simulator/memory/tree.ts';
 import { layoutOf } from '../../../src/store/layout.ts';
 import { recordsOf, type Records } from '../../../src/store/records.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { DriverError } from '../../../src/model/fault.ts';
 import { openExistingRoot, openRoot } from '../../../src/store/root.ts';
-import { simulateGpfs } from '../../../src/simulator/gpfs.ts';
-import { textBlock } from '../../../src/simulator/tree.ts';
+import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
+import { textBlock } from '../../../src/simulator/memory/tree.ts';
 import {
   clusterWithRoot,
   serverOn,

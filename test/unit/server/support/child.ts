@@ -1,5 +1,5 @@
 // A server in a process of its own, for tests that kill one: says "ready" when it serves.
-import { serveGrpc } from '../../../../src/server/listen.ts';
+import { serveGrpc } from '../../../../src/server/transport/listen.ts';
 import { silentLog } from '../../../../src/observe/log.ts';
 import { memoryServices } from './services.ts';
 

@@ -5,7 +5,7 @@ import {
   type MethodDefinition,
   type ServiceError,
 } from '@grpc/grpc-js';
-import { codeName } from '../../../../src/server/status.ts';
+import { codeName } from '../../../../src/server/call/status.ts';
 import { loadCsi } from '../../../../src/server/proto.ts';
 
 const csi = loadCsi();

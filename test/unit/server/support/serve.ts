@@ -3,8 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
 import type { Fields, Log } from '../../../../src/observe/log.ts';
-import { serveGrpc, type GrpcOptions, type GrpcServer } from '../../../../src/server/listen.ts';
-import type { RequestDone } from '../../../../src/server/report.ts';
+import {
+  serveGrpc,
+  type GrpcOptions,
+  type GrpcServer,
+} from '../../../../src/server/transport/listen.ts';
+import type { RequestDone } from '../../../../src/server/call/report.ts';
 import type { Services } from '../../../../src/service/api.ts';
 import { connectTo, type TestClient } from './client.ts';
 import { memoryServices } from './services.ts';

@@ -1,0 +1,96 @@
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { DriverError } from '../../model/fault.ts';
+import { localIdOf } from '../../model/ids.ts';
+import type { Log } from '../../observe/log.ts';
+import { jsonLog } from '../../observe/logger.ts';
+import { fallocate } from '../../linux/fallocate.ts';
+import { randomNonce, systemClock } from '../../run/clock.ts';
+import type { Progress } from '../../run/streams.ts';
+import { defaultCompaction } from '../../service/compaction/defaults.ts';
+import { driverOf, type Driver } from '../../service/driver.ts';
+import { heartbeatMs } from '../../store/nodes.ts';
+import type { RootStore } from '../../store/root.ts';
+import { lookHost, type LookConfig, type LookHost } from './root-flags.ts';
+import { packageVersion } from './version.ts';
+
+/** A driver in this process, for a command that changes a root; other servers see it as a node of its own. */
+export interface Acting extends AsyncDisposable {
+  readonly host: LookHost;
+  readonly driver: Driver;
+  /** The one root that was named. */
+  readonly store: RootStore;
+  /** Fires at Ctrl-C: what can be stopped half way stops. */
+  readonly signal: AbortSignal;
+}
+
+/** Opens the roots for a change, as a server would, and keeps its heartbeat until it is disposed of. */
+export async function act(config: LookConfig, progress?: Progress): Promise<Acting> {
+  const host = lookHost(config);
+  const [first] = config.roots;
+  const { facts } = await host.open(first ?? '');
+  const node = `command-${hostname()}-${process.pid}`;
+  const driver = driverOf({
+    ...host,
+    roots: config.roots,
+    owner: config.owner ?? facts.owner,
+    pool: undefined,
+    compaction: { ...defaultCompaction, paused: true },
+    allocate: fallocate(host.run),
+    log: telling(jsonLog('warn', { write: (line) => process.stderr.write(line) }), progress),
+    self: {
+      node,
+      machineId: await readId(config.machineIdPath),
+      bootId: await readId(config.bootIdPath),
+      instance: `${randomNonce()}${randomNonce()}`,
+      version: packageVersion(),
+      maxVolumes: 1,
+    },
+  });
+  const stores = await driver.roots.all();
+  const [store] = stores;
+  if (!store) throw new DriverError('misconfigured', 'no root is named');
+  const beat = setInterval(() => {
+    for (const each of stores) each.nodes.beat(node).catch(() => undefined);
+  }, heartbeatMs);
+  return {
+    ...{ host, driver, store, signal: interrupted() },
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(beat);
+      // Its claims are ended by now; a command that is killed leaves this file, and its claims count as silent.
+      for (const each of stores)
+        await each.files.unlink(each.layout.node(localIdOf(node))).catch(() => undefined);
+    },
+  };
+}
+
+function interrupted(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => {
+      stop.abort();
+    });
+  return stop.signal;
+}
+
+const readId = async (path: string): Promise<string> => (await readFile(path, 'utf8')).trim();
+
+/** The same log; of a copy under way, which a server writes into its log, people are told as of any other. */
+export const telling = (log: Log, progress: Progress | undefined): Log => ({
+  ...log,
+  info: (fields, message) => {
+    const { done } = fields;
+    if (progress && typeof done === 'bigint') progress(Number(done));
+    else log.info(fields, message);
+  },
+});
+
+/** Says how far something is, every few seconds, to people. */
+export function progressTo(err: (text: string) => void): (bytes: number) => void {
+  let last = systemClock.now();
+  return (bytes) => {
+    if (systemClock.now() - last < 5_000) return;
+    last = systemClock.now();
+    err(`${Math.floor(bytes / 1024 ** 2)} MiB`);
+  };
+}

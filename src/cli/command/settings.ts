@@ -1,0 +1,235 @@
+import { messageOf } from '../../model/fault.ts';
+import { posix } from 'node:path';
+import { z } from 'zod';
+import { defaultCompaction } from '../../service/compaction/defaults.ts';
+import { logLevels } from '../../observe/logger.ts';
+import { socketPath } from '../../server/transport/endpoint.ts';
+
+/** Variables as process.env has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const absolutePath = z
+  .string()
+  .refine((path) => path.startsWith('/') && plainPath(path) === path, 'must be an absolute path');
+const name = (pattern: RegExp, form: string) => z.string().regex(pattern, `must be ${form}`);
+const wholeNumber = (least: number, most: number) =>
+  z
+    .string()
+    .refine(
+      (text) => /^\d{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most,
+      `must be a whole number from ${least} to ${most}`,
+    )
+    .transform(Number);
+const decimal = (least: number, most: number) =>
+  z
+    .string()
+    .refine(
+      (text) => /^\d{1,3}(\.\d{1,3})?$/.test(text) && Number(text) >= least && Number(text) <= most,
+      `must be a number from ${least} to ${most}`,
+    )
+    .transform(Number);
+const oneOf = <const Values extends readonly [string, ...string[]]>(values: Values) =>
+  z.enum(values, `must be ${values.join(' or ')}`);
+/** An endpoint to listen on, as CSI writes it. */
+export const socket = z.string().superRefine((endpoint, context) => {
+  try {
+    socketPath(endpoint);
+  } catch (error) {
+    context.addIssue(`is wrong: ${messageOf(error)}`);
+  }
+});
+
+const rootList = z
+  .string('is missing: name the GPFS directory, or several with commas, that volumes live in')
+  .transform((text) => text.split(',').map(plainPath))
+  .superRefine((roots, context) => {
+    for (const root of roots) {
+      if (!/^\/[^/]/.test(root)) context.addIssue(`must be absolute paths, which "${root}" is not`);
+    }
+    for (const [n, root] of roots.entries()) {
+      if (roots.indexOf(root) < n) context.addIssue(`names "${root}" twice`);
+      const outer = roots.find((each) => inside(root, each));
+      if (outer !== undefined) context.addIssue(`names "${root}", which lies in "${outer}"`);
+    }
+  });
+
+const settings = z.object({
+  root: rootList.describe('directories of GPFS that hold volumes, separated by commas'),
+  'mm-dir': absolutePath.prefault('/usr/lpp/mmfs/bin').describe('directory of the mm commands'),
+  'mm-runner': oneOf(['host', 'direct']).describe(
+    'where mm commands run: in the namespaces of the host (default in a pod), or directly',
+  ),
+  'node-id': name(/^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/, 'a node name').describe(
+    'name of this node (default: the host name)',
+  ),
+  'controller-endpoint': socket.optional().describe('second socket, for the controller sidecars'),
+  'controller-group': wholeNumber(0, 999_999_999)
+    .optional()
+    .describe('number of the group that may use the second socket'),
+  'registration-dir': absolutePath
+    .optional()
+    .describe('directory of the kubelet for plugins that register themselves (default: none do)'),
+  'kubelet-endpoint': absolutePath
+    .optional()
+    .describe('path of the first socket as the kubelet sees it (default: as we see it)'),
+  'http-port': wholeNumber(0, 65535).prefault('0').describe('port of health and metrics; 0 is off'),
+  'driver-name': name(
+    /^[a-zA-Z][a-zA-Z0-9._-]{0,61}[a-zA-Z]$/,
+    'a CSI driver name: 2 to 63 letters, digits, dots or dashes, a letter first and last',
+  )
+    .prefault('gpfs-clone.csi')
+    .describe('name of the driver'),
+  'state-dir': absolutePath.prefault('/var/lib/gpfs-csi').describe('what this node remembers'),
+  'kubelet-dir': absolutePath
+    .prefault('/var/lib/kubelet')
+    .describe('directory of the kubelet; no path below it may lead through a symbolic link'),
+  'max-volumes-per-node': wholeNumber(1, 100_000).prefault('256').describe('volumes on this node'),
+  'trim-hours': wholeNumber(0, 8760)
+    .prefault('24')
+    .describe('hours after which the free blocks of a volume are given back again; 0: never'),
+  'mount-type': name(/^[a-z0-9._-]+$/, 'a file system type')
+    .prefault('gpfs')
+    .describe('type of the mount that roots lie on'),
+  pool: name(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'the name of a storage pool')
+    .optional()
+    .describe('storage pool of new volumes (default: the placement policy)'),
+  owner: name(/^[A-Za-z0-9._-]{1,128}$/, 'a UID')
+    .optional()
+    .describe('UID of the kube-system namespace, so that two clusters never share a root'),
+  topology: oneOf(['false', 'true'])
+    .prefault('false')
+    .describe('true tells which roots this node has, for pods to go where their volumes are'),
+  compaction: oneOf(['on', 'paused'])
+    .prefault('on')
+    .describe('whether deep clone trees are brought down: on or paused'),
+  'compact-attached': oneOf(['auto', 'never'])
+    .prefault('never')
+    .describe(
+      'compact volumes in use as well, where a probe of two nodes allows it: auto or never',
+    ),
+  'compact-factor': decimal(0, 100)
+    .prefault(String(defaultCompaction.rule.factor))
+    .describe(
+      'a tombstone is absorbed while it holds at most so many times what was written since',
+    ),
+  'compact-dead-share': decimal(0.1, 10)
+    .prefault(String(defaultCompaction.rule.deadShare))
+    .describe('dead blocks of a volume at most, as a share of the volume'),
+  'compact-parallel': wholeNumber(1, 64)
+    .prefault(String(defaultCompaction.atOnce))
+    .describe('redirects at once on this node'),
+  'compact-per-file-system': wholeNumber(1, 64)
+    .prefault(String(defaultCompaction.perFileSystem))
+    .describe('redirects at once in one file system, from this node'),
+  'max-clone-depth': wholeNumber(10, 900)
+    .prefault(String(defaultCompaction.maxDepth))
+    .describe('clone parents above a volume at most; beyond it snapshots are refused'),
+  'allow-buffered': oneOf(['false', 'true'])
+    .prefault('false')
+    .describe('true takes loop devices without direct I/O where GPFS allows no others'),
+  probe: oneOf(['auto', 'never'])
+    .prefault('auto')
+    .describe('auto tries at start, with tiny files, what this GPFS allows, once a version'),
+  'overcommit-limit': wholeNumber(0, 100_000)
+    .prefault('0')
+    .describe('percent of a root that all volumes together may have; 0 is no limit'),
+  reserve: wholeNumber(0, 90)
+    .prefault('0')
+    .describe('percent of a root that must be free before a new volume is made'),
+  'log-level': oneOf(logLevels).prefault('info').describe(logLevels.join(', ')),
+  'request-limit': wholeNumber(100, 3_600_000).prefault('110000').describe('ms for one request'),
+  'shutdown-grace': wholeNumber(0, 3_600_000).prefault('25000').describe('ms for running requests'),
+  'proc-path': absolutePath.prefault('/proc/1').describe('process with the host namespaces'),
+  'boot-id-path': absolutePath
+    .prefault('/proc/sys/kernel/random/boot_id')
+    .describe('file with the id of this boot'),
+  'machine-id-path': absolutePath.prefault('/etc/machine-id').describe('file with the machine id'),
+});
+
+/** A flag that `serve` knows, without its dashes. */
+export type Setting = keyof typeof settings.shape;
+
+/** Settings as they were understood. */
+export type Settings = z.output<typeof settings>;
+
+/** Every flag of `serve`. */
+export const allSettings = Object.keys(settings.shape) as readonly Setting[];
+
+/** One line for each of these flags, for a help. */
+export const settingLines = (names: readonly Setting[]): readonly FlagLine[] =>
+  names.map((each) => [`--${each}`, settings.shape[each].description ?? '']);
+
+/** What follows each of these flags. */
+export const settingFlags = (names: readonly Setting[]): Readonly<Record<string, 'value'>> =>
+  Object.fromEntries(names.map((each) => [each, 'value' as const]));
+
+/** A flag and what it means. */
+export type FlagLine = readonly [flag: string, meaning: string];
+
+/** What the environment and a command line say of these settings; undefined where `problems` says why not. */
+export interface Told<Name extends Setting> {
+  readonly settings: Pick<Settings, Name> | undefined;
+  readonly problems: readonly string[];
+}
+
+/**
+ * Reads settings from flags and environment; flags win. Variables of settings that are not asked for are
+ * left alone: a command in the driver's container finds those of `serve`.
+ */
+export function readSettings<Name extends Setting>(
+  names: readonly Name[],
+  flags: ReadonlyMap<string, string>,
+  env: Environment,
+  hostName: string,
+): Told<Name> {
+  const defaults = {
+    'node-id': hostName,
+    'mm-runner': env['KUBERNETES_SERVICE_HOST'] ? 'host' : 'direct',
+  };
+  const told = { ...defaults, ...readEnvironment(names, env), ...Object.fromEntries(flags) };
+  const { success, data, error } = pick(names).safeParse(told);
+  const problems = [...unknownVariables(env), ...(error?.issues ?? []).map(sentence)];
+  return { settings: success ? data : undefined, problems };
+}
+
+const pick = <Name extends Setting>(names: readonly Name[]) =>
+  z.object(
+    Object.fromEntries(names.map((each) => [each, settings.shape[each]])),
+  ) as unknown as z.ZodType<Pick<Settings, Name>>;
+
+const PREFIX = 'GPFS_CSI_';
+const variable = (setting: string): string =>
+  `${PREFIX}${setting.replaceAll('-', '_').toUpperCase()}`;
+
+// Kubernetes puts the addresses of services into the environment, and one may be called gpfs-csi-….
+const serviceLink =
+  /_(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_.+)?)$/;
+
+const unknownVariables = (env: Environment): readonly string[] => {
+  const known = new Set(allSettings.map(variable));
+  return Object.keys(env)
+    .filter((key) => key.startsWith(PREFIX) && !known.has(key) && !serviceLink.test(key))
+    .map((key) => `${key} is not a variable of this driver`);
+};
+
+// An empty value is what a chart leaves behind where nothing was chosen.
+const readEnvironment = (
+  names: readonly Setting[],
+  env: Environment,
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    names.flatMap((each) => {
+      const value = env[variable(each)];
+      return value ? [[each, value]] : [];
+    }),
+  );
+
+const sentence = ({ path, message }: z.core.$ZodIssue): string =>
+  `--${String(path[0])} (${variable(String(path[0]))}) ${message}`;
+
+const plainPath = (path: string): string => {
+  const normal = posix.normalize(path);
+  return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
+};
+
+const inside = (path: string, directory: string): boolean => path.startsWith(`${directory}/`);

@@ -1,0 +1,149 @@
+import type { Bytes } from '../bytes.ts';
+
+/** Directories of data files. */
+export type AuditData = 'volumes' | 'snapshots' | 'hidden';
+
+/** What one record says of its object and of the file that carries it. */
+export interface RecordFact {
+  readonly kind: 'volume' | 'snapshot' | 'hidden' | 'group';
+  readonly id: string;
+  readonly state: string;
+  readonly data: AuditData;
+  readonly key: string | undefined;
+  readonly inode: bigint | undefined;
+  readonly parent: string | null;
+  readonly bytes: Bytes;
+  readonly claim: ClaimFact | undefined;
+  /** Snapshots and groups: names the try of a group that a snapshot was cut in, or that the group is. */
+  readonly attempt?: string | undefined;
+  /** Groups: ids of the snapshots it needs. */
+  readonly members?: readonly string[];
+}
+
+/** The operation that a record announces; `keys` are the files it is about to make. */
+export interface ClaimFact {
+  readonly op: string;
+  readonly node: string;
+  readonly fate: 'alive' | 'silent' | 'gone';
+  readonly keys: readonly string[];
+}
+
+/** Where a file stands in its clone tree, as GPFS says. */
+export interface CloneFact {
+  readonly kind: 'plain' | 'parent' | 'clone';
+  readonly parentInode?: bigint | undefined;
+}
+
+/** Whatever lies in a directory of data files. */
+export interface FileFact {
+  readonly data: AuditData;
+  readonly name: string;
+  readonly path: string;
+  readonly isFile: boolean;
+  /** Its name is a key, and it lies in the shard of that key. */
+  readonly inPlace: boolean;
+  readonly inode: bigint;
+  readonly size: Bytes;
+  readonly links: number;
+  readonly ageMs: number;
+  /** Undefined where GPFS was not asked, or did not answer. */
+  readonly clone: CloneFact | undefined;
+}
+
+/** A child that a parent is kept for. */
+export interface EdgeFact {
+  readonly parent: string;
+  readonly child: string;
+  readonly ageMs: number;
+}
+
+/** A clone parent that a volume of another root is filled from. */
+export interface CopyFact {
+  readonly parent: string;
+  readonly to: string;
+  readonly child: string;
+}
+
+/** A node that may have an image open. */
+export interface MarkFact {
+  readonly image: string;
+  readonly node: string;
+  /** Its machine has booted again since. */
+  readonly dead: boolean;
+}
+
+/** A record that cannot be read, or lies about itself. */
+export interface BrokenFact {
+  readonly path: string;
+  readonly why: string;
+  /** A newer version of the driver wrote it. */
+  readonly newer: boolean;
+  readonly ageMs: number;
+}
+
+/** One root as it was found. */
+export interface AuditFacts {
+  readonly records: readonly RecordFact[];
+  readonly files: readonly FileFact[];
+  /** Files that a repair set aside; they still read through what they read through. */
+  readonly aside: readonly { readonly path: string; readonly clone: CloneFact | undefined }[];
+  readonly edges: readonly EdgeFact[];
+  /** Those of them that lead into other roots: whether their children are there is not seen from here. */
+  readonly copies: readonly CopyFact[];
+  readonly marks: readonly MarkFact[];
+  readonly broken: readonly BrokenFact[];
+  readonly temporaries: readonly { readonly path: string; readonly ageMs: number }[];
+  /** Link counts of parents mean something on this GPFS. */
+  readonly linkCount: boolean;
+}
+
+/** Kinds of findings, and how bad each is: a note is about something that ends by itself. */
+export const severities = {
+  'damaged record': 'error',
+  'newer record': 'error',
+  'missing file': 'error',
+  'renamed file': 'error',
+  'replaced file': 'error',
+  'shared file': 'error',
+  'broken group': 'error',
+  'short file': 'error',
+  'not a file': 'error',
+  'strange file': 'warning',
+  orphan: 'warning',
+  'unknown parent': 'error',
+  'wrong parent': 'error',
+  'extra level': 'warning',
+  'nameless parent': 'error',
+  cycle: 'error',
+  'edge without child': 'warning',
+  'child without edge': 'warning',
+  'unknown children': 'warning',
+  'dead claim': 'warning',
+  // A node that was cut off leaves one on its old image, and it keeps nobody from anything.
+  'stale mark': 'note',
+  'source of a copy': 'note',
+  'childless parent': 'note',
+  'temporary file': 'note',
+} as const;
+
+/** What can be found. */
+export type FindingKind = keyof typeof severities;
+
+/** Something that does not agree: what, on what, and what to do. */
+export interface Finding {
+  readonly kind: FindingKind;
+  readonly object: string;
+  readonly says: string;
+  readonly remedy: string;
+}
+
+/** How people call the object of a record. */
+export const nameOf = ({ kind, id }: Pick<RecordFact, 'kind' | 'id'>): string =>
+  kind === 'hidden' ? `clone parent ${id}` : `${kind} ${id}`;
+
+/** Somebody alive works on it, so what is seen of it may be half of something. */
+export const isUnderWay = ({ claim }: RecordFact): boolean => claim?.fate === 'alive';
+
+/** Objects that exist: not deleted, and not being made. */
+export const isLiving = ({ state, key }: RecordFact): boolean =>
+  key !== undefined && ['ready', 'waiting', 'removing', 'deleting'].includes(state);

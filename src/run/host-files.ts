@@ -1,0 +1,200 @@
+import { constants, type BigIntStats } from 'node:fs';
+import {
+  link,
+  lstat,
+  lutimes,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  rename,
+  rmdir,
+  statfs,
+  unlink,
+  type FileHandle,
+} from 'node:fs/promises';
+import type { Bytes } from '../model/bytes.ts';
+import { errnoError, errnoOf, type FileStat, type Files, type Space } from './files.ts';
+import { parseMountinfo, type Mounts } from './mounts.ts';
+import { hostRanges } from './host-ranges.ts';
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } =
+  constants;
+
+// Without O_NONBLOCK, opening a fifo that somebody put in the way holds a thread for ever.
+const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+const NEW = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY;
+
+const MAX_TEXT = 1024 * 1024;
+const SMALL_TEXT = 16 * 1024;
+
+/** The Files port on the file systems of this machine; every call runs on libuv's thread pool. */
+export function hostFiles(): Files {
+  return {
+    read: readText,
+    createDurable,
+    createSparse,
+    grow,
+    ...hostRanges(),
+    link,
+    rename,
+    unlink,
+    makeDirectory,
+    removeDirectory: rmdir,
+    list: async (path) => (await readdir(path)).sort(),
+    stat: async (path) => fileStat(await lstat(path, { bigint: true })),
+    held: async (path) => (await lstat(path, { bigint: true })).blocks * 512n,
+    chmod: (path, mode) => withOpen(path, READ, undefined, (handle) => handle.chmod(mode)),
+    touch: (path) => {
+      const now = new Date();
+      return lutimes(path, now, now);
+    },
+    syncDirectory: (path) =>
+      withOpen(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, undefined, (handle) => handle.sync()),
+    space,
+  };
+}
+
+/** The Mounts port: what the kernel says of this process's mount namespace. */
+export function hostMounts(path = '/proc/self/mountinfo'): Mounts {
+  return async () => parseMountinfo(await readFile(path, 'latin1'));
+}
+
+async function withOpen<Result>(
+  path: string,
+  flags: number,
+  mode: number | undefined,
+  use: (handle: FileHandle) => Promise<Result>,
+): Promise<Result> {
+  const handle = await open(path, flags, mode);
+  try {
+    return await use(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+// Most texts are records of a few hundred bytes: one buffer that is lent out and taken back serves
+// them with three trips to the thread pool (open, read, close).
+const spare: Buffer[] = [];
+
+const readText = (path: string): Promise<string> =>
+  withOpen(path, READ, undefined, async (handle) => {
+    const buffer = spare.pop() ?? Buffer.allocUnsafe(SMALL_TEXT);
+    try {
+      const { bytesRead } = await handle.read(buffer, 0, SMALL_TEXT, 0);
+      if (bytesRead < SMALL_TEXT) return buffer.toString('utf8', 0, bytesRead);
+    } finally {
+      if (spare.length < 16) spare.push(buffer);
+    }
+    return readLarge(handle, path);
+  });
+
+async function readLarge(handle: FileHandle, path: string): Promise<string> {
+  const buffer = Buffer.allocUnsafe(MAX_TEXT + 1);
+  let size = 0;
+  for (;;) {
+    const { bytesRead } = await handle.read(buffer, size, buffer.length - size, size);
+    size += bytesRead;
+    if (size > MAX_TEXT) throw errnoError('EFBIG', 'read', path);
+    if (bytesRead === 0) return buffer.toString('utf8', 0, size);
+  }
+}
+
+/** Makes a file that was not there; when filling it fails, its name is free again. */
+async function create<Result>(
+  path: string,
+  mode: number,
+  fill: (handle: FileHandle) => Promise<Result>,
+): Promise<Result> {
+  const handle = await open(path, NEW, mode);
+  try {
+    // The umask of whoever started us has no say in who may read a volume.
+    await handle.chmod(mode);
+    const result = await fill(handle);
+    await handle.close();
+    return result;
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    await unlink(path).catch(() => undefined);
+    throw error;
+  }
+}
+
+const createDurable = (path: string, text: string, mode: number): Promise<void> =>
+  create(path, mode, async (handle) => {
+    await handle.writeFile(text, 'utf8');
+    await handle.sync();
+  });
+
+const createSparse = (path: string, size: Bytes, mode: number): Promise<FileStat> =>
+  create(path, mode, async (handle) => {
+    await handle.truncate(fileSize(size, path));
+    return statOf(handle);
+  });
+
+const grow = (path: string, size: Bytes): Promise<FileStat> =>
+  withOpen(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, undefined, async (handle) => {
+    const before = await statOf(handle);
+    if (before.size >= size) return before;
+    await handle.truncate(fileSize(size, path));
+    const after = await statOf(handle);
+    // Another server grew it further in between: give that back, it must never shrink.
+    if (after.size < size) throw errnoError('EIO', 'ftruncate', path);
+    return after;
+  });
+
+// Node takes a file size as a double; past 2^53 it would be rounded without a word.
+function fileSize(size: Bytes, path: string): number {
+  if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw errnoError('EFBIG', 'ftruncate', path);
+  return Number(size);
+}
+
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    const found = await lstat(path);
+    if (!found.isDirectory()) throw error;
+    return;
+  }
+  await withOpen(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, undefined, (handle) =>
+    handle.chmod(mode),
+  );
+}
+
+async function space(path: string): Promise<Space> {
+  const place = await lstat(path);
+  if (place.isSymbolicLink()) throw errnoError('ELOOP', 'statfs', path);
+  const { frsize, blocks, bfree, bavail, files, ffree } = await statfs(path, { bigint: true });
+  return {
+    total: blocks * frsize,
+    used: (blocks - bfree) * frsize,
+    available: bavail * frsize,
+    inodes: files,
+    inodesFree: ffree,
+  };
+}
+
+const statOf = async (handle: FileHandle): Promise<FileStat> =>
+  fileStat(await handle.stat({ bigint: true }));
+
+const fileStat = (stat: BigIntStats): FileStat => ({
+  kind: kindOf(stat),
+  device: stat.dev,
+  inode: stat.ino,
+  size: stat.size,
+  links: Number(stat.nlink),
+  mode: Number(stat.mode & 0o7777n),
+  modifiedMs: Number(stat.mtimeMs),
+  changedMs: Number(stat.ctimeMs),
+  uid: Number(stat.uid),
+});
+
+function kindOf(stat: BigIntStats): FileStat['kind'] {
+  if (stat.isFile()) return 'file';
+  if (stat.isDirectory()) return 'directory';
+  if (stat.isSymbolicLink()) return 'symlink';
+  return stat.isBlockDevice() ? 'block' : 'other';
+}

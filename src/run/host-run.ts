@@ -1,0 +1,202 @@
+import { execa } from 'execa';
+import { errnoOf } from './files.ts';
+import { commandPool, type Pool } from './limit.ts';
+import { isMmCommand, programs, systemPath, type MmRunner, type Place } from './programs.ts';
+import { CommandFailed, type Run, type RunKind, type RunOptions } from './run.ts';
+
+/** How commands of this machine are found, limited and bounded. */
+export interface HostOptions {
+  readonly mmDirectory: string;
+  readonly mmRunner?: MmRunner;
+  /** Directories of host tools, tried in this order. */
+  readonly searchPath?: readonly string[];
+  /** Commands at once, for mm commands and for host tools each: a GPFS that hangs must not hold up an unmount. */
+  readonly atOnce?: number;
+  /** Commands that may wait for their turn, each. */
+  readonly queue?: number;
+  /** Bytes of standard output that are accepted; more is an error. */
+  readonly maxOutput?: number;
+  /** Limit of a read that names none. */
+  readonly readTimeoutMs?: number;
+}
+
+type Argv = readonly [string, ...string[]];
+
+/** A program that was started: its answer, and when its slot may go to another. */
+interface Started {
+  readonly answer: Promise<string>;
+  readonly ended: Promise<void>;
+}
+
+const KEPT_STDERR = 64 * 1024;
+
+/** Runs commands on this machine: no shell, own process group, `LC_ALL=C`, nothing else of our environment. */
+export function hostRun(options: HostOptions): Run {
+  const searchPath = options.searchPath ?? systemPath;
+  const mmRunner = options.mmRunner ?? { kind: 'direct' };
+  const place = programs({ mmDirectory: options.mmDirectory, mmRunner, searchPath });
+  const limits = { atOnce: options.atOnce ?? 6, queue: options.queue ?? 1000 };
+  const pools = { mm: commandPool(limits), host: commandPool(limits) };
+  const start = starter(place, options.maxOutput ?? 1024 * 1024, searchPath.join(':'));
+
+  return async (argv, kind, runOptions = {}) => {
+    const stop = stopSignal(kind, runOptions, options.readTimeoutMs ?? 30_000);
+    return inPool(isMmCommand(argv[0]) ? pools.mm : pools.host, argv, stop, () =>
+      start(argv, stop),
+    );
+  };
+}
+
+// A write has no signal at all: once asked for, it runs to its end (a killed one does not say how far it went).
+function stopSignal(
+  kind: RunKind,
+  options: RunOptions,
+  readTimeoutMs: number,
+): AbortSignal | undefined {
+  if (kind === 'write') return undefined;
+  if (kind === 'interruptible') return options.signal;
+  const limit = AbortSignal.timeout(options.timeoutMs ?? readTimeoutMs);
+  return options.signal ? AbortSignal.any([options.signal, limit]) : limit;
+}
+
+async function inPool(
+  pool: Pool,
+  argv: Argv,
+  stop: AbortSignal | undefined,
+  start: () => Started,
+): Promise<string> {
+  const slot = await pool.acquire(stop).catch((error: unknown) => {
+    throw stop?.aborted ? stopped(argv, stop) : notRun(argv, error);
+  });
+  const { answer, ended } = start();
+  // A killed process may stay for long (state D of a hung file system); it holds its slot until it is gone.
+  void ended.then(() => {
+    slot.release();
+  });
+  return answer;
+}
+
+const starter =
+  (place: Place, maxOutput: number, path: string) =>
+  (argv: Argv, stop: AbortSignal | undefined): Started => {
+    const running = place(argv).then(
+      ([file, ...args]) => spawnGroup(file, args, path),
+      (error: unknown) => {
+        throw notRun(argv, error);
+      },
+    );
+    const result = running.then((child) => collect(child, argv, maxOutput));
+    const answer = stop ? Promise.race([result, killedBy(stop, running, argv)]) : result;
+    return {
+      answer,
+      ended: result.then(
+        () => undefined,
+        () => undefined,
+      ),
+    };
+  };
+
+type Child = ReturnType<typeof spawnGroup>;
+
+// In an object, because what execa returns is a promise too and would be awaited by whoever passes it on.
+const spawnGroup = (file: string, args: readonly string[], path: string) => ({
+  process: execa(file, args, {
+    // Its own process group: a signal meant for the driver does not reach it, and a kill reaches all of it.
+    detached: true,
+    cleanup: false,
+    reject: false,
+    buffer: false,
+    stdin: 'ignore',
+    // Not a directory of GPFS, which would be busy until the command ends.
+    cwd: '/',
+    env: { LC_ALL: 'C', PATH: path },
+    extendEnv: false,
+  }),
+});
+
+async function collect(child: Child, argv: Argv, maxOutput: number): Promise<string> {
+  const stdout = gather(child.process.stdout, maxOutput);
+  const stderr = gather(child.process.stderr, KEPT_STDERR);
+  const result = await child.process;
+  if (child.process.pid === undefined) throw notRun(argv, result.cause);
+  const words = `${result.signal ? `it was ended by ${result.signal}\n` : ''}${stderr.text()}`;
+  const output = { argv, exitCode: result.exitCode, stdout: stdout.text(), stderr: words };
+  if (result.exitCode !== 0) throw new CommandFailed({ ...output, cause: result.cause });
+  if (stdout.overflowed()) {
+    throw new CommandFailed({ ...output, stderr: `it printed more than ${maxOutput} bytes` });
+  }
+  return output.stdout;
+}
+
+/** Keeps the first bytes of a stream and drains the rest, so that the command never blocks on a full pipe. */
+function gather(stream: NodeJS.ReadableStream, most: number) {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream.on('data', (chunk: Buffer) => {
+    const room = most - Math.min(size, most);
+    if (room > 0) chunks.push(chunk.subarray(0, room));
+    size += chunk.length;
+  });
+  return {
+    text: () => Buffer.concat(chunks).toString('utf8'),
+    overflowed: () => size > most,
+  };
+}
+
+/** Kills the whole group when `stop` fires, and rejects at once: a process in state D does not die. */
+function killedBy(stop: AbortSignal, running: Promise<Child>, argv: Argv): Promise<never> {
+  return new Promise((_, reject) => {
+    const kill = (): void => {
+      reject(stopped(argv, stop));
+      void running.then(killGroup, () => undefined);
+    };
+    const forget = (): void => {
+      stop.removeEventListener('abort', kill);
+    };
+    void running.then((child) => child.process.then(forget), forget);
+    if (stop.aborted) kill();
+    else stop.addEventListener('abort', kill, { once: true });
+  });
+}
+
+function killGroup(child: Child): void {
+  if (child.process.pid === undefined) return;
+  try {
+    process.kill(-child.process.pid, 'SIGKILL');
+  } catch {
+    // ESRCH: it ended by itself in this moment.
+  }
+}
+
+const stopped = (argv: Argv, stop: AbortSignal): CommandFailed => {
+  const timedOut = stop.reason instanceof Error && stop.reason.name === 'TimeoutError';
+  return new CommandFailed({
+    argv,
+    exitCode: undefined,
+    stdout: '',
+    stderr: '',
+    timedOut,
+    aborted: !timedOut,
+    cause: stop.reason,
+  });
+};
+
+function notRun(argv: Argv, cause: unknown): CommandFailed {
+  return new CommandFailed({
+    argv,
+    exitCode: undefined,
+    stdout: '',
+    stderr: whyNotRun(cause),
+    cause,
+  });
+}
+
+function whyNotRun(cause: unknown): string {
+  if (!(cause instanceof Error)) return 'it could not be started';
+  const path = 'path' in cause && typeof cause.path === 'string' ? cause.path : undefined;
+  if (path === undefined) return cause.message;
+  const code = errnoOf(cause);
+  if (code === 'ENOENT') return `there is no program at ${path}, or none that its first line names`;
+  if (code === 'EACCES') return `${path} may not be executed`;
+  return cause.message;
+}

@@ -1,0 +1,71 @@
+import { performance } from 'node:perf_hooks';
+import { status } from '@grpc/grpc-js';
+import { DriverError } from '../../model/fault.ts';
+import type { Fields, Log } from '../../observe/log.ts';
+import { errorText, fitForLog, redacted, sensitiveIn, withoutSecrets } from './redact.ts';
+import { answerFor, codeName } from './status.ts';
+
+/** What is known of a request when its caller is answered; for metrics. */
+export interface RequestDone {
+  readonly rpc: string;
+  /** The name of the gRPC code. */
+  readonly code: string;
+  readonly ms: number;
+}
+
+/** What one request leaves behind: one line in the log, one sample in the metrics. */
+export interface Report {
+  done(error: unknown): void;
+  /** The end of work whose caller was answered before it. */
+  late(error: unknown): void;
+  /** A message without the secrets of this request. */
+  forCaller(message: string): string;
+}
+
+interface ReportOptions {
+  readonly log: Log;
+  readonly onDone?: ((done: RequestDone) => void) | undefined;
+}
+
+/** Begins to measure one request. */
+export function createReport(
+  { log, onDone }: ReportOptions,
+  rpc: { readonly name: string; readonly quiet?: boolean },
+  request: unknown,
+): Report {
+  const started = performance.now();
+  const sensitive = sensitiveIn(request);
+  const facts = (error: unknown) => ({
+    rpc: rpc.name,
+    code: error === undefined ? codeName(status.OK) : codeName(answerFor(error).code),
+    ms: Math.round((performance.now() - started) * 10) / 10,
+  });
+  const write = (error: unknown, outcome: string): void => {
+    const fields: Fields = { ...facts(error), request: redacted(request) };
+    if (error === undefined)
+      log[rpc.quiet === true ? 'debug' : 'info'](fields, `request ${outcome}`);
+    else {
+      const text = errorText(error, !(error instanceof DriverError));
+      log[levelOf(error)]({ ...fields, error: fitForLog(text, sensitive) }, `request ${outcome}`);
+    }
+  };
+  return {
+    done: (error) => {
+      write(error, error === undefined ? 'done' : 'failed');
+      onDone?.(facts(error));
+    },
+    late: (error) => {
+      write(
+        error,
+        error === undefined
+          ? 'done after its caller was answered'
+          : 'failed after its caller was answered',
+      );
+    },
+    forCaller: (message) => withoutSecrets(message, sensitive),
+  };
+}
+
+// An internal error is for us to look into; everything else is for the caller to act on.
+const levelOf = (error: unknown): 'error' | 'warn' =>
+  answerFor(error).code === status.INTERNAL ? 'error' : 'warn';

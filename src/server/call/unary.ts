@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto';
+import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
+import type { z } from 'zod';
+import { DriverError } from '../../model/fault.ts';
+import { inContext } from '../../observe/context.ts';
+import type { Log } from '../../observe/log.ts';
+import type { Calls } from './calls.ts';
+import { decode } from './decode.ts';
+import type { LockKey, Locks } from './locks.ts';
+import { createReport, type Report, type RequestDone } from './report.ts';
+import { answerFor } from './status.ts';
+
+/** One RPC: how its request is read, what it locks, what it does. */
+interface Rpc<Request, Reply> {
+  readonly name: string;
+  readonly request: z.ZodType<Request>;
+  readonly locks?: (request: Request) => readonly LockKey[];
+  readonly handle: (request: Request) => Promise<Reply> | Reply;
+  /** Asked often by machines: its successes are of interest only to those who debug. */
+  readonly quiet?: boolean;
+}
+
+/** Makes a handler that always answers, and answers once. */
+export type Unary = <Request, Reply>(rpc: Rpc<Request, Reply>) => handleUnaryCall<unknown, Reply>;
+
+/** What every RPC shares. */
+export interface UnaryOptions {
+  readonly log: Log;
+  readonly locks: Locks;
+  readonly calls: Calls;
+  /** A caller that set no deadline, or a later one, is answered after this long. */
+  readonly limitMs: number;
+  readonly onDone?: ((done: RequestDone) => void) | undefined;
+}
+
+/** The one wrapper around every RPC: decode, context, lock, deadline, log, error table. */
+export const createUnary =
+  (options: UnaryOptions): Unary =>
+  (rpc) =>
+  (call, callback) => {
+    inContext({ requestId: randomUUID(), rpc: rpc.name }, () => {
+      serve(options, rpc, call, callback);
+    });
+  };
+
+function serve<Request, Reply>(
+  options: UnaryOptions,
+  rpc: Rpc<Request, Reply>,
+  call: ServerUnaryCall<unknown, Reply>,
+  callback: sendUnaryData<Reply>,
+): void {
+  const report = createReport(options, rpc, call.request);
+  let answered = false;
+  const answer = (error: unknown, reply: Reply | null): void => {
+    // The caller is gone already: its operation ended all the same, and the log says how.
+    if (answered) {
+      report.late(error);
+      return;
+    }
+    answered = true;
+    clearTimeout(timer);
+    // The caller first: a log that cannot be written must not cost it the answer.
+    send(callback, report, error, reply);
+    report.done(error);
+  };
+  const timer = setTimeout(
+    () => {
+      answer(stillRunning(rpc.name), null);
+    },
+    timeLeft(call, options.limitMs),
+  );
+  // Deliberately not tied to the call: what was begun is finished even if nobody waits for it.
+  options.calls.track(perform(options.locks, rpc, call.request)).then(
+    (reply) => {
+      answer(undefined, reply);
+    },
+    (error: unknown) => {
+      answer(error ?? new Error('rejected without a reason'), null);
+    },
+  );
+}
+
+async function perform<Request, Reply>(
+  locks: Locks,
+  rpc: Rpc<Request, Reply>,
+  message: unknown,
+): Promise<Reply> {
+  const request = decode(rpc.request, message);
+  using _held = locks.take(rpc.locks?.(request) ?? []);
+  return await rpc.handle(request);
+}
+
+function send<Reply>(
+  callback: sendUnaryData<Reply>,
+  report: Report,
+  error: unknown,
+  reply: Reply | null,
+): void {
+  if (error === undefined) {
+    callback(null, reply);
+    return;
+  }
+  const { code, details } = answerFor(error);
+  callback({ code, details: report.forCaller(details) });
+}
+
+// Our own answer, which says what to do, should win over the bare DEADLINE_EXCEEDED of grpc-js.
+const marginMs = 50;
+// setTimeout takes anything longer for 1.
+const longestTimerMs = 2 ** 31 - 1;
+
+function timeLeft(call: ServerUnaryCall<unknown, unknown>, limitMs: number): number {
+  const deadline = Number(call.getDeadline());
+  const left = deadline - Date.now();
+  return Math.max(0, Math.min(limitMs, longestTimerMs, left - Math.min(marginMs, left / 10)));
+}
+
+const stillRunning = (name: string): DriverError =>
+  new DriverError(
+    'unavailable',
+    `${name} is still running past the time it was given; ask again, it will be finished`,
+  );

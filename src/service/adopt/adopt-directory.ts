@@ -1,0 +1,255 @@
+import { basename, join } from 'node:path';
+import type { CloneStatus } from '../../gpfs/mmclone.ts';
+import { DriverError } from '../../model/fault.ts';
+import { localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
+import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
+import type { RootStore } from '../../store/root.ts';
+import { recordFormat } from '../../store/schema/data.ts';
+import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { imageId } from '../images/images.ts';
+import { requireOutside } from '../images/import.ts';
+import { requireFreeSnapshot, requireFreeVolume, type AdoptHost } from './adoptable.ts';
+import { adoptFile, adoptedKey } from './adopt.ts';
+import { asRecorded } from '../../model/sector-fields.ts';
+
+/** A file of the directory, with its place in the clone tree. */
+interface Seen {
+  readonly path: string;
+  readonly name: string;
+  readonly stat: FileStat;
+  readonly status: CloneStatus;
+  readonly kind: 'volume' | 'snapshot' | 'image' | 'hidden';
+}
+
+/** A clone parent that is a record by now, or will be. */
+interface Above {
+  readonly key: FileKey;
+  readonly depth: number;
+}
+
+/** How whoever adopts a directory follows it, and stops it between two files. */
+export interface Going {
+  readonly came: (volume: VolumeRecord) => void;
+  readonly signal: AbortSignal;
+}
+
+/** What became of a directory, but for its volumes. */
+export interface Adopted {
+  readonly snapshots: readonly LocalId[];
+  /** Clone parents that were neither cut by Cinder nor deleted there. */
+  readonly images: readonly string[];
+  /** Files that were left alone, each with the reason. */
+  readonly left: readonly string[];
+}
+
+const volumeName = /^volume-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const hiddenName = /\.(?:snap|ts)$/;
+const snapshotName = /^snapshot-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * Makes volumes and snapshots of a directory that Cinder's GPFS driver kept, with its clone tree. Parents come
+ * before their children, and every edge before the first record, so that nothing is reclaimed in between. Each
+ * volume is told as it comes: a second try after an interruption does not see it any more.
+ */
+export async function adoptDirectory(
+  on: AdoptHost,
+  directory: string,
+  { came, signal }: Going,
+): Promise<Adopted> {
+  await requireOutside(on, directory);
+  const found = await look(on, directory);
+  const seen = readThrough(found.seen);
+  for (const each of seen) await requireFree(on, each);
+  const parents = await parentsOf(on.store, seen);
+  for (const each of seen) {
+    const above = aboveOf(each, parents);
+    if (above) await on.store.edges.add(above.key, keyOf(each));
+  }
+  const inOrder = [...seen].sort((a, b) => depthOf(a, parents) - depthOf(b, parents));
+  const snapshots: LocalId[] = [];
+  for (const each of inOrder.filter(({ kind }) => kind !== 'volume')) {
+    signal.throwIfAborted();
+    await adoptParent(on, each, aboveOf(each, parents));
+    if (each.kind === 'snapshot') snapshots.push(localIdOf(each.name));
+  }
+  for (const each of seen.filter(({ kind }) => kind === 'volume')) {
+    signal.throwIfAborted();
+    came(await adoptFile(on, { ...each, parent: aboveOf(each, parents) ?? null }));
+  }
+  const unread = found.seen.filter((each) => !seen.includes(each));
+  const images = seen.filter(({ kind }) => kind === 'image').map(({ name }) => name);
+  return { snapshots, images, left: [...found.left, ...unread.map(whyUnread)] };
+}
+
+/** Refuses what could not come in before anything is changed. */
+async function requireFree(on: AdoptHost, each: Seen): Promise<void> {
+  if (each.kind === 'hidden') return;
+  const candidate = { ...each, id: idOf(each) };
+  await (each.kind === 'volume' ? requireFreeVolume : requireFreeSnapshot)(on, candidate);
+}
+
+/**
+ * Without the clone parents that nothing here reads through, nor those above them. As tombstones they would go
+ * with the next sweep, and one may be an image that somebody keeps.
+ */
+function readThrough(seen: readonly Seen[]): readonly Seen[] {
+  const read = new Set(seen.map(parentInode));
+  const kept = seen.filter(
+    ({ kind, stat }) => ['volume', 'snapshot'].includes(kind) || read.has(stat.inode),
+  );
+  return kept.length === seen.length ? kept : readThrough(kept);
+}
+
+const whyUnread = ({ name }: Seen): string =>
+  `${name}: a clone parent that nothing here reads through; import it as an image`;
+
+async function look({ store, gpfs }: AdoptHost, directory: string) {
+  const seen: Seen[] = [];
+  const left: string[] = [];
+  for (const name of await store.files.list(directory)) {
+    const path = join(directory, name);
+    const stat = await store.files.stat(path);
+    const status = stat.kind === 'file' ? await gpfs.clone.show(path) : undefined;
+    const kind = status && kindOf(name, status);
+    if (status && kind) seen.push({ path, name, stat, status, kind });
+    else
+      left.push(`${name}: ${stat.kind === 'file' ? 'no name of a volume or snapshot' : stat.kind}`);
+  }
+  return { seen, left };
+}
+
+function kindOf(name: string, status: CloneStatus): Seen['kind'] | undefined {
+  if (status.kind === 'parent') {
+    if (snapshotName.test(name)) return 'snapshot';
+    // Cinder's own: the parent of a clone, and a snapshot that it deleted. Whatever else is somebody's image.
+    return hiddenName.test(name) ? 'hidden' : 'image';
+  }
+  return volumeName.test(name) ? 'volume' : undefined;
+}
+
+const keyOf = ({ name, stat, kind }: Seen): FileKey =>
+  adoptedKey(kind === 'hidden' ? hiddenId(stat.inode) : idOf({ name, kind }), stat.inode);
+
+const idOf = ({ name, kind }: Pick<Seen, 'name' | 'kind'>): LocalId =>
+  kind === 'image' ? imageId(name) : localIdOf(name);
+
+const hiddenId = (inode: bigint): LocalId => localIdOf(`adopted-${inode}`);
+
+const parentInode = ({ status }: Seen): bigint | undefined =>
+  status.kind === 'plain' ? undefined : status.parentInode;
+
+/** Every clone parent that a file of the directory reads through, those adopted earlier included. */
+async function parentsOf(
+  store: RootStore,
+  seen: readonly Seen[],
+): Promise<ReadonlyMap<bigint, Above>> {
+  const found = new Map<bigint, Above>();
+  for (const each of seen.filter(({ kind }) => kind !== 'volume'))
+    found.set(each.stat.inode, { key: keyOf(each), depth: statedDepth(each) });
+  for (const each of seen) {
+    const inode = parentInode(each);
+    if (inode === undefined || found.has(inode)) continue;
+    const known = await adoptedBefore(store, inode);
+    if (!known)
+      throw new DriverError(
+        'wrong-state',
+        `${each.path} reads through inode ${inode}, which is not in ${basename(join(each.path, '..'))}; bring both into one directory, or split it with mmclone`,
+      );
+    found.set(inode, known);
+  }
+  return found;
+}
+
+/** An earlier try was interrupted after it took this parent in. */
+async function adoptedBefore(store: RootStore, inode: bigint): Promise<Above | undefined> {
+  const hidden = await store.hidden.read(adoptedKey(hiddenId(inode), inode));
+  if (hidden) return { key: hidden.value.id, depth: hidden.value.depth ?? 0 };
+  for (const shard of await store.snapshots.shards())
+    for (const id of (await store.snapshots.ids(shard)).keys()) {
+      const found = await snapshotOf(store, id, inode);
+      if (found) return found;
+    }
+  return undefined;
+}
+
+async function snapshotOf(store: RootStore, id: string, inode: bigint): Promise<Above | undefined> {
+  const record = (await store.snapshots.read(id))?.value;
+  if (record?.file?.inode !== inode) return undefined;
+  // The record of a deleted one stays a while, and the number may be that of another file by now.
+  const path = store.layout.data('snapshots', record.file.key);
+  const file = await store.files.stat(path).catch(undefinedWhenMissing);
+  if (file?.inode !== inode) return undefined;
+  return { key: record.file.key, depth: record.depth ?? 0 };
+}
+
+const aboveOf = (each: Seen, parents: ReadonlyMap<bigint, Above>): Above | undefined => {
+  const inode = parentInode(each);
+  return inode === undefined ? undefined : parents.get(inode);
+};
+
+// As mmclone shows it: an upper bound, which is what records keep too.
+const statedDepth = ({ status }: Seen): number => (status.kind === 'plain' ? 0 : status.depth);
+
+const depthOf = (each: Seen, parents: ReadonlyMap<bigint, Above>): number =>
+  aboveOf(each, parents) ? statedDepth(each) : 0;
+
+async function adoptParent(
+  { store, host, sectorBytes }: AdoptHost,
+  each: Seen,
+  above: Above | undefined,
+): Promise<void> {
+  const key = keyOf(each);
+  const sectors = asRecorded(await sectorBytes(each.path));
+  const common = {
+    format: recordFormat,
+    parent: above?.key ?? null,
+    depth: statedDepth(each),
+    bytes: each.stat.size,
+    content: { kind: 'unknown' as const },
+    ...sectors,
+    createdMs: each.stat.modifiedMs,
+    claim: null,
+  };
+  const data = each.kind === 'hidden' ? ('hidden' as const) : ('snapshots' as const);
+  if (each.kind === 'hidden' && !(await store.hidden.read(key))) {
+    const record: HiddenRecord = {
+      ...common,
+      id: key,
+      why: 'tombstone',
+      state: 'waiting',
+      data: 'hidden',
+    };
+    await store.hidden.swap(key, undefined, record, 'name');
+  }
+  if (each.kind !== 'hidden')
+    await recordSnapshot(store, each, { ...common, createdMs: host.clock.now() });
+  const path = store.layout.data(data, key);
+  await store.makeIn(path, () => store.files.rename(each.path, path));
+  await store.files.chmod(path, 0o640);
+}
+
+async function recordSnapshot(
+  store: RootStore,
+  { name, kind, stat }: Seen,
+  common: Pick<
+    SnapshotRecord,
+    'format' | 'parent' | 'bytes' | 'content' | 'sectorBytes' | 'createdMs' | 'claim'
+  >,
+): Promise<void> {
+  const id = idOf({ name, kind });
+  const held = await store.snapshots.read(id);
+  if (held && held.value.state !== 'deleted') return;
+  const record: SnapshotRecord = {
+    ...common,
+    id,
+    name: kind === 'image' ? `image-${name}` : name,
+    state: 'ready',
+    // Of a snapshot Cinder keeps this in its database, not with the file.
+    volume: kind === 'image' ? id : localIdOf(`unknown-${name}`),
+    ...(kind === 'image' ? { golden: { name, format: 'raw' as const } } : {}),
+    file: { key: adoptedKey(id, stat.inode), inode: stat.inode },
+    attributes: {},
+  };
+  await store.snapshots.swap(id, held, record, 'name');
+}

@@ -1,0 +1,162 @@
+import { readHead } from '../../linux/image-head.ts';
+import { roundUp, sector, type Bytes } from '../../model/bytes.ts';
+import { DriverError } from '../../model/fault.ts';
+import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
+import type { FileStat } from '../../run/files.ts';
+import type { Held } from '../../store/records.ts';
+import { ignoring } from '../../store/edges.ts';
+import type { RootStore } from '../../store/root.ts';
+import { recordFormat } from '../../store/schema/data.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { requireAlone, taken, type AdoptHost } from './adoptable.ts';
+import { requireOwnHandle } from '../roots/handles.ts';
+import { requireSameFileset } from '../images/import.ts';
+import { operate } from '../claims/operate.ts';
+import { endClaim } from '../claims/own-claim.ts';
+import { asRecorded } from '../../model/sector-fields.ts';
+import { settleVolume } from '../claims/settle.ts';
+
+/** A file that is to be a volume: what it is called, and the clone parent it reads through. */
+export interface Adoptee {
+  readonly path: string;
+  readonly name: string;
+  readonly parent: { readonly key: FileKey; readonly depth: number } | null;
+}
+
+/** The key of an adopted file: the same whenever it is tried again. */
+export const adoptedKey = (local: LocalId, inode: bigint): FileKey =>
+  fileKey(local, 1, inode.toString(16));
+
+/**
+ * Makes a volume of a raw file, where it lies on the same fileset, without copying. The file keeps its own name
+ * until the volume is there, so that nothing is lost whatever happens in between; trying again ends it.
+ */
+export async function adoptFile(on: AdoptHost, adoptee: Adoptee): Promise<VolumeRecord> {
+  const { host, store } = on;
+  const id = localIdOf(adoptee.name);
+  await requireOwnHandle(host, store, id);
+  const stat = await requireRaw(on, adoptee);
+  const held = await settleVolume(host, store, id);
+  if (held && held.value.state !== 'deleted') {
+    if (held.value.image?.inode !== stat.inode) throw taken(adoptee.name);
+    await ignoring(store.files.unlink(adoptee.path), 'ENOENT');
+    return held.value;
+  }
+  await requireAlone(on, adoptee.path);
+  const record = await newRecord(on, adoptee, stat);
+  const key = adoptedKey(id, stat.inode);
+  const made = await operate(host, store, {
+    id,
+    from: held,
+    plan: { op: 'create', image: key },
+    during: record,
+    work: (claimed) => takeIn(store, claimed, adoptee.path, key),
+  });
+  await store.files.unlink(adoptee.path);
+  return made.value;
+}
+
+async function takeIn(
+  store: RootStore,
+  claimed: Held<VolumeRecord>,
+  from: string,
+  key: FileKey,
+): Promise<Held<VolumeRecord>> {
+  const { parent, bytes } = claimed.value;
+  if (parent !== null) await store.edges.add(parent, key);
+  const path = store.layout.data('volumes', key);
+  await store.makeIn(path, () => store.files.link(from, path));
+  await store.files.grow(path, bytes);
+  await store.files.chmod(path, 0o660);
+  const { inode, size } = await store.files.stat(path);
+  return endClaim(store, claimed, () => ({ state: 'ready', bytes: size, image: { key, inode } }));
+}
+
+async function newRecord(
+  { host, gpfs, sectorBytes }: AdoptHost,
+  { path, name, parent }: Adoptee,
+  { size }: FileStat,
+): Promise<VolumeRecord> {
+  const { pool, data, metadata } = await gpfs.attributes(path);
+  const sectors = asRecorded(await sectorBytes(path));
+  const bytes = roundUp(size, sector);
+  return {
+    format: recordFormat,
+    id: localIdOf(name),
+    name,
+    state: 'creating',
+    bytes,
+    asked: { requiredBytes: bytes, limitBytes: 0n, capabilities: [], parameters: {}, source: null },
+    attributes: { pool, dataReplicas: data.copies, metadataReplicas: metadata.copies },
+    options: {},
+    context: {},
+    image: null,
+    parent: parent?.key ?? null,
+    depth: parent ? parent.depth + 1 : 0,
+    ...sectors,
+    // Never formatted, whatever it looks like.
+    content: { kind: 'unknown' },
+    unchanged: false,
+    attachments: [],
+    createdMs: host.clock.now(),
+    claim: null,
+    retype: null,
+  };
+}
+
+async function requireRaw(on: AdoptHost, { path, parent }: Adoptee): Promise<FileStat> {
+  const { store, gpfs } = on;
+  const stat = await store.files.stat(path);
+  const bad = (why: string) => new DriverError('wrong-state', `${path} cannot be adopted: ${why}`);
+  if (stat.kind !== 'file') throw bad(`it is a ${stat.kind}, not a file`);
+  if (stat.size === 0n) throw bad('it is empty');
+  await requireSameFileset(on, path);
+  const head = await readHead(path, 4);
+  if (Buffer.from(head).toString('latin1') === 'QFI\u00fb')
+    throw bad('it is a qcow2 image, not a raw disk; import it with gpfs-csi image import');
+  const status = await gpfs.clone.show(path);
+  if (status.kind === 'parent') throw bad('it is a clone parent; adopt the directory it lies in');
+  if (status.kind === 'clone' && !parent)
+    throw bad(`it reads through inode ${status.parentInode}; adopt the directory that has both`);
+  return stat;
+}
+
+/** The PersistentVolume of an adopted volume, as YAML for kubectl. */
+export function persistentVolume(
+  volume: { readonly id: string; readonly bytes: Bytes; readonly name: string },
+  driverName: string,
+  nodes: Readonly<Record<string, string>> = {},
+): string {
+  const plain = /^[a-z0-9](?:[-a-z0-9.]{0,200}[a-z0-9])?$/;
+  const name = plain.test(volume.name) ? volume.name : `adopted-${volume.id.replace('.', '-')}`;
+  return `apiVersion: v1
+kind: PersistentVolume
+metadata:
+  name: '${name.toLowerCase()}'
+spec:
+  capacity:
+    storage: '${volume.bytes}'
+  accessModes: [ReadWriteOnce]
+  volumeMode: Block
+  persistentVolumeReclaimPolicy: Retain
+  storageClassName: ''
+  csi:
+    driver: ${driverName}
+    volumeHandle: '${volume.id}'
+${nodeAffinity(nodes)}`;
+}
+
+/** Which nodes a PersistentVolume can be used on; as the provisioner writes it. */
+const nodeAffinity = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .map(
+      ([key, value]) => `  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+        - matchExpressions:
+            - key: ${key}
+              operator: In
+              values: [${value}]
+`,
+    )
+    .join('');

@@ -1,0 +1,65 @@
+import { DriverError } from '../../model/fault.ts';
+import type { LocalId } from '../../model/ids.ts';
+import type { FileStat } from '../../run/files.ts';
+import { requireOwnHandle } from '../roots/handles.ts';
+import type { Gpfs } from '../../gpfs/commands.ts';
+import type { SectorBytes } from '../../model/sectors.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { ServiceHost } from '../host.ts';
+
+/** What adopting stands on. */
+export interface AdoptHost {
+  readonly host: ServiceHost;
+  readonly store: RootStore;
+  readonly gpfs: Gpfs;
+  /** Who on this host has a file open, for people; undefined for nobody. */
+  readonly userOf: (file: FileStat) => Promise<string | undefined>;
+  /** What the disk in a file was made for. */
+  readonly sectorBytes: (path: string) => Promise<SectorBytes>;
+}
+
+/** A file that is to come in, and the id of the record that it is to have. */
+export interface Candidate {
+  readonly id: LocalId;
+  readonly name: string;
+  readonly path: string;
+  readonly stat: FileStat;
+}
+
+/** Who has the file by another name, or open, would go on writing to what is a volume by then. */
+export async function requireAlone({ store, userOf }: AdoptHost, path: string): Promise<void> {
+  const stat = await store.files.stat(path);
+  const user = await userOf(stat);
+  const why =
+    stat.links > 1
+      ? `it has ${stat.links} names; remove the others`
+      : user && `it is open in ${user}; end that first, here and on other hosts`;
+  if (why) throw new DriverError('wrong-state', `${path} cannot be adopted: ${why}`);
+}
+
+/** Throws for a file that could not become this volume; one that came in with an earlier try may. */
+export async function requireFreeVolume(on: AdoptHost, candidate: Candidate): Promise<void> {
+  const { id, name, path, stat } = candidate;
+  await requireOwnHandle(on.host, on.store, id);
+  const held = await on.store.volumes.read(id);
+  if (!held) return requireAlone(on, path);
+  const { image, state, claim } = held.value;
+  if (image?.inode === stat.inode) return;
+  if (state === 'ready') throw taken(name);
+  // What an earlier try began has two names until that is ended.
+  if (!claim) await requireAlone(on, path);
+}
+
+/** The same for a clone parent that is to be a snapshot or an image. */
+export async function requireFreeSnapshot(on: AdoptHost, candidate: Candidate): Promise<void> {
+  const now = (await on.store.snapshots.read(candidate.id))?.value;
+  if (!now || now.state === 'deleted' || now.file?.inode === candidate.stat.inode) return;
+  throw taken(candidate.name, 'snapshot');
+}
+
+/** There is another object of this name. */
+export const taken = (name: string, what = 'volume'): DriverError =>
+  new DriverError(
+    'name-taken',
+    `there is a ${what} ${name} already, with another file; adopt it under another name`,
+  );

@@ -1,0 +1,145 @@
+import { planFence, type DataRef } from '../../model/clone-tree.ts';
+import { DriverError } from '../../model/fault.ts';
+import { localIdOf } from '../../model/ids.ts';
+import { ignoring } from '../../store/edges.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import type { ServiceHost } from '../host.ts';
+import { deeper, endClaim, isClaimed, isFencing, requireClaim } from '../claims/own-claim.ts';
+import { dropLateEdges, endParenting, recordCut } from '../parents/cut.ts';
+import { statOf, pathOf } from '../claims/data-files.ts';
+import { reclaim } from '../parents/reclaim.ts';
+import { perform } from '../claims/steps.ts';
+
+/** A volume whose record carries a claim to cut other nodes off from its image. */
+type Fencing = Held<VolumeRecord>;
+
+/** The files that such a claim announces: the image so far, the parent above it, and the next image. */
+interface Announced {
+  readonly fenced: DataRef;
+  readonly parent: DataRef;
+  readonly next: DataRef;
+}
+
+function announced({ id, claim }: VolumeRecord): Announced {
+  if (claim?.op !== 'fence' || !claim.parent || !claim.image || !claim.fenced)
+    throw new Error(`volume ${id} has no claim on a new generation`);
+  return {
+    fenced: { data: 'volumes', key: claim.fenced },
+    parent: { data: 'hidden', key: claim.parent },
+    next: { data: 'volumes', key: claim.image },
+  };
+}
+
+/**
+ * Makes the next generation that a claim announces, and ends the claim. Whoever still has the image open goes
+ * on writing, to a file without a name; the volume starts from what that held when its parent was cut.
+ */
+export async function cutOff(
+  host: ServiceHost,
+  store: RootStore,
+  claimed: Fencing,
+): Promise<Held<VolumeRecord>> {
+  try {
+    await makeNext(host, store, claimed);
+    const ended = await dropFenced(store, await switchTo(store, claimed));
+    // The parent is dead from the beginning, and nobody will delete anything to have it looked at.
+    await host.backlog.add(store, claimed.id);
+    return ended;
+  } catch (error) {
+    await dropLate(host, store, claimed).catch((cause: unknown) => {
+      host.log.warn({ volume: claimed.id, cause }, 'files of a lost fence may be left');
+    });
+    throw error;
+  }
+}
+
+async function makeNext(host: ServiceHost, store: RootStore, claimed: Fencing): Promise<void> {
+  const { value } = claimed;
+  const { fenced, parent, next } = announced(value);
+  const { cut, next: copy } = planFence(fenced, parent, next, value);
+  // An attempt that was cut short may have left its parent: a second one would only make the tree deeper.
+  const there = await statOf(store, pathOf(store, parent));
+  if (!there) await perform(store, host.commands, cut);
+  await recordCut(store, claimed, there ?? (await store.files.stat(pathOf(store, parent))));
+  await perform(store, host.commands, copy);
+}
+
+/** The one write that gives the volume its next generation, and the node its attachment. */
+async function switchTo(store: RootStore, claimed: Fencing): Promise<Fencing> {
+  const { id, value } = claimed;
+  const { parent, next } = announced(value);
+  const stat = await statOf(store, pathOf(store, next));
+  if (!stat || stat.size < value.bytes)
+    throw new DriverError(
+      'command-failed',
+      `the new image of volume ${id} has ${stat?.size ?? 'no'} bytes instead of ${value.bytes}; try again`,
+    );
+  const image = { key: next.key, inode: stat.inode };
+  const change = (now: VolumeRecord): VolumeRecord => {
+    requireClaim(now, value);
+    const attachments = now.attachments.map((each) => ({ ...each, state: 'ready' as const }));
+    // The node may write from now on, so no clone may share the parent.
+    return {
+      ...now,
+      ...{ image, parent: parent.key, unchanged: false, attachments },
+      ...deeper(now),
+    };
+  };
+  return store.volumes.update(id, change, 'name', claimed);
+}
+
+/** Takes the old image its name: nobody looks for it there any more. */
+async function dropFenced(store: RootStore, switched: Fencing): Promise<Held<VolumeRecord>> {
+  const { fenced, parent } = announced(switched.value);
+  await ignoring(store.files.unlink(pathOf(store, fenced)), 'ENOENT');
+  await store.edges.remove(parent.key, fenced.key);
+  return endClaim(store, switched, () => ({}));
+}
+
+/**
+ * Ends a fence that stopped somewhere. Once the record names the next generation, only the old name is left to
+ * remove. Before, all is undone but for the parent, where one was cut: the image reads through that, and GPFS
+ * takes no parent out again. No command is run, so that any request on the volume can get past it.
+ */
+export async function endFence(
+  host: ServiceHost,
+  store: RootStore,
+  held: Fencing,
+): Promise<Held<VolumeRecord>> {
+  const { image, attachments } = held.value;
+  if (image?.key === announced(held.value).next.key) return dropFenced(store, held);
+  await dropNext(store, held.value);
+  const ended = await endParenting(host, store, held, false);
+  for (const { node } of attachments.filter(isFencing))
+    await store.attached.remove(localIdOf(node), held.id);
+  await host.backlog.add(store, held.id);
+  return ended;
+}
+
+/** Removes the next image of a fence that came to nothing. Its name is used once, so nobody can need it. */
+export async function dropNext(store: RootStore, record: VolumeRecord): Promise<void> {
+  const { parent, next } = announced(record);
+  await ignoring(store.files.unlink(pathOf(store, next)), 'ENOENT');
+  await store.edges.remove(parent.key, next.key);
+}
+
+/** Whether a fence got as far as its parent, and not yet to the next generation. */
+export async function isCut(store: RootStore, record: VolumeRecord): Promise<boolean> {
+  if (record.claim?.op !== 'fence') return false;
+  const { parent, next } = announced(record);
+  if (record.image?.key === next.key) return false;
+  return (await statOf(store, pathOf(store, parent))) !== undefined;
+}
+
+/** What this server made after another one had taken its claim: that one never uses these names. */
+async function dropLate(host: ServiceHost, store: RootStore, claimed: Fencing): Promise<void> {
+  const { id, value } = claimed;
+  const { parent, next } = announced(value);
+  const now = (await store.volumes.read(id))?.value;
+  if (!now || isClaimed(now, value) || now.image?.key === next.key) return;
+  await dropNext(store, value);
+  await dropLateEdges(host, store, claimed);
+  await reclaim(host, store, parent.key);
+}

@@ -1,0 +1,130 @@
+import { isMultiNode, sameCapability, type Capability } from '../../model/capability.ts';
+import { DriverError } from '../../model/fault.ts';
+import { fileKey } from '../../model/ids.ts';
+import { cloneErrno } from '../../gpfs/mmclone.ts';
+import { isDeadMark, isSameMachine } from '../../store/nodes.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { NodeFile } from '../../store/schema/root.ts';
+import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
+import { releaseClaim } from '../claims/claims.ts';
+import type { ClaimPlan, ServiceHost } from '../host.ts';
+import { cutOff, dropNext, isCut } from './cut-off.ts';
+import { operate } from '../claims/operate.ts';
+import { isFencing } from '../claims/own-claim.ts';
+import { imageOf } from '../claims/data-files.ts';
+
+/** Who wants a volume, and how. */
+export interface Fencer {
+  readonly node: string;
+  readonly capability: Capability;
+  readonly readonly: boolean;
+}
+
+/**
+ * Nodes that may still write to a volume which is attached nowhere: they left a mark on its image, and are
+ * neither this node nor known to have booted since. A node is its name and its machine together, so a machine
+ * that took over the name of another one does not answer for it. Raw block volumes that several nodes share
+ * are left to those who share them.
+ */
+export async function nodesToFence(
+  store: RootStore,
+  value: VolumeRecord,
+  capability: Capability,
+  self: NodeFile,
+): Promise<readonly string[]> {
+  if (capability.access.kind === 'block' && isMultiNode(capability.mode)) return [];
+  if (value.attachments.length > 0) return [];
+  const found: string[] = [];
+  for (const mark of await store.marks.of(imageOf(value).key)) {
+    if (isSameMachine(mark, self)) continue;
+    if (!isDeadMark(mark, await store.nodes.read(mark.node))) found.push(mark.node);
+  }
+  return found;
+}
+
+/** Cuts these nodes off from a volume, and attaches it. Throws in-use where GPFS cannot do that. */
+export async function fence(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  attachment: Attachment,
+  nodes: readonly string[],
+): Promise<void> {
+  const { id, value } = held;
+  if (!(await store.abilities.read()).snapOpen) throw stillOpen(id, nodes);
+  host.log.warn({ volume: id, nodes, for: attachment.node }, 'cutting nodes off from a volume');
+  const parent = fileKey(value.id, held.version + 1, host.nonce());
+  const during = {
+    ...value,
+    attachments: [...value.attachments, { ...attachment, state: 'fencing' as const }],
+  };
+  try {
+    await generate(host, store, held, during, parent);
+  } catch (error) {
+    throw cloneErrno(error) === 'EBUSY' ? stillOpen(id, nodes, error) : error;
+  }
+}
+
+const stillOpen = (id: string, nodes: readonly string[], cause?: unknown): DriverError =>
+  new DriverError(
+    'in-use',
+    `volume ${id} may still be open on node ${nodes.join(' and ')}, which has not unstaged it, and this GPFS takes no snapshot of an open file; bring that node back or restart it`,
+    cause,
+  );
+
+function generate(
+  host: ServiceHost,
+  store: RootStore,
+  from: Held<VolumeRecord>,
+  during: VolumeRecord,
+  parent: ClaimPlan['parent'],
+): Promise<Held<VolumeRecord>> {
+  const image = fileKey(during.id, from.version + 1, host.nonce());
+  return operate(host, store, {
+    id: from.id,
+    from,
+    plan: { op: 'fence', parent, image, fenced: imageOf(during).key },
+    during,
+    durability: 'name',
+    work: (claimed) => cutOff(host, store, claimed),
+  });
+}
+
+/**
+ * Goes on with a fence for the same attachment that stopped after its parent was cut, from that parent. Its
+ * next image gets another name: whoever stalled may still be about to make, or to remove, the one before.
+ * False when there is none.
+ */
+export async function resumeFence(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  wanted: Fencer,
+): Promise<boolean> {
+  const { id, value } = held;
+  const { claim } = value;
+  if (!claim || !isFor(value, wanted)) return false;
+  if (!(await isCut(store, value))) return false;
+  await host.claims.requireDead(store, claim, `volume ${id}`);
+  host.log.warn({ volume: id, for: wanted.node }, 'going on with a fence that was left half done');
+  using mine = host.claims.begin(claim);
+  try {
+    const taken = await store.volumes.swap(id, held, { ...value, claim: mine.claim });
+    await dropNext(store, taken.value);
+    await generate(host, store, taken, taken.value, claim.parent);
+  } catch (error) {
+    await host.claims.release(() => releaseClaim(store.volumes, id, mine.claim));
+    throw error;
+  }
+  return true;
+}
+
+const isFor = ({ attachments }: VolumeRecord, wanted: Fencer): boolean =>
+  attachments.some(
+    (each) =>
+      isFencing(each) &&
+      each.node === wanted.node &&
+      each.readonly === wanted.readonly &&
+      sameCapability(each.capability, wanted.capability),
+  );

@@ -1,0 +1,114 @@
+import { DriverError, isFault } from '../../model/fault.ts';
+import { showFill } from './fill-claim.ts';
+import type { Clock, Nonce } from '../../run/clock.ts';
+import type { Self } from '../../store/nodes.ts';
+import type { Held, Records } from '../../store/records.ts';
+import type { Claim } from '../../store/schema/claim.ts';
+import type { Claims, ClaimPlan } from '../host.ts';
+
+/** Claims made by this server. */
+export function claimsOf(self: Self, clock: Clock, nonce: Nonce): Claims {
+  const active = new Set<string>();
+  const fateOf: Claims['fateOf'] = async (store, claim) => {
+    if (claim.instance !== self.instance) return store.nodes.fateOf(claim);
+    return active.has(claim.nonce) ? 'alive' : 'gone';
+  };
+  return {
+    ...releasesOf(),
+    fateOf,
+    begin: (plan) => {
+      const claim = {
+        ...plan,
+        node: self.node,
+        instance: self.instance,
+        boot: self.bootId,
+        nonce: nonce(),
+        sinceMs: clock.now(),
+        released: false,
+      };
+      active.add(claim.nonce);
+      return { claim, [Symbol.dispose]: () => void active.delete(claim.nonce) };
+    },
+    requireDead: async (store, claim, what) => {
+      refuseLiving(await fateOf(store, claim), claim, what);
+    },
+  };
+}
+
+const doing = ({ op, fill }: Claim): string => (fill ? `${op}: ${showFill(fill)}` : op);
+
+function refuseLiving(fate: 'alive' | 'silent' | 'gone', claim: Claim, what: string): void {
+  if (fate === 'alive')
+    throw new DriverError(
+      'busy',
+      `${what} is busy: node ${claim.node} is at work on it (${doing(claim)}); try again`,
+    );
+  // A server that only stalled could still cut the file back to the size it was asked for, so
+  // growing is taken over only from one that is known to be gone.
+  if (fate === 'silent' && claim.op === 'expand')
+    throw new DriverError(
+      'unavailable',
+      `${what} was being expanded by node ${claim.node}, which is silent but not known to be down; restart the driver there or remove its file in nodes/`,
+    );
+}
+
+/** Says in the record that nobody works on it any more; nothing when the claim there is another one. */
+export async function releaseClaim<T extends { readonly claim: Claim | null }>(
+  records: Records<T>,
+  id: string,
+  claim: Claim,
+): Promise<void> {
+  const release = (now: T): T => {
+    if (now.claim?.nonce !== claim.nonce)
+      throw new DriverError('busy', `${id} is claimed by another server`);
+    return { ...now, claim: { ...now.claim, released: true } };
+  };
+  // Somebody else writes the record, so it is no longer ours to release.
+  await records.update(id, release).catch((error: unknown) => {
+    if (!isFault(error, 'busy')) throw error;
+  });
+}
+
+/** What is written before the work on a record begins, beside the claim. */
+export interface Marking<T> {
+  readonly held: Held<T>;
+  readonly plan: ClaimPlan;
+  readonly during?: Partial<T>;
+}
+
+/** Works on a record under a claim of this server's, which is given back where the work, or the claiming, fails. */
+export async function underClaim<T extends { readonly claim: Claim | null }, R>(
+  claims: Claims,
+  records: Records<T>,
+  { held, plan, during }: Marking<T>,
+  work: (marked: Held<T>, claim: Claim) => Promise<R>,
+): Promise<R> {
+  const { id, value } = held;
+  using mine = claims.begin(plan);
+  const { claim } = mine;
+  try {
+    return await work(await records.swap(id, held, { ...value, ...during, claim }), claim);
+  } catch (error) {
+    await claims.release(() => releaseClaim(records, id, claim));
+    throw error;
+  }
+}
+
+function releasesOf(): Pick<Claims, 'release' | 'retry'> {
+  const unreleased = new Set<() => Promise<void>>();
+  const release = async (attempt: () => Promise<void>): Promise<void> => {
+    try {
+      await attempt();
+      unreleased.delete(attempt);
+    } catch {
+      // The file system is away: the claim stays until it is back, or until this process is gone.
+      unreleased.add(attempt);
+    }
+  };
+  return {
+    release,
+    retry: async () => {
+      for (const attempt of [...unreleased]) await release(attempt);
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { DriverError } from '../../model/fault.ts';
+import { imageMode, type DataRef, type Step } from '../../model/clone-tree.ts';
+import { ownerOfKey } from '../../model/ids.ts';
+import { ignoring } from '../../store/edges.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { VolumeCommands } from '../host.ts';
+import { pathOf } from './data-files.ts';
+
+/** Performs planned steps, in order, up to the first that fails. */
+export async function perform(
+  store: RootStore,
+  commands: VolumeCommands,
+  steps: readonly Step[],
+): Promise<void> {
+  for (const step of steps) await performOne(store, commands, step);
+}
+
+async function performOne(store: RootStore, commands: VolumeCommands, step: Step): Promise<void> {
+  const at = (file: DataRef) => pathOf(store, file);
+  switch (step.do) {
+    case 'edge':
+      return store.edges.add(step.parent, step.child);
+    case 'confirm':
+      return confirmParent(store, step.parent);
+    case 'make':
+      await store.makeIn(at(step.file), () =>
+        store.files.createSparse(at(step.file), step.bytes, imageMode),
+      );
+      return;
+    case 'mode':
+      return setMode(store, step.file, step.mode);
+    case 'grow':
+      await store.files.grow(at(step.file), step.bytes);
+      return;
+    // mm commands do not go through the guarded files: the mount is looked at just before them.
+    case 'snap':
+      await store.directoryOf(at(step.parent));
+      return commands.clone.snap(at(step.file), at(step.parent));
+    case 'copy':
+      await store.directoryOf(at(step.file));
+      return commands.clone.copy(at(step.parent), at(step.file));
+    case 'attributes':
+      await store.check();
+      return commands.setAttributes(at(step.file), step.attributes);
+  }
+}
+
+/** Where GPFS does not change the mode of a clone parent, it keeps the one of the image, which none but root may read either. */
+async function setMode(store: RootStore, file: DataRef, mode: number): Promise<void> {
+  const change = store.files.chmod(pathOf(store, file), mode);
+  await (file.data === 'volumes' ? change : ignoring(change, 'EROFS', 'EPERM'));
+}
+
+/** Throws snapshot-missing unless the parent is still one that may get children. */
+export async function confirmParent(store: RootStore, parent: DataRef): Promise<void> {
+  const hidden = await store.hidden.read(parent.key);
+  if (hidden) {
+    // A tombstone will do as well: the edge made before keeps its file where it is.
+    if (hidden.value.state === 'waiting') return;
+  } else {
+    const snapshot = await store.snapshots.read(ownerOfKey(parent.key));
+    if (snapshot?.value.state === 'ready' && snapshot.value.file?.key === parent.key) return;
+  }
+  throw new DriverError(
+    'snapshot-missing',
+    `${ownerOfKey(parent.key)} is being deleted and cannot be cloned any more`,
+  );
+}

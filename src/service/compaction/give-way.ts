@@ -1,0 +1,103 @@
+import { DriverError, isFault } from '../../model/fault.ts';
+import type { Held, Records } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Claim } from '../../store/schema/claim.ts';
+import type { ServiceHost } from '../host.ts';
+import type { Head } from './heads.ts';
+import { endMoveOrRelease } from './redirect.ts';
+
+/** How long a request waits for another server to let go of its file, and how often it looks. */
+const patienceMs = 3_000;
+const lookMs = 250;
+
+interface Claimed {
+  readonly claim: Claim | null;
+}
+
+/**
+ * Makes a compaction give way to a request that wants its file; resolves when the claim is gone. Another server
+ * is asked through the record. Of a server that is gone this one ends the work in the background, since that runs a
+ * command: the request is refused as busy, and its retry finds the way free.
+ */
+export async function giveWay<T extends Claimed>(
+  host: ServiceHost,
+  store: RootStore,
+  records: Records<T>,
+  held: Held<T>,
+  headOf: () => Promise<Head | undefined>,
+): Promise<void> {
+  const { claim } = held.value;
+  if (claim?.op !== 'compact' || (await stopHere(host, claim, held.id))) return;
+  const fate = await host.claims.fateOf(store, claim);
+  if (fate === 'alive') return ask(host, records, held, claim);
+  host.background(endAbandoned(host, store, claim, headOf), {
+    id: held.id,
+    what: 'a compaction that was cut short',
+  });
+  throw new DriverError(
+    'busy',
+    `${held.id} was being compacted by node ${claim.node}, which is gone; where that stopped is being looked up, try again`,
+  );
+}
+
+/** Stops a redirect of this process, and waits a while for its end; false when there is none. */
+async function stopHere(
+  { compacting, clock }: ServiceHost,
+  { nonce }: Claim,
+  id: string,
+): Promise<boolean> {
+  const stopped = compacting.stop(nonce);
+  for (let waited = 0; waited < patienceMs; waited += lookMs) {
+    const ended = await Promise.race([stopped, clock.sleep(lookMs)]);
+    if (ended !== undefined) return ended;
+  }
+  throw new DriverError(
+    'busy',
+    `${id} is being compacted here, which was asked to stop; try again`,
+  );
+}
+
+async function ask<T extends Claimed>(
+  { clock }: ServiceHost,
+  records: Records<T>,
+  { id }: Held<T>,
+  claim: Claim,
+): Promise<void> {
+  const still = (now: T | undefined): now is T => now?.claim?.nonce === claim.nonce;
+  const want = (now: T): T => {
+    if (!still(now)) throw new DriverError('busy', `${id} is claimed by another operation`);
+    return { ...now, claim: { ...claim, wanted: true } };
+  };
+  if (claim.wanted !== true)
+    await records.update(id, want).catch((error: unknown) => {
+      if (!isFault(error, 'busy')) throw error;
+    });
+  for (let waited = 0; waited < patienceMs; waited += lookMs) {
+    if (!still((await records.read(id))?.value)) return;
+    await clock.sleep(lookMs);
+  }
+  throw new DriverError(
+    'busy',
+    `${id} is being compacted by node ${claim.node}, which was asked to stop; try again`,
+  );
+}
+
+/** Takes the claim of a server that is gone, and ends its move where GPFS says it stopped. */
+export async function endAbandoned(
+  host: ServiceHost,
+  store: RootStore,
+  claim: Claim,
+  headOf: () => Promise<Head | undefined>,
+): Promise<void> {
+  const head = await headOf();
+  if (head?.claim?.nonce !== claim.nonce) return;
+  const { op, from, to } = claim;
+  using mine = host.claims.begin({ op, from, to });
+  try {
+    await head.begin(mine.claim, undefined);
+    await endMoveOrRelease(host, store, head, mine.claim);
+  } catch (error) {
+    // Somebody else took it, or the next one who wants the file does.
+    if (!isFault(error, 'busy')) throw error;
+  }
+}

@@ -1,0 +1,74 @@
+import type { FileKey, LocalId } from '../../model/ids.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { ServiceHost } from '../host.ts';
+import { reclaim } from '../parents/reclaim.ts';
+import { isFewChildren } from './chain.ts';
+import { consider, ofLostClaim, type Outcome } from './consider.ts';
+import { headWith, volumeHead, type Head } from './heads.ts';
+
+/** Looks at one item: the id of a volume, or the key of a clone parent that is to be removed or absorbed. */
+export const look = (host: ServiceHost, store: RootStore, name: string): Promise<Outcome> =>
+  name.includes('.')
+    ? lookAtParent(host, store, name as FileKey)
+    : lookAtVolume(host, store, name as LocalId);
+
+async function lookAtVolume(host: ServiceHost, store: RootStore, id: LocalId): Promise<Outcome> {
+  const held = await store.volumes.read(id);
+  if (held?.value.state === 'creating')
+    return { kind: 'failed', why: `volume ${id} is being created` };
+  return consider(host, store, () => volumeHead(store, id));
+}
+
+async function lookAtParent(host: ServiceHost, store: RootStore, key: FileKey): Promise<Outcome> {
+  const own = await headWith(store, key);
+  const claimed = own && (await ofLostClaim(host, store, own, () => headWith(store, key)));
+  if (claimed) return claimed;
+  const children = await store.edges.children(key);
+  if (children.length === 0) return lookAtChildless(host, store, key);
+  if (!isFewChildren(children) || !(await store.hidden.read(key))) return { kind: 'done' };
+  return lookAtChildren(host, store, children);
+}
+
+async function lookAtChildren(
+  host: ServiceHost,
+  store: RootStore,
+  children: readonly FileKey[],
+): Promise<Outcome> {
+  const { redirectParent } = await store.abilities.read();
+  for (const child of children) {
+    if (redirectParent) {
+      const outcome = await consider(host, store, () => parentHead(store, child));
+      if (outcome.kind !== 'done') return outcome;
+    }
+    await announceReader(host, store, child);
+  }
+  return { kind: 'done' };
+}
+
+const parentHead = async (store: RootStore, key: FileKey): Promise<Head | undefined> => {
+  const head = await headWith(store, key);
+  return head?.volume ? undefined : head;
+};
+
+/** The volume that reads through this file, where it is the only one, is looked at: a detach finds it by its name. */
+async function announceReader(host: ServiceHost, store: RootStore, first: FileKey): Promise<void> {
+  const seen = new Set<FileKey>();
+  for (let key: FileKey | undefined = first; key !== undefined && !seen.has(key);) {
+    seen.add(key);
+    const children: readonly FileKey[] = await store.edges.children(key);
+    const head = children.length === 0 ? await headWith(store, key) : undefined;
+    if (head?.volume) await host.backlog.add(store, head.id);
+    key = children.length === 1 ? children[0] : undefined;
+  }
+}
+
+async function lookAtChildless(
+  host: ServiceHost,
+  store: RootStore,
+  key: FileKey,
+): Promise<Outcome> {
+  await reclaim(host, store, key);
+  const held = await store.hidden.read(key);
+  if (!held) return { kind: 'done' };
+  return { kind: 'failed', why: `GPFS does not remove clone parent ${key} yet` };
+}

@@ -1,0 +1,127 @@
+import { join } from 'node:path';
+import type { BrokenFact, ClaimFact, RecordFact } from '../../model/audit/facts.ts';
+import { isFault } from '../../model/fault.ts';
+import type { Clock } from '../../run/clock.ts';
+import { undefinedWhenMissing } from '../../run/files.ts';
+import { versionName, type RecordKind } from '../../store/layout.ts';
+import type { Records } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Claim } from '../../store/schema/claim.ts';
+import type { GroupRecord } from '../../store/schema/groups.ts';
+import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { inParallel } from '../../run/parallel.ts';
+
+/** What the records of a root say, and which of them cannot be read. */
+export interface ReadRecords {
+  readonly records: readonly RecordFact[];
+  readonly broken: readonly BrokenFact[];
+}
+
+const rethrow = (error: unknown): never => {
+  throw error;
+};
+
+type Read = RecordFact | BrokenFact | undefined;
+
+/** Reads every record once; one that is damaged keeps nobody from seeing the others. */
+export async function readRecords(store: RootStore, clock: Clock): Promise<ReadRecords> {
+  const read: readonly Read[] = [
+    ...(await readKind(store, clock, 'volumes', store.volumes, volumeFact)),
+    ...(await readKind(store, clock, 'snapshots', store.snapshots, snapshotFact)),
+    ...(await readKind(store, clock, 'groups', store.groups, groupFact)),
+    ...(await readKind(store, clock, 'hidden', store.hidden, hiddenFact)),
+  ];
+  return {
+    records: read.filter((each) => each !== undefined && 'id' in each),
+    broken: read.filter((each) => each !== undefined && 'path' in each),
+  };
+}
+
+async function readKind<T extends { readonly id: string }>(
+  store: RootStore,
+  clock: Clock,
+  kind: RecordKind,
+  records: Records<T>,
+  fact: (store: RootStore, value: T) => Promise<RecordFact>,
+): Promise<readonly Read[]> {
+  // Roots of earlier versions know no groups.
+  const all = await records.shards().catch(kind === 'groups' ? undefinedWhenMissing : rethrow);
+  const shards = await inParallel(all ?? [], 16, async (shard) => [...(await records.ids(shard))]);
+  return inParallel(shards.flat(), 16, async ([id, version]): Promise<Read> => {
+    const path = join(store.layout.recordShard(kind, id), versionName(id, version));
+    const broken = async (why: string, newer: boolean): Promise<BrokenFact> => {
+      const stat = await store.files.stat(path).catch(() => undefined);
+      return { path, why, newer, ageMs: clock.now() - (stat?.modifiedMs ?? clock.now()) };
+    };
+    try {
+      const held = await records.readListed(id, version);
+      if (held && held.value.id !== id)
+        return await broken(`it says it is of ${held.value.id}`, false);
+      return held && (await fact(store, held.value));
+    } catch (error) {
+      if (!isFault(error, 'unreadable-record')) throw error;
+      const why = /cannot be read \((.*?)\);/s.exec(error.message)?.[1] ?? error.message;
+      return broken(why, error.message.includes('has format'));
+    }
+  });
+}
+
+const volumeFact = async (store: RootStore, record: VolumeRecord): Promise<RecordFact> => ({
+  kind: 'volume',
+  id: record.id,
+  state: record.state,
+  data: 'volumes',
+  key: record.image?.key,
+  inode: record.image?.inode,
+  parent: record.parent,
+  bytes: record.bytes,
+  claim: await claimFact(store, record.claim),
+});
+
+const snapshotFact = async (store: RootStore, record: SnapshotRecord): Promise<RecordFact> => ({
+  kind: 'snapshot',
+  id: record.id,
+  state: record.state,
+  data: 'snapshots',
+  key: record.file?.key,
+  inode: record.file?.inode,
+  parent: record.parent,
+  bytes: record.bytes,
+  claim: await claimFact(store, record.claim),
+  attempt: record.group && `${record.group.id} ${record.group.attempt}`,
+});
+
+const groupFact = async (store: RootStore, record: GroupRecord): Promise<RecordFact> => ({
+  kind: 'group',
+  id: record.id,
+  state: record.state,
+  data: 'snapshots',
+  key: undefined,
+  inode: undefined,
+  parent: null,
+  bytes: 0n,
+  claim: await claimFact(store, record.claim),
+  attempt: `${record.id} ${record.attempt}`,
+  members: record.members.map(({ snapshot }) => snapshot),
+});
+
+const hiddenFact = async (store: RootStore, record: HiddenRecord): Promise<RecordFact> => ({
+  kind: 'hidden',
+  id: record.id,
+  state: record.state,
+  data: record.data,
+  key: record.id,
+  inode: undefined,
+  parent: record.parent,
+  bytes: record.bytes,
+  claim: await claimFact(store, record.claim),
+});
+
+async function claimFact(store: RootStore, claim: Claim | null): Promise<ClaimFact | undefined> {
+  if (!claim) return undefined;
+  const { parent, image, fenced, from, to, fill } = claim;
+  // The source of a fill may lie in another root: then no file here has that key.
+  const keys = [parent, image, fenced, from, to, fill?.from?.key].flatMap((key) => key ?? []);
+  return { op: claim.op, node: claim.node, keys, fate: await store.nodes.fateOf(claim) };
+}

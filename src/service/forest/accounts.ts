@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import { sumUp, type Countable, type RootAccounts } from '../../model/forest/accounts.ts';
+import type { ForestNode } from '../../model/forest/forest.ts';
+import type { Space } from '../../run/files.ts';
+import type { RootStore } from '../../store/root.ts';
+import { readForest } from './forest.ts';
+import type { ServiceHost } from '../host.ts';
+import { inGroups } from '../pages.ts';
+import { inEachRoot } from '../roots/roots.ts';
+
+/** The account of a root as it was when it was last counted. */
+export interface RootReport {
+  readonly path: string;
+  readonly accounts: RootAccounts;
+  readonly space: Space;
+}
+
+/** Counts roots now and then, and remembers what came out. */
+export interface AccountKeeper {
+  /** Counts what is due, and resolves to the number of files it looked at. No command is run. */
+  refresh(signal: AbortSignal): Promise<number>;
+  /** Roots that this server counts. Those that another one counts are not there. */
+  latest(): readonly RootReport[];
+}
+
+/** How long a count stands at least; longer after one that took long. */
+export const standsMs = 5 * 60_000;
+const pauseFactor = 20;
+
+/** How long it stands when no record changed. Writes of pods change none, so it does not stand for ever. */
+const standsUnchangedMs = 3_600_000;
+
+/** Files looked at at once: requests come first at the threads that wait for the file system. */
+const atOnce = 4;
+
+interface Counted {
+  readonly report: RootReport;
+  /** Tells these records from others. */
+  readonly print: string;
+  /** Whether bytes can have changed though the records did not. */
+  readonly written: boolean;
+  readonly countedMs: number;
+  /** When it is looked at again. */
+  readonly dueMs: number;
+  /** Files that were looked at for it. */
+  readonly files: number;
+}
+
+/** Accounts of the roots of one server. Of all servers of a root only the first that lives counts. */
+export function accountKeeper(
+  host: Pick<ServiceHost, 'roots' | 'self' | 'clock' | 'log'>,
+): AccountKeeper {
+  const known = new Map<string, Counted>();
+  const due = new Map<string, number>();
+  const isOurs = async (store: RootStore): Promise<boolean> =>
+    (await store.nodes.living()).find((node) => !node.startsWith('command-')) === host.self.node;
+  const refreshRoot = async (store: RootStore, signal: AbortSignal): Promise<number> => {
+    const { root } = store.layout;
+    const nowMs = host.clock.now();
+    if ((due.get(root) ?? 0) > nowMs) return 0;
+    if (!(await isOurs(store))) {
+      known.delete(root);
+      due.set(root, nowMs + standsMs);
+      return 0;
+    }
+    const counted = await count(host, store, known.get(root), signal);
+    known.set(root, counted);
+    due.set(root, counted.dueMs);
+    return counted.files;
+  };
+  return {
+    refresh: async (signal) => {
+      let files = 0;
+      await inEachRoot(host, async (store) => {
+        files += await refreshRoot(store, signal);
+      });
+      return files;
+    },
+    latest: () => [...known.values()].map(({ report }) => report),
+  };
+}
+
+async function count(
+  host: Pick<ServiceHost, 'clock' | 'log'>,
+  store: RootStore,
+  before: Counted | undefined,
+  signal: AbortSignal,
+): Promise<Counted> {
+  const { clock, log } = host;
+  const startedMs = clock.now();
+  const { root: path } = store.layout;
+  const space = await store.files.space(path);
+  const print = await printOf(store, signal);
+  if (before?.print === print && !isStale(before, startedMs))
+    return {
+      ...before,
+      report: { ...before.report, space },
+      dueMs: startedMs + standsMs,
+      files: 0,
+    };
+  let written = false;
+  const keep = (file: ForestNode): Countable => {
+    written ||= file.attachedTo.length > 0;
+    const { key, parent, kind, bytes, held } = file;
+    return { key, parent, kind, bytes, held };
+  };
+  const onUnreadable = (error: Error) => {
+    log.error({ root: path, error }, 'a record cannot be read and is left out of the accounts');
+  };
+  const files = await readForest(store, keep, { atOnce, signal, onUnreadable });
+  const endedMs = clock.now();
+  const dueMs = endedMs + Math.max(standsMs, pauseFactor * (endedMs - startedMs));
+  const report = { path, space, accounts: sumUp(files) };
+  return { report, print, written, countedMs: startedMs, dueMs, files: files.length };
+}
+
+const isStale = ({ written, countedMs }: Counted, nowMs: number): boolean =>
+  written && nowMs - countedMs >= standsUnchangedMs;
+
+/** Differs whenever a record was made, changed or forgotten: each version of one is a name. */
+async function printOf(store: RootStore, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  for (const records of [store.volumes, store.snapshots, store.hidden])
+    for (const shards of inGroups(await records.shards(), atOnce)) {
+      signal.throwIfAborted();
+      const listed = await Promise.all(shards.map((shard) => records.ids(shard)));
+      for (const ids of listed) for (const [id, version] of ids) hash.update(`${id}.${version}\n`);
+    }
+  return hash.digest('hex');
+}

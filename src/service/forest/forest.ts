@@ -1,0 +1,143 @@
+import type { Bytes } from '../../model/bytes.ts';
+import { isFault } from '../../model/fault.ts';
+import type { ForestNode } from '../../model/forest/forest.ts';
+import { ownerOfKey, publicId, type FileKey } from '../../model/ids.ts';
+import { errnoOf } from '../../run/files.ts';
+import { heldBytes } from '../../store/blocks.ts';
+import type { DataKind } from '../../store/layout.ts';
+import type { Records } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { inGroups } from '../pages.ts';
+
+/** How a forest is read. */
+export interface ForestReading {
+  /** Shards, records or files looked at at once. */
+  readonly atOnce?: number;
+  readonly signal?: AbortSignal;
+  /** A record that cannot be read; the others are. */
+  readonly onUnreadable: (error: Error) => void;
+}
+
+/**
+ * The data files of a root, from its records and the block counts of the files: no command is run. `keep`
+ * makes of each what the caller wants to hold. For people and for sums, not for deciding: it is read while
+ * others work, and block counts lag on nodes that did not write.
+ */
+export async function readForest<T>(
+  store: RootStore,
+  keep: (file: ForestNode) => T,
+  reading: ForestReading,
+): Promise<readonly T[]> {
+  const read = <R>(records: Records<R>, found: (record: R) => Found | undefined) =>
+    readKind({ store, records, found, keep, reading });
+  const files = [
+    ...(await read(store.volumes, (record) => foundVolume(store, record))),
+    ...(await read(store.snapshots, (record) => foundSnapshot(store, record))),
+    // Last: while a snapshot becomes a tombstone both records name its file, and the later counts.
+    ...(await read(store.hidden, (record) => foundHidden(store, record))),
+  ];
+  // An unmounted root has no records either.
+  await store.check();
+  return files;
+}
+
+/** A data file that a record names. */
+interface Found {
+  readonly at: { readonly data: DataKind; readonly key: FileKey };
+  readonly file: Omit<ForestNode, 'held'>;
+}
+
+interface Kind<R, T> {
+  readonly store: RootStore;
+  readonly records: Records<R>;
+  readonly found: (record: R) => Found | undefined;
+  readonly keep: (file: ForestNode) => T;
+  readonly reading: ForestReading;
+}
+
+async function readKind<R, T>(kind: Kind<R, T>): Promise<readonly T[]> {
+  const { records, reading } = kind;
+  const { atOnce = 16, signal } = reading;
+  const files: T[] = [];
+  for (const shards of inGroups(await records.shards(), atOnce)) {
+    const listed = await Promise.all(shards.map(async (shard) => [...(await records.ids(shard))]));
+    for (const some of inGroups(listed.flat(), atOnce)) {
+      signal?.throwIfAborted();
+      const read = await Promise.all(some.map(([id, version]) => readOne(kind, id, version)));
+      for (const file of read) if (file !== undefined) files.push(file);
+    }
+  }
+  return files;
+}
+
+async function readOne<R, T>(
+  { store, records, found, keep, reading }: Kind<R, T>,
+  id: string,
+  version: number,
+): Promise<T | undefined> {
+  try {
+    const record = await records.readListed(id, version);
+    const one = record && found(record.value);
+    return one && keep({ ...one.file, held: await heldOrMissing(store, one) });
+  } catch (error) {
+    if (!isFault(error, 'unreadable-record')) throw error;
+    reading.onUnreadable(error);
+    return undefined;
+  }
+}
+
+async function heldOrMissing(store: RootStore, { at }: Found): Promise<Bytes | undefined> {
+  try {
+    return await heldBytes(store, at);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** States in which the file of a record is there. */
+const isThere = (state: string): boolean => state === 'ready' || state === 'deleting';
+
+function foundVolume({ id: root }: RootStore, record: VolumeRecord): Found | undefined {
+  const { id, image, state, name, bytes, parent, createdMs, attachments } = record;
+  if (!image || !isThere(state)) return undefined;
+  const { key } = image;
+  const attachedTo = attachments.map(({ node }) => node);
+  const common = { name, bytes, parent, createdMs, attachedTo };
+  return {
+    at: { data: 'volumes', key },
+    file: {
+      ...{ key, kind: 'volume', id: publicId(root, id), leaving: state === 'deleting' },
+      ...common,
+    },
+  };
+}
+
+function foundSnapshot({ id: root }: RootStore, record: SnapshotRecord): Found | undefined {
+  const { id, file, state, name, bytes, parent, createdMs } = record;
+  if (!file || !isThere(state)) return undefined;
+  const { key } = file;
+  const common = { name, bytes, parent, createdMs, attachedTo: [] };
+  return {
+    at: { data: 'snapshots', key },
+    file: {
+      ...{ key, kind: 'snapshot', id: publicId(root, id), leaving: state === 'deleting' },
+      ...common,
+    },
+  };
+}
+
+function foundHidden({ id: root }: RootStore, record: HiddenRecord): Found {
+  const { id: key, why, data, state, bytes, parent, createdMs } = record;
+  const owner = ownerOfKey(key);
+  const common = { bytes, parent, createdMs, attachedTo: [], leaving: state === 'removing' };
+  return {
+    at: { data, key },
+    file:
+      why === 'tombstone'
+        ? { ...common, key, kind: 'tombstone', id: publicId(root, owner), name: `of ${owner}` }
+        : { ...common, key, kind: 'hidden parent', id: undefined, name: `of ${owner}` },
+  };
+}

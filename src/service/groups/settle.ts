@@ -1,0 +1,120 @@
+import { DriverError } from '../../model/fault.ts';
+import type { LocalId } from '../../model/ids.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import { recordFormat } from '../../store/schema/data.ts';
+import type { Claim } from '../../store/schema/claim.ts';
+import type { GroupRecord } from '../../store/schema/groups.ts';
+import type { SnapshotRecord } from '../../store/schema/parents.ts';
+import { asDeleted } from '../claims/deleted.ts';
+import { releaseClaim, underClaim } from '../claims/claims.ts';
+import { removeSnapshot } from '../snapshots/remove.ts';
+import type { ServiceHost } from '../host.ts';
+import { settleSnapshot } from '../claims/settle.ts';
+
+type Member = GroupRecord['members'][number];
+
+/**
+ * The group's record with no operation under way: what a server that is gone left half made is taken back, since
+ * nobody can tell any more whether it was of one moment; a deletion is finished. Throws busy while its server
+ * is alive.
+ */
+export async function settleGroup(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Held<GroupRecord> | undefined> {
+  const held = await store.groups.read(id);
+  if (!held?.value.claim) return held;
+  await host.claims.requireDead(store, held.value.claim, `group ${id}`);
+  const plan = held.value.claim;
+  host.log.warn({ group: id, op: plan.op }, 'finishing what another server left half done');
+  return underClaim(host.claims, store.groups, { held, plan }, (taken) =>
+    endGroup(host, store, taken),
+  );
+}
+
+/** Takes back what was made of a group here and now, or else leaves it to whoever comes next. */
+export async function takeBackGroup(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+  claim: Claim,
+): Promise<void> {
+  try {
+    const now = await store.groups.read(id);
+    if (now?.value.claim?.nonce === claim.nonce) await endGroup(host, store, now);
+  } catch (error) {
+    host.log.warn({ group: id, error }, 'a group could not be taken back');
+    await host.claims.release(() => releaseClaim(store.groups, id, claim));
+  }
+}
+
+/** Removes what there is of a group that was never ready, or is being deleted; its own record last. */
+export async function endGroup(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<GroupRecord>,
+): Promise<Held<GroupRecord>> {
+  for (const member of held.value.members)
+    await (held.value.state === 'creating'
+      ? undoMember(host, store, held.value, member)
+      : removeMember(host, store, held.value, member));
+  return store.groups.swap(held.id, held, asDeleted(host, held.value), 'name');
+}
+
+async function removeMember(
+  host: ServiceHost,
+  store: RootStore,
+  group: GroupRecord,
+  { snapshot }: Member,
+): Promise<boolean> {
+  const held = await settleSnapshot(host, store, snapshot);
+  if (held?.value.state !== 'ready' || !isMember(group, held.value)) return false;
+  await removeSnapshot(host, { store, local: snapshot });
+  return true;
+}
+
+/** A server that only sleeps may be about to cut the member: it finds a version that it does not know. */
+async function undoMember(
+  host: ServiceHost,
+  store: RootStore,
+  group: GroupRecord,
+  member: Member,
+): Promise<void> {
+  if (await removeMember(host, store, group, member)) return;
+  const { snapshot } = member;
+  const held = await store.snapshots.read(snapshot);
+  if (held && held.value.state !== 'deleted')
+    throw new DriverError(
+      'busy',
+      `snapshot ${snapshot} of group ${group.id} is being changed by another server; try again`,
+    );
+  const gone = held?.value ?? neverMade(group, member);
+  await store.snapshots.swap(snapshot, held, asDeleted(host, gone), 'name');
+}
+
+const neverMade = (group: GroupRecord, { snapshot, volume }: Member): SnapshotRecord => ({
+  format: recordFormat,
+  id: snapshot,
+  name: memberName(group, volume),
+  state: 'deleted',
+  volume,
+  bytes: 0n,
+  file: null,
+  parent: null,
+  content: { kind: 'unknown' },
+  attributes: {},
+  createdMs: group.createdMs,
+  claim: null,
+});
+
+/** What people read where a snapshot of a group has a name. */
+export const memberName = ({ name }: Pick<GroupRecord, 'name'>, volume: LocalId): string =>
+  `${name}/${volume}`;
+
+/** Cut in the try that made the group what it is. */
+export const isMember = (
+  { id, attempt }: Pick<GroupRecord, 'id' | 'attempt'>,
+  { group }: Pick<SnapshotRecord, 'group'>,
+): boolean => group?.id === id && group.attempt === attempt;

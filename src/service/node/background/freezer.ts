@@ -1,0 +1,157 @@
+import { isFault, messageOf } from '../../../model/fault.ts';
+import { freezeMs, type FreezeRequest } from '../../../store/freezes.ts';
+import type { RootStore } from '../../../store/root.ts';
+import type { Frozen, Freezer } from './frozen.ts';
+import type { NodeRecord } from '../state/records.ts';
+import type { NodeHost } from '../host.ts';
+import { isLive } from '../stage.ts';
+
+/** How often a node looks for requests, and only while it holds a volume whose class wants freezes. */
+const pollMs = 1_000;
+const frozenPollMs = 100;
+
+/** What freezing stands on: the node's host without the freezer itself. */
+type FreezingHost = Omit<NodeHost, 'freezer'>;
+
+/** The freezer of one process. */
+export function freezerOf(host: FreezingHost): Freezer {
+  const watched = new Map<string, RootStore>();
+  const newcomers = newcomersOf();
+  const poll = everySecond(async () => {
+    const asked: (readonly [RootStore, FreezeRequest])[] = [];
+    for (const store of new Set(watched.values()))
+      for (const request of await store.freezes.requestsTo(host.self.node))
+        asked.push([store, request]);
+    const fresh = newcomers(asked.map(([, { nonce }]) => nonce));
+    for (const [store, request] of asked)
+      if (fresh.delete(request.nonce)) void answer(host, store, request);
+  });
+  return {
+    watch: async (id, store) => {
+      // What is there by now was asked of a driver that is gone, by somebody who waits no more.
+      if (![...watched.values()].includes(store)) await store.freezes.clear(host.self.node);
+      watched.set(id, store);
+      poll.start();
+    },
+    unwatch: (id) => {
+      watched.delete(id);
+      if (watched.size === 0) poll.stop();
+    },
+    thawLeft: async (id) => {
+      const all = await host.frozen.all();
+      for (const left of all.filter(({ volumeId }) => id === undefined || volumeId === id))
+        await thawOne(host, left);
+    },
+    [Symbol.dispose]: poll.stop,
+  };
+}
+
+/** Tells which names were not there the last time, and remembers no others than those that are there now. */
+export function newcomersOf(): (names: readonly string[]) => Set<string> {
+  let known = new Set<string>();
+  return (names) => {
+    const fresh = new Set(names.filter((name) => !known.has(name)));
+    known = new Set(names);
+    return fresh;
+  };
+}
+
+/** Runs `look` once a second, never twice at once. */
+function everySecond(look: () => Promise<void>) {
+  let timer: NodeJS.Timeout | undefined;
+  let looking = false;
+  const round = (): void => {
+    if (looking) return;
+    looking = true;
+    // A root that does not answer: its requests find nobody, and the snapshots go on without.
+    void look()
+      .catch(() => undefined)
+      .finally(() => {
+        looking = false;
+      });
+  };
+  return {
+    start: (): void => {
+      timer ??= setInterval(round, pollMs).unref();
+    },
+    stop: (): void => {
+      clearInterval(timer);
+      timer = undefined;
+    },
+  };
+}
+
+/** Freezes for one request, and tells how that went; never throws. */
+async function answer(host: FreezingHost, store: RootStore, request: FreezeRequest): Promise<void> {
+  const { nonce, volume: id } = request;
+  const { node } = host.self;
+  const refuse = (why: string) => store.freezes.answer(node, nonce, why).catch(() => undefined);
+  try {
+    const record = await host.records.read(id);
+    if (!record || !(await mayFreeze(host, record, request)))
+      return await refuse('the volume is not mounted here for writing');
+    await host.background.settle(id);
+    const ran = await host.background.run(id, (stop) => hold(host, store, request, record, stop));
+    if (!ran) await refuse('another operation on the volume is under way on its node');
+  } catch (error) {
+    await refuse(messageOf(error));
+  }
+}
+
+const mayFreeze = async (
+  host: FreezingHost,
+  record: NodeRecord,
+  { image }: FreezeRequest,
+): Promise<boolean> =>
+  record.kind === 'mount' &&
+  !record.readonly &&
+  record.generation === image &&
+  isLive(host, record);
+
+/** Frozen until the request is withdrawn, its time is up, or something else wants the volume. */
+async function hold(
+  host: FreezingHost,
+  store: RootStore,
+  { nonce }: FreezeRequest,
+  { volumeId, stagingPath: path }: NodeRecord,
+  stop: AbortSignal,
+): Promise<void> {
+  const { clock, self } = host;
+  const until = clock.now() + freezeMs;
+  const { device } = await host.files.stat(path);
+  const watchdog = await host.watchdog({ path, device, ms: freezeMs });
+  await host.frozen.write({ volumeId, path, nonce, untilMs: until });
+  try {
+    await host.fsfreeze.freeze(path);
+    await store.freezes.answer(self.node, nonce, '');
+    while (!stop.aborted && clock.now() < until && (await store.freezes.isAsked(self.node, nonce)))
+      await clock.sleep(frozenPollMs);
+  } finally {
+    await thaw(host, store, { volumeId, path, nonce, untilMs: until });
+    await watchdog.dismiss();
+  }
+}
+
+async function thawOne(host: FreezingHost, left: Frozen): Promise<void> {
+  const root = await host.roots.byId(left.volumeId).catch(() => undefined);
+  await thaw(host, root?.store, left);
+}
+
+/**
+ * Takes the answer back first: a snapshot that still finds it was cut under the freeze. Where that cannot be
+ * done, the freeze is kept for as long as the snapshot may believe in it.
+ */
+async function thaw(
+  host: FreezingHost,
+  store: RootStore | undefined,
+  { volumeId, path, nonce, untilMs }: Frozen,
+): Promise<void> {
+  const taken = await store?.freezes.takeBack(host.self.node, nonce).then(
+    () => true,
+    (error: unknown) => !isFault(error, 'unavailable'),
+  );
+  const left = untilMs - host.clock.now();
+  if (taken !== true && left > 0) await host.clock.sleep(Math.min(left, freezeMs));
+  if ((await host.mounter.at(path)).length > 0) await host.fsfreeze.thaw(path);
+  await host.frozen.remove(volumeId);
+}

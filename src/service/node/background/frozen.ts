@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { undefinedWhenMissing, type Files } from '../../../run/files.ts';
+import { ownFiles } from '../state/own-files.ts';
+import type { RootStore } from '../../../store/root.ts';
+
+/** Freezes file systems of this node for snapshots that any node cuts. */
+export interface Freezer extends Disposable {
+  /** From now on requests for this volume are looked for. */
+  watch(id: string, store: RootStore): Promise<void>;
+  unwatch(id: string): void;
+  /** Thaws what a driver that died here left frozen: at start, and before an unstage. */
+  thawLeft(id?: string): Promise<void>;
+}
+
+const frozenFile = z.object({
+  volumeId: z.string(),
+  path: z.string(),
+  /** Of the request that it was frozen for. */
+  nonce: z.string(),
+  untilMs: z.number(),
+});
+/** A file system of this node that is frozen, or was when the driver died. */
+export type Frozen = z.output<typeof frozenFile>;
+
+/** What this node has frozen: written before the freeze, removed after the thaw. */
+export interface FrozenNotes {
+  write(frozen: Frozen): Promise<void>;
+  remove(volumeId: string): Promise<void>;
+  /** Those that can be read: of the others the watchdogs take care, and no volume waits for a bad one. */
+  all(): Promise<readonly Frozen[]>;
+}
+
+/** The notes in `DIRECTORY/frozen`; a boot thaws everything, so that what is left of an earlier one does no harm. */
+export function frozenNotes(files: Files, directory: string): FrozenNotes {
+  const own = ownFiles(files);
+  const folder = join(directory, 'frozen');
+  const pathOf = (id: string) =>
+    join(folder, `${createHash('sha256').update(id, 'utf8').digest('hex')}.json`);
+  return {
+    write: (frozen) => own.replace(pathOf(frozen.volumeId), `${JSON.stringify(frozen)}\n`),
+    remove: (volumeId) => own.remove(pathOf(volumeId)),
+    all: async () => {
+      const names = (await files.list(folder).catch(undefinedWhenMissing)) ?? [];
+      const texts = await Promise.all(
+        names
+          .filter((name) => name.endsWith('.json'))
+          .map((name) => files.read(join(folder, name)).catch(undefinedWhenMissing)),
+      );
+      return texts.flatMap((text) => (text === undefined ? [] : parse(text)));
+    },
+  };
+}
+
+function parse(text: string): readonly Frozen[] {
+  try {
+    return [frozenFile.parse(JSON.parse(text))];
+  } catch {
+    return [];
+  }
+}

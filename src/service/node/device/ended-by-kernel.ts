@@ -1,0 +1,38 @@
+import { DriverError } from '../../../model/fault.ts';
+import { errnoOf } from '../../../run/files.ts';
+import type { NodeRecord } from '../state/records.ts';
+import type { NodeHost } from '../host.ts';
+
+// As the kernel shows a file system that it ended after an error; XFS shows nothing.
+const ended = ['shutdown', 'emergency_ro'];
+
+/** What the kernel did to a mounted file system whose device failed it, in words; undefined when it works. */
+export async function whyStopped(
+  host: NodeHost,
+  { kind, stagingPath }: NodeRecord,
+): Promise<string | undefined> {
+  const top = (await host.mounter.at(stagingPath)).at(-1);
+  if (!top || kind === 'block') return undefined;
+  if (top.superOptions.some((option) => ended.includes(option)))
+    return 'was shut down by the kernel';
+  // Mounted writable, and made read-only under its mount: nobody but the kernel does that.
+  if (top.options.includes('rw') && top.superOptions.includes('ro'))
+    return 'was made read-only by the kernel';
+  try {
+    await host.files.stat(stagingPath);
+    return undefined;
+  } catch (error) {
+    if (errnoOf(error) === 'EIO') return 'answers with input/output errors';
+    throw error;
+  }
+}
+
+/** What to tell whoever wants to use it. */
+export const stoppedFault = (
+  { volumeId, fsType, stagingPath }: NodeRecord,
+  why: string,
+): DriverError =>
+  new DriverError(
+    'wrong-state',
+    `the ${fsType} of volume ${volumeId} at ${JSON.stringify(stagingPath)} ${why} after an error; delete the pods that use it on this node, so that it is mounted anew`,
+  );

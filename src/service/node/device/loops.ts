@@ -1,0 +1,158 @@
+import { basename } from 'node:path';
+import { DriverError, isFault } from '../../../model/fault.ts';
+import { sameFile, type AttachOptions, type Loop } from '../../../linux/loop.ts';
+import type { BlockDevice } from '../../../linux/mount.ts';
+import { deviceNumber, hasNameOf, loopState, nodeIn } from '../../../linux/sysblock.ts';
+import type { RootStore } from '../../../store/root.ts';
+import { sectorBytesFor } from '../../../model/sector-fields.ts';
+import { isShared } from './fitness.ts';
+import type { NodeRecord } from '../state/records.ts';
+import type { NodeHost } from '../host.ts';
+import type { Source } from './volume.ts';
+
+/** All devices a record names. */
+export const loopsIn = (record: NodeRecord): readonly Loop[] =>
+  [record.loop, ...record.targets.map(({ loop }) => loop)].filter((loop) => loop !== null);
+
+const nameOf = ({ path, diskseq }: Loop): string => `${path}@${diskseq}`;
+
+async function straysOf(host: NodeHost, record: NodeRecord): Promise<readonly Loop[]> {
+  const own = loopsIn(record).map(nameOf);
+  return (await host.losetup.loopsOf(record.image)).filter((loop) => !own.includes(nameOf(loop)));
+}
+
+/**
+ * The record with what it must say before a device is attached. Throws wrong-state for a device of the image
+ * that somebody put there by hand: two devices on one image would ruin a file system.
+ */
+export async function intending(
+  host: NodeHost,
+  store: RootStore,
+  record: NodeRecord,
+): Promise<NodeRecord> {
+  if (record.attaching) return record;
+  const strays = await straysOf(host, record);
+  const [first] = strays;
+  if (first && !(await usedByOthers(host, store, record)))
+    throw new DriverError(
+      'wrong-state',
+      `image ${record.imagePath} is attached to ${first.path} already, which the records of this node do not name; detach it first`,
+    );
+  return { ...record, attaching: strays.map(nameOf) };
+}
+
+/** Devices that this node attached and died before it could name them. */
+async function unnamed(
+  host: NodeHost,
+  store: RootStore,
+  record: NodeRecord,
+): Promise<readonly Loop[]> {
+  const { attaching } = record;
+  if (!attaching) return [];
+  const strays: Loop[] = [];
+  for (const loop of await straysOf(host, record))
+    if (!attaching.includes(nameOf(loop)) && (await hasName(loop, record))) strays.push(loop);
+  return strays.length > 0 && (await usedByOthers(host, store, record)) ? [] : strays;
+}
+
+// The number of an image that is gone may be that of another volume's by now; names are used once.
+const hasName = async ({ path }: Loop, { imagePath }: NodeRecord): Promise<boolean> =>
+  hasNameOf(await loopState(path), imagePath);
+
+// Two nodes of a test cluster share one kernel and see each other's devices. Each leaves its mark before it attaches.
+async function usedByOthers(
+  host: NodeHost,
+  store: RootStore,
+  { generation }: NodeRecord,
+): Promise<boolean> {
+  return (await store.marks.of(generation)).some(({ node }) => node !== host.self.node);
+}
+
+/** Takes down what an attempt that was cut short attached. */
+export async function detachUnnamed(
+  host: NodeHost,
+  store: RootStore,
+  record: NodeRecord,
+): Promise<void> {
+  for (const loop of await unnamed(host, store, record)) await host.losetup.detach(loop);
+}
+
+/** A new device for the image, or one of ours that nobody came to name, when there may be such a one. */
+export async function obtainLoop(
+  host: NodeHost,
+  source: Source,
+  record: NodeRecord,
+  how: { readonly readonly: boolean; readonly resumed: boolean },
+): Promise<Loop> {
+  const options = attachOptions(host, source, how.readonly);
+  const found = how.resumed ? await adopt(host, source, record, options) : undefined;
+  if (found) return found;
+  const { imagePath, image } = record;
+  const loop = await host.losetup.attach(imagePath, options).catch(explain(source));
+  // The name could have been given to another file between our look at it and losetup's.
+  if (sameFile(loop.backing, image)) return loop;
+  await host.losetup.detach(loop);
+  throw new DriverError(
+    'wrong-state',
+    `image ${imagePath} was replaced while it was being attached; try again`,
+  );
+}
+
+const attachOptions = (host: NodeHost, { record }: Source, readonly: boolean): AttachOptions => ({
+  readonly,
+  sectorBytes: sectorBytesFor(record),
+  allowBuffered: host.allowBuffered && !isShared(record),
+});
+
+/** The kernel says nothing but that it has no direct I/O; what that means for a volume, and what helps, we know. */
+const explain =
+  ({ id, record }: Source) =>
+  (error: unknown): never => {
+    if (!isFault(error, 'wrong-state')) throw error;
+    throw new DriverError(
+      'wrong-state',
+      `volume ${id} cannot be staged: its disk was made for sectors of ${sectorBytesFor(record)} bytes, and a loop device with these gets no direct I/O on its image, without which written data can be lost; make a whole copy of it (a class with provisioning: thick), import it with --sector-size 4096 where only a hypervisor uses it, or write it out with gpfs-csi export and make it anew for sectors of 4096`,
+      error,
+    );
+  };
+
+/** True when a device that the record names is as wanted. */
+export const serves = async (
+  host: NodeHost,
+  loop: Loop,
+  record: NodeRecord,
+  wanted: { readonly record: Source['record']; readonly readonly: boolean },
+): Promise<boolean> =>
+  loop.readonly === wanted.readonly &&
+  sameFile(loop.backing, record.image) &&
+  (await loopState(loop.path))?.sectorBytes === sectorBytesFor(wanted.record) &&
+  (await isUsable(host, loop, record));
+
+/** A mount holds its device; the bind of a node does not, so that a device that is leaving must get no new one. */
+export const isUsable = (
+  { losetup }: Pick<NodeHost, 'losetup'>,
+  loop: Loop,
+  { kind }: NodeRecord,
+): Promise<boolean> => (kind === 'block' ? losetup.isThereToStay(loop) : losetup.isAttached(loop));
+
+async function adopt(
+  host: NodeHost,
+  { store }: Source,
+  record: NodeRecord,
+  options: AttachOptions,
+): Promise<Loop | undefined> {
+  const strays = await unnamed(host, store, record);
+  const usable: Loop[] = [];
+  for (const loop of strays)
+    if (await host.losetup.isFit(loop, record.imagePath, options)) usable.push(loop);
+  const [kept] = usable;
+  for (const loop of strays) if (loop !== kept) await host.losetup.detach(loop);
+  return kept;
+}
+
+/** A loop device as mountinfo knows it. */
+export const blockDevice = async ({ path }: Loop): Promise<BlockDevice> => ({
+  number: await deviceNumber(path),
+  name: basename(path),
+  nodeIn: await nodeIn(path),
+});

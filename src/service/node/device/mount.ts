@@ -1,0 +1,33 @@
+import type { FsType } from '../../../model/capability.ts';
+import type { Loop } from '../../../linux/loop.ts';
+import {
+  ensureFilesystem,
+  mountFilesystem,
+  type MountAccess,
+  type MountAsk,
+} from './filesystem.ts';
+import type { NodeHost } from '../host.ts';
+import type { Source } from './volume.ts';
+
+/** A device of the volume, and where and how its file system is to be seen. */
+export interface MountHow extends Pick<MountAsk, 'path' | 'readonly' | 'mayGrow'> {
+  readonly loop: Loop;
+}
+
+/**
+ * Mounts a volume, formatted first if it never was. The device is held all the time: one that is detached
+ * meanwhile would take the next file, and what we write would be in another tenant's image.
+ */
+export const mountVolume = (
+  host: NodeHost,
+  source: Source,
+  access: MountAccess,
+  { loop, ...how }: MountHow,
+): Promise<FsType> =>
+  host.losetup.whileHeld(loop, async () => {
+    const { path: device } = loop;
+    const fsType = await ensureFilesystem(host, source, access, device);
+    const { discard } = source.record.options;
+    await mountFilesystem(host, { ...how, device, fsType, flags: access.flags, discard });
+    return fsType;
+  });

@@ -1,0 +1,125 @@
+import { isReaderOnly, isSharedReading, type Capability } from '../../../model/capability.ts';
+import { DriverError } from '../../../model/fault.ts';
+import type { FileKey, LocalId } from '../../../model/ids.ts';
+import type { FileIdentity } from '../../../linux/loop.ts';
+import type { RootStore } from '../../../store/root.ts';
+import type { Content } from '../../../store/schema/data.ts';
+import type { VolumeRecord } from '../../../store/schema/volume.ts';
+import type { NodeHost } from '../host.ts';
+import { statIfThere } from '../state/paths.ts';
+
+const pollMs = 100;
+
+/** A volume as its record describes it at this moment, for use on this node. */
+export interface Source {
+  readonly id: string;
+  readonly store: RootStore;
+  readonly local: LocalId;
+  readonly record: VolumeRecord;
+  /** The current generation: key, path and inode of the image file. */
+  readonly key: FileKey;
+  readonly path: string;
+  readonly inode: bigint;
+}
+
+/** Reads a volume's record. Throws volume-missing, or unavailable when its root is not there. */
+export async function readSource(host: NodeHost, id: string): Promise<Source> {
+  const found = await host.roots.byId(id);
+  const held = found && (await found.store.volumes.read(found.local));
+  if (!held || held.value.state === 'deleted')
+    throw new DriverError('volume-missing', `volume ${id} does not exist`);
+  const record = held.value;
+  if (record.state !== 'ready' || record.image === null)
+    throw new DriverError('wrong-state', `volume ${id} is ${record.state}, it cannot be used now`);
+  const { key, inode } = record.image;
+  const path = found.store.layout.data('volumes', key);
+  return { id, ...found, record, key, path, inode };
+}
+
+/** How this node may use the volume: only for reading, beside others that read it. Throws wrong-state when it is not attached. */
+export function requireAttached(
+  host: NodeHost,
+  { id, record }: Source,
+  capability: Capability,
+): { readonly readonly: boolean; readonly shared: boolean } {
+  const attachment = record.attachments.find(({ node }) => node === host.self.node);
+  if (!attachment)
+    throw new DriverError(
+      'wrong-state',
+      `volume ${id} is not attached to this node (${host.self.node}); attach it first`,
+    );
+  if (attachment.state === 'fencing')
+    throw new DriverError(
+      'wrong-state',
+      `volume ${id} is not ready for this node (${host.self.node}) yet: other nodes are being cut off from it; wait for the attachment`,
+    );
+  const attached = attachment.capability;
+  if (attached.access.kind !== capability.access.kind)
+    throw new DriverError(
+      'wrong-state',
+      `volume ${id} is attached for ${attached.access.kind} access, not for ${capability.access.kind}`,
+    );
+  const both = [attached, capability];
+  const readonly = attachment.readonly || both.some(({ mode }) => isReaderOnly(mode));
+  return { readonly, shared: both.some(isSharedReading) };
+}
+
+/** The image file by device and inode. Throws when the name leads to another file than the record says. */
+export async function imageIdentity(host: NodeHost, source: Source): Promise<FileIdentity> {
+  const stat = await waitForSize(host, source);
+  if (stat.inode === source.inode) return { device: stat.device, inode: stat.inode };
+  throw new DriverError(
+    'wrong-state',
+    `${source.path} has inode ${stat.inode}, the record of volume ${source.id} says ${source.inode}; do not use it before that is explained`,
+  );
+}
+
+/** Waits until the image shows the size of the record here; another node may have grown it a moment ago. */
+export async function waitForSize(host: NodeHost, { id, path, record }: Source) {
+  for (let waited = 0; ; waited += pollMs) {
+    const stat = await statIfThere(host.files, path);
+    if (!stat) {
+      throw new DriverError(
+        'wrong-state',
+        `the image ${path} of volume ${id} is not there, though its record names it`,
+      );
+    }
+    if (stat.size >= record.bytes) return stat;
+    if (waited >= host.limits.sizeMs)
+      throw new DriverError(
+        'unavailable',
+        `image ${path} has ${stat.size} bytes on this node and should have ${record.bytes}; try again`,
+      );
+    await host.clock.sleep(pollMs);
+  }
+}
+
+/**
+ * Records what the image holds, unless the volume was given to another node or got a new image meanwhile:
+ * then what we know is about a file that nobody uses any more.
+ */
+export const recordContent = (host: NodeHost, source: Source, content: Content): Promise<void> =>
+  updateOurs(host, source, (record) => ({ ...record, content }));
+
+/** Changes the volume's record, unless the volume was given to another node or got a new image meanwhile. */
+export async function updateOurs(
+  host: NodeHost,
+  { id, store, local, key }: Source,
+  change: (record: VolumeRecord) => VolumeRecord,
+): Promise<void> {
+  await store.volumes.update(
+    local,
+    (record) => {
+      const ours = record.attachments.some(
+        ({ node, state }) => node === host.self.node && state !== 'fencing',
+      );
+      if (!ours || record.image?.key !== key)
+        throw new DriverError(
+          'wrong-state',
+          `volume ${id} was taken from this node (${host.self.node}) while it was being staged`,
+        );
+      return change(record);
+    },
+    'name',
+  );
+}

@@ -1,0 +1,69 @@
+import type { LocalId } from '../../model/ids.ts';
+import type { Clock } from '../../run/clock.ts';
+import type { Files, Space } from '../../run/files.ts';
+import type { blkid } from '../../linux/blkid.ts';
+import type { fstrim } from '../../linux/fstrim.ts';
+import type { fsfreeze } from '../../linux/fsfreeze.ts';
+import type { growfs } from '../../linux/growfs.ts';
+import type { Losetup } from '../../linux/losetup.ts';
+import type { mkfs } from '../../linux/mkfs.ts';
+import type { Mounter } from '../../linux/mount.ts';
+import type { Self } from '../../store/nodes.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Companion } from '../../run/companion.ts';
+import type { Background } from './background/background.ts';
+import type { Freezer, FrozenNotes } from './background/frozen.ts';
+import type { VolumeLocks } from './state/locks.ts';
+import type { NodeRecords } from './state/records.ts';
+
+/** Finds the root an id belongs to. */
+export interface NodeRoots {
+  /** Undefined for an id that was never given out. Throws unavailable when its root is not mounted. */
+  byId(id: string): Promise<{ readonly store: RootStore; readonly local: LocalId } | undefined>;
+}
+
+/** How long the node waits for things that only come about by and by. */
+export interface NodeLimits {
+  /** For the grown file to show here, when another node grew it. */
+  readonly sizeMs: number;
+  /** For statfs(2), which hangs on a file system that hangs. */
+  readonly statfsMs: number;
+  /** Load for each processor above which nothing is trimmed. */
+  readonly trimLoad: number;
+}
+
+/** A file system that is about to be frozen, and for how long. */
+export interface Watched {
+  readonly path: string;
+  readonly device: bigint;
+  readonly ms: number;
+}
+
+/** What the node side of the driver works with. */
+export interface NodeHost {
+  readonly roots: NodeRoots;
+  readonly self: Self;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly records: NodeRecords;
+  readonly lock: VolumeLocks;
+  readonly background: Background;
+  readonly fsfreeze: ReturnType<typeof fsfreeze>;
+  readonly frozen: FrozenNotes;
+  /** Starts what thaws a file system in time even when this process is killed. */
+  readonly watchdog: (what: Watched) => Promise<Companion>;
+  readonly freezer: Freezer;
+  /** Looks at file systems that have not come back yet, by path. */
+  readonly looks: Map<string, Promise<Space>>;
+  readonly losetup: Losetup;
+  readonly mounter: Mounter;
+  readonly blkid: ReturnType<typeof blkid>;
+  readonly mkfs: ReturnType<typeof mkfs>;
+  readonly growfs: ReturnType<typeof growfs>;
+  readonly fstrim: ReturnType<typeof fstrim>;
+  readonly limits: NodeLimits;
+  /** Below this directory a path must not lead through a symbolic link. */
+  readonly kubeletDirectory: string;
+  /** Takes loop devices without direct I/O where GPFS lets none have it. */
+  readonly allowBuffered: boolean;
+}

@@ -1,0 +1,174 @@
+import { canonicalCapability, requireSupported, sameUse } from '../../model/capability.ts';
+import { DriverError } from '../../model/fault.ts';
+import type { Loop } from '../../linux/loop.ts';
+import type { Mount } from '../../run/mounts.ts';
+import type { PublishAsk } from '../api.ts';
+import { intend } from './device/attach.ts';
+import { detachUnnamed, obtainLoop, serves } from './device/loops.ts';
+import type { NodeRecord, Target } from './state/records.ts';
+import type { NodeHost } from './host.ts';
+import { lookAt, resolvePath } from './state/paths.ts';
+import { isMountedAt, isOfVolume } from './state/places.ts';
+import { requireRoomFor } from './state/targets.ts';
+import { readSource, requireAttached, type Source } from './device/volume.ts';
+import { isLive } from './stage.ts';
+import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
+import { drop, removePlace } from './unpublish.ts';
+
+const field = 'target_path';
+
+/** Makes a staged volume visible to a pod: a bind of the mount, or of the device node. */
+export async function publish(host: NodeHost, ask: PublishAsk): Promise<void> {
+  requireSupported([ask.capability], 'volume_capability');
+  using volume = host.lock(ask.id);
+  const source = await readSource(host, volume.id);
+  requireAttached(host, source, ask.capability);
+  const { record, loop } = await requireStaged(host, source, ask);
+  const path = await resolvePath(field, ask.targetPath, host.kubeletDirectory);
+  const target = requireRoomFor(record, {
+    asked: ask.targetPath,
+    path,
+    readonly: ask.readonly,
+    capability: canonicalCapability(ask.capability),
+    mode: ask.capability.mode,
+    loop: null,
+  });
+  const before = await placeBefore(host, record, target);
+  const noted = await note(host, record, target);
+  try {
+    if (!before.isThere) await makePlace(host, path, record.kind);
+    const device = await deviceFor(host, source, noted, { target, loop });
+    await bind(host, record.kind === 'mount' ? record.stagingPath : device.path, device, target);
+  } catch (error) {
+    if (before.isNew) await withdraw(host, source, path, before);
+    throw error;
+  }
+}
+
+/** What was at a target before a publication came to it. */
+interface Before {
+  /** No record of this node has the target. */
+  readonly isNew: boolean;
+  readonly isThere: boolean;
+  readonly isMounted: boolean;
+}
+
+/** Looks before anything is noted or made: what is refused here must leave nothing. */
+async function placeBefore(host: NodeHost, record: NodeRecord, target: Target): Promise<Before> {
+  const { path } = target;
+  const found = await lookAt(host.files, field, path);
+  const fits = record.kind === 'mount' ? ['directory'] : ['file', 'block'];
+  if (found && !fits.includes(found.kind))
+    throw new DriverError(
+      'wrong-state',
+      `${field} ${JSON.stringify(path)} is a ${found.kind}; remove it, then try again`,
+    );
+  const top = (await host.mounter.at(path)).at(-1);
+  if (top && !(await isOfVolume(record, top))) throw mountedAlready(top, path);
+  const isNew = !record.targets.some((each) => each.path === path);
+  return { isNew, isThere: found !== undefined, isMounted: top !== undefined };
+}
+
+/**
+ * Undoes a publication that failed: the kubelet takes such a target for free and may never unpublish it, which
+ * would keep the volume staged for ever. What cannot be undone stays in the record.
+ */
+async function withdraw(
+  host: NodeHost,
+  { id, store }: Source,
+  path: string,
+  before: Before,
+): Promise<void> {
+  try {
+    const record = await host.records.read(id);
+    const target = record?.targets.find((each) => each.path === path);
+    if (!record || !target) return;
+    if (!before.isMounted) await host.mounter.unmount(path);
+    if (!before.isThere) await removePlace(host, path);
+    await detachUnnamed(host, store, record);
+    await drop(host, { ...record, attaching: undefined }, target);
+  } catch {
+    // The failure that brought us here is the one to report.
+  }
+}
+
+async function requireStaged(
+  host: NodeHost,
+  source: Source,
+  { id, stagingPath, capability }: PublishAsk,
+): Promise<{ readonly record: NodeRecord; readonly loop: Loop }> {
+  const refuse = (why: string) => new DriverError('wrong-state', `volume ${id} ${why}`);
+  const record = await host.records.read(id);
+  const isHere = record && [record.stagingPath, record.stagingAsked].includes(stagingPath);
+  if (!isHere || !record.loop || !(await isLive(host, record)))
+    throw refuse(`is not staged at ${JSON.stringify(stagingPath)} here; stage it first`);
+  const why = await whyStopped(host, record);
+  if (why !== undefined) throw stoppedFault(record, why);
+  if (record.generation !== source.key)
+    throw refuse('got a new image since it was staged here; unstage it and stage it again');
+  if (!sameUse(record.capability, canonicalCapability(capability)))
+    throw refuse(
+      `is staged with another capability (${record.capability}) than it is published with`,
+    );
+  return { record, loop: record.loop };
+}
+
+/** Writes a target into the record, before or after a step on it. */
+async function note(host: NodeHost, record: NodeRecord, target: Target): Promise<NodeRecord> {
+  const others = record.targets.filter(({ path }) => path !== target.path);
+  const noted = { ...record, targets: [...others, target] };
+  await host.records.write(noted);
+  return noted;
+}
+
+/** A bind cannot make a device read-only: a read-only publication of a writable device gets one of its own. */
+async function deviceFor(
+  host: NodeHost,
+  source: Source,
+  record: NodeRecord,
+  { target, loop }: { readonly target: Target; readonly loop: Loop },
+): Promise<Loop> {
+  if (record.kind === 'mount' || !target.readonly || loop.readonly) return loop;
+  const { loop: own } = target;
+  const wanted = { record: source.record, readonly: true };
+  if (own && (await serves(host, own, record, wanted))) return own;
+  const intended = await intend(host, source, record);
+  const made = await obtainLoop(host, source, intended, { readonly: true, resumed: true });
+  await note(host, { ...intended, attaching: undefined }, { ...target, loop: made });
+  return made;
+}
+
+/** The caller makes only the directory above. */
+async function makePlace(host: NodeHost, path: string, kind: NodeRecord['kind']): Promise<void> {
+  if (kind === 'mount') await host.files.makeDirectory(path, 0o750);
+  else await host.files.createSparse(path, 0n, 0o600);
+}
+
+async function bind(host: NodeHost, from: string, loop: Loop, target: Target): Promise<void> {
+  const { path, readonly } = target;
+  const before = (await host.mounter.at(path)).at(-1);
+  if (before && !(await isMountedAt(host, path, loop))) throw mountedAlready(before, path);
+  if (!before) await host.mounter.bind(from, path, readonly);
+  // mount(8) makes a read-only bind in two steps, and may have died between them.
+  else if (readonly && !isReadonly(before)) await host.mounter.remountBindReadonly(path);
+  await verify(host, loop, target);
+}
+
+const mountedAlready = ({ source }: Mount, path: string): DriverError =>
+  new DriverError(
+    'wrong-state',
+    `${source} is mounted at ${field} ${JSON.stringify(path)}; unmount it first`,
+  );
+
+/** What counts is what the kernel shows, not how a command ended. */
+async function verify(host: NodeHost, loop: Loop, { path, readonly }: Target): Promise<void> {
+  const top = (await host.mounter.at(path)).at(-1);
+  const right = await isMountedAt(host, path, loop);
+  if (top && right && (!readonly || isReadonly(top))) return;
+  throw new DriverError(
+    'command-failed',
+    `${loop.path} was bound to ${JSON.stringify(path)}, but the kernel does not show it there as asked`,
+  );
+}
+
+const isReadonly = ({ options }: Mount): boolean => options.includes('ro');

@@ -1,0 +1,25 @@
+import { DriverError } from '../../../model/fault.ts';
+
+/** A volume that nobody else on this node works on until this is disposed of. */
+interface HeldVolume extends Disposable {
+  readonly id: string;
+}
+
+/** Refuses a second operation on a volume while one is under way on this node. */
+export type VolumeLocks = (id: string) => HeldVolume;
+
+/** Locks of one process; every server of a node has a state directory of its own, so there is only one process. */
+export function volumeLocks(): VolumeLocks {
+  const held = new Set<string>();
+  return (id) => {
+    if (held.has(id))
+      throw new DriverError('busy', `another operation on volume ${id} is under way on this node`);
+    held.add(id);
+    return {
+      id,
+      [Symbol.dispose]: () => {
+        held.delete(id);
+      },
+    };
+  };
+}

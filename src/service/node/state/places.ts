@@ -1,0 +1,65 @@
+import { DriverError } from '../../../model/fault.ts';
+import type { Loop } from '../../../linux/loop.ts';
+import { shows } from '../../../linux/mount.ts';
+import type { Mount } from '../../../run/mounts.ts';
+import { blockDevice, loopsIn } from '../device/loops.ts';
+import type { NodeRecord } from './records.ts';
+import type { NodeHost } from '../host.ts';
+import { readSource } from '../device/volume.ts';
+
+/** A volume where a caller says it is: its record, and the device that is seen there. */
+export interface Place {
+  readonly record: NodeRecord;
+  readonly path: string;
+  readonly loop: Loop;
+}
+
+/**
+ * Finds a volume at a path. The path is only compared, so that a malformed one is just a place where the
+ * volume is not. Throws volume-missing or path-missing.
+ */
+export async function placeOf(host: NodeHost, id: string, asked: string): Promise<Place> {
+  const record = await host.records.read(id);
+  if (!record) await readSource(host, id);
+  const place = record && (await seenAt(host, record, asked));
+  if (place) return place;
+  throw new DriverError('path-missing', `volume ${id} is not at ${JSON.stringify(asked)} here`);
+}
+
+async function seenAt(
+  host: NodeHost,
+  record: NodeRecord,
+  asked: string,
+): Promise<Place | undefined> {
+  const place = placeIn(record, asked);
+  if (!place || !(await host.losetup.isAttached(place.loop))) return undefined;
+  // A raw block volume is staged without anything being visible at the staging path.
+  const hidden = record.kind === 'block' && place.path === record.stagingPath;
+  return hidden || (await isMountedAt(host, place.path, place.loop)) ? place : undefined;
+}
+
+/** Where the volume is according to the record alone. */
+function placeIn(record: NodeRecord, asked: string): Place | undefined {
+  const target = record.targets.find((each) => [each.asked, each.path].includes(asked));
+  const loop = target?.loop ?? record.loop;
+  if (!loop) return undefined;
+  if (target) return { record, path: target.path, loop };
+  const isStaging = [record.stagingAsked, record.stagingPath].includes(asked);
+  return isStaging ? { record, path: record.stagingPath, loop } : undefined;
+}
+
+/** True when what one sees at a path is this device. */
+export async function isMountedAt(
+  { mounter }: Pick<NodeHost, 'mounter'>,
+  path: string,
+  loop: Loop,
+): Promise<boolean> {
+  const top = (await mounter.at(path)).at(-1);
+  return top !== undefined && shows(top, await blockDevice(loop));
+}
+
+/** True for a mount of one of the devices that a record names, or a bind of its node. */
+export async function isOfVolume(record: NodeRecord | undefined, mount: Mount): Promise<boolean> {
+  const devices = await Promise.all((record ? loopsIn(record) : []).map(blockDevice));
+  return devices.some((device) => shows(mount, device));
+}

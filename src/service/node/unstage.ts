@@ -1,0 +1,35 @@
+import { DriverError } from '../../model/fault.ts';
+import type { NodeRecord } from './state/records.ts';
+import type { NodeHost } from './host.ts';
+import { firstPublished } from './state/published.ts';
+import { forget, release } from './device/release.ts';
+
+/** Undoes a stage, whole or half done. What needs the shared file system comes last, so that a retry finishes. */
+export async function unstage(host: NodeHost, id: string, stagingPath: string): Promise<void> {
+  using volume = host.lock(id);
+  const record = await host.records.read(volume.id);
+  if (!record || !isPathOf(record, stagingPath)) {
+    await requireNothing(host, id, stagingPath);
+    return;
+  }
+  const published = await firstPublished(host, record);
+  if (published)
+    throw new DriverError(
+      'in-use',
+      `volume ${id} is still published at ${JSON.stringify(published.path)}; unpublish it first`,
+    );
+  await forget(host, await release(host, { ...record, targets: [] }));
+}
+
+const isPathOf = (record: NodeRecord, path: string): boolean =>
+  record.stagingPath === path || record.stagingAsked === path;
+
+/** Success only when nothing is there: a mount without a record means that this node lost its records. */
+async function requireNothing(host: NodeHost, id: string, path: string): Promise<void> {
+  const [mounted] = await host.mounter.at(path);
+  if (mounted)
+    throw new DriverError(
+      'wrong-state',
+      `${mounted.source} is mounted at ${JSON.stringify(path)}, but this node has no record that volume ${id} is staged there; unmount it by hand`,
+    );
+}

@@ -1,0 +1,203 @@
+import { planSnap, type DataRef } from '../../model/clone-tree.ts';
+import type { FileKey } from '../../model/ids.ts';
+import type { FileStat } from '../../run/files.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import { recordFormat, type Content } from '../../store/schema/data.ts';
+import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { isTooDeep } from './depth.ts';
+import type { ServiceHost } from '../host.ts';
+import { deeper, endClaim, isClaimed, requireClaim } from '../claims/own-claim.ts';
+import { sectorsOf } from '../../model/sector-fields.ts';
+import { pathOf, statOf, imageOf } from '../claims/data-files.ts';
+import { perform } from '../claims/steps.ts';
+import { parentRecord } from './record.ts';
+
+/** A volume whose record carries a claim to put a clone parent above its image. */
+export type Parenting = Held<VolumeRecord>;
+
+/** Where the clone parent of a running claim lies: a snapshot's file, or a hidden one. */
+function claimedParent(record: VolumeRecord): DataRef {
+  const { claim } = record;
+  if (!claim?.parent) throw new Error(`volume ${record.id} has no claim on a clone parent`);
+  return { data: claim.op === 'snapshot' ? 'snapshots' : 'hidden', key: claim.parent };
+}
+
+/** Puts the clone parent that a claim announces above the image, and ends the claim. */
+export async function cutParent(
+  host: ServiceHost,
+  store: RootStore,
+  claimed: Parenting,
+): Promise<void> {
+  const calm = await isCalm(store, claimed.value);
+  try {
+    await makeParent(host, store, claimed);
+    await endParenting(host, store, claimed, calm);
+  } catch (error) {
+    await dropLateEdges(host, store, claimed).catch((cause: unknown) => {
+      host.log.warn({ volume: claimed.id, cause }, 'edges of a lost operation may be left');
+    });
+    throw error;
+  }
+}
+
+/**
+ * Edges that this server made after another one had taken its claim and ended it. A parent that was cut so
+ * late has a record of its own: GPFS keeps it while the image reads through it, and it goes when that goes.
+ */
+export async function dropLateEdges(
+  host: ServiceHost,
+  store: RootStore,
+  { id, value }: Parenting,
+): Promise<void> {
+  const { key } = claimedParent(value);
+  const now = (await store.volumes.read(id))?.value;
+  // Somebody goes on from the very parent, under a claim of its own: these edges are that one's by now.
+  if (!now || isClaimed(now, value) || [now.parent, now.claim?.parent].includes(key)) return;
+  await store.edges.remove(key, imageOf(value).key);
+  if (await parentRecord(store, key)) await host.backlog.add(store, key);
+  else if (value.parent !== null) {
+    await store.edges.remove(value.parent, key);
+    await host.backlog.add(store, value.parent);
+  }
+}
+
+/** Makes the parent that a claim announces: edges, then the command. */
+async function makeParent(
+  host: ServiceHost,
+  store: RootStore,
+  { value }: Parenting,
+): Promise<void> {
+  const parent = claimedParent(value);
+  const steps = planSnap(imageOf(value), parent, value.parent);
+  await perform(store, host.commands, steps);
+}
+
+/**
+ * No node can write to the image while the claim stands: none has it attached, none left a mark. Only asked
+ * before the parent is cut; afterwards a node may have written, and have been detached since.
+ */
+async function isCalm(store: RootStore, record: VolumeRecord): Promise<boolean> {
+  if (record.attachments.length > 0) return false;
+  return (await store.marks.of(imageOf(record).key)).length === 0;
+}
+
+/**
+ * Brings a claim on a clone parent to its end, from any point it stopped at: where the parent's file is
+ * there, `mmclone snap` took effect (it is one transaction) and the records follow; else all is undone.
+ * Resolves to the volume without the claim. `calm`: the image could not change since the parent was cut.
+ */
+export async function endParenting(
+  host: ServiceHost,
+  store: RootStore,
+  volume: Parenting,
+  calm: boolean,
+): Promise<Held<VolumeRecord>> {
+  const parent = claimedParent(volume.value);
+  const stat = await statOf(store, pathOf(store, parent));
+  if (!stat) return dropParent(store, volume);
+  // Before the claim goes: whoever looks too early finds it and looks again, and no failure can come between.
+  const { id, value } = volume;
+  if (isTooDeep((value.depth ?? 0) + 1, value)) await host.backlog.add(store, id);
+  return adoptParent(store, volume, stat, calm);
+}
+
+async function adoptParent(
+  store: RootStore,
+  volume: Parenting,
+  stat: FileStat,
+  calm: boolean,
+): Promise<Held<VolumeRecord>> {
+  const parent = claimedParent(volume.value).key;
+  await recordCut(store, volume, stat);
+  return endClaim(store, volume, (now) => ({ parent, unchanged: calm, ...deeper(now) }));
+}
+
+/** Gives a parent that was cut its record, and takes the image from the parent it had before. */
+export async function recordCut(
+  store: RootStore,
+  { id, value }: Parenting,
+  stat: FileStat,
+): Promise<void> {
+  await recordParent(store, value, stat);
+  if (value.parent === null || value.parent === claimedParent(value).key) return;
+  // While the claim still says that there is something to end: nobody looks for this edge later.
+  requireClaim((await store.volumes.read(id))?.value, value);
+  await store.edges.remove(value.parent, imageOf(value).key);
+}
+
+async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileStat): Promise<void> {
+  const parent = claimedParent(volume);
+  const cut = { ...volume, content: await contentAtCut(store, volume) };
+  if (await completeSnapshot(store, cut, stat)) return;
+  if (await store.hidden.read(parent.key)) return;
+  const ofSnapshot = parent.data === 'snapshots';
+  const record: HiddenRecord = {
+    format: recordFormat,
+    id: parent.key,
+    // Made for a snapshot that is gone by now, or to cut a node off: nobody asked to keep it.
+    why: volume.claim?.op === 'clone' ? 'clone' : 'tombstone',
+    state: 'waiting',
+    data: ofSnapshot ? 'snapshots' : 'hidden',
+    parent: volume.parent,
+    ...depthOf(volume),
+    bytes: volume.bytes,
+    content: cut.content,
+    ...sectorsOf(volume),
+    createdMs: sinceMs(volume),
+    claim: null,
+  };
+  await store.hidden.swap(parent.key, undefined, record, 'name');
+}
+
+/**
+ * What a parent holds, when its node may have been formatting the volume while it was cut. A mkfs that has
+ * not ended can be done again; one that ended about then may have data behind it, so nobody formats that.
+ */
+async function contentAtCut(store: RootStore, before: VolumeRecord): Promise<Content> {
+  const after = (await store.volumes.read(before.id))?.value.content ?? before.content;
+  const unclear = after.kind !== before.content.kind && after.kind !== 'formatting';
+  return unclear ? { kind: 'unknown' } : after;
+}
+
+const depthOf = ({ depth }: VolumeRecord) => (depth === undefined ? {} : { depth });
+
+const sinceMs = ({ claim }: VolumeRecord): number => claim?.sinceMs ?? 0;
+
+/** Makes the snapshot ready that the parent was made for; false when there is none that waits for it. */
+async function completeSnapshot(
+  store: RootStore,
+  volume: VolumeRecord,
+  stat: FileStat,
+): Promise<boolean> {
+  const parent = claimedParent(volume).key;
+  const id = volume.claim?.snapshot;
+  const held = id === undefined ? undefined : await store.snapshots.read(id);
+  if (held?.value.file?.key === parent) return true;
+  if (!held || !isWaitingFor(held.value, parent)) return false;
+  const ready: SnapshotRecord = {
+    ...held.value,
+    state: 'ready',
+    bytes: volume.bytes,
+    content: volume.content,
+    file: { key: parent, inode: stat.inode },
+    parent: volume.parent,
+    ...depthOf(volume),
+    createdMs: sinceMs(volume),
+    claim: null,
+  };
+  await store.snapshots.swap(held.id, held, ready, 'name');
+  return true;
+}
+
+const isWaitingFor = ({ state, claim }: SnapshotRecord, parent: FileKey): boolean =>
+  state === 'creating' && claim?.image === parent;
+
+async function dropParent(store: RootStore, volume: Parenting): Promise<Held<VolumeRecord>> {
+  const { value } = volume;
+  const parent = claimedParent(value).key;
+  await store.edges.remove(parent, imageOf(value).key);
+  if (value.parent !== null) await store.edges.remove(value.parent, parent);
+  return endClaim(store, volume, () => ({}));
+}

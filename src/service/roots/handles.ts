@@ -1,0 +1,29 @@
+import { DriverError } from '../../model/fault.ts';
+import { publicId, type LocalId } from '../../model/ids.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Place, Roots } from './roots.ts';
+
+/**
+ * Throws name-taken where the handle of a volume of this name in this root leads to another volume, which moved
+ * away: a handle is for ever, and whoever has it must not meet a stranger's data. It is free again once that
+ * volume is gone. `mover` is the volume that wants the name, where it is now.
+ */
+export async function requireOwnHandle(
+  { roots }: { readonly roots: Roots },
+  store: RootStore,
+  local: LocalId,
+  mover?: Place,
+): Promise<void> {
+  if ((await store.moved.to(local)) === undefined) return;
+  const place = await roots.byId(publicId(store.id, local));
+  if (!place || place.store.id === store.id || isSame(place, mover)) return;
+  const state = (await place.store.volumes.read(place.local))?.value.state;
+  if (state === undefined || state === 'deleted') return store.moved.clear(local);
+  throw new DriverError(
+    'name-taken',
+    `volume ${local} of root ${store.layout.root} was moved to root ${place.store.layout.root}; use another name`,
+  );
+}
+
+const isSame = (a: Place, b: Place | undefined): boolean =>
+  a.store.id === b?.store.id && a.local === b.local;

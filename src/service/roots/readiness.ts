@@ -1,0 +1,34 @@
+import { isFault } from '../../model/fault.ts';
+import type { RootId } from '../../model/ids.ts';
+import type { Roots } from './roots.ts';
+
+/** Which roots can be used at the moment. */
+export interface Survey {
+  readonly usable: readonly RootId[];
+  /** Why not all of them: what will never work before what is merely away; undefined when all can be used. */
+  readonly why: Error | undefined;
+}
+
+/** Looks at every root; sets up what can be used for the first time. */
+export async function surveyOf(roots: Roots): Promise<Survey> {
+  const results = await Promise.allSettled(roots.paths.map((path) => roots.byPath(path)));
+  const usable = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value.id] : []));
+  const failures = results.flatMap((each) =>
+    each.status === 'rejected' ? [asError(each.reason)] : [],
+  );
+  const why = failures.find((error) => !isFault(error, 'unavailable')) ?? failures[0];
+  return { usable, why };
+}
+
+const asError = (reason: unknown): Error =>
+  reason instanceof Error ? reason : new Error(String(reason));
+
+/** How many roots a driver needs to be of use: all, or what a node has of them. */
+export type Needs = 'every root' | 'some root';
+
+/** What a survey says to who needs so many. Throws what will never work. */
+export function readinessIn({ usable, why }: Survey, needs: Needs): 'ready' | 'starting' {
+  if (why === undefined) return 'ready';
+  if (!isFault(why, 'unavailable')) throw why;
+  return needs === 'some root' && usable.length > 0 ? 'ready' : 'starting';
+}

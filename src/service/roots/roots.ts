@@ -1,0 +1,98 @@
+import { DriverError, invalid } from '../../model/fault.ts';
+import { parseId, type LocalId } from '../../model/ids.ts';
+import type { RootStore } from '../../store/root.ts';
+
+/** An object's root, and its id in there. */
+export interface Place {
+  readonly store: RootStore;
+  readonly local: LocalId;
+}
+
+/** The configured roots. Each is opened when it is first needed and stays open; every use checks its mount. */
+export interface Roots {
+  readonly paths: readonly string[];
+  /** All of them. Throws unavailable when one cannot be used: a list is never partial. */
+  all(): Promise<readonly RootStore[]>;
+  /** The root a class names, or the first. Throws invalid-request naming those there are. */
+  byPath(path: string | undefined): Promise<RootStore>;
+  /**
+   * Where an id points. Undefined for what this driver cannot have given out; throws unavailable for
+   * an id of a root that is not configured or not mounted here.
+   */
+  byId(id: string): Promise<Place | undefined>;
+}
+
+/** Does something in each root; one that is away keeps nobody from the others, and is thrown at the end. */
+export async function inEachRoot(
+  { roots }: { readonly roots: Roots },
+  work: (store: RootStore) => Promise<unknown>,
+): Promise<void> {
+  const failures: unknown[] = [];
+  for (const path of roots.paths)
+    try {
+      await work(await roots.byPath(path));
+    } catch (error) {
+      failures.push(error);
+    }
+  if (failures.length > 0) throw failures[0];
+}
+
+/** Roots over `open`, which sets up or checks one root and throws while it cannot. */
+export function rootsOf(
+  paths: readonly string[],
+  open: (path: string) => Promise<RootStore>,
+): Roots {
+  const opened = new Map<string, Promise<RootStore>>();
+  const get = async (path: string): Promise<RootStore> => {
+    const opening = opened.get(path) ?? open(path);
+    opened.set(path, opening);
+    try {
+      const store = await opening;
+      await store.check();
+      return store;
+    } catch (error) {
+      // Not kept: the next caller tries anew. A root that was open is opened again after a remount.
+      if (opened.get(path) === opening) opened.delete(path);
+      throw error;
+    }
+  };
+  const all = () => Promise.all(paths.map(get));
+  return {
+    paths,
+    all,
+    byPath: async (path) => {
+      const found = path === undefined ? paths[0] : paths.find((each) => each === path);
+      if (found !== undefined) return get(found);
+      throw invalid(
+        'parameters',
+        `key "root" names ${String(path)}, which is not configured; configured are ${paths.join(', ')}`,
+      );
+    },
+    byId: async (id) => placeOf(id, paths, get),
+  };
+}
+
+async function placeOf(
+  id: string,
+  paths: readonly string[],
+  get: (path: string) => Promise<RootStore>,
+): Promise<Place | undefined> {
+  const parsed = parseId(id);
+  if (!parsed) return undefined;
+  // A root that is away keeps nobody from the volumes of the others.
+  const results = await Promise.allSettled(paths.map(get));
+  const stores = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const store = stores.find((each) => each.id === parsed.root);
+  if (store) {
+    const to = await store.moved.to(parsed.local);
+    // A volume that goes round in a circle comes back to a root that has it.
+    return to === undefined || to === id ? { store, local: parsed.local } : placeOf(to, paths, get);
+  }
+  const away = results.find((each) => each.status === 'rejected');
+  throw away
+    ? away.reason
+    : new DriverError(
+        'unavailable',
+        `${id} belongs to root ${parsed.root}, which is not configured here; configured are ${paths.join(', ')}`,
+      );
+}

@@ -1,0 +1,176 @@
+import { DriverError, invalid, isFault } from '../../model/fault.ts';
+import { fileKey, localIdOf, type LocalId } from '../../model/ids.ts';
+import { ownParameters } from '../../model/class/parameters.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import { recordFormat } from '../../store/schema/data.ts';
+import type { Claim } from '../../store/schema/claim.ts';
+import type { SnapshotRecord } from '../../store/schema/parents.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { requireCuttable } from '../parents/cuttable.ts';
+import { asDeleted } from '../claims/deleted.ts';
+import { deepen, helpFor } from '../parents/depth.ts';
+import type { ServiceHost } from '../host.ts';
+import { releaseClaim } from '../claims/claims.ts';
+import { whileFrozen } from './freeze.ts';
+import { operate } from '../claims/operate.ts';
+import { cutParent } from '../parents/cut.ts';
+import { sectorsOf } from '../../model/sector-fields.ts';
+import { readyVolume, settleSnapshot, settleVolume, volumeMissing } from '../claims/settle.ts';
+
+/** A snapshot and the root it lives in. */
+export interface FoundSnapshot {
+  readonly store: RootStore;
+  readonly record: SnapshotRecord;
+}
+
+/** What CreateSnapshot asks for. */
+export interface SnapshotSpec {
+  readonly name: string;
+  readonly sourceVolumeId: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** Takes a snapshot of a volume; the same request again finds what the first one made. */
+export async function createSnapshot(
+  host: ServiceHost,
+  spec: SnapshotSpec,
+): Promise<FoundSnapshot> {
+  refuseParameters(spec.parameters);
+  const place = await host.roots.byId(spec.sourceVolumeId);
+  if (!place) throw volumeMissing(spec.sourceVolumeId);
+  const { store, local } = place;
+  const id = localIdOf(spec.name);
+  const held = await settleSnapshot(host, store, id);
+  if (held && held.value.state !== 'deleted') {
+    if (held.value.volume !== local)
+      throw new DriverError(
+        'name-taken',
+        `snapshot ${JSON.stringify(spec.name)} exists already, of volume ${held.value.volume}; use another name`,
+      );
+    await endCut(host, store, held.value);
+    return { store, record: held.value };
+  }
+  const plan = await planCut(host, store, { id, name: spec.name }, local, held);
+  const record = await takeSnapshot(host, store, plan, (volume, work) =>
+    whileFrozen(host, store, volume, work),
+  );
+  return { store, record };
+}
+
+/** Throws invalid-request for what a class of snapshots says: this driver takes nothing. */
+export function refuseParameters(parameters: ReadonlyMap<string, string>): void {
+  const [unknown] = ownParameters(parameters).keys();
+  if (unknown === undefined) return;
+  throw invalid(
+    'parameters',
+    `has an unknown key ${JSON.stringify(unknown)}; a snapshot class takes none`,
+  );
+}
+
+/** A server that is gone may have left its claim on the volume after the snapshot was ready. */
+async function endCut(
+  host: ServiceHost,
+  store: RootStore,
+  { id, volume }: SnapshotRecord,
+): Promise<void> {
+  const source = await store.volumes.read(volume);
+  if (source?.value.claim?.snapshot !== id) return;
+  await settleVolume(host, store, volume).catch((error: unknown) => {
+    if (!isFault(error, 'busy')) throw error;
+  });
+}
+
+/** What a new snapshot is called, and the group that it belongs to. */
+type Called = Pick<SnapshotRecord, 'id' | 'name' | 'group'>;
+
+/** A snapshot that nothing stands against, and the records it starts from. */
+export interface PlannedCut {
+  readonly called: Called;
+  readonly volume: Held<VolumeRecord>;
+  readonly from: Held<SnapshotRecord> | undefined;
+  /** Of the volume, afterwards. */
+  readonly depth: number;
+}
+
+/** Looks whether a snapshot of a volume can be cut now; nothing is changed. */
+export async function planCut(
+  host: ServiceHost,
+  store: RootStore,
+  called: Called,
+  of: LocalId,
+  from: Held<SnapshotRecord> | undefined,
+): Promise<PlannedCut> {
+  const volume = await readyVolume(host, store, of);
+  await requireCuttable(store, volume.value);
+  const help = helpFor(volume.value);
+  const depth = await deepen(host, store, { ...volume.value, help });
+  return { called, volume, from, depth };
+}
+
+/**
+ * Cuts a snapshot as it was planned. Busy where the volume changed since; `around` is given its record, and does
+ * the work.
+ */
+export async function takeSnapshot(
+  host: ServiceHost,
+  store: RootStore,
+  { called, volume, from, depth }: PlannedCut,
+  around: (volume: VolumeRecord, work: () => Promise<void>) => Promise<void>,
+): Promise<SnapshotRecord> {
+  const { id } = called;
+  const key = fileKey(id, (from?.version ?? 0) + 1, host.nonce());
+  using mine = host.claims.begin({ op: 'create', image: key });
+  const record = { ...newRecord(host, called, volume.value), claim: mine.claim };
+  try {
+    await store.snapshots.swap(id, from, record);
+    await operate(host, store, {
+      id: volume.id,
+      from: volume,
+      plan: { op: 'snapshot', parent: key, snapshot: id },
+      during: { ...volume.value, depth: depth - 1 },
+      durability: 'name',
+      work: (held) => around(held.value, () => cutParent(host, store, held)),
+    });
+    return await readReady(store, id);
+  } catch (error) {
+    await host.claims.release(() => forgetUnmade(host, store, record, mine.claim));
+    throw error;
+  }
+}
+
+async function readReady(store: RootStore, id: string): Promise<SnapshotRecord> {
+  const now = await store.snapshots.read(id);
+  if (now?.value.state === 'ready') return now.value;
+  throw new DriverError('busy', `snapshot ${id} was deleted while it was taken; try again`);
+}
+
+/** Where nothing was cut the name is free again at once; where something was, the next call finds it. */
+async function forgetUnmade(
+  host: ServiceHost,
+  store: RootStore,
+  { id, volume }: SnapshotRecord,
+  claim: Claim,
+): Promise<void> {
+  const source = await store.volumes.read(volume);
+  if (source?.value.claim?.snapshot === id) return releaseClaim(store.snapshots, id, claim);
+  const now = await store.snapshots.read(id);
+  if (now?.value.claim?.nonce !== claim.nonce) return;
+  await store.snapshots.swap(id, now, asDeleted(host, now.value));
+}
+
+const newRecord = (host: ServiceHost, called: Called, volume: VolumeRecord): SnapshotRecord => ({
+  format: recordFormat,
+  ...called,
+  state: 'creating',
+  volume: volume.id,
+  ...(volume.handle === undefined ? {} : { handle: volume.handle }),
+  bytes: volume.bytes,
+  file: null,
+  parent: null,
+  content: volume.content,
+  ...sectorsOf(volume),
+  attributes: volume.attributes,
+  createdMs: host.clock.now(),
+  claim: null,
+});

@@ -1,0 +1,106 @@
+import { invalid } from '../../model/fault.ts';
+import { parseId, publicId } from '../../model/ids.ts';
+import { positionOf } from '../../model/page-token.ts';
+import type { Page, Paged, Snapshot } from '../../model/volume.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { GroupRecord } from '../../store/schema/groups.ts';
+import type { SnapshotRecord } from '../../store/schema/parents.ts';
+import type { Snapshots } from '../api.ts';
+import { removeSnapshot } from './remove.ts';
+import { isMember } from '../groups/settle.ts';
+import type { ServiceHost } from '../host.ts';
+import { listPage } from '../pages.ts';
+import type { Place } from '../roots/roots.ts';
+import { snapshotMissing } from '../claims/settle.ts';
+import { createSnapshot } from './create.ts';
+
+/** Snapshots, as the controller serves them. */
+export function snapshotsOf(host: ServiceHost): Snapshots {
+  const get = async (id: string): Promise<Snapshot | undefined> => {
+    const place = await host.roots.byId(id);
+    const held = place && (await place.store.snapshots.read(place.local));
+    return place && held ? shownReady(place.store, held.value) : undefined;
+  };
+  return {
+    create: async (spec) => {
+      const { store, record } = await createSnapshot(host, spec);
+      return shown(store, record);
+    },
+    remove: async (id) => {
+      const place = await host.roots.byId(id);
+      if (!place) return;
+      await refuseMember(place);
+      await removeSnapshot(host, place);
+    },
+    get: async (id) => {
+      const snapshot = await get(id);
+      if (snapshot) return snapshot;
+      throw snapshotMissing(id);
+    },
+    list: async (filter, page) => {
+      if (filter.id === '') return listAll(host, filter.sourceVolumeId, page);
+      positionOf('snapshots', page.token);
+      const found = page.token === '' ? await get(filter.id) : undefined;
+      return { items: found && isOf(found, filter.sourceVolumeId) ? [found] : [], next: '' };
+    },
+  };
+}
+
+const isOf = ({ sourceVolumeId }: Snapshot, wanted: string): boolean =>
+  wanted === '' || sourceVolumeId === wanted;
+
+async function listAll(host: ServiceHost, source: string, page: Page): Promise<Paged<Snapshot>> {
+  const stores = await host.roots.all();
+  const wanted = source === '' ? undefined : parseId(source);
+  const entry = async (store: RootStore, record: SnapshotRecord) => {
+    const snapshot = await shownReady(store, record);
+    return snapshot && isOf(snapshot, source) ? snapshot : undefined;
+  };
+  return listPage(
+    { list: 'snapshots', records: (store) => store.snapshots, entry, log: host.log },
+    // A volume that moved has snapshots in each root that it was in.
+    source !== '' && !wanted ? [] : stores,
+    page,
+  );
+}
+
+/** A snapshot as callers see it, perhaps one of a group. */
+export const shown = (
+  store: RootStore,
+  record: SnapshotRecord,
+  group?: Pick<GroupRecord, 'id'>,
+): Snapshot => ({
+  id: publicId(store.id, record.id),
+  sourceVolumeId: record.handle ?? publicId(store.id, record.volume),
+  bytes: record.bytes,
+  createdMs: record.createdMs,
+  ready: true,
+  ...(group ? { groupId: publicId(store.id, group.id) } : {}),
+});
+
+// One that is being cut is not listed, alone or in a group: nobody could use it, and it may yet be taken back.
+async function shownReady(store: RootStore, record: SnapshotRecord): Promise<Snapshot | undefined> {
+  if (record.state !== 'ready') return undefined;
+  const group = await groupWith(store, record);
+  return group && group.state !== 'ready' ? undefined : shown(store, record, group);
+}
+
+/** The group that a snapshot is a member of, if there is one; one whose group was lost is a snapshot like others. */
+async function groupWith(
+  store: RootStore,
+  record: SnapshotRecord,
+): Promise<GroupRecord | undefined> {
+  const group = record.group && (await store.groups.read(record.group.id))?.value;
+  return group && group.state !== 'deleted' && isMember(group, record) ? group : undefined;
+}
+
+async function refuseMember({ store, local }: Place): Promise<void> {
+  const held = await store.snapshots.read(local);
+  const group =
+    held?.value.state === 'deleted' ? undefined : held && (await groupWith(store, held.value));
+  if (group)
+    throw invalid(
+      'snapshot_id',
+      `names a snapshot of group snapshot ${group.id}, which can only be deleted as a whole; delete the VolumeGroupSnapshot`,
+    );
+}

@@ -1,0 +1,64 @@
+import { showBytes } from '../../model/bytes.ts';
+import { DriverError } from '../../model/fault.ts';
+import type { Range } from '../../run/files.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import type { ServiceHost } from '../host.ts';
+import { endClaim } from '../claims/own-claim.ts';
+import { imageOf, statOf, pathOf } from '../claims/data-files.ts';
+
+/** Grows the image to what the claim says, and then the record. What is added to a thick volume has its blocks before. */
+export async function growClaimed(
+  host: Pick<ServiceHost, 'allocate'>,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+): Promise<Held<VolumeRecord>> {
+  const { claim, bytes: had, options } = held.value;
+  const bytes = claim?.bytes ?? had;
+  const path = pathOf(store, imageOf(held.value));
+  if (options.provisioning === 'thick')
+    await allocateMore(host, store, path, { offset: had, length: bytes - had });
+  await store.files.grow(path, bytes);
+  return endClaim(store, held, () => ({ bytes }));
+}
+
+/** The file reaches its new size only with all blocks: that is how whoever takes over knows how far this came. */
+async function allocateMore(
+  { allocate }: Pick<ServiceHost, 'allocate'>,
+  store: RootStore,
+  path: string,
+  added: Range,
+): Promise<void> {
+  await requireRoom(store, added);
+  await store.check();
+  if (await allocate(path, added)) return;
+  // Up to where an earlier try came a device may have been attached, and somebody may have written.
+  const { size } = await store.files.stat(path);
+  const end = added.offset + added.length;
+  if (size < end) await store.files.writeZeros(path, { offset: size, length: end - size });
+}
+
+// Blocks of an allocation that fails half way stay behind the end of the file, where nobody sees them.
+async function requireRoom(store: RootStore, { length }: Range): Promise<void> {
+  const { available } = await store.files.space(store.layout.root);
+  if (available >= length) return;
+  throw new DriverError(
+    'no-space',
+    `there is no room for all blocks of a thick volume: it is to have ${showBytes(length)} more, and ${showBytes(available)} are free; ask for less, or add space`,
+  );
+}
+
+/**
+ * Ends an expansion that stopped somewhere: the record takes the new size where the image reached it, else
+ * keeps the old one. An image larger than its record harms nobody; a second try could meet a full disk again.
+ */
+export async function endGrowing(
+  store: RootStore,
+  held: Held<VolumeRecord>,
+): Promise<Held<VolumeRecord>> {
+  const bytes = held.value.claim?.bytes ?? held.value.bytes;
+  const stat = await statOf(store, pathOf(store, imageOf(held.value)));
+  const reached = stat !== undefined && stat.size >= bytes;
+  return endClaim(store, held, () => (reached ? { bytes } : {}));
+}

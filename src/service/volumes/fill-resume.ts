@@ -1,0 +1,62 @@
+import type { DataRef } from '../../model/clone-tree.ts';
+import { DriverError } from '../../model/fault.ts';
+import { localIdOf, type LocalId } from '../../model/ids.ts';
+import type { VolumeSpec } from '../../model/volume.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Claim } from '../../store/schema/claim.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { showFill } from '../claims/fill-claim.ts';
+import { finishFilling } from './fill.ts';
+import type { ServiceHost } from '../host.ts';
+import { operate } from '../claims/operate.ts';
+import { requireSame } from './same-request.ts';
+
+/**
+ * Goes on with a fill whose server is gone, for a caller who asks for that very volume again. One that is only
+ * silent may wake up and write: what it began is undone, and done again in a file of another name.
+ */
+export async function resumeFilling(
+  host: ServiceHost,
+  store: RootStore,
+  spec: VolumeSpec,
+): Promise<VolumeRecord | undefined> {
+  const held = await store.volumes.read(localIdOf(spec.name));
+  const claim = held?.value.claim;
+  if (!held || !claim?.image || !isBegun(claim)) return undefined;
+  if ((await host.claims.fateOf(store, claim)) !== 'gone') return undefined;
+  requireSame(held.value, spec);
+  const image: DataRef = { data: 'volumes', key: claim.image };
+  const work = operate(host, store, {
+    id: held.id,
+    from: held,
+    plan: { op: 'create', image: claim.image, fill: claim.fill },
+    during: held.value,
+    work: (claimed) => finishFilling(host, store, claimed, image),
+  });
+  return patiently(host, store, held.value.id, work);
+}
+
+// Before anything was allocated or copied there is nothing that would be worth keeping.
+const isBegun = ({ op, fill }: Claim): boolean =>
+  op === 'create' && fill !== undefined && fill.allocatedBytes + fill.copiedBytes > 0n;
+
+/** Waits a while for a fill; then it goes on by itself, and the caller is told how far it is. */
+export async function patiently(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+  work: Promise<VolumeRecord>,
+): Promise<VolumeRecord> {
+  if (host.patienceMs === Infinity) return work;
+  const done = await Promise.race([work, host.clock.sleep(host.patienceMs)]);
+  if (done) return done;
+  host.background(
+    work.then(() => undefined),
+    { volume: id },
+  );
+  const fill = (await store.volumes.read(id))?.value.claim?.fill;
+  throw new DriverError(
+    'busy',
+    `volume ${id} is being filled by node ${host.self.node}${fill ? `: ${showFill(fill)}` : ''}; it goes on, ask again`,
+  );
+}

@@ -1,0 +1,31 @@
+import { ownerOfKey } from '../../model/ids.ts';
+import type { Copy } from '../../store/copies.ts';
+import type { RootStore } from '../../store/root.ts';
+import { untie } from './fill.ts';
+import type { ServiceHost } from '../host.ts';
+import { reclaim } from '../parents/reclaim.ts';
+
+/**
+ * Removes what a fill into another root left here: of a server that died or slept, or that did not have both
+ * roots. The edge is made after the claim that it is for, and a file's name is used once: so without that claim
+ * nobody needs it any more. What goes to a root that is away, or is none of ours, stays.
+ */
+export async function sweepCopies(host: ServiceHost, store: RootStore): Promise<void> {
+  const copies = await store.copies.all();
+  if (copies.length === 0) return;
+  const roots = new Map((await host.roots.all()).map((each) => [String(each.id), each]));
+  for (const copy of copies) {
+    const target = roots.get(copy.to);
+    if (!target) continue;
+    if (await isUnderWay(target, copy)) continue;
+    await untie(store, copy);
+    host.log.info({ ...copy }, 'a copy into another root left an edge here, which is removed');
+    await reclaim(host, store, copy.parent);
+  }
+}
+
+async function isUnderWay({ volumes }: RootStore, { parent, child }: Copy): Promise<boolean> {
+  const held = await volumes.read(ownerOfKey(child));
+  const claim = held?.value.claim;
+  return claim?.image === child && claim.fill?.from?.key === parent;
+}

@@ -1,0 +1,191 @@
+import { GiB, type Bytes } from '../../model/bytes.ts';
+import { planEmpty, type DataRef } from '../../model/clone-tree.ts';
+import { DriverError } from '../../model/fault.ts';
+import type { Range } from '../../run/files.ts';
+import type { Copy } from '../../store/copies.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Fill } from '../../store/schema/claim.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import type { ServiceHost } from '../host.ts';
+import { endClaim } from '../claims/own-claim.ts';
+import { statOf, pathOf } from '../claims/data-files.ts';
+import type { Parent } from '../parents/record.ts';
+import { reclaim } from '../parents/reclaim.ts';
+import { sectorsOf } from '../../model/sector-fields.ts';
+import { confirmParent, perform } from '../claims/steps.ts';
+
+/** What is done between two writes of the record: what a crash can cost, and how often progress shows. */
+const allocateBytes = 256n * GiB;
+const copyBytes = GiB;
+const zeroBytes = GiB;
+
+/** What a new volume's file is filled from, with the root that is in. */
+export interface FillSource {
+  readonly store: RootStore;
+  readonly parent: Parent;
+}
+
+/** Makes the file of a volume that is filled before it is ready, and fills it. */
+export async function buildFilled(
+  host: ServiceHost,
+  store: RootStore,
+  claimed: Held<VolumeRecord>,
+  image: DataRef,
+  source: FillSource | undefined,
+): Promise<VolumeRecord> {
+  const { attributes, bytes } = claimed.value;
+  const begun = source ? await tieSource(store, claimed, image, source) : claimed;
+  await perform(store, host.commands, planEmpty(image, bytes, attributes));
+  return finishFilling(host, store, begun, image);
+}
+
+/** The source is in the record before it has an edge, so that whoever takes over knows which one to remove. */
+async function tieSource(
+  store: RootStore,
+  claimed: Held<VolumeRecord>,
+  image: DataRef,
+  { store: home, parent }: FillSource,
+): Promise<Held<VolumeRecord>> {
+  const { ref, bytes, content } = parent;
+  const beside = { content, ...sectorsOf(parent) };
+  const from = { root: home.id, ...ref, bytes };
+  const tied = await progress(store, claimed, { from }, beside);
+  if (home.id !== store.id)
+    await home.copies.add({ parent: ref.key, to: store.id, child: image.key });
+  await home.edges.add(ref.key, image.key);
+  await confirmParent(home, ref);
+  return tied;
+}
+
+/** Goes on where a fill stands, to its end. */
+export async function finishFilling(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  image: DataRef,
+): Promise<VolumeRecord> {
+  const { id, bytes } = held.value;
+  const path = pathOf(store, image);
+  host.log.info({ volume: id, bytes, fill: held.value.claim?.fill }, 'filling a volume');
+  const allocated = await allocate(host, store, held, path);
+  const filled = await copy(host, store, allocated, path);
+  const stat = await statOf(store, path);
+  if (stat?.size !== bytes)
+    throw new DriverError(
+      'command-failed',
+      `the new image of volume ${id} has ${stat?.size ?? 'no'} bytes instead of ${bytes}; try again`,
+    );
+  await untieSource(host, store, filled.value, image);
+  const made = { key: image.key, inode: stat.inode };
+  const ready = await endClaim(store, filled, () => ({ state: 'ready', image: made, depth: 0 }));
+  await freeSource(host, filled.value);
+  host.log.info({ volume: id, bytes }, 'volume filled');
+  return ready.value;
+}
+
+async function allocate(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  path: string,
+): Promise<Held<VolumeRecord>> {
+  let now = held;
+  for (let works = true; ;) {
+    const { thick, allocatedBytes: at } = fillOf(now.value);
+    const left = now.value.bytes - at;
+    if (!thick || left === 0n) return now;
+    const whole = part(at, left, allocateBytes);
+    await store.check();
+    works &&= await host.allocate(path, whole);
+    const done = works ? whole : part(at, left, zeroBytes);
+    // As fast as the disk is, where the file system knows no better way.
+    if (!works) await store.files.writeZeros(path, done);
+    now = await progress(store, now, { allocatedBytes: at + done.length });
+    host.log.info({ volume: now.id, done: at + done.length, of: now.value.bytes }, 'allocating');
+  }
+}
+
+async function copy(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  path: string,
+): Promise<Held<VolumeRecord>> {
+  const { from } = fillOf(held.value);
+  if (from === null) return held;
+  const home = await rootOf(host, from.root);
+  const source = pathOf(home, from);
+  let now = held;
+  for (;;) {
+    const { copiedBytes } = fillOf(now.value);
+    const left = from.bytes - copiedBytes;
+    if (left === 0n) return now;
+    const range = part(copiedBytes, left, copyBytes);
+    await host.turn(store.facts.fileSystem, async () => {
+      await home.check();
+      await store.files.copyRange(source, path, range);
+    });
+    now = await progress(store, now, { copiedBytes: range.offset + range.length });
+    host.log.info({ volume: now.id, done: copiedBytes + range.length, of: from.bytes }, 'copying');
+  }
+}
+
+const part = (offset: Bytes, left: Bytes, most: Bytes): Range => ({
+  offset,
+  length: left < most ? left : most,
+});
+
+/** Says in the record how far a fill is; busy when another server has taken it over. */
+function progress(
+  store: RootStore,
+  held: Held<VolumeRecord>,
+  change: Partial<Fill>,
+  beside: Partial<VolumeRecord> = {},
+): Promise<Held<VolumeRecord>> {
+  const { claim } = held.value;
+  return store.volumes.swap(held.id, held, {
+    ...held.value,
+    ...beside,
+    claim: claim && { ...claim, fill: { ...fillOf(held.value), ...change } },
+  });
+}
+
+function fillOf({ id, claim }: VolumeRecord): Fill {
+  if (claim?.fill) return claim.fill;
+  throw new Error(`volume ${id} is not being filled`);
+}
+
+async function rootOf(host: ServiceHost, id: string): Promise<RootStore> {
+  const found = (await host.roots.all()).find((store) => store.id === id);
+  if (found) return found;
+  throw new DriverError(
+    'unavailable',
+    `root ${id}, which a volume is copied from, is not configured here; add it, or delete the volume`,
+  );
+}
+
+/** Removes the edge that kept the source of a fill where it is. */
+export async function untieSource(
+  host: ServiceHost,
+  store: RootStore,
+  record: VolumeRecord,
+  image: DataRef,
+): Promise<void> {
+  const from = record.claim?.fill?.from;
+  if (!from) return;
+  const copy = { parent: from.key, to: store.id, child: image.key };
+  await untie(await rootOf(host, from.root), copy);
+}
+
+/** Removes an edge to a file that was filled, which may lie in another root, and after it the note of that. */
+export async function untie(home: RootStore, copy: Copy): Promise<void> {
+  await home.edges.remove(copy.parent, copy.child);
+  if (copy.to !== home.id) await home.copies.remove(copy);
+}
+
+/** Lets the source of a fill go, where nothing else needs it. */
+export async function freeSource(host: ServiceHost, record: VolumeRecord): Promise<void> {
+  const from = record.claim?.fill?.from;
+  if (from) await reclaim(host, await rootOf(host, from.root), from.key);
+}

@@ -1,0 +1,104 @@
+import type { Bytes } from '../../model/bytes.ts';
+import { DriverError } from '../../model/fault.ts';
+import { fileKey, type FileKey, type LocalId } from '../../model/ids.ts';
+import type { FileAttributes } from '../../model/class/parameters.ts';
+import type { ContentSource } from '../../model/volume.ts';
+import type { Held } from '../../store/records.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { requireCuttable } from '../parents/cuttable.ts';
+import { deepen, helpFor } from '../parents/depth.ts';
+import type { ServiceHost } from '../host.ts';
+import { operate } from '../claims/operate.ts';
+import { cutParent } from '../parents/cut.ts';
+import { parentRecord, type Parent } from '../parents/record.ts';
+import { readySnapshot, readyVolume, snapshotMissing, volumeMissing } from '../claims/settle.ts';
+
+/** What a new volume is made from. */
+export interface Source {
+  readonly store: RootStore;
+  readonly bytes: Bytes;
+  /** Copied whole, although a clone would do: the class wants it so. */
+  readonly whole?: boolean;
+  /** Placement of the blocks that a clone shares. */
+  readonly attributes: FileAttributes;
+  /** Throws when the source is not there; asked only once it is known that the volume is new. */
+  requireThere(): Promise<void>;
+  /** The clone parent for the image with this key; makes one where there is none yet. */
+  parent(image: FileKey): Promise<Parent>;
+}
+
+/** Looks a source up. A missing one throws only when it is needed: the volume may be made already. */
+export async function findSource(host: ServiceHost, source: ContentSource): Promise<Source> {
+  const place = await host.roots.byId(source.id);
+  if (!place)
+    throw source.kind === 'snapshot' ? snapshotMissing(source.id) : volumeMissing(source.id);
+  const { store, local } = place;
+  return source.kind === 'snapshot'
+    ? snapshotSource(host, store, local)
+    : volumeSource(host, store, local);
+}
+
+/** A snapshot of this root as a source. */
+export async function snapshotSource(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<Source> {
+  const record = (await store.snapshots.read(id))?.value;
+  const needed = async () => (await readySnapshot(host, store, id)).value;
+  return {
+    store,
+    bytes: record?.bytes ?? 0n,
+    attributes: record?.attributes ?? {},
+    requireThere: async () => {
+      await needed();
+    },
+    parent: async () => {
+      const record = await needed();
+      if (!record.file) throw snapshotMissing(id);
+      return { ...record, ref: { data: 'snapshots', key: record.file.key } };
+    },
+  };
+}
+
+async function volumeSource(host: ServiceHost, store: RootStore, id: LocalId): Promise<Source> {
+  const record = (await store.volumes.read(id))?.value;
+  return {
+    store,
+    bytes: record?.bytes ?? 0n,
+    attributes: record?.attributes ?? {},
+    requireThere: async () => {
+      await readyVolume(host, store, id);
+    },
+    parent: async () => parentOfVolume(host, store, await readyVolume(host, store, id)),
+  };
+}
+
+/**
+ * A clone parent that holds what the volume holds now. Where no node could have written since the last
+ * one, that one serves again: no command, and the volume gets no deeper.
+ */
+async function parentOfVolume(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+): Promise<Parent> {
+  const shared = held.value.unchanged && held.value.parent;
+  const known = shared ? await parentRecord(store, shared) : undefined;
+  if (known) return known;
+  await requireCuttable(store, held.value);
+  const depth = await deepen(host, store, { ...held.value, help: helpFor(held.value) });
+  const key = fileKey(held.value.id, held.version + 1, host.nonce());
+  await operate(host, store, {
+    id: held.id,
+    from: held,
+    plan: { op: 'clone', parent: key },
+    during: { ...held.value, depth: depth - 1 },
+    durability: 'name',
+    work: (claimed) => cutParent(host, store, claimed),
+  });
+  const made = await parentRecord(store, key);
+  if (made) return made;
+  throw new DriverError('busy', `the clone parent of volume ${held.id} was reclaimed; try again`);
+}

@@ -1,0 +1,48 @@
+import type { DataRef } from '../../model/clone-tree.ts';
+import type { Held } from '../../store/records.ts';
+import { ignoring } from '../../store/edges.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { asDeleted } from '../claims/deleted.ts';
+import { freeSource, untieSource } from './fill.ts';
+import type { ServiceHost } from '../host.ts';
+import { reclaimAfter } from '../parents/reclaim.ts';
+import { pathOf } from '../claims/data-files.ts';
+
+/** Takes back a volume that was never finished: its file, its edge, and its record's claim on the name. */
+export async function undoVolume(
+  host: ServiceHost,
+  store: RootStore,
+  held: Held<VolumeRecord>,
+): Promise<Held<VolumeRecord>> {
+  const { claim, parent } = held.value;
+  const hasSource = await isSourceHere(host, held.value);
+  if (claim?.image) {
+    const image: DataRef = { data: 'volumes', key: claim.image };
+    await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
+    if (parent !== null) await store.edges.remove(parent, image.key);
+    if (hasSource) await untieSource(host, store, held.value, image);
+  }
+  const gone = { ...asDeleted(host, held.value), image: null, parent: null };
+  const undone = await reclaimAfter(
+    host,
+    store,
+    parent,
+    store.volumes.swap(held.id, held, gone, 'name'),
+  );
+  if (hasSource) await freeSource(host, held.value);
+  return undone;
+}
+
+/** False where the root of the source is not configured: what is left there keeps one file too many, and no volume. */
+async function isSourceHere({ roots, log }: ServiceHost, record: VolumeRecord): Promise<boolean> {
+  const from = record.claim?.fill?.from;
+  // A root that is only away is waited for: this throws, and whoever asks again ends it.
+  if (!from || (await roots.all()).some(({ id }) => id === from.root)) return true;
+  const { root, key } = from;
+  log.warn(
+    { volume: record.id, root, key },
+    'the source of a copy lies in a root that is not configured here, and may stay there',
+  );
+  return false;
+}

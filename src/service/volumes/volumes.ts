@@ -1,0 +1,120 @@
+import type { Bytes } from '../../model/bytes.ts';
+import { requireSupported, whyUnsupported, type Capability } from '../../model/capability.ts';
+import { publicId } from '../../model/ids.ts';
+import { volumeChange, whatIsLeft } from '../../model/class/mutable.ts';
+import { sizeOfGrown } from '../../model/sizing.ts';
+import type { CapacityRange, Volume } from '../../model/volume.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import type { ValidateAsk, Validation, Volumes } from '../api.ts';
+import { createVolume } from './create.ts';
+import { removeVolume } from './remove.ts';
+import { growClaimed } from './expand.ts';
+import type { ServiceHost } from '../host.ts';
+import { listPage } from '../pages.ts';
+import { modifyVolume } from './modify.ts';
+import { operate } from '../claims/operate.ts';
+import { isFencing } from '../claims/own-claim.ts';
+import type { Place } from '../roots/roots.ts';
+import { readyVolume, volumeMissing } from '../claims/settle.ts';
+
+/** Volumes, as the controller serves them. */
+export function volumesOf(host: ServiceHost): Volumes {
+  const find = async (id: string): Promise<Place> => {
+    const place = await host.roots.byId(id);
+    if (place) return place;
+    throw volumeMissing(id);
+  };
+  const read = async (id: string) => {
+    const { store, local } = await find(id);
+    const held = await store.volumes.read(local);
+    if (held?.value.state !== 'ready') throw volumeMissing(id);
+    return { store, record: held.value };
+  };
+  const { shown, shownReady } = shownBy(host);
+  return {
+    create: async (spec) => {
+      const { store, record } = await createVolume(host, spec);
+      return shown(store, record);
+    },
+    remove: async (id) => {
+      const place = await host.roots.byId(id);
+      if (!place) return;
+      await removeVolume(host, place);
+      await host.limits.removed(place.store, place.local);
+    },
+    get: async (id) => {
+      const { store, record } = await read(id);
+      return shown(store, record);
+    },
+    list: async (page) =>
+      listPage(
+        { list: 'volumes', records: (store) => store.volumes, entry: shownReady, log: host.log },
+        await host.roots.all(),
+        page,
+      ),
+    expand: async (id, range, capability) => expand(host, await find(id), range, capability),
+    modify: async (id, parameters) => modifyVolume(host, await find(id), parameters),
+    validate: async (id, ask) => validation((await read(id)).record, ask),
+  };
+}
+
+/** Volumes as callers see them. One that was moved is where it is now, whatever its handle says. */
+function shownBy({ topology }: ServiceHost) {
+  const shown = (store: RootStore, record: VolumeRecord): Volume => ({
+    id: record.handle ?? publicId(store.id, record.id),
+    bytes: record.bytes,
+    context: record.context,
+    source: record.asked.source ?? undefined,
+    publishedNodes: record.attachments.filter((each) => !isFencing(each)).map(({ node }) => node),
+    ...(topology ? { topology: topology.of(store.id) } : {}),
+  });
+  const shownReady = (store: RootStore, record: VolumeRecord): Volume | undefined =>
+    record.state === 'ready' ? shown(store, record) : undefined;
+  return { shown, shownReady };
+}
+
+async function expand(
+  host: ServiceHost,
+  { store, local }: Place,
+  range: CapacityRange,
+  capability: Capability | undefined,
+): Promise<Bytes> {
+  if (capability) requireSupported([capability], 'volume_capability');
+  const held = await readyVolume(host, store, local);
+  const bytes = sizeOfGrown(range, held.value.bytes);
+  if (bytes === held.value.bytes) return bytes;
+  const grow = () =>
+    operate(host, store, {
+      id: local,
+      from: held,
+      plan: { op: 'expand', bytes },
+      during: held.value,
+      work: (claimed) => growClaimed(host, store, claimed),
+    });
+  const wanted = { id: local, bytes, had: held.value.bytes };
+  const grown = await host.limits.admit(store, wanted, grow);
+  return grown.value.bytes;
+}
+
+function validation(record: VolumeRecord, ask: ValidateAsk): Validation {
+  const no = (message: string): Validation => ({ confirmed: false, message });
+  const why = ask.capabilities.map(whyUnsupported).find((each) => each !== undefined);
+  if (why !== undefined) return no(why);
+  const strange = [...ask.context].find(([key, value]) => record.context[key] !== value);
+  if (strange)
+    return no(
+      `volume_context has ${JSON.stringify(strange[0])}, which is not what this volume has`,
+    );
+  const { parameters } = record.asked;
+  for (const [key, value] of ask.parameters)
+    if (parameters[key] !== value && !ask.mutable.has(key))
+      return no(`parameters has ${JSON.stringify(key)}, which this volume was not made with`);
+  const left = whatIsLeft(record, volumeChange(ask.mutable));
+  const [different] = [...Object.keys(left.attributes), ...Object.keys(left.options)];
+  if (different !== undefined)
+    return no(
+      `mutable_parameters has ${JSON.stringify(different)}, which this volume does not have`,
+    );
+  return { confirmed: true };
+}

@@ -1,0 +1,125 @@
+import type { BigIntStats } from 'node:fs';
+import { lstat } from 'node:fs/promises';
+import { roundUp, type Bytes } from '../../model/bytes.ts';
+import { errnoError, errnoOf } from '../../run/files.ts';
+import { hostRun } from '../../run/host-run.ts';
+import { CommandFailed } from '../../run/run.ts';
+import { birthOf } from './census.ts';
+import type { Layout } from './layout.ts';
+import { stateFiles, type StateFile } from './state-files.ts';
+
+/** A run of blocks of a file, in units of 512 bytes: where in the file, and where on the disk. */
+interface Extent {
+  readonly first: bigint;
+  readonly last: bigint;
+  readonly at: bigint;
+  /** Reserved, and reads as zeros. */
+  readonly unwritten: boolean;
+}
+
+// Every extent is a line, and a worn image has many.
+const run = hostRun({ mmDirectory: '/nonexistent', maxOutput: 64 * 1024 * 1024 });
+const attempts = 5;
+
+/**
+ * What GPFS would count for a file of the executables' face, in blocks of 4 KiB. XFS counts a shared block
+ * at every file that shows it; GPFS moves it to the parent. So a clone has what lies elsewhere on the disk
+ * than in its parent, and any other file has all it shows.
+ */
+export function heldOn(layout: Layout): (path: string) => Promise<Bytes> {
+  const states = stateFiles(layout);
+  const parentOf = (stat: BigIntStats): string | undefined => {
+    const inode = String(stat.ino);
+    const state: StateFile | undefined = stat.isFile() ? states.read(inode) : undefined;
+    const parent = state?.birth === birthOf(stat) ? state.record.parent : undefined;
+    // The link that hangs a child under its parent is a name of the parent that nobody moves.
+    return parent === undefined ? undefined : states.linkOf(parent, inode);
+  };
+  return async (path) => {
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      const stat = await lstat(path, { bigint: true });
+      if (!stat.isFile() || stat.blocks === 0n) return 0n;
+      const parent = parentOf(stat);
+      const found = await extentsOf(parent === undefined ? [path] : [path, parent]);
+      if (found) return ownBytes(found, stat.size);
+    }
+    // Each time it went, or hung on another parent by then.
+    throw errnoError('EIO', 'fiemap', path);
+  };
+}
+
+/** The extents of each file, or undefined when one of them is not there any more. */
+async function extentsOf(
+  paths: readonly string[],
+): Promise<readonly (readonly Extent[])[] | undefined> {
+  try {
+    const found = parseFiemap(await run(['xfs_io', '-r', '-c', 'fiemap -v', ...paths], 'read'));
+    return found.length === paths.length ? found : undefined;
+  } catch (error) {
+    if (error instanceof CommandFailed && errnoOf(error.cause) !== 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** What `xfs_io -c fiemap` says of several files: a name and a colon, then a line an extent. */
+function parseFiemap(output: string): readonly (readonly Extent[])[] {
+  const files: Extent[][] = [];
+  for (const line of output.split('\n').filter(Boolean))
+    if (/^\/.*:$/.test(line)) files.push([]);
+    else if (!line.startsWith(' EXT:')) files.at(-1)?.push(...extentIn(line));
+  return files;
+}
+
+const row = /^ *\d+: \[(\d+)\.\.(\d+)\]: +(?:hole|(\d+)\.\.\d+) +\d+(?: +0x([0-9a-f]+))?$/;
+const unwrittenFlag = 0x800;
+
+function extentIn(line: string): readonly Extent[] {
+  const [matched, first = '', last = '', at, flags = '0'] = row.exec(line) ?? [];
+  if (matched === undefined) throw new Error(`fiemap printed ${JSON.stringify(line)}`);
+  if (at === undefined) return [];
+  const unwritten = (parseInt(flags, 16) & unwrittenFlag) !== 0;
+  return [{ first: BigInt(first), last: BigInt(last), at: BigInt(at), unwritten }];
+}
+
+const unit = 512n;
+const blockOfXfs = 4096n;
+
+/**
+ * Bytes of a file that do not lie where its parent's do. What is reserved behind its end does not count, nor in a
+ * clone what was never written: XFS leaves that with the file at a snap, where GPFS moves it to the parent.
+ */
+function ownBytes([child = [], parent]: readonly (readonly Extent[])[], size: Bytes): Bytes {
+  const end = roundUp(size, blockOfXfs) / unit - 1n;
+  const above = parent ?? [];
+  let own = 0n;
+  let from = 0;
+  const counts = ({ first, unwritten }: Extent) => first <= end && !(parent && unwritten);
+  for (const extent of child.filter(counts)) {
+    const mine = { ...extent, last: min(extent.last, end) };
+    own += mine.last - mine.first + 1n;
+    // Both lists are in order: what ended before this extent ended before the next one too.
+    from = firstFrom(above, from, mine.first);
+    for (const other of overlapping(above, from, mine.last))
+      if (other.at - other.first === mine.at - mine.first)
+        own -= min(mine.last, other.last) - max(mine.first, other.first) + 1n;
+  }
+  return own * unit;
+}
+
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
+/** The index of the first extent that does not end before this place. */
+function firstFrom(extents: readonly Extent[], from: number, place: bigint): number {
+  let at = from;
+  while ((extents[at]?.last ?? place) < place) at += 1;
+  return at;
+}
+
+function* overlapping(extents: readonly Extent[], from: number, last: bigint): Generator<Extent> {
+  for (let n = from; n < extents.length; n++) {
+    const extent = extents[n];
+    if (!extent || extent.first > last) return;
+    yield extent;
+  }
+}

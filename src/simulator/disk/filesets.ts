@@ -1,0 +1,50 @@
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Fileset, FilesetPart } from '../core/ground.ts';
+import { readJson, type Layout } from './layout.ts';
+import { lookAt, writeWhole } from './state-files.ts';
+
+/** Filesets as directories: at their junctions while they are linked, else out of the way. */
+export function realFilesets(layout: Layout): FilesetPart {
+  const table = join(layout.state, 'filesets.json');
+  const away = (name: string): string => join(layout.hidden, 'filesets', name);
+  const stored = (): readonly Fileset[] => (readJson(table) ?? []) as readonly Fileset[];
+  const save = (filesets: readonly Fileset[]): void => {
+    writeWhole(table, JSON.stringify(filesets));
+  };
+  return {
+    // The directory decides: a command killed between table and rename leaves them apart.
+    filesets: () =>
+      stored().map((fileset) =>
+        lookAt(away(fileset.name)) ? { ...fileset, junction: undefined } : fileset,
+      ),
+    filesetOf: (path) => filesetOf(layout, stored(), path),
+    makeFilesetRoot: (name) => {
+      mkdirSync(away(name), { recursive: true, mode: 0o700 });
+      return String(lstatSync(away(name), { bigint: true }).ino);
+    },
+    putFileset: (fileset) => {
+      save([...stored().filter(({ name }) => name !== fileset.name), fileset]);
+    },
+    moveFilesetRoot: (name, from, to) => {
+      renameSync(from ?? away(name), to ?? away(name));
+    },
+    removeFilesetRoot: (name) => {
+      save(stored().filter((fileset) => fileset.name !== name));
+      rmSync(away(name), { recursive: true, force: true });
+    },
+    isFilesetEmpty: (name) => readdirSync(away(name)).length === 0,
+  };
+}
+
+// The nearest directory on the way up that is the root of one; found by inode, so it may have been moved.
+function filesetOf(layout: Layout, filesets: readonly Fileset[], path: string): string {
+  const { dev } = lstatSync(layout.mount, { bigint: true });
+  for (let at = path; at !== dirname(at); at = dirname(at)) {
+    const stat = lookAt(at);
+    if (stat && stat.dev !== dev) break;
+    const fileset = filesets.find(({ rootInode }) => rootInode === String(stat?.ino));
+    if (fileset) return fileset.name;
+  }
+  return 'root';
+}

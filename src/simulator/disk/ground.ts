@@ -1,0 +1,187 @@
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  lstatSync,
+  realpathSync,
+  statfsSync,
+  utimesSync,
+  type BigIntStats,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { birthOf, census, type Census } from './census.ts';
+import type { Facts, Ground, Inode, Pool } from '../core/ground.ts';
+import { journal, type Seen } from './journal.ts';
+import { layoutOf, readDescription, readJson, type Description, type Layout } from './layout.ts';
+import { isOpenForWriting, loopsOf } from './open-files.ts';
+import { processLock, type Lock } from './lock.ts';
+import { isMounted, readPersonality } from '../core/personality.ts';
+import { realFilesets } from './filesets.ts';
+import { lookAt, stateFiles, type StateFiles } from './state-files.ts';
+import { fail } from '../core/strerror.ts';
+
+/** The ground of the executables: an XFS with reflink, and state files beside it. Use it only inside `hold`. */
+export interface RealGround extends Ground {
+  readonly layout: Layout;
+  readonly states: StateFiles;
+  readonly people: Census;
+  /** Ends what a killed command left, first thing under the lock. */
+  recover(): void;
+}
+
+/** The lock that all commands of one simulator take. */
+export const lockOf = (layout: Layout): Lock => processLock(join(layout.state, 'lock'));
+
+/** The ground of one command, which sees files where they are now. */
+export function realGround(dir: string): RealGround {
+  const layout = layoutOf(dir);
+  const description = readDescription(dir);
+  if (!description) throw new Error(`there is no simulator in ${layout.dir}`);
+  const states = stateFiles(layout);
+  const now = (): number => Date.now();
+  const people = census(layout, states, now);
+  const told = (readJson(layout.personality) ?? {}) as Record<string, unknown>;
+  const personality = readPersonality(told);
+  const mounted = isMounted(personality) && isMountedThere(layout);
+  const sight: Sight = { layout, states, people, mounted, seen: new Map() };
+  const filesets = realFilesets(layout);
+
+  return {
+    ...{ layout, states, people, personality, now },
+    ...{ device: description.device, mountPoint: layout.mount, node: description.node },
+    createdMs: description.createdMs,
+    get aliases() {
+      return loopsOf(layout.image);
+    },
+    get pools() {
+      return realPools(description);
+    },
+    ...filesets,
+    filesetOf: (path) => filesets.filesetOf(absolute(path)),
+    ...fileParts(sight),
+  };
+}
+
+type FilePart =
+  | 'facts'
+  | 'record'
+  | 'childCount'
+  | 'isOpenForWriting'
+  | 'draft'
+  | 'checkFree'
+  | 'commit'
+  | 'recover';
+
+function fileParts(sight: Sight): Pick<RealGround, FilePart> {
+  const { layout, states, people, seen } = sight;
+  const log = journal(layout, states, people);
+  return {
+    facts: (path) => factsOf(sight, path),
+    record: (inode) => states.read(inode)?.record,
+    childCount: (inode, limit) => people.living(inode, limit).length,
+    isOpenForWriting: (path) => isOpenForWriting(absolute(path)),
+    draft: (source, as) => {
+      const draft = copyBlocks(layout, absolute(source), as);
+      // The number may be that of a file which went without our notice.
+      people.bury(draft.inode);
+      seen.set(draft.inode, draft);
+      return draft.inode;
+    },
+    checkFree: (path) => {
+      checkFree(layout, absolute(path));
+    },
+    commit: (changes) => {
+      const whole = changes.map((change) =>
+        change.do === 'name' ? { ...change, path: absolute(change.path) } : change,
+      );
+      log.commit(whole, seen);
+    },
+    recover: () => {
+      if (sight.mounted) log.recover();
+    },
+  };
+}
+
+/** Whether the simulated file system is mounted where it belongs. */
+const isMountedThere = (layout: Layout): boolean => {
+  const mount = lookAt(layout.mount);
+  return mount !== undefined && mount.dev !== lstatSync(layout.dir, { bigint: true }).dev;
+};
+
+/** The path with its directory resolved, so that every program names a file the same way. */
+export function absolute(path: string): string {
+  const whole = resolve(path);
+  try {
+    return join(realpathSync(dirname(whole)), basename(whole));
+  } catch {
+    return whole;
+  }
+}
+
+interface Sight {
+  readonly layout: Layout;
+  readonly states: StateFiles;
+  readonly people: Census;
+  readonly seen: Map<Inode, Seen>;
+  readonly mounted: boolean;
+}
+
+function factsOf({ layout, states, people, seen, mounted }: Sight, given: string): Facts {
+  const path = absolute(given);
+  const stat = lstatSync(path, { bigint: true });
+  if (!mounted || stat.dev !== lstatSync(layout.mount, { bigint: true }).dev) {
+    fail('EINVAL', 'stat', given);
+  }
+  const inode = String(stat.ino);
+  const birth = birthOf(stat);
+  meet({ states, people }, inode, { path, birth });
+  seen.set(inode, { path, birth });
+  return {
+    inode,
+    kind: kindOf(stat),
+    size: stat.size,
+    links: Number(stat.nlink),
+    bornMs: Number(stat.birthtimeMs),
+  };
+}
+
+function meet({ states, people }: Pick<Sight, 'states' | 'people'>, inode: Inode, at: Seen): void {
+  const state = states.read(inode);
+  if (!state) return;
+  if (state.birth !== at.birth) {
+    people.bury(inode);
+    return;
+  }
+  people.saw(state, at.path);
+  people.check(inode, at.path);
+}
+
+const kindOf = (stat: BigIntStats): Facts['kind'] =>
+  stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other';
+
+function copyBlocks(layout: Layout, source: string, as: 'snap' | 'copy'): Seen & { inode: Inode } {
+  const random = `${process.pid}.${Math.random().toString(36).slice(2)}`;
+  const path = join(layout.hidden, 'drafts', random);
+  const from = lstatSync(source);
+  copyFileSync(source, path, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+  chmodSync(path, as === 'snap' ? from.mode & 0o7777 : 0o644);
+  if (as === 'snap') utimesSync(path, from.atime, from.mtime);
+  const made = lstatSync(path, { bigint: true });
+  return { inode: String(made.ino), path, birth: birthOf(made) };
+}
+
+function checkFree(layout: Layout, path: string): void {
+  const parent = lstatSync(dirname(path), { bigint: true });
+  if (!parent.isDirectory()) fail('ENOTDIR', 'create', path);
+  if (lookAt(path)) fail('EEXIST', 'create', path);
+  if (parent.dev !== lstatSync(layout.mount, { bigint: true }).dev) fail('EXDEV', 'create', path);
+  if (Buffer.byteLength(basename(path)) > 255) fail('ENAMETOOLONG', 'create', path);
+}
+
+function realPools({ mount, pools }: Description): readonly Pool[] {
+  const { blocks, bavail, bsize } = statfsSync(mount, { bigint: true });
+  return pools.map((name, at) => ({
+    ...{ name, id: at === 0 ? 0 : 65_536 + at, metadata: at === 0 },
+    ...{ totalKiB: (blocks * bsize) / 1024n, freeKiB: (bavail * bsize) / 1024n },
+  }));
+}

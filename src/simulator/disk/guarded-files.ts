@@ -1,0 +1,179 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { errnoError, type Files } from '../../run/files.ts';
+import { birthOf, damagesOf } from './census.ts';
+import { layoutOf, type Layout } from './layout.ts';
+import { noSpace, readPersonality } from '../core/personality.ts';
+import { checkOneFileset, removeName, rename } from './rm-mv.ts';
+import { absolute, lockOf, realGround, type RealGround } from './ground.ts';
+import { heldOn } from './blocks.ts';
+import { lookAt, stateFiles } from './state-files.ts';
+
+/**
+ * The host's Files as they would be on GPFS: refuses what the kernel under the simulator lets pass, and
+ * takes note at once of what goes. Files that are no clones pass straight through.
+ */
+export function simulatedFiles(host: Files, simulator: { readonly dir: string }): Files {
+  const layout = layoutOf(simulator.dir);
+  const guard = guardOf(layout);
+  return {
+    ...host,
+    ...reading(host, guard, layout),
+    createDurable: async (path, text, mode) => {
+      guard.spend(path);
+      await host.createDurable(path, text, mode);
+    },
+    createSparse: async (path, size, mode) => {
+      guard.spend(path);
+      return host.createSparse(path, size, mode);
+    },
+    makeDirectory: async (path, mode) => {
+      if (!lookAt(path)) guard.spend(path);
+      await host.makeDirectory(path, mode);
+    },
+    grow: async (path, size) => {
+      await guard.sound(path);
+      if (guard.isParent(path)) throw errnoError('EROFS', 'open', path);
+      if ((await host.stat(path)).size < size) guard.spend(path);
+      return host.grow(path, size);
+    },
+    copyRange: async (from, to, range) => {
+      await guard.sound(from);
+      guard.write(to);
+      await host.copyRange(from, to, range);
+    },
+    writeZeros: async (path, range) => {
+      guard.write(path);
+      await host.writeZeros(path, range);
+    },
+    link: async (existing, path) => {
+      checkOneFileset(layout, existing, path);
+      await host.link(existing, path);
+    },
+    ...removing(host, guard, layout),
+  };
+}
+
+function reading(
+  host: Files,
+  guard: Guard,
+  layout: Layout,
+): Pick<Files, 'read' | 'stat' | 'held' | 'chmod'> {
+  const held = heldOn(layout);
+  return {
+    read: async (path) => {
+      await guard.sound(path);
+      return host.read(path);
+    },
+    stat: async (path) => {
+      await guard.sound(path);
+      const stat = await host.stat(path);
+      // The links are there for real, since the kernel counts them: only the answer can be another one.
+      const counts = stat.links < 2 || stat.kind !== 'file' || personalityOf(layout).linkCount;
+      return counts || !guard.isParent(path) ? stat : { ...stat, links: 1 };
+    },
+    chmod: async (path, mode) => {
+      if (!personalityOf(layout).chmodParent && guard.isParent(path))
+        throw errnoError('EROFS', 'chmod', path);
+      await host.chmod(path, mode);
+    },
+    held: async (path) => {
+      await guard.sound(path);
+      return guard.isOn(path) ? held(path) : host.held(path);
+    },
+  };
+}
+
+function removing(
+  host: Files,
+  guard: Guard,
+  layout: Layout,
+): Pick<Files, 'rename' | 'unlink' | 'touch' | 'space'> {
+  return {
+    rename: (from, to) =>
+      guard.isKnown(from) || guard.isKnown(to) || lookAt(from)?.isDirectory()
+        ? guard.locked((ground) => {
+            rename(ground, from, to);
+          })
+        : host.rename(from, to),
+    unlink: (path) =>
+      guard.isKnown(path)
+        ? guard.locked((ground) => {
+            removeName(ground, path);
+          })
+        : host.unlink(path),
+    touch: async (path) => {
+      await host.touch(path);
+      if (guard.isParent(path)) {
+        await guard.locked((ground) => {
+          thaw(ground, path);
+        });
+      }
+    },
+    space: async (path) => {
+      const space = await host.space(path);
+      const full = personalityOf(layout).full && guard.isOn(path);
+      return full ? { ...space, used: space.total, available: 0n } : space;
+    },
+  };
+}
+
+type Guard = ReturnType<typeof guardOf>;
+
+/** Whether a file is a clone parent of this simulator now, and how that GPFS is to behave. */
+export function parentsOf(simulator: { readonly dir: string }) {
+  const layout = layoutOf(simulator.dir);
+  const { isParent } = guardOf(layout);
+  return { isParent, personality: () => personalityOf(layout) };
+}
+
+function guardOf(layout: Layout) {
+  const states = stateFiles(layout);
+  const lock = lockOf(layout);
+  const stateOf = (path: string) => {
+    const stat = lookAt(path);
+    const state = stat?.isFile() ? states.read(String(stat.ino)) : undefined;
+    return stat && state?.birth === birthOf(stat) ? state : undefined;
+  };
+  const isOn = (path: string): boolean =>
+    lookAt(path)?.dev === lstatSync(layout.mount, { bigint: true }).dev;
+  const locked = <T>(work: (ground: RealGround) => T): Promise<T> =>
+    lock.holdSoon(() => {
+      const ground = realGround(layout.dir);
+      ground.recover();
+      return work(ground);
+    });
+  return {
+    ...{ isOn, locked },
+    isKnown: (path: string): boolean => isOn(path) && stateOf(path) !== undefined,
+    isParent: (path: string): boolean => isOn(path) && stateOf(path)?.record.isParent === true,
+    /** EROFS for a parent, ENOSPC or EDQUOT when the personality says so. */
+    write: (path: string): void => {
+      if (isOn(path) && stateOf(path)?.record.isParent) throw errnoError('EROFS', 'open', path);
+      const code = noSpace(personalityOf(layout));
+      if (code !== undefined && isOn(path)) throw errnoError(code, 'write', path);
+    },
+    /** EIO for a file that reads through a damaged one. */
+    sound: async (path: string): Promise<void> => {
+      if (damagesOf(layout).length === 0 || !isOn(path) || !stateOf(path)) return;
+      await locked((ground) => ground.facts(path));
+    },
+    /** ENOSPC or EDQUOT when the personality says so. */
+    spend: (path: string): void => {
+      const code = noSpace(personalityOf(layout));
+      if (code !== undefined && isOn(absolute(`${path}/..`))) throw errnoError(code, 'open', path);
+    },
+  };
+}
+
+// At once: a few bytes on a local disk, asked for at every call, must not cost four turns of the thread pool.
+const personalityOf = (layout: Layout) =>
+  readPersonality(JSON.parse(readFileSync(layout.personality, 'utf8')) as Record<string, unknown>);
+
+// Times are attributes, and those of a parent may change: only its data may not.
+function thaw(ground: RealGround, path: string): void {
+  const stat = lstatSync(path, { bigint: true });
+  const state = ground.states.read(String(stat.ino));
+  if (!state?.frozen) return;
+  const frozen = { ...state.frozen, modifiedNs: String(stat.mtimeNs) };
+  ground.states.write({ ...state, frozen });
+}

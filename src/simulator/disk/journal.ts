@@ -1,0 +1,141 @@
+import { linkSync, readdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from '../../run/files.ts';
+import { birthOf, type Census } from './census.ts';
+import { plainAttributes, type Change, type FileRecord, type Inode } from '../core/ground.ts';
+import { readJson, type Layout } from './layout.ts';
+import { lookAt, unlinkIfThere, writeWhole, type StateFiles } from './state-files.ts';
+
+/** A file as this command saw it. */
+export interface Seen {
+  readonly path: string;
+  readonly birth: string;
+}
+
+/** A transaction as it is written down before it begins, so that whoever comes after a kill can end it. */
+interface Entry {
+  readonly changes: readonly Change[];
+  readonly seen: Readonly<Record<Inode, Seen>>;
+}
+
+export interface Journal {
+  commit(changes: readonly Change[], seen: Map<Inode, Seen>): void;
+  /** Ends what a killed command began, and clears away drafts nobody will name. */
+  recover(): void;
+}
+
+/** Makes changes all or nothing, also when the process dies in the middle. */
+export function journal(layout: Layout, states: StateFiles, people: Census): Journal {
+  const path = join(layout.state, 'journal.json');
+  const drafts = join(layout.hidden, 'drafts');
+
+  const perform = ({ changes }: Entry, seen: Map<Inode, Seen>): void => {
+    for (const change of changes) apply({ states, people, seen }, change);
+  };
+  return {
+    commit: (changes, seen) => {
+      const entry: Entry = { changes, seen: Object.fromEntries(seen) };
+      writeWhole(path, JSON.stringify(entry));
+      try {
+        perform(entry, seen);
+      } catch (error) {
+        // Only a name can be refused for good, and it comes first; the rest is for the next one to end.
+        if (isRefusedName(error)) unlinkIfThere(path);
+        throw error;
+      }
+      unlinkIfThere(path);
+    },
+    recover: () => {
+      const entry = readJson(path) as Entry | undefined;
+      if (entry) {
+        try {
+          perform(entry, new Map(Object.entries(entry.seen)));
+        } catch (error) {
+          if (!isRefusedName(error)) throw error;
+        }
+        unlinkIfThere(path);
+      }
+      for (const name of readdirSync(drafts)) unlinkSync(join(drafts, name));
+    },
+  };
+}
+
+// The name was taken, or its directory removed, before the transaction had any effect.
+const isRefusedName = (error: unknown): boolean =>
+  ['EEXIST', 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(errnoOf(error) ?? '');
+
+interface Hands {
+  readonly states: StateFiles;
+  readonly people: Census;
+  readonly seen: Map<Inode, Seen>;
+}
+
+function apply(hands: Hands, change: Change): void {
+  switch (change.do) {
+    case 'name':
+      name(hands, change.inode, change.path);
+      return;
+    case 'put':
+      put(hands, change.record);
+      return;
+    case 'forget':
+      hands.states.remove(change.inode);
+      return;
+    case 'hang':
+      hands.states.hang(change.child, change.parent, parentPath(hands, change.parent));
+      return;
+    case 'cut':
+      hands.states.cut(change.child, change.parent);
+      return;
+    case 'yield':
+    case 'absorb':
+      // Reflinked files own their blocks already.
+      return;
+  }
+}
+
+function name({ seen }: Hands, inode: Inode, path: string): void {
+  const draft = seen.get(inode);
+  if (!draft) return;
+  seen.set(inode, { ...draft, path });
+  if (!lookAt(draft.path)) return;
+  try {
+    linkSync(draft.path, path);
+  } catch (error) {
+    const there = lookAt(path);
+    if (!there || String(there.ino) !== inode) throw error;
+  } finally {
+    unlinkIfThere(draft.path);
+  }
+}
+
+function put({ states, seen }: Hands, record: FileRecord): void {
+  const old = states.read(record.inode);
+  const known = seen.get(record.inode) ?? old;
+  if (!known) return;
+  if (isPlain(record)) {
+    states.remove(record.inode);
+    return;
+  }
+  const { birth, path } = known;
+  const frozen = record.isParent ? (old?.frozen ?? freeze(path, birth)) : undefined;
+  states.write({ record, birth, path, frozen });
+}
+
+const isPlain = ({ parent, isParent, attributes }: FileRecord): boolean =>
+  parent === undefined &&
+  !isParent &&
+  JSON.stringify(attributes) === JSON.stringify(plainAttributes);
+
+function freeze(path: string, birth: string) {
+  const stat = lookAt(path);
+  if (!stat || birthOf(stat) !== birth) return undefined;
+  return { size: String(stat.size), modifiedNs: String(stat.mtimeNs) };
+}
+
+function parentPath({ states, people, seen }: Hands, parent: Inode): string {
+  const [sibling] = states.hung(parent, 1);
+  if (sibling !== undefined) return states.linkOf(parent, sibling);
+  const file = states.read(parent);
+  return seen.get(parent)?.path ?? (file && people.locate(file)) ?? '';
+}

@@ -1,0 +1,181 @@
+import { cpSync, lstatSync, readdirSync, renameSync, rmSync, rmdirSync, unlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { errnoOf } from '../../run/files.ts';
+import { removalRefused, renameRefused } from '../core/clone.ts';
+import type { Layout } from './layout.ts';
+import { absolute, type RealGround } from './ground.ts';
+import { realFilesets } from './filesets.ts';
+import { orphanLoopsOf } from './open-files.ts';
+import { lookAt } from './state-files.ts';
+import { errnoNameOf, fail, strerror } from '../core/strerror.ts';
+import type { Outcome } from '../commands/text.ts';
+
+// `rm` and `mv` for programs that would call them on GPFS: what the kernel underneath lets pass, they refuse.
+
+/** Removes one name as GPFS would, and takes note; works anywhere else too. */
+export function removeName(ground: RealGround, path: string): void {
+  const inode = lastNameAt(ground, path);
+  const refusal = inode === undefined ? undefined : removalRefused(ground, inode);
+  if (refusal !== undefined) fail(refusal, 'unlink', path);
+  unlinkSync(path);
+  if (inode !== undefined) bury(ground, inode, path);
+}
+
+// A loop device keeps a file whose last name went, and with it what that reads through.
+function bury(ground: RealGround, inode: string, path: string): void {
+  if (orphanLoopsOf(absolute(path)).length === 0) ground.people.bury(inode);
+}
+
+/** Renames as GPFS would, and takes note. */
+export function rename(ground: RealGround, from: string, to: string): void {
+  lstatSync(from);
+  const moved = cloneAt(ground, from);
+  const over = replacedBy(ground, to, moved);
+  checkOneFileset(ground.layout, from, to);
+  const refusal = moved === undefined ? undefined : renameRefused(ground, moved);
+  if (refusal !== undefined) fail(refusal, 'rename', from);
+  renameSync(from, to);
+  if (over !== undefined) bury(ground, over, to);
+  const state = moved === undefined ? undefined : ground.states.read(moved);
+  if (state) ground.people.saw(state, absolute(to));
+}
+
+// What a rename would remove, if that may be removed.
+function replacedBy(ground: RealGround, to: string, moved: string | undefined): string | undefined {
+  const over = lastNameAt(ground, to);
+  if (over === undefined || over === moved) return undefined;
+  const refusal = removalRefused(ground, over);
+  return refusal === undefined ? over : fail(refusal, 'rename', to);
+}
+
+/** EXDEV for two names in two filesets, which the kernel underneath takes for one file system. */
+export function checkOneFileset(layout: Layout, from: string, to: string): void {
+  const [here, there] = [dirname(absolute(from)), dirname(absolute(to))];
+  if (here === there || !isOn(layout, here) || !isOn(layout, there)) return;
+  const { filesetOf } = realFilesets(layout);
+  if (filesetOf(here) !== filesetOf(there)) fail('EXDEV', 'rename', to);
+}
+
+const isOn = (layout: Layout, path: string): boolean =>
+  lookAt(path)?.dev === lookAt(layout.mount)?.dev;
+
+/** The inode of a file that has state; damage is no hindrance to removing it. */
+function cloneAt(ground: RealGround, path: string): string | undefined {
+  const stat = lookAt(path);
+  if (!stat?.isFile() || !isOn(ground.layout, path)) return undefined;
+  const inode = String(stat.ino);
+  if (!ground.states.read(inode)) return undefined;
+  try {
+    ground.facts(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'EIO') throw error;
+  }
+  return ground.states.read(inode) ? inode : undefined;
+}
+
+// The same, only if the file would be gone without this name. Links under a parent are no names of it.
+function lastNameAt(ground: RealGround, path: string): string | undefined {
+  const inode = cloneAt(ground, path);
+  if (inode === undefined) return undefined;
+  const links = lookAt(path)?.nlink ?? 0n;
+  return links - BigInt(ground.states.hung(inode).length) > 1n ? undefined : inode;
+}
+
+/** `rm [-rRfdv] FILE...` */
+export function rm(ground: RealGround, args: readonly string[]): Outcome {
+  const { letters, files } = options(args);
+  const remove = (path: string): void => {
+    const stat = lstatSync(path);
+    if (!stat.isDirectory()) {
+      removeName(ground, path);
+      return;
+    }
+    if (!/[rR]/.test(letters)) fail('EISDIR', 'unlink', path);
+    each(readdirSync(path).map((name) => join(path, name)));
+    rmdirSync(path);
+  };
+  const complaints: string[] = [];
+  const each = (paths: readonly string[]): void => {
+    for (const path of paths) {
+      try {
+        remove(path);
+      } catch (error) {
+        const code = errnoNameOf(error);
+        if (code === 'ENOENT' && letters.includes('f')) continue;
+        complaints.push(`rm: cannot remove '${path}': ${strerror(code)}`);
+      }
+    }
+  };
+  each(files);
+  if (files.length === 0 && !letters.includes('f')) complaints.push('rm: missing operand');
+  return ended(complaints);
+}
+
+/** `mv [-fnvT] FILE TARGET`, `mv FILE... DIRECTORY`, `mv -t DIRECTORY FILE...` */
+export function mv(ground: RealGround, args: readonly string[]): Outcome {
+  const { letters, files } = options(args);
+  const given = letters.includes('t') ? [...files.slice(1), ...files.slice(0, 1)] : files;
+  const target = given.at(-1);
+  const sources = given.slice(0, -1);
+  if (target === undefined || sources.length === 0) return ended(['mv: missing file operand']);
+  const into = !letters.includes('T') && isDirectory(target);
+  if (sources.length > 1 && !into) return ended([`mv: target '${target}' is not a directory`]);
+  const moves = sources.map((from) => ({ from, to: into ? join(target, basename(from)) : target }));
+  return ended(
+    moves
+      .filter(({ to }) => !letters.includes('n') || !lookAt(to))
+      .flatMap(({ from, to }) => moveOrSay(ground, from, to)),
+  );
+}
+
+function moveOrSay(ground: RealGround, from: string, to: string): readonly string[] {
+  try {
+    move(ground, from, to);
+    return [];
+  } catch (error) {
+    return [`mv: cannot move '${from}' to '${to}': ${strerror(errnoNameOf(error))}`];
+  }
+}
+
+// Between file systems, and between filesets, mv(1) copies and then removes.
+function move(ground: RealGround, from: string, to: string): void {
+  try {
+    rename(ground, from, to);
+  } catch (error) {
+    if (errnoOf(error) !== 'EXDEV') throw error;
+    cpSync(from, to, { recursive: true, preserveTimestamps: true });
+    if (lstatSync(from).isDirectory()) rmSync(from, { recursive: true });
+    else removeName(ground, from);
+  }
+}
+
+const isDirectory = (path: string): boolean => lookAt(path)?.isDirectory() === true;
+
+function options(args: readonly string[]): {
+  readonly letters: string;
+  readonly files: readonly string[];
+} {
+  const end = args.indexOf('--');
+  const before = end < 0 ? args : args.slice(0, end);
+  const isOption = (arg: string): boolean => arg.startsWith('-') && arg !== '-';
+  const long: Readonly<Record<string, string>> = {
+    '--recursive': 'r',
+    '--force': 'f',
+    '--verbose': 'v',
+    '--no-clobber': 'n',
+    '--no-target-directory': 'T',
+    '--target-directory': 't',
+  };
+  const letters = before.filter(isOption).map((arg) => long[arg] ?? arg.replace(/^-+/, ''));
+  const files = [
+    ...before.filter((arg) => !isOption(arg)),
+    ...(end < 0 ? [] : args.slice(end + 1)),
+  ];
+  return { letters: letters.join(''), files };
+}
+
+const ended = (complaints: readonly string[]): Outcome => ({
+  stdout: '',
+  stderr: complaints.map((line) => `${line}\n`).join(''),
+  exitCode: complaints.length === 0 ? 0 : 1,
+});

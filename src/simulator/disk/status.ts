@@ -1,0 +1,73 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { mountOf, parseMountinfo, type Mount } from '../../run/mounts.ts';
+import { census, type Damage } from './census.ts';
+import { layoutOf, readDescription, type Description, type Layout } from './layout.ts';
+import { loopsOf } from './open-files.ts';
+import { lockOf, realGround } from './ground.ts';
+import { stateFiles } from './state-files.ts';
+
+/** How a simulator is: complete, absent, or neither. */
+export interface SimulatorStatus {
+  readonly state: 'up' | 'down' | 'damaged';
+  /** What is wrong, a sentence each. */
+  readonly reasons: readonly string[];
+  /** Parents that lost their name or changed, which GPFS would have refused. */
+  readonly damaged: readonly string[];
+  readonly description: Description | undefined;
+}
+
+/** Looks at a simulator and at every clone in it. */
+export async function simulateStatus(options: { readonly dir: string }): Promise<SimulatorStatus> {
+  const layout = layoutOf(options.dir);
+  const description = readDescription(options.dir);
+  if (!description) {
+    const reasons = [`there is no simulator in ${layout.dir}`];
+    return { state: 'down', reasons, damaged: [], description };
+  }
+  const missing = whatIsMissing(layout, description);
+  if (missing.length > 0) {
+    return { state: 'damaged', reasons: missing, damaged: [], description };
+  }
+  const damages = await sweep(layout);
+  const reasons = damages.map(sentence);
+  const state = damages.length === 0 ? 'up' : 'damaged';
+  return { state, reasons, damaged: damages.map(({ path }) => path), description };
+}
+
+const sentence = ({ path, what }: Damage): string =>
+  what === 'vanished'
+    ? `${path} was removed while clones still read through it`
+    : `${path} is a clone parent and was written to`;
+
+async function sweep(layout: Layout): Promise<readonly Damage[]> {
+  return lockOf(layout).holdSoon(() => {
+    realGround(layout.dir).recover();
+    const people = census(layout, stateFiles(layout), () => Date.now());
+    people.sweep();
+    return people.damages();
+  });
+}
+
+/** What a simulator that was made lacks of being up. */
+export function whatIsMissing(layout: Layout, description: Description): readonly string[] {
+  const mount = mountAt(layout);
+  return [
+    description.ready ? '' : 'it was never completed; simulate up makes it anew',
+    existsSync(layout.image) ? '' : `its disk image ${layout.image} is gone`,
+    loopsOf(layout.image).length > 0 ? '' : 'no loop device holds its disk image',
+    mount && isOurs(layout, mount) ? '' : `${layout.mount} is not mounted`,
+    existsSync(join(layout.bin, 'mmclone')) ? '' : `its executables in ${layout.bin} are gone`,
+  ].filter((reason) => reason !== '');
+}
+
+/** The mount at the simulator's mount point itself, not one it lies under. */
+export function mountAt(layout: Layout): Mount | undefined {
+  const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1'));
+  const found = mountOf(mounts, layout.mount);
+  return found?.point === layout.mount ? found : undefined;
+}
+
+/** Whether a mount is of the simulator's own image. */
+export const isOurs = (layout: Layout, mount: Mount): boolean =>
+  loopsOf(layout.image).includes(mount.source);

@@ -1,0 +1,52 @@
+import { chmod, copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { commandNames } from '../commands/dispatch.ts';
+import type { Layout } from './layout.ts';
+
+/** Programs that the simulator brings along beside the mm commands. */
+const helpers = ['rm', 'mv'];
+
+/** Writes the executables: each two lines that load one plain script, because each start must be short. */
+export async function writeShims(layout: Layout): Promise<void> {
+  await mkdir(layout.bin, { recursive: true });
+  await mkdir(layout.library, { recursive: true });
+  const script = join(layout.library, 'shim.cjs');
+  await bundleTo(`${script}.new`);
+  await rename(`${script}.new`, script);
+  const cache = JSON.stringify(join(layout.library, 'cache'));
+  const text = [
+    `#!${process.execPath}`,
+    `require('node:module').enableCompileCache(${cache});`,
+    `require(${JSON.stringify(script)});`,
+    '',
+  ].join('\n');
+  // A directory inside of somebody's package may belong to one of modules; these are scripts.
+  await replace(join(layout.bin, 'package.json'), '{"type":"commonjs"}\n', 0o644);
+  for (const name of [...commandNames, ...helpers])
+    await replace(join(layout.bin, name), text, 0o555);
+}
+
+// Whole: a command that starts meanwhile reads all of these files.
+async function replace(path: string, text: string, mode: number): Promise<void> {
+  await writeFile(`${path}.new`, text);
+  await chmod(`${path}.new`, mode);
+  await rename(`${path}.new`, path);
+}
+
+// A package carries the script beside the program; a checkout makes it from the sources.
+async function bundleTo(path: string): Promise<void> {
+  const packed = fileURLToPath(new URL('./simulator-shim.cjs', import.meta.url));
+  if (existsSync(packed)) {
+    await copyFile(packed, path);
+    return;
+  }
+  const { build } = await import('esbuild');
+  await build({
+    entryPoints: [fileURLToPath(new URL('./shim.ts', import.meta.url))],
+    outfile: path,
+    ...{ bundle: true, minify: true, platform: 'node', format: 'cjs', target: 'node22' },
+    logLevel: 'silent',
+  });
+}

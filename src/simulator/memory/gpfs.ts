@@ -1,0 +1,155 @@
+import type { Clock, Nonce } from '../../run/clock.ts';
+import type { Files } from '../../run/files.ts';
+import type { Mounts } from '../../run/mounts.ts';
+import type { Run } from '../../run/run.ts';
+import type { Trials } from '../../run/trials.ts';
+import { virtualClock, type VirtualClock } from '../core/clock.ts';
+import { makeFaults, type Faults } from '../core/faults.ts';
+import type { Inode } from '../core/ground.ts';
+import { filesNow } from './files.ts';
+import { memoryGround, type MemoryGround } from './ground.ts';
+import { access, type OpenFile, type TreeNode } from './access.ts';
+import { memoryMounts } from './mounts.ts';
+import { portTrials } from './trials.ts';
+import { readPersonality, type Personality } from '../core/personality.ts';
+import { noCounts, portFiles, portRun, type Counts } from './ports.ts';
+import { enter, type Tree } from './tree.ts';
+
+/** How an in-process GPFS is to be; everything has a default. */
+export interface GpfsOptions {
+  readonly personality?: Partial<Personality>;
+  readonly device?: string;
+  readonly mountPoint?: string;
+  readonly fileset?: string;
+  /** Makes nonces differ between runs; the same seed gives the same ones. */
+  readonly seed?: number;
+  readonly totalKiB?: bigint;
+  /** Awaited before every call; by default one turn of the microtask queue. */
+  readonly schedule?: (label: string) => Promise<void>;
+}
+
+/** One server's view of the cluster: the ports a driver is built from, and what can happen to it. */
+export interface ServerView extends Omit<Faults, 'through'> {
+  readonly name: string;
+  readonly run: Run;
+  readonly files: Files;
+  readonly trials: Trials;
+  readonly mounts: Mounts;
+  readonly clock: Clock;
+  readonly nonce: Nonce;
+  readonly counts: Counts;
+}
+
+/** A whole GPFS in memory; itself the view of its first server, `a1`. */
+export interface SimulatedGpfs extends ServerView {
+  readonly clock: VirtualClock;
+  readonly mountPoint: string;
+  readonly filesetPath: string;
+  personality(): Personality;
+  /** Changes how it behaves from the next call on. */
+  set(change: Partial<Personality>): void;
+  /** The view of another server; the same name gives the same view. */
+  server(name: string): ServerView;
+  /** Counts over all servers. */
+  readonly total: Counts;
+  resetCounts(): void;
+  open(path: string, how?: 'read' | 'write'): OpenFile;
+  write(path: string, block: number, value: string): void;
+  /** Undefined: a hole, also in all ancestors. */
+  readBlock(path: string, block: number): string | undefined;
+  /** Blocks that a file holds itself, without what it reads through its parents. */
+  heldBlocks(path: string): number;
+  /** Equal exactly for files with equal content. */
+  hash(path: string): string;
+  /** All files on GPFS, sorted; also while it is not mounted. */
+  paths(): readonly string[];
+  /** Files in the ordinary directory under the mount point. */
+  strayPaths(): readonly string[];
+  /** The clone forest as it is: every inode that is in a tree, with its parent and children. */
+  tree(): ReadonlyMap<Inode, TreeNode>;
+}
+
+/** A deterministic GPFS inside this process. */
+export function simulateGpfs(options: GpfsOptions = {}): SimulatedGpfs {
+  const clock = virtualClock(Date.UTC(2026, 0, 5, 8, 0, 0));
+  const device = options.device ?? 'fs1';
+  const mountPoint = options.mountPoint ?? `/gpfs/${device}`;
+  const fileset = options.fileset ?? 'csi-data';
+  const ground = memoryGround({
+    ...{ device, node: 'a1', mountPoint, fileset, now: () => clock.now() },
+    personality: readPersonality({ ...options.personality }),
+    totalKiB: options.totalKiB ?? 1n << 30n,
+  });
+  makeMountPoint(ground.local, mountPoint, clock.now());
+  const total = noCounts();
+  const views = new Map<string, ServerView>();
+  const makeView = viewsOf(ground, clock, total, options);
+  const server = (name: string): ServerView => {
+    const view = views.get(name) ?? makeView(name);
+    views.set(name, view);
+    return view;
+  };
+  return Object.assign(server('a1'), {
+    ...{ clock, mountPoint, filesetPath: `${mountPoint}/${fileset}`, server, total },
+    ...access(ground),
+    personality: () => ground.personality,
+    set: (change: Partial<Personality>) => {
+      ground.personality = readPersonality({ ...ground.personality, ...change });
+    },
+    resetCounts: () => {
+      clear(total);
+      for (const view of views.values()) clear(view.counts);
+    },
+  });
+}
+
+function viewsOf(
+  ground: MemoryGround,
+  clock: VirtualClock,
+  total: Counts,
+  { seed = 1, schedule = () => Promise.resolve() }: GpfsOptions,
+): (name: string) => ServerView {
+  const now = filesNow(ground);
+  // One for the whole cluster, as chance makes it: no two servers ever draw the same.
+  const nonce = seededNonce(seed);
+  return (name) => {
+    const faults = makeFaults(name);
+    const counts = noCounts();
+    const behind = {
+      ...{ ground, clock, faults, counts: [counts, total] },
+      turn: (label: string) => schedule(`${name}: ${label}`),
+    };
+    const ports = {
+      run: portRun(behind),
+      files: portFiles(behind, now),
+      trials: portTrials(behind),
+    };
+    const mounts = memoryMounts(ground, name, faults);
+    return Object.assign(faults, { name, ...ports, mounts, clock, nonce, counts });
+  };
+}
+
+function clear(counts: Counts): void {
+  counts.commands.clear();
+  counts.files.clear();
+  counts.fsyncs = 0;
+}
+
+function makeMountPoint(local: Tree, mountPoint: string, nowMs: number): void {
+  let at = local.root;
+  for (const name of mountPoint.split('/').filter(Boolean)) {
+    const directory = local.make('directory', 0o755, nowMs);
+    enter({ directory: at, name }, directory, 'mkdir', mountPoint);
+    at = directory;
+  }
+}
+
+// A counter under a multiplication that is a permutation of 32 bits: no value comes twice.
+function seededNonce(seed: number): Nonce {
+  let count = 0;
+  return () => {
+    count += 1;
+    const mixed = Math.imul(count + Math.imul(seed, 7919), 0x9e3779b1) >>> 0;
+    return mixed.toString(16).padStart(8, '0');
+  };
+}

@@ -1,0 +1,149 @@
+import type { Facts, Fileset, FilesetPart, Ground, Inode, Pool } from '../core/ground.ts';
+import { memoryState, type MemoryState } from './state.ts';
+import { isMounted, type Personality } from '../core/personality.ts';
+import { fail } from '../core/strerror.ts';
+import { enter, leave, makeTree, type MemoryNode, type Tree } from './tree.ts';
+
+/** The in-process GPFS under the ports: its tree, its clone records, and what commands act on. */
+export interface MemoryGround extends Ground, Omit<MemoryState, 'dropUnused'> {
+  readonly tree: Tree;
+  /** The ordinary file system around it, and under it while it is not mounted. */
+  readonly local: Tree;
+  personality: Personality;
+  /** The tree that a path leads into now. */
+  treeOf(path: string): Tree;
+  dropUnused(node: MemoryNode): void;
+}
+
+export interface MemoryOptions {
+  readonly device: string;
+  readonly mountPoint: string;
+  readonly node: string;
+  readonly personality: Personality;
+  readonly fileset: string;
+  readonly totalKiB: bigint;
+  readonly now: () => number;
+}
+
+/** A ground in memory, with one fileset linked beside the root fileset. */
+export function memoryGround(options: MemoryOptions): MemoryGround {
+  const { mountPoint, now } = options;
+  const createdMs = now();
+  const tree = makeTree(47n, mountPoint, createdMs);
+  const local = makeTree(8n, '/', createdMs);
+  const state = memoryState(tree);
+  const treeOf = (path: string): Tree =>
+    isMounted(ground.personality) && isBelow(path, mountPoint) ? tree : local;
+
+  const ground: MemoryGround = {
+    ...{ device: options.device, aliases: [], mountPoint, node: options.node, createdMs, now },
+    ...{ personality: options.personality, pools: memoryPools(options.totalKiB) },
+    ...{ tree, local, treeOf },
+    ...state,
+    ...memoryFilesets(tree, (node) => {
+      state.dropUnused(ground, node);
+    }),
+    dropUnused: (node) => {
+      state.dropUnused(ground, node);
+    },
+    facts: (path) => factsOf(ground, path),
+    record: (inode) => state.records.get(inode),
+    isOpenForWriting: (path) => tree.find(path, 'open').writers > 0,
+    draft: (source, as) => draft(tree, source, as, now()),
+    checkFree: (path) => {
+      const { directory, name } = treeOf(path).place(path, 'create');
+      if (treeOf(path) !== tree) fail('EXDEV', 'create', path);
+      if (directory.entries.has(name)) fail('EEXIST', 'create', path);
+    },
+    commit: (changes) => {
+      for (const change of changes) state.apply(change);
+    },
+  };
+  linkFirstFileset(ground, options.fileset);
+  return ground;
+}
+
+function factsOf(ground: MemoryGround, path: string): Facts {
+  const tree = ground.treeOf(path);
+  const { inode, kind, size, names, bornMs } = tree.find(path, 'stat');
+  if (tree !== ground.tree) fail('EINVAL', 'stat', path);
+  return { inode, kind, size, links: names + ground.childCount(inode), bornMs };
+}
+
+function draft(tree: Tree, source: string, as: 'snap' | 'copy', nowMs: number): Inode {
+  const from = tree.find(source, 'draft');
+  const node = tree.make('file', as === 'snap' ? from.mode : 0o644, nowMs);
+  node.size = from.size;
+  if (as === 'copy') return node.inode;
+  node.modifiedMs = from.modifiedMs;
+  for (const [block, value] of from.blocks) node.blocks.set(block, value);
+  return node.inode;
+}
+
+function memoryFilesets(tree: Tree, drop: (node: MemoryNode) => void): FilesetPart {
+  const filesets = new Map<string, Fileset>();
+  const roots = new Map<string, MemoryNode>();
+  const removeBelow = (node: MemoryNode): void => {
+    for (const [name, entry] of node.entries) {
+      leave({ directory: node, name });
+      if (entry.kind === 'directory') removeBelow(entry);
+      else drop(entry);
+    }
+    tree.nodes.delete(node.inode);
+  };
+  return {
+    filesets: () => [...filesets.values()],
+    filesetOf: (path) => filesetOf(tree, roots, path),
+    makeFilesetRoot: (name) => {
+      const node = tree.make('directory', 0o700, 0);
+      roots.set(name, node);
+      return node.inode;
+    },
+    putFileset: (fileset) => void filesets.set(fileset.name, fileset),
+    moveFilesetRoot: (name, from, to) => {
+      const node = roots.get(name) ?? fail('ENOENT', 'link', name);
+      if (to !== undefined) enter(tree.place(to, 'link'), node, 'link', to);
+      else if (from !== undefined) leave(tree.place(from, 'unlink'));
+    },
+    removeFilesetRoot: (name) => {
+      const node = roots.get(name);
+      if (node) removeBelow(node);
+      roots.delete(name);
+      filesets.delete(name);
+    },
+    isFilesetEmpty: (name) => roots.get(name)?.entries.size === 0,
+  };
+}
+
+function linkFirstFileset(ground: MemoryGround, name: string): void {
+  const root: Fileset = {
+    ...{ name: 'root', id: 0, rootInode: ground.tree.root.inode, junction: ground.mountPoint },
+    ...{ createdMs: ground.createdMs, comment: 'root fileset', independent: true },
+  };
+  const junction = `${ground.mountPoint}/${name}`;
+  ground.putFileset(root);
+  const rootInode = ground.makeFilesetRoot(name);
+  ground.moveFilesetRoot(name, undefined, junction);
+  ground.putFileset({ ...root, name, id: 1, rootInode, junction, comment: '', independent: false });
+}
+
+const memoryPools = (totalKiB: bigint): readonly Pool[] => [
+  { name: 'system', id: 0, metadata: true, totalKiB, freeKiB: (totalKiB * 3n) / 4n },
+  { name: 'data', id: 65_537, metadata: false, totalKiB: totalKiB * 4n, freeKiB: totalKiB * 3n },
+];
+
+/** Whether a path is a directory or lies below it. */
+const isBelow = (path: string, directory: string): boolean =>
+  path === directory || path.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
+
+// The deepest root of a fileset on the way to the path, which may itself not exist yet.
+function filesetOf(tree: Tree, roots: ReadonlyMap<string, MemoryNode>, path: string): string {
+  let found = 'root';
+  let node: MemoryNode | undefined = tree.root;
+  for (const part of path.slice(tree.mountPoint.length).split('/').filter(Boolean)) {
+    node = node.entries.get(part);
+    if (!node) break;
+    for (const [name, root] of roots) if (root === node) found = name;
+  }
+  return found;
+}

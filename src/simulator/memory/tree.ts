@@ -1,0 +1,109 @@
+import type { Bytes } from '../../model/bytes.ts';
+import type { Inode } from '../core/ground.ts';
+import { fail } from '../core/strerror.ts';
+
+/** A file or directory in memory. */
+export interface MemoryNode {
+  readonly inode: Inode;
+  readonly kind: 'file' | 'directory';
+  readonly bornMs: number;
+  mode: number;
+  size: Bytes;
+  modifiedMs: number;
+  /** Names it has; a file lives while it has one or is open. */
+  names: number;
+  readers: number;
+  writers: number;
+  /** Blocks of its own; those it shares are found through its clone parents. */
+  readonly blocks: Map<number, string>;
+  readonly entries: Map<string, MemoryNode>;
+}
+
+/** Where small text files keep their text, so that clones share it as they share blocks. */
+export const textBlock = -1;
+
+/** A file system in memory: names, inodes and nothing of GPFS. */
+export interface Tree {
+  readonly device: bigint;
+  readonly mountPoint: string;
+  readonly root: MemoryNode;
+  /** Every inode that is alive, named or not. */
+  readonly nodes: Map<Inode, MemoryNode>;
+  make(kind: MemoryNode['kind'], mode: number, nowMs: number): MemoryNode;
+  /** ENOENT, ENOTDIR, ENAMETOOLONG. */
+  find(path: string, call: string): MemoryNode;
+  /** The directory a path lies in, and its last component. */
+  place(path: string, call: string): Place;
+}
+
+export interface Place {
+  readonly directory: MemoryNode;
+  readonly name: string;
+}
+
+/** An empty file system that appears at `mountPoint`. */
+export function makeTree(device: bigint, mountPoint: string, nowMs: number): Tree {
+  const nodes = new Map<Inode, MemoryNode>();
+  let next = 148_480;
+  const make = (kind: MemoryNode['kind'], mode: number, bornMs: number): MemoryNode => {
+    next += 1;
+    const node: MemoryNode = {
+      ...{ inode: String(next), kind, mode, bornMs, modifiedMs: bornMs },
+      ...{ size: kind === 'directory' ? 4096n : 0n, names: 0, readers: 0, writers: 0 },
+      blocks: new Map(),
+      entries: new Map(),
+    };
+    nodes.set(node.inode, node);
+    return node;
+  };
+  const root = make('directory', 0o755, nowMs);
+  root.names = 1;
+
+  const components = (path: string, call: string): readonly string[] => {
+    const inside = path.slice(mountPoint === '/' ? 0 : mountPoint.length);
+    const parts = inside.split('/').filter((part) => part !== '');
+    if (parts.some((part) => Buffer.byteLength(part) > 255)) fail('ENAMETOOLONG', call, path);
+    return parts;
+  };
+  const walk = (parts: readonly string[], call: string, path: string): MemoryNode =>
+    parts.reduce((node, part) => {
+      if (node.kind !== 'directory') fail('ENOTDIR', call, path);
+      return node.entries.get(part) ?? fail('ENOENT', call, path);
+    }, root);
+
+  return {
+    ...{ device, mountPoint, root, nodes, make },
+    find: (path, call) => walk(components(path, call), call, path),
+    place: (path, call) => {
+      const parts = components(path, call);
+      const name = parts.at(-1);
+      if (name === undefined) fail('EBUSY', call, path);
+      const directory = walk(parts.slice(0, -1), call, path);
+      if (directory.kind !== 'directory') fail('ENOTDIR', call, path);
+      return { directory, name };
+    },
+  };
+}
+
+/** Gives a node a name: EEXIST when it is taken. */
+export function enter(place: Place, node: MemoryNode, call: string, path: string): void {
+  if (place.directory.entries.has(place.name)) fail('EEXIST', call, path);
+  place.directory.entries.set(place.name, node);
+  node.names += 1;
+}
+
+/** Takes a name away; the caller sees to what has no name left. */
+export function leave(place: Place): void {
+  const node = place.directory.entries.get(place.name);
+  if (!node) return;
+  place.directory.entries.delete(place.name);
+  node.names -= 1;
+}
+
+/** Paths of all files below a node, in the order of their names. */
+export function pathsBelow(node: MemoryNode, path: string): readonly string[] {
+  if (node.kind === 'file') return [path];
+  return [...node.entries.keys()]
+    .sort()
+    .flatMap((name) => pathsBelow(node.entries.get(name) ?? node, `${path}/${name}`));
+}

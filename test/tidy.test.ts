@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { ESLint } from 'eslint';
 import { describe, expect, test } from 'vitest';
+import { circles } from './tidy/circles.ts';
 import { orphans, wrongImports } from './tidy/imports.ts';
 import { resolvedHosts, wrongDecisions } from './tidy/papers.ts';
 import { filesIn, readTree } from './tidy/tree.ts';
@@ -17,6 +18,10 @@ describe('the repository', () => {
 
   test('imports point down', () => {
     expect(wrongImports(tree)).toEqual([]);
+  });
+
+  test('no files or folders of src import each other in a circle', () => {
+    expect(circles(tree)).toEqual([]);
   });
 
   test('every file is used', () => {
@@ -79,6 +84,23 @@ describe('the checks can fail', () => {
   test('an import that points down is fine', () => {
     const text = "import { b } from '../gpfs/b.ts';\nimport { z } from 'zod';";
     expect(wrongImports(files({ 'src/service/a.ts': text }))).toEqual([]);
+  });
+
+  test('a circle of files, of types, and of folders', () => {
+    const some = files({
+      'src/model/a.ts': "import { b } from './b.ts';",
+      'src/model/b.ts': "import type { A } from './a.ts';",
+      'src/service/one/a.ts': "import { b } from '../two/b.ts';",
+      'src/service/two/b.ts': '',
+      'src/service/two/c.ts': "import { d } from '../one/d.ts';",
+      'src/service/one/d.ts': "import { m } from '../../model/m.ts';",
+    });
+    expect(circles(some)).toEqual([
+      expect.stringContaining('in src/model, a.ts, b.ts import each other'),
+      expect.stringContaining('in src/service, one, two import each other'),
+    ]);
+    const straight = { 'src/model/a.ts': "import { b } from './b.ts';", 'src/model/b.ts': '' };
+    expect(circles(files(straight))).toEqual([]);
   });
 
   test('a file that nothing uses, and one that only a test uses', () => {

@@ -36,7 +36,10 @@ export const exportCommand: Subcommand = {
     const { driver, store, signal, host } = acting;
     const ask = { ...wanted, to: wanted.to === '-' ? outTo(signal) : wanted.to };
     const progress = progressTo(terminal.err);
-    await exportDisk({ driver, store, signal, progress, qemu: qemuImg(host.run) }, ask);
+    const { nonce } = driver.host;
+    const { snapshots } = driver;
+    const qemu = qemuImg(host.run);
+    await exportDisk({ snapshots, nonce, store, signal, progress, qemu }, ask);
     terminal.err(`${ask.what} is exported`);
     return 0;
   },

@@ -8,7 +8,7 @@ import { qemuImg } from '../linux/qemuimg.ts';
 import { exactly } from '../run/streams.ts';
 import { imageId, importImage, listImages } from '../service/images/images.ts';
 import { incomingOf, type Import } from '../service/images/import.ts';
-import { sectorBytesFor } from '../model/sector-fields.ts';
+import { sectorBytesFor } from '../model/sectors.ts';
 import type { RootStore } from '../store/root.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
 import { act, progressTo } from './command/local-driver.ts';

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
-import { migrateVolume } from '../service/migrate/migrate.ts';
-import { stoppable } from '../service/migrate/interruptible.ts';
+import { migrateVolume, stoppable } from '../service/migrate/migrate.ts';
 import { act, progressTo } from './command/local-driver.ts';
 import { UsageError } from './command/config.ts';
 import { lookLines, readLook } from './command/root-flags.ts';

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { jsonLog } from '../observe/logger.ts';
 import type { Log } from '../observe/log.ts';
 import { describeConfig, readConfig } from './command/config.ts';
-import { giveBack } from './server/memory.ts';
+import { giveBack } from './server/accounting.ts';
 import { startServer } from './server/assemble.ts';
 import { allSettings, settingLines } from './command/settings.ts';
 import type { Subcommand } from './command/subcommand.ts';

@@ -8,7 +8,7 @@ import { rowsOf, type Row, type ViewOptions } from '../model/forest/view.ts';
 import { queueWords, rootWords, type QueueState } from '../model/forest/words.ts';
 import { parseId } from '../model/ids.ts';
 import { readForest } from '../service/forest/forest.ts';
-import { readQueue } from '../service/forest/queue-state.ts';
+import { readQueue } from '../service/forest/gauges.ts';
 import type { RootStore } from '../store/root.ts';
 import { lookHost, lookLines, readLook, type LookHost } from './command/root-flags.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';

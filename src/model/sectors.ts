@@ -73,3 +73,18 @@ const isOfUnknownSectors = (view: DataView): boolean =>
 
 const hasText = (view: DataView, at: number, text: string): boolean =>
   Array.from(text, (_, n) => view.getUint8(at + n)).every((byte, n) => byte === text.charCodeAt(n));
+
+interface OfSectors {
+  readonly sectorBytes?: number | undefined;
+}
+
+/** The sector size that whatever is made from a file inherits, where it has one of its own. */
+export const sectorsOf = ({ sectorBytes }: OfSectors): { readonly sectorBytes?: number } =>
+  sectorBytes === undefined ? {} : { sectorBytes };
+
+/** What a record says of an image with such sectors: nothing, where they are those of our loop devices anyway. */
+export const asRecorded = (bytes: SectorBytes): { readonly sectorBytes?: number } =>
+  sectorsOf({ sectorBytes: bytes === usualSectors ? undefined : bytes });
+
+/** The sectors that a volume's device is to have. */
+export const sectorBytesFor = ({ sectorBytes }: OfSectors): number => sectorBytes ?? usualSectors;

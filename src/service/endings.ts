@@ -1,12 +1,11 @@
 import { endFence, isCut } from './attachments/cut-off.ts';
 import { giveWay } from './compaction/give-way.ts';
 import { headWith, volumeHead } from './compaction/heads.ts';
-import { asDeleted } from './claims/deleted.ts';
+import { asDeleted, endClaim } from './claims/own-claim.ts';
 import { endImport, finishSnapshotRemoval } from './snapshots/remove.ts';
 import { finishVolumeRemoval } from './volumes/remove.ts';
 import { endGrowing } from './volumes/expand.ts';
 import type { Endings, VolumeEnding } from './host.ts';
-import { endClaim } from './claims/own-claim.ts';
 import { undoVolume } from './volumes/undo-create.ts';
 import { endParenting } from './parents/cut.ts';
 import type { Claim } from '../store/schema/claim.ts';

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../src/model/bytes.ts';
 import { hostFiles, hostMounts } from '../../src/run/host-files.ts';
-import { frozenNotes } from '../../src/service/node/background/frozen.ts';
+import { frozenNotes } from '../../src/service/node/state/frozen.ts';
 import { mountAs } from './node-asks.ts';
 import { run, self, type Ground, type Ready } from './node-ground.ts';
 import { onGround } from './node-suite.ts';

@@ -9,7 +9,7 @@ interface Import {
 }
 
 /** Every import of a file, types and dynamic ones included. */
-function importsOf(tree: Tree, from: string): readonly Import[] {
+export function importsOf(tree: Tree, from: string): readonly Import[] {
   const { importedFiles } = ts.preProcessFile(tree.get(from) ?? '', true, true);
   return importedFiles.map(({ fileName }) => ({
     from,

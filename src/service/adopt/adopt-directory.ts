@@ -11,7 +11,7 @@ import { imageId } from '../images/images.ts';
 import { requireOutside } from '../images/import.ts';
 import { requireFreeSnapshot, requireFreeVolume, type AdoptHost } from './adoptable.ts';
 import { adoptFile, adoptedKey } from './adopt.ts';
-import { asRecorded } from '../../model/sector-fields.ts';
+import { asRecorded } from '../../model/sectors.ts';
 
 /** A file of the directory, with its place in the clone tree. */
 interface Seen {

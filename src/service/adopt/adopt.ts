@@ -13,7 +13,7 @@ import { requireOwnHandle } from '../roots/handles.ts';
 import { requireSameFileset } from '../images/import.ts';
 import { operate } from '../claims/operate.ts';
 import { endClaim } from '../claims/own-claim.ts';
-import { asRecorded } from '../../model/sector-fields.ts';
+import { asRecorded } from '../../model/sectors.ts';
 import { settleVolume } from '../claims/settle.ts';
 
 /** A file that is to be a volume: what it is called, and the clone parent it reads through. */

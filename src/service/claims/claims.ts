@@ -1,10 +1,10 @@
 import { DriverError, isFault } from '../../model/fault.ts';
-import { showFill } from './fill-claim.ts';
 import type { Clock, Nonce } from '../../run/clock.ts';
 import type { Self } from '../../store/nodes.ts';
 import type { Held, Records } from '../../store/records.ts';
-import type { Claim } from '../../store/schema/claim.ts';
+import type { Claim, Fill } from '../../store/schema/claim.ts';
 import type { Claims, ClaimPlan } from '../host.ts';
+import { showBytes, type Bytes } from '../../model/bytes.ts';
 
 /** Claims made by this server. */
 export function claimsOf(self: Self, clock: Clock, nonce: Nonce): Claims {
@@ -111,4 +111,21 @@ function releasesOf(): Pick<Claims, 'release' | 'retry'> {
       for (const attempt of [...unreleased]) await release(attempt);
     },
   };
+}
+
+/** A fill of which nothing is done yet. */
+export const newFill = (thick: boolean): Fill => ({
+  thick,
+  allocatedBytes: 0n,
+  copiedBytes: 0n,
+  from: null,
+});
+
+/** How far a fill is, for people who wait for it. */
+export function showFill({ thick, allocatedBytes, copiedBytes, from }: Fill): string {
+  const copied = (bytes: Bytes) => `${showBytes(copiedBytes)} of ${showBytes(bytes)} copied`;
+  return [
+    ...(thick ? [`${showBytes(allocatedBytes)} allocated`] : []),
+    ...(from ? [copied(from.bytes)] : []),
+  ].join(', ');
 }

@@ -2,6 +2,7 @@ import { DriverError } from '../../model/fault.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
+import type { Clock } from '../../run/clock.ts';
 
 /**
  * Drops the claim, beside whatever else changed in the record meanwhile; busy when the claim was taken over. An
@@ -36,3 +37,11 @@ export function requireClaim(now: VolumeRecord | undefined, { id, claim }: Volum
 /** The depth of an image under one more clone parent, where it is known. */
 export const deeper = ({ depth }: Pick<VolumeRecord, 'depth'>) =>
   depth === undefined ? {} : { depth: depth + 1 };
+
+/** The last version of a record: it says when the object went, so that nobody who slept brings it back. */
+export const asDeleted = <T extends object>({ clock }: { readonly clock: Clock }, record: T) => ({
+  ...record,
+  state: 'deleted' as const,
+  deletedMs: clock.now(),
+  claim: null,
+});

@@ -1,4 +1,5 @@
 import type { Compacting } from '../host.ts';
+import { commandPool, type Pool } from '../../run/limit.ts';
 
 export function compactingOf(): Compacting {
   const running = new Map<
@@ -23,5 +24,23 @@ export function compactingOf(): Compacting {
       await found.ended;
       return true;
     },
+  };
+}
+
+/** Bounds what copies data at once in each file system of this node. */
+export function turnsOf(
+  perFileSystem: number,
+): <T>(fileSystem: string, work: () => Promise<T>) => Promise<T> {
+  const pools = new Map<string, Pool>();
+  return async (fileSystem, work) => {
+    const limits = { atOnce: perFileSystem, queue: Number.MAX_SAFE_INTEGER };
+    const pool = pools.get(fileSystem) ?? commandPool(limits);
+    pools.set(fileSystem, pool);
+    const slot = await pool.acquire(undefined);
+    try {
+      return await work();
+    } finally {
+      slot.release();
+    }
   };
 }

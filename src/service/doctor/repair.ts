@@ -8,7 +8,7 @@ import {
   type Rebuilt,
   type Repair,
 } from '../../model/audit/repair.ts';
-import type { SectorBytes } from '../../model/sectors.ts';
+import { asRecorded, sectorsOf, type SectorBytes } from '../../model/sectors.ts';
 import type { Nonce } from '../../run/clock.ts';
 import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -16,7 +16,6 @@ import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { parentRecord } from '../parents/record.ts';
-import { asRecorded, sectorsOf } from '../../model/sector-fields.ts';
 import { collect, type AuditHost } from './collect.ts';
 
 /** What a repair stands on. */

@@ -1,6 +1,8 @@
 import type { Metrics } from '../../observe/metrics.ts';
 import type { AccountKeeper, RootReport } from './accounts.ts';
 import type { Worker } from '../compaction/worker.ts';
+import type { QueueState } from '../../model/forest/words.ts';
+import type { RootStore } from '../../store/root.ts';
 
 type Gauge = readonly [name: string, help: string, value: (of: RootReport) => number | bigint];
 
@@ -56,4 +58,14 @@ export function showQueues(metrics: Metrics, worker: Worker): void {
       { labels: { root, state: 'waiting' }, value: waiting },
     ]),
   );
+}
+
+/** What is on the queue of a root, the reasons of what waits counted. */
+export async function readQueue(store: RootStore): Promise<QueueState> {
+  const ready = (await store.queue.ready()).length;
+  const reasons = new Map<string, number>();
+  for (const { why } of (await store.queue.waiting()).values())
+    reasons.set(why, (reasons.get(why) ?? 0) + 1);
+  const waiting = [...reasons].map(([why, count]) => ({ why, count }));
+  return { ready, waiting: waiting.sort((a, b) => b.count - a.count) };
 }

@@ -6,12 +6,12 @@ import type { RootStore } from '../../store/root.ts';
 import type { GroupRecord } from '../../store/schema/groups.ts';
 import type { SnapshotGroups } from '../api.ts';
 import { underClaim } from '../claims/claims.ts';
-import { endGroup, isMember, settleGroup } from './settle.ts';
+import { endGroup, settleGroup } from './settle.ts';
+import { isMember, shown } from '../snapshots/snapshots.ts';
 import { createGroup, type FoundGroup } from './create.ts';
 import type { ServiceHost } from '../host.ts';
 import { requireOwnFile } from '../parents/ownership.ts';
 import type { Place } from '../roots/roots.ts';
-import { shown } from '../snapshots/snapshots.ts';
 
 /** Group snapshots, as the controller serves them. */
 export function groupsOf(host: ServiceHost): SnapshotGroups {

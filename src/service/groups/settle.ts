@@ -6,11 +6,12 @@ import { recordFormat } from '../../store/schema/data.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { GroupRecord } from '../../store/schema/groups.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
-import { asDeleted } from '../claims/deleted.ts';
+import { asDeleted } from '../claims/own-claim.ts';
 import { releaseClaim, underClaim } from '../claims/claims.ts';
 import { removeSnapshot } from '../snapshots/remove.ts';
 import type { ServiceHost } from '../host.ts';
 import { settleSnapshot } from '../claims/settle.ts';
+import { isMember } from '../snapshots/snapshots.ts';
 
 type Member = GroupRecord['members'][number];
 
@@ -112,9 +113,3 @@ const neverMade = (group: GroupRecord, { snapshot, volume }: Member): SnapshotRe
 /** What people read where a snapshot of a group has a name. */
 export const memberName = ({ name }: Pick<GroupRecord, 'name'>, volume: LocalId): string =>
   `${name}/${volume}`;
-
-/** Cut in the try that made the group what it is. */
-export const isMember = (
-  { id, attempt }: Pick<GroupRecord, 'id' | 'attempt'>,
-  { group }: Pick<SnapshotRecord, 'group'>,
-): boolean => group?.id === id && group.attempt === attempt;

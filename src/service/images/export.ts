@@ -14,7 +14,8 @@ import {
 } from '../../run/streams.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import type { Driver } from '../driver.ts';
+import type { Nonce } from '../../run/clock.ts';
+import type { Snapshots } from '../api.ts';
 
 /** What goes out, and where to. */
 export interface Export {
@@ -27,7 +28,8 @@ export interface Export {
 
 /** What an export stands on. */
 export interface ExportHost {
-  readonly driver: Driver;
+  readonly snapshots: Pick<Snapshots, 'create' | 'remove'>;
+  readonly nonce: Nonce;
   readonly store: RootStore;
   readonly qemu: QemuImg;
   readonly progress: Progress;
@@ -45,15 +47,18 @@ export async function exportDisk(on: ExportHost, ask: Export): Promise<void> {
 }
 
 /** What a volume holds now. The snapshot goes at once, so that a command that is killed leaves none. */
-async function momentOf({ driver, store }: ExportHost, volume: VolumeRecord): Promise<FileHandle> {
+async function momentOf(
+  { snapshots, nonce, store }: ExportHost,
+  volume: VolumeRecord,
+): Promise<FileHandle> {
   // A snapshot of our own: the volume may be in use, and what is read must be of one moment.
-  const name = `export-${volume.id.slice(0, 40)}-${driver.host.nonce()}`;
+  const name = `export-${volume.id.slice(0, 40)}-${nonce()}`;
   const sourceVolumeId = publicId(store.id, volume.id);
-  const { id } = await driver.snapshots.create({ name, sourceVolumeId, parameters: new Map() });
+  const { id } = await snapshots.create({ name, sourceVolumeId, parameters: new Map() });
   try {
     return await snapshotFile(store, localIdOf(name));
   } finally {
-    await driver.snapshots.remove(id);
+    await snapshots.remove(id);
   }
 }
 

@@ -1,8 +1,7 @@
 import type { Bytes } from '../../model/bytes.ts';
-import { DriverError, invalid } from '../../model/fault.ts';
+import { DriverError } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
-import type { ShareMode } from '../../model/class/parameters.ts';
-import type { SectorBytes } from '../../model/sectors.ts';
+import { asRecorded, type SectorBytes } from '../../model/sectors.ts';
 import { ignoring } from '../../store/edges.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -12,9 +11,7 @@ import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import { releaseClaim } from '../claims/claims.ts';
 import type { ServiceHost } from '../host.ts';
 import { endImport } from '../snapshots/remove.ts';
-import { asRecorded } from '../../model/sector-fields.ts';
 import { settleSnapshot } from '../claims/settle.ts';
-import { snapshotSource, type Source } from '../volumes/sources.ts';
 
 /**
  * A golden image is a snapshot that no volume was cut for: a clone parent that came from outside. So whatever
@@ -158,30 +155,4 @@ export async function listImages(store: RootStore): Promise<readonly SnapshotRec
       if (record?.state === 'ready' && record.golden) found.push(record);
     }
   return found.sort((a, b) => ((a.golden?.name ?? '') < (b.golden?.name ?? '') ? -1 : 1));
-}
-
-/** The image that a class names, as the source of a volume. */
-export async function imageSource(
-  host: ServiceHost,
-  store: RootStore,
-  { name, share }: { readonly name: string; readonly share: ShareMode },
-): Promise<Source> {
-  const id = imageId(name);
-  const source = await snapshotSource(host, store, id);
-  return {
-    ...source,
-    whole: share === 'copy',
-    requireThere: async () => {
-      const record = (await settleSnapshot(host, store, id))?.value;
-      if (record?.state === 'ready' && record.golden) return;
-      throw invalid('parameters', `key "image" names ${await missing(store, name)}`);
-    },
-  };
-}
-
-async function missing(store: RootStore, name: string): Promise<string> {
-  const names = (await listImages(store)).map(({ golden }) => golden?.name ?? '');
-  const there =
-    names.length === 0 ? 'there are none' : `there are ${names.slice(0, 20).join(', ')}`;
-  return `${JSON.stringify(name)}, which is no image of root ${store.layout.root}; ${there}`;
 }

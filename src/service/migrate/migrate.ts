@@ -6,7 +6,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { usersOf } from '../attachments/attachments.ts';
 import { removeVolume, takeAway } from '../volumes/remove.ts';
-import { newFill } from '../claims/fill-claim.ts';
+import { newFill } from '../claims/claims.ts';
 import { buildFilled } from '../volumes/fill.ts';
 import { requireOwnHandle } from '../roots/handles.ts';
 import type { ServiceHost } from '../host.ts';
@@ -231,3 +231,20 @@ async function arrive(host: ServiceHost, way: Journey, record: VolumeRecord): Pr
   });
   return key;
 }
+
+/**
+ * The same host for a command that people interrupt: once the signal fires, no further part of a volume is
+ * allocated or copied, and what was begun is taken back as after any failure.
+ */
+export const stoppable = (host: ServiceHost, signal: AbortSignal): ServiceHost => ({
+  ...host,
+  turn: (fileSystem, work) =>
+    host.turn(fileSystem, () => {
+      signal.throwIfAborted();
+      return work();
+    }),
+  allocate: (path, range) => {
+    signal.throwIfAborted();
+    return host.allocate(path, range);
+  },
+});

@@ -8,7 +8,7 @@ import { loopsIn } from './device/loops.ts';
 import { isSmall } from './device/filesystem.ts';
 import type { NodeRecord } from './state/records.ts';
 import type { NodeHost } from './host.ts';
-import { placeOf, type Place } from './state/places.ts';
+import { placeOf, type Place } from './device/places.ts';
 import { readSource, waitForSize } from './device/volume.ts';
 import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
 

@@ -11,8 +11,7 @@ import type { Mounter } from '../../linux/mount.ts';
 import type { Self } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Companion } from '../../run/companion.ts';
-import type { Background } from './background/background.ts';
-import type { Freezer, FrozenNotes } from './background/frozen.ts';
+import type { FrozenNotes } from './state/frozen.ts';
 import type { VolumeLocks } from './state/locks.ts';
 import type { NodeRecords } from './state/records.ts';
 
@@ -66,4 +65,26 @@ export interface NodeHost {
   readonly kubeletDirectory: string;
   /** Takes loop devices without direct I/O where GPFS lets none have it. */
   readonly allowBuffered: boolean;
+}
+
+/** Work on a volume that nobody asked for and that gives way: trims, freezes. */
+export interface Background {
+  /**
+   * Runs work on a volume, unless a request or other such work is on it: then false. The work looks at
+   * `stop` at each point where it can end, and ends soon after it fires.
+   */
+  run(id: string, work: (stop: AbortSignal) => Promise<void>): Promise<boolean>;
+  /** Ends what is running on a volume; resolves when it has ended. For requests that hold the volume's lock. */
+  settle(id: string): Promise<void>;
+  /** The same for all volumes, when the driver ends. */
+  settleAll(): Promise<void>;
+}
+
+/** Freezes file systems of this node for snapshots that any node cuts. */
+export interface Freezer extends Disposable {
+  /** From now on requests for this volume are looked for. */
+  watch(id: string, store: RootStore): Promise<void>;
+  unwatch(id: string): void;
+  /** Thaws what a driver that died here left frozen: at start, and before an unstage. */
+  thawLeft(id?: string): Promise<void>;
 }

@@ -16,7 +16,7 @@ import type { NodeVolumes } from '../api.ts';
 import { backgroundOf } from './background/background.ts';
 import { expand } from './expand.ts';
 import { freezerOf } from './background/freezer.ts';
-import { frozenNotes } from './background/frozen.ts';
+import { frozenNotes } from './state/frozen.ts';
 import { volumeLocks } from './state/locks.ts';
 import { nodeRecords } from './state/records.ts';
 import type { NodeLimits, NodeHost, NodeRoots } from './host.ts';

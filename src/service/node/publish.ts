@@ -8,10 +8,9 @@ import { detachUnnamed, obtainLoop, serves } from './device/loops.ts';
 import type { NodeRecord, Target } from './state/records.ts';
 import type { NodeHost } from './host.ts';
 import { lookAt, resolvePath } from './state/paths.ts';
-import { isMountedAt, isOfVolume } from './state/places.ts';
+import { isMountedAt, isOfVolume, isLive } from './device/places.ts';
 import { requireRoomFor } from './state/targets.ts';
 import { readSource, requireAttached, type Source } from './device/volume.ts';
-import { isLive } from './stage.ts';
 import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
 import { drop, removePlace } from './unpublish.ts';
 

@@ -3,22 +3,22 @@ import { DriverError } from '../../model/fault.ts';
 import { isSameMachine } from '../../store/nodes.ts';
 import type { StageAsk } from '../api.ts';
 import { attach, type HeldRecord } from './device/attach.ts';
-import { detachUnnamed, intending, isUsable } from './device/loops.ts';
+import { detachUnnamed, intending } from './device/loops.ts';
 import { requireFit } from './device/fitness.ts';
 import { makeClean } from './device/replay.ts';
 import { mountVolume } from './device/mount.ts';
 import type { NodeRecord } from './state/records.ts';
 import type { NodeHost } from './host.ts';
 import { lookAt, resolvePath } from './state/paths.ts';
-import { isMountedAt } from './state/places.ts';
+import { isMountedAt, firstPublished, isLive } from './device/places.ts';
 import {
   imageIdentity,
   readSource,
   recordContent,
   requireAttached,
+  mayBeFrozen,
   type Source,
 } from './device/volume.ts';
-import { firstPublished } from './state/published.ts';
 import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
 import { forget, release, tearDown } from './device/release.ts';
 
@@ -64,10 +64,6 @@ async function refuseOtherMachine(host: NodeHost, { id, key, store }: Source): P
     `volume ${id} may still be open on another machine that was node ${host.self.node} before; detach it from this node and attach it again`,
   );
 }
-
-/** Its class wants freezes, and it is used in a way that can be frozen. */
-export const mayBeFrozen = ({ record }: Source, { kind, readonly }: NodeRecord): boolean =>
-  record.options.freeze === 'auto' && kind === 'mount' && !readonly;
 
 interface Begun {
   readonly ask: StageAsk;
@@ -163,16 +159,6 @@ function requireSameUse(
       'used-differently',
       `volume ${ask.id} is staged already, with another capability (${before.capability}${before.readonly ? ', read-only' : ''})`,
     );
-}
-
-/** True when all that a staged volume needs is there. */
-export async function isLive(
-  host: Pick<NodeHost, 'losetup' | 'mounter'>,
-  record: NodeRecord,
-): Promise<boolean> {
-  const { loop, kind, staged, stagingPath } = record;
-  if (!staged || !loop || !(await isUsable(host, loop, record))) return false;
-  return kind === 'block' || isMountedAt(host, stagingPath, loop);
 }
 
 /** A volume that has this node's mark on it, and how it may be used. */

@@ -3,7 +3,7 @@ import { deviceSize } from '../../linux/sysblock.ts';
 import type { Space } from '../../run/files.ts';
 import type { VolumeUsage } from '../api.ts';
 import type { NodeHost } from './host.ts';
-import { placeOf } from './state/places.ts';
+import { placeOf } from './device/places.ts';
 
 /** How full a volume is: bytes and inodes of a file system, the size alone of a device. */
 export async function stats(

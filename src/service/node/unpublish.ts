@@ -2,7 +2,7 @@ import { DriverError } from '../../model/fault.ts';
 import type { NodeRecord, Target } from './state/records.ts';
 import type { NodeHost } from './host.ts';
 import { lookAt, resolvePath } from './state/paths.ts';
-import { isOfVolume } from './state/places.ts';
+import { isOfVolume } from './device/places.ts';
 
 const field = 'target_path';
 

@@ -1,7 +1,7 @@
 import { DriverError } from '../../model/fault.ts';
 import type { NodeRecord } from './state/records.ts';
 import type { NodeHost } from './host.ts';
-import { firstPublished } from './state/published.ts';
+import { firstPublished } from './device/places.ts';
 import { forget, release } from './device/release.ts';
 
 /** Undoes a stage, whole or half done. What needs the shared file system comes last, so that a retry finishes. */

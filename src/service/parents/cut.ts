@@ -9,7 +9,7 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from '../host.ts';
 import { deeper, endClaim, isClaimed, requireClaim } from '../claims/own-claim.ts';
-import { sectorsOf } from '../../model/sector-fields.ts';
+import { sectorsOf } from '../../model/sectors.ts';
 import { pathOf, statOf, imageOf } from '../claims/data-files.ts';
 import { perform } from '../claims/steps.ts';
 import { parentRecord } from './record.ts';

@@ -4,6 +4,8 @@ import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
 import { parentRecord } from './record.ts';
+import { whyNotCut } from '../../model/abilities.ts';
+import { isReaderOnly } from '../../model/capability.ts';
 
 /** A file with its place in the clone forest: `depth` as recorded, an upper bound. */
 interface Placed {
@@ -74,3 +76,18 @@ export const isTooDeep = (depth: number, { options }: Pick<VolumeRecord, 'option
   const most = options.maxCloneDepth ?? 0;
   return most > 0 && depth > most;
 };
+
+/** Throws wrong-state where this GPFS allows no clone parent above an image that is in use. */
+export async function requireCuttable(store: RootStore, volume: VolumeRecord): Promise<void> {
+  const [first] = volume.attachments;
+  if (!first) return;
+  const writable = volume.attachments.some(
+    ({ readonly, capability }) => !readonly && !isReaderOnly(capability.mode),
+  );
+  const why = whyNotCut(await store.abilities.read(), writable);
+  if (why === undefined) return;
+  throw new DriverError(
+    'wrong-state',
+    `volume ${volume.id} is attached to node ${first.node} and cannot be snapshotted or cloned now: ${why}`,
+  );
+}

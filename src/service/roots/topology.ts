@@ -4,7 +4,6 @@ import { showSegments, type RootTopology, type TopologyRequirement } from '../..
 import type { Clock } from '../../run/clock.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { NodeTopology } from '../api.ts';
-import type { ServiceHost } from '../host.ts';
 
 /** So many places are named in a message; the rest is counted. */
 const shownPlaces = 3;
@@ -14,7 +13,7 @@ const shownPlaces = 3;
  * a volume follows from its class and source alone, so this holds for a volume that exists as for a new one.
  */
 export function requireWithinReach(
-  { topology }: Pick<ServiceHost, 'topology'>,
+  { topology }: { readonly topology: RootTopology | undefined },
   store: RootStore,
   name: string,
   asked: TopologyRequirement | undefined,

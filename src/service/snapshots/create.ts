@@ -7,15 +7,14 @@ import { recordFormat } from '../../store/schema/data.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { requireCuttable } from '../parents/cuttable.ts';
-import { asDeleted } from '../claims/deleted.ts';
-import { deepen, helpFor } from '../parents/depth.ts';
+import { requireCuttable, deepen, helpFor } from '../parents/depth.ts';
+import { asDeleted } from '../claims/own-claim.ts';
 import type { ServiceHost } from '../host.ts';
 import { releaseClaim } from '../claims/claims.ts';
 import { whileFrozen } from './freeze.ts';
 import { operate } from '../claims/operate.ts';
 import { cutParent } from '../parents/cut.ts';
-import { sectorsOf } from '../../model/sector-fields.ts';
+import { sectorsOf } from '../../model/sectors.ts';
 import { readyVolume, settleSnapshot, settleVolume, volumeMissing } from '../claims/settle.ts';
 
 /** A snapshot and the root it lives in. */

@@ -7,9 +7,9 @@ import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
-import { asDeleted } from '../claims/deleted.ts';
+import { asDeleted } from '../claims/own-claim.ts';
 import { reclaimAfter, unlinkParent } from '../parents/reclaim.ts';
-import { sectorsOf } from '../../model/sector-fields.ts';
+import { sectorsOf } from '../../model/sectors.ts';
 
 /** Deletes a snapshot; a missing one is success. While children read through its file, that stays hidden. */
 export async function removeSnapshot(host: ServiceHost, { store, local }: Place): Promise<void> {

@@ -7,7 +7,6 @@ import type { GroupRecord } from '../../store/schema/groups.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import type { Snapshots } from '../api.ts';
 import { removeSnapshot } from './remove.ts';
-import { isMember } from '../groups/settle.ts';
 import type { ServiceHost } from '../host.ts';
 import { listPage } from '../pages.ts';
 import type { Place } from '../roots/roots.ts';
@@ -104,3 +103,9 @@ async function refuseMember({ store, local }: Place): Promise<void> {
       `names a snapshot of group snapshot ${group.id}, which can only be deleted as a whole; delete the VolumeGroupSnapshot`,
     );
 }
+
+/** Cut in the try that made the group what it is. */
+export const isMember = (
+  { id, attempt }: Pick<GroupRecord, 'id' | 'attempt'>,
+  { group }: Pick<SnapshotRecord, 'group'>,
+): boolean => group?.id === id && group.attempt === attempt;

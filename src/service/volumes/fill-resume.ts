@@ -5,7 +5,7 @@ import type { VolumeSpec } from '../../model/volume.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { showFill } from '../claims/fill-claim.ts';
+import { showFill } from '../claims/claims.ts';
 import { finishFilling } from './fill.ts';
 import type { ServiceHost } from '../host.ts';
 import { operate } from '../claims/operate.ts';

@@ -12,7 +12,7 @@ import { endClaim } from '../claims/own-claim.ts';
 import { statOf, pathOf } from '../claims/data-files.ts';
 import type { Parent } from '../parents/record.ts';
 import { reclaim } from '../parents/reclaim.ts';
-import { sectorsOf } from '../../model/sector-fields.ts';
+import { sectorsOf } from '../../model/sectors.ts';
 import { confirmParent, perform } from '../claims/steps.ts';
 
 /** What is done between two writes of the record: what a crash can cost, and how often progress shows. */

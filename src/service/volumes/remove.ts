@@ -9,7 +9,7 @@ import { ignoring } from '../../store/edges.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { asDeleted } from '../claims/deleted.ts';
+import { asDeleted } from '../claims/own-claim.ts';
 import { imageOf, pathOf } from '../claims/data-files.ts';
 import { reclaimAfter } from '../parents/reclaim.ts';
 

@@ -1,18 +1,24 @@
+import { imageId, listImages } from '../images/images.ts';
 import type { Bytes } from '../../model/bytes.ts';
-import { DriverError } from '../../model/fault.ts';
+import { DriverError, invalid } from '../../model/fault.ts';
 import { fileKey, type FileKey, type LocalId } from '../../model/ids.ts';
-import type { FileAttributes } from '../../model/class/parameters.ts';
+import type { FileAttributes, ShareMode } from '../../model/class/parameters.ts';
 import type { ContentSource } from '../../model/volume.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { requireCuttable } from '../parents/cuttable.ts';
-import { deepen, helpFor } from '../parents/depth.ts';
+import { requireCuttable, deepen, helpFor } from '../parents/depth.ts';
 import type { ServiceHost } from '../host.ts';
 import { operate } from '../claims/operate.ts';
 import { cutParent } from '../parents/cut.ts';
 import { parentRecord, type Parent } from '../parents/record.ts';
-import { readySnapshot, readyVolume, snapshotMissing, volumeMissing } from '../claims/settle.ts';
+import {
+  readySnapshot,
+  readyVolume,
+  snapshotMissing,
+  volumeMissing,
+  settleSnapshot,
+} from '../claims/settle.ts';
 
 /** What a new volume is made from. */
 export interface Source {
@@ -101,4 +107,30 @@ async function parentOfVolume(
   const made = await parentRecord(store, key);
   if (made) return made;
   throw new DriverError('busy', `the clone parent of volume ${held.id} was reclaimed; try again`);
+}
+
+/** The image that a class names, as the source of a volume. */
+export async function imageSource(
+  host: ServiceHost,
+  store: RootStore,
+  { name, share }: { readonly name: string; readonly share: ShareMode },
+): Promise<Source> {
+  const id = imageId(name);
+  const source = await snapshotSource(host, store, id);
+  return {
+    ...source,
+    whole: share === 'copy',
+    requireThere: async () => {
+      const record = (await settleSnapshot(host, store, id))?.value;
+      if (record?.state === 'ready' && record.golden) return;
+      throw invalid('parameters', `key "image" names ${await missing(store, name)}`);
+    },
+  };
+}
+
+async function missing(store: RootStore, name: string): Promise<string> {
+  const names = (await listImages(store)).map(({ golden }) => golden?.name ?? '');
+  const there =
+    names.length === 0 ? 'there are none' : `there are ${names.slice(0, 20).join(', ')}`;
+  return `${JSON.stringify(name)}, which is no image of root ${store.layout.root}; ${there}`;
 }

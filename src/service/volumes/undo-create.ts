@@ -3,7 +3,7 @@ import type { Held } from '../../store/records.ts';
 import { ignoring } from '../../store/edges.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { asDeleted } from '../claims/deleted.ts';
+import { asDeleted } from '../claims/own-claim.ts';
 import { freeSource, untieSource } from './fill.ts';
 import type { ServiceHost } from '../host.ts';
 import { reclaimAfter } from '../parents/reclaim.ts';

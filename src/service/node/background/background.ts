@@ -1,17 +1,5 @@
 import type { VolumeLocks } from '../state/locks.ts';
-
-/** Work on a volume that nobody asked for and that gives way: trims, freezes. */
-export interface Background {
-  /**
-   * Runs work on a volume, unless a request or other such work is on it: then false. The work looks at
-   * `stop` at each point where it can end, and ends soon after it fires.
-   */
-  run(id: string, work: (stop: AbortSignal) => Promise<void>): Promise<boolean>;
-  /** Ends what is running on a volume; resolves when it has ended. For requests that hold the volume's lock. */
-  settle(id: string): Promise<void>;
-  /** The same for all volumes, when the driver ends. */
-  settleAll(): Promise<void>;
-}
+import type { Background } from '../host.ts';
 
 /** The background of one process. */
 export function backgroundOf(lock: VolumeLocks): Background {

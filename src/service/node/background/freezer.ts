@@ -1,10 +1,10 @@
 import { isFault, messageOf } from '../../../model/fault.ts';
 import { freezeMs, type FreezeRequest } from '../../../store/freezes.ts';
 import type { RootStore } from '../../../store/root.ts';
-import type { Frozen, Freezer } from './frozen.ts';
+import type { Frozen } from '../state/frozen.ts';
+import type { Freezer, NodeHost } from '../host.ts';
 import type { NodeRecord } from '../state/records.ts';
-import type { NodeHost } from '../host.ts';
-import { isLive } from '../stage.ts';
+import { isLive } from '../device/places.ts';
 
 /** How often a node looks for requests, and only while it holds a volume whose class wants freezes. */
 const pollMs = 1_000;

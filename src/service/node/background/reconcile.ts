@@ -3,8 +3,8 @@ import { loopState } from '../../../linux/sysblock.ts';
 import { detachUnnamed, loopsIn } from '../device/loops.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
-import { readSource, type Source } from '../device/volume.ts';
-import { isLive, mayBeFrozen } from '../stage.ts';
+import { readSource, mayBeFrozen, type Source } from '../device/volume.ts';
+import { isLive } from '../device/places.ts';
 import { forget, release, tearDown } from '../device/release.ts';
 
 /**

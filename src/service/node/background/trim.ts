@@ -6,7 +6,7 @@ import { deviceSize } from '../../../linux/sysblock.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
 import { readSource } from '../device/volume.ts';
-import { isLive } from '../stage.ts';
+import { isLive } from '../device/places.ts';
 
 // One command does so much at most: a request that wants the volume waits for no more than that.
 const step = 32n * GiB;

@@ -4,7 +4,7 @@ import { sameFile, type AttachOptions, type Loop } from '../../../linux/loop.ts'
 import type { BlockDevice } from '../../../linux/mount.ts';
 import { deviceNumber, hasNameOf, loopState, nodeIn } from '../../../linux/sysblock.ts';
 import type { RootStore } from '../../../store/root.ts';
-import { sectorBytesFor } from '../../../model/sector-fields.ts';
+import { sectorBytesFor } from '../../../model/sectors.ts';
 import { isShared } from './fitness.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';

@@ -6,7 +6,7 @@ import { isSmall, type MountAccess } from './filesystem.ts';
 import { mountVolume } from './mount.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
-import { isMountedAt } from '../state/places.ts';
+import { isMountedAt } from './places.ts';
 import { updateOurs, type Source } from './volume.ts';
 import { release } from './release.ts';
 

@@ -7,6 +7,7 @@ import type { Content } from '../../../store/schema/data.ts';
 import type { VolumeRecord } from '../../../store/schema/volume.ts';
 import type { NodeHost } from '../host.ts';
 import { statIfThere } from '../state/paths.ts';
+import type { NodeRecord } from '../state/records.ts';
 
 const pollMs = 100;
 
@@ -123,3 +124,7 @@ export async function updateOurs(
     'name',
   );
 }
+
+/** Its class wants freezes, and it is used in a way that can be frozen. */
+export const mayBeFrozen = ({ record }: Source, { kind, readonly }: NodeRecord): boolean =>
+  record.options.freeze === 'auto' && kind === 'mount' && !readonly;

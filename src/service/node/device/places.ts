@@ -2,10 +2,10 @@ import { DriverError } from '../../../model/fault.ts';
 import type { Loop } from '../../../linux/loop.ts';
 import { shows } from '../../../linux/mount.ts';
 import type { Mount } from '../../../run/mounts.ts';
-import { blockDevice, loopsIn } from '../device/loops.ts';
-import type { NodeRecord } from './records.ts';
+import { blockDevice, loopsIn, isUsable } from './loops.ts';
+import type { NodeRecord, Target } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
-import { readSource } from '../device/volume.ts';
+import { readSource } from './volume.ts';
 
 /** A volume where a caller says it is: its record, and the device that is seen there. */
 export interface Place {
@@ -62,4 +62,29 @@ export async function isMountedAt(
 export async function isOfVolume(record: NodeRecord | undefined, mount: Mount): Promise<boolean> {
   const devices = await Promise.all((record ? loopsIn(record) : []).map(blockDevice));
   return devices.some((device) => shows(mount, device));
+}
+
+/** True when all that a staged volume needs is there. */
+export async function isLive(
+  host: Pick<NodeHost, 'losetup' | 'mounter'>,
+  record: NodeRecord,
+): Promise<boolean> {
+  const { loop, kind, staged, stagingPath } = record;
+  if (!staged || !loop || !(await isUsable(host, loop, record))) return false;
+  return kind === 'block' || isMountedAt(host, stagingPath, loop);
+}
+
+/**
+ * A target that keeps the volume staged. A file system is held by its mounts alone, so that a pod that was taken
+ * away by hand holds nothing. A container may have the number of a device without a mount: there the record counts.
+ */
+export async function firstPublished(
+  host: NodeHost,
+  record: NodeRecord,
+): Promise<Target | undefined> {
+  if (record.kind === 'block') return record.targets[0];
+  for (const target of record.targets)
+    for (const mount of await host.mounter.at(target.path))
+      if (await isOfVolume(record, mount)) return target;
+  return undefined;
 }

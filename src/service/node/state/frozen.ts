@@ -2,17 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { undefinedWhenMissing, type Files } from '../../../run/files.ts';
-import { ownFiles } from '../state/own-files.ts';
-import type { RootStore } from '../../../store/root.ts';
-
-/** Freezes file systems of this node for snapshots that any node cuts. */
-export interface Freezer extends Disposable {
-  /** From now on requests for this volume are looked for. */
-  watch(id: string, store: RootStore): Promise<void>;
-  unwatch(id: string): void;
-  /** Thaws what a driver that died here left frozen: at start, and before an unstage. */
-  thawLeft(id?: string): Promise<void>;
-}
+import { ownFiles } from './own-files.ts';
 
 const frozenFile = z.object({
   volumeId: z.string(),

@@ -42,7 +42,7 @@ describe('the repository', () => {
 
   test('each case of the node that CSI describes and its own suite leaves out has a test by name', () => {
     const names = filesIn(tree, 'test', '.test.ts')
-      .filter((file) => /\/node-[a-z]+\.test\.ts$/.test(file))
+      .filter((file) => /^test\/contract\/node\/[a-z-]+\.test\.ts$/.test(file))
       .flatMap((file) => tree.get(file)?.match(/['`]case [0-9, ]+: /g) ?? []);
     const tested = new Set(names.flatMap((name) => name.match(/\d+/g) ?? []));
     const all = Array.from({ length: 16 }, (_, n) => String(78 + n));

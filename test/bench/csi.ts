@@ -1,4 +1,4 @@
-import { connectTo } from '../unit/server/support/client.ts';
+import { connectTo } from '../support/server/client.ts';
 
 /** Calls of a real client; each throws with the server's words when it fails. */
 export type Csi = ReturnType<typeof csiClient>;

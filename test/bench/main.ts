@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { executables, type Executables } from '../support/executables.ts';
+import { executables, type Executables } from '../support/disk/executables.ts';
 import { readOptions } from './asked.ts';
 import { load, machine } from './machine.ts';
 import type { Bench, Found, Part } from './part.ts';

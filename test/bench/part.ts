@@ -1,4 +1,4 @@
-import type { Executables } from '../support/executables.ts';
+import type { Executables } from '../support/disk/executables.ts';
 import type { Timing } from './measure.ts';
 import type { Server, ServerPlan } from './server.ts';
 

@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Executables } from '../support/executables.ts';
+import type { Executables } from '../support/disk/executables.ts';
 import { csiClient, nodeName, type Csi } from './csi.ts';
 import { asInImage } from './program.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
-import { goTool, helmTool } from '../support/gotool.ts';
+import { goTool, helmTool } from '../support/tools/go-tool.ts';
 
 export const chart = join(import.meta.dirname, '../../charts/gpfs-csi');
 

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { goTool, goToolLimitMs, helmTool } from '../support/gotool.ts';
+import { goTool, goToolLimitMs, helmTool } from '../support/tools/go-tool.ts';
 import { render, type Values } from './helm.ts';
 
 beforeAll(() => goTool(helmTool), goToolLimitMs);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { goTool, goToolLimitMs, helmTool, kubeconformTool } from '../support/gotool.ts';
+import { goTool, goToolLimitMs, helmTool, kubeconformTool } from '../support/tools/go-tool.ts';
 import { kept, more } from './cases.ts';
 import { generatedFiles } from './generate.ts';
 import { groupSnapshotApi, lint, parseManifests, render, snapshotApi } from './helm.ts';

@@ -1,7 +1,7 @@
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { goModule } from '../support/gotool.ts';
+import { goModule } from '../support/tools/go-tool.ts';
 
 const kubernetes = 'k8s.io/kubernetes@v1.37.2';
 const snapshotter = 'github.com/kubernetes-csi/external-snapshotter/client/v8@v8.7.0';

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { goTool, goToolLimitMs, helmTool } from '../support/gotool.ts';
+import { goTool, goToolLimitMs, helmTool } from '../support/tools/go-tool.ts';
 import { more } from './cases.ts';
 import { manifests, type Manifest, type Values } from './helm.ts';
 

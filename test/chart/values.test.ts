@@ -6,7 +6,7 @@ import { readConfig } from '../../src/cli/command/config.ts';
 import { fsTypes } from '../../src/model/capability.ts';
 import { classParameters } from '../../src/model/class/parameters.ts';
 import { logLevels } from '../../src/observe/logger.ts';
-import { goTool, goToolLimitMs, helmTool } from '../support/gotool.ts';
+import { goTool, goToolLimitMs, helmTool } from '../support/tools/go-tool.ts';
 import { kept, more } from './cases.ts';
 import { chart, manifests } from './helm.ts';
 import { documentedValues } from './readme.ts';

@@ -11,7 +11,7 @@ import {
 } from './setup/places.ts';
 import { sh } from './setup/shell.ts';
 import { longPatienceMs } from './setup/wait.ts';
-import { goTool, helmTool } from '../support/gotool.ts';
+import { goTool, helmTool } from '../support/tools/go-tool.ts';
 
 /** The chart of this checkout. */
 export const chartFolder = join(checkout, 'charts', 'gpfs-csi');

@@ -6,9 +6,17 @@ import { DriverError } from '../../src/model/fault.ts';
 import { growForest, type ForestNode } from '../../src/model/forest/forest.ts';
 import { readForest } from '../../src/service/forest/forest.ts';
 import { blockBytes } from '../../src/simulator/memory/world.ts';
-import { dataFiles, from, snap, spec, tend, testRoot, type Cluster } from '../support/driver.ts';
-import { newWorld, quiet, type World } from '../support/scenarios.ts';
-import { fileOf, living } from '../support/truth.ts';
+import {
+  dataFiles,
+  from,
+  snap,
+  spec,
+  tend,
+  testRoot,
+  type Cluster,
+} from '../support/memory/driver.ts';
+import { newWorld, quiet, type World } from '../support/memory/world.ts';
+import { fileOf, living } from '../support/memory/truth.ts';
 
 interface Step {
   readonly action: keyof typeof doing;

@@ -19,8 +19,8 @@ import {
   testRoot,
   tend,
   type Cluster,
-} from '../support/driver.ts';
-import { allow, attach, quiet, workOff, type World } from '../support/scenarios.ts';
+} from '../support/memory/driver.ts';
+import { allow, attach, quiet, workOff, type World } from '../support/memory/world.ts';
 import {
   anyStep,
   blockCount,
@@ -31,8 +31,8 @@ import {
   type Model,
   type Step,
   type Told,
-} from '../support/treemodel.ts';
-import { expectSound, fileOf, living, recordsIn } from '../support/truth.ts';
+} from '../support/model/tree-model.ts';
+import { expectSound, fileOf, living, recordsIn } from '../support/memory/truth.ts';
 
 /** How the GPFS of one sequence behaves, and how its drivers are configured. */
 interface Setting {

@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import type { Driver } from '../../src/service/driver.ts';
 import type { When } from '../../src/simulator/core/faults.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
-import { serverOn, tend } from '../support/driver.ts';
-import { newWorld, quiet, workOff, type Scenario, type World } from '../support/scenarios.ts';
-import { scenarios } from '../support/scenarios-compaction.ts';
-import { contents, expectSound, problemsIn, recordsIn } from '../support/truth.ts';
+import { serverOn, tend } from '../support/memory/driver.ts';
+import { newWorld, quiet, workOff, type Scenario, type World } from '../support/memory/world.ts';
+import { scenarios } from '../support/memory/compaction-scenarios.ts';
+import { contents, expectSound, problemsIn, recordsIn } from '../support/memory/truth.ts';
 
 /** Breaks the world at a call of server a1 and says who repeats the request. */
 type Recovery = (

@@ -12,9 +12,15 @@ import {
   spec,
   tend,
   type Cluster,
-} from '../support/driver.ts';
-import { attach, quiet } from '../support/scenarios.ts';
-import { expectSound, fileOf, living, recordsIn, type SeenRecord } from '../support/truth.ts';
+} from '../support/memory/driver.ts';
+import { attach, quiet } from '../support/memory/world.ts';
+import {
+  expectSound,
+  fileOf,
+  living,
+  recordsIn,
+  type SeenRecord,
+} from '../support/memory/truth.ts';
 
 type Action =
   | { readonly do: 'create' | 'remove' | 'cut' | 'uncut' | 'unpublish'; readonly name: string }

@@ -2,11 +2,11 @@ import { expect, test } from 'vitest';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import { reclaimAll } from '../../src/service/maintenance.ts';
-import { dataFiles, serverOn, tend, type Cluster } from '../support/driver.ts';
-import { dropGroup } from '../support/groups.ts';
-import { newWorld, quiet, type Scenario, type World } from '../support/scenarios.ts';
-import { scenarios } from '../support/scenarios-compaction.ts';
-import { contents, living, problemsIn } from '../support/truth.ts';
+import { dataFiles, serverOn, tend, type Cluster } from '../support/memory/driver.ts';
+import { dropGroup } from '../support/memory/groups.ts';
+import { newWorld, quiet, type Scenario, type World } from '../support/memory/world.ts';
+import { scenarios } from '../support/memory/compaction-scenarios.ts';
+import { contents, living, problemsIn } from '../support/memory/truth.ts';
 
 /** What the other server does while the first one sleeps. */
 type Meanwhile = (world: World, other: Driver, scenario: Scenario) => Promise<void>;

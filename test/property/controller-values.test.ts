@@ -7,7 +7,7 @@ import { definitions } from '../../src/model/class/parameter-keys.ts';
 import { classParameters, ownParameters } from '../../src/model/class/parameters.ts';
 import { maximumBytes, sizeOfGrown, sizeOfNew } from '../../src/model/sizing.ts';
 import { positionOf, tokenOf } from '../../src/model/page-token.ts';
-import { clusterWithRoot, dataFiles, serverOn, spec } from '../support/driver.ts';
+import { clusterWithRoot, dataFiles, serverOn, spec } from '../support/memory/driver.ts';
 
 const awkward = [
   ...['../x', 'a/b', '.', '..', '', ' ', 'x\n', 'x\ty', '-rf', '*', '😀', 'x'.repeat(128)],

@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import type { Driver } from '../../src/service/driver.ts';
 import { reclaimAll } from '../../src/service/maintenance.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
-import { block, dataFiles, from, serverOn, snap, spec, tend } from '../support/driver.ts';
-import { fencingWithAll as scenario, imageKey, isMarked } from '../support/fencing.ts';
-import { attach, newWorld, quiet, type World } from '../support/scenarios.ts';
-import { contents, fileOf, living, problemsIn, recordsIn } from '../support/truth.ts';
+import { block, dataFiles, from, serverOn, snap, spec, tend } from '../support/memory/driver.ts';
+import { fencingWithAll as scenario, imageKey, isMarked } from '../support/memory/fencing.ts';
+import { attach, newWorld, quiet, type World } from '../support/memory/world.ts';
+import { contents, fileOf, living, problemsIn, recordsIn } from '../support/memory/truth.ts';
 
 // What controller-crash and controller-stall do not ask: something else is wanted of the volume than that the
 // fence goes on, and the node that was to be cut off is alive and writes.

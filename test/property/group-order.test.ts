@@ -3,10 +3,16 @@ import { expect, test } from 'vitest';
 import type { Driver } from '../../src/service/driver.ts';
 import { freezeMs } from '../../src/store/freezes.ts';
 import type { RootStore } from '../../src/store/root.ts';
-import { clusterWithRoot, mounted, serverOn, spec, type Cluster } from '../support/driver.ts';
-import { group, memberOf } from '../support/groups.ts';
-import { attach } from '../support/scenarios.ts';
-import { contents, expectSound, writeVolume } from '../support/truth.ts';
+import {
+  clusterWithRoot,
+  mounted,
+  serverOn,
+  spec,
+  type Cluster,
+} from '../support/memory/driver.ts';
+import { group, memberOf } from '../support/memory/groups.ts';
+import { attach } from '../support/memory/world.ts';
+import { contents, expectSound, writeVolume } from '../support/memory/truth.ts';
 
 // 97: a program writes a number to one volume after the other, then the next number. Whatever it and the
 // nodes do between any two calls of the driver: what a group snapshot holds was on the volumes at one moment.

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import { reclaimAll } from '../../src/service/maintenance.ts';
-import { dataFiles, serverOn, tend } from '../support/driver.ts';
-import { dropGroup, groupScenarios } from '../support/groups.ts';
-import { newWorld, quiet, type Scenario } from '../support/scenarios.ts';
-import { contents, problemsIn } from '../support/truth.ts';
+import { dataFiles, serverOn, tend } from '../support/memory/driver.ts';
+import { dropGroup, groupScenarios } from '../support/memory/groups.ts';
+import { newWorld, quiet, type Scenario } from '../support/memory/world.ts';
+import { contents, problemsIn } from '../support/memory/truth.ts';
 
 // What controller-stall does not ask: nobody makes the group again, so that nothing but what undoing leaves stands in the
 // way of the server that slept.

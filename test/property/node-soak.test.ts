@@ -6,9 +6,9 @@ import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { DriverError } from '../../src/model/fault.ts';
 import { systemClock } from '../../src/run/clock.ts';
-import { blockAs, mountAs, publishAsk } from '../contract/node-asks.ts';
-import { newGround, run, self, type Ground, type Ready } from '../contract/node-ground.ts';
-import { mortal } from '../support/mortal.ts';
+import { blockAs, mountAs, publishAsk } from '../support/node/asks.ts';
+import { newGround, run, self, type Ground, type Ready } from '../support/node/ground.ts';
+import { mortal } from '../support/node/mortal.ts';
 
 /** `npm run test:soak:node` makes 2,000; every run of the tests some. */
 const calls = Number(process.env['GPFS_CSI_SOAK_CALLS'] ?? 120);

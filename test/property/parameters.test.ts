@@ -13,7 +13,7 @@ import {
   spec,
   testRoot,
   type Cluster,
-} from '../support/driver.ts';
+} from '../support/memory/driver.ts';
 
 type Key = keyof typeof definitions;
 type Parameters = Readonly<Partial<Record<Key, string>>>;

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DriverError } from '../../src/model/fault.ts';
-import { imageKeyOf, sectorWorld, type SectorWorld } from '../support/sectorworld.ts';
-import { from, snap, spec, tend, testRoot } from '../support/driver.ts';
-import { attach } from '../support/scenarios.ts';
+import { imageKeyOf, sectorWorld, type SectorWorld } from '../support/memory/sector-world.ts';
+import { from, snap, spec, tend, testRoot } from '../support/memory/driver.ts';
+import { attach } from '../support/memory/world.ts';
 
 // Whatever is made from a disk for sectors of 512 bytes is such a disk: a record that forgets it gives a volume
 // that nobody can read, long after its source is gone.

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bringUp, takeDown } from './ground.ts';
 import { accessTypes, sanityRun, type Plan } from './once.ts';
-import { csiSanityTool, goTool } from '../support/gotool.ts';
+import { csiSanityTool, goTool } from '../support/tools/go-tool.ts';
 
 const { values } = parseArgs({
   options: {

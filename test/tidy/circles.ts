@@ -1,4 +1,4 @@
-import { importsOf } from './imports.ts';
+import { importsOf, type Import } from './imports.ts';
 import { filesIn, type Tree } from './tree.ts';
 
 type Graph = ReadonlyMap<string, ReadonlySet<string>>;
@@ -18,21 +18,26 @@ export function circles(tree: Tree): readonly string[] {
 }
 
 /** For each folder, which of its files and folders import which others of them. */
-function levelsOf(
-  imports: readonly { readonly from: string; readonly to: string }[],
-): ReadonlyMap<string, Map<string, Set<string>>> {
+function levelsOf(imports: readonly Import[]): ReadonlyMap<string, Map<string, Set<string>>> {
   const levels = new Map<string, Map<string, Set<string>>>();
-  for (const { from, to } of imports) {
-    const a = from.split('/');
-    const b = to.split('/');
-    const depth = a.findIndex((part, n) => part !== b[n]);
-    if (b[0] !== 'src' || depth < 1) continue;
-    const folder = a.slice(0, depth).join('/');
+  for (const each of imports) {
+    const parting = partingOf(each);
+    if (!parting) continue;
+    const { folder, from, to } = parting;
     const graph = levels.get(folder) ?? new Map<string, Set<string>>();
-    const targets = graph.get(a[depth] ?? '') ?? new Set();
-    levels.set(folder, graph.set(a[depth] ?? '', targets.add(b[depth] ?? '')));
+    graph.set(from, (graph.get(from) ?? new Set<string>()).add(to));
+    levels.set(folder, graph);
   }
   return levels;
+}
+
+/** The folder where the two paths of an import part, and what each goes on with; undefined for what is not in src. */
+function partingOf({ from, to }: Import) {
+  const [a, b] = [from.split('/'), to.split('/')];
+  const depth = a.findIndex((part, n) => part !== b[n]);
+  const [one, other] = [a[depth], b[depth]];
+  if (depth < 1 || one === undefined || other === undefined) return undefined;
+  return { folder: a.slice(0, depth).join('/'), from: one, to: other };
 }
 
 /** Groups of nodes that all reach each other; what no circle goes through is in none. */

@@ -3,7 +3,7 @@ import ts from 'typescript';
 import { filesIn, type Tree } from './tree.ts';
 
 /** A place that imports another: `to` is a path of the tree, or the name of a package. */
-interface Import {
+export interface Import {
   readonly from: string;
   readonly to: string;
 }

@@ -10,8 +10,8 @@ import {
   tend,
   testRoot,
   type Cluster,
-} from '../../support/driver.ts';
-import { fileOf, living } from '../../support/truth.ts';
+} from '../../support/memory/driver.ts';
+import { fileOf, living } from '../../support/memory/truth.ts';
 
 const nights = 365;
 export const volumeBlocks = 2_000;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { headBytes, sectorBytesOf } from '../../../src/model/sectors.ts';
-import { dosTable } from '../../support/disks.ts';
+import { dosTable } from '../../support/node/disks.ts';
 
 /** The first bytes of a disk with these texts and numbers at these places. */
 function head(parts: Readonly<Record<number, string | Uint8Array>>, size = headBytes): Uint8Array {

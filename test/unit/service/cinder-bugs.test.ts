@@ -12,13 +12,13 @@ import {
   spec,
   tend,
   testRoot,
-} from '../../support/driver.ts';
-import { mmFails } from '../../support/breaking.ts';
-import { quiet } from '../../support/scenarios.ts';
-import { contents, expectSound, writeVolume } from '../../support/truth.ts';
+} from '../../support/memory/driver.ts';
+import { mmFails } from '../../support/memory/breaking.ts';
+import { quiet } from '../../support/memory/world.ts';
+import { contents, expectSound, writeVolume } from '../../support/memory/truth.ts';
 
 // What Cinder's GPFS driver still does wrong, one test each, by the number in docs/from-cinder.md. The second to
-// the fourth need real bytes: test/contract/cinder-bugs.test.ts.
+// the fourth need real bytes: test/contract/driver/cinder-bugs.test.ts.
 
 const setup = async (options: Parameters<typeof clusterWithRoot>[0] = {}) => {
   const gpfs = await clusterWithRoot(options);

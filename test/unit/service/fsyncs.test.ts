@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Files } from '../../../src/run/files.ts';
 import type { Driver } from '../../../src/service/driver.ts';
-import { block, clusterWithRoot, serverOn, spec } from '../../support/driver.ts';
+import { block, clusterWithRoot, serverOn, spec } from '../../support/memory/driver.ts';
 
 /** The same files, and how often a call waited for the disk. */
 function counting(files: Files) {

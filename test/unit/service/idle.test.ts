@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clusterWithRoot, serverOn, spec, testRoot } from '../../support/driver.ts';
+import { clusterWithRoot, serverOn, spec, testRoot } from '../../support/memory/driver.ts';
 
 test('a server with nothing to do lists each queue of a root once a round', async () => {
   const gpfs = await clusterWithRoot();

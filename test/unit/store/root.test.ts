@@ -10,8 +10,8 @@ import {
   spec,
   testRoot,
   type View,
-} from '../../support/driver.ts';
-import { attach, quiet } from '../../support/scenarios.ts';
+} from '../../support/memory/driver.ts';
+import { attach, quiet } from '../../support/memory/world.ts';
 
 const facts = { clusterId: '1', fileSystem: 'fs1', fileset: 'csi-data', owner: 'kube-1' };
 const host = (view: View) => ({ ...view, mountType: 'gpfs' });

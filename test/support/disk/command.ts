@@ -1,0 +1,50 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { RealSite } from './real-site.ts';
+
+const main = join(import.meta.dirname, '../../../src/cli/main.ts');
+
+/** How a command of the driver ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The words that run a command of the driver on a site. Its root is that of the site, unless another is named. */
+export function commandLine(
+  { root, bin }: RealSite,
+  argv: readonly string[],
+): readonly [string, ...string[]] {
+  const named = argv.includes('--root') ? [] : ['--root', root];
+  return [process.execPath, main, ...argv, ...named, '--mm-dir', bin, '--mm-runner', 'direct'];
+}
+
+/** A command of the driver on a site, in a process of its own; what it answers may go into an open file. */
+export function startCommand(
+  site: RealSite,
+  argv: readonly string[],
+  out: number | 'pipe' = 'pipe',
+): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
+  const [program, ...words] = commandLine(site, argv);
+  const env = { PATH: '/usr/bin' };
+  const child = spawn(program, words, { env, stdio: ['pipe', out, 'pipe'] });
+  const said = { out: '', err: '' };
+  child.stdout?.on('data', (text: Buffer) => void (said.out += text.toString()));
+  child.stderr?.on('data', (text: Buffer) => void (said.err += text.toString()));
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }));
+  return { child, ended };
+}
+
+/** The same, to its end, with this on its standard input. */
+export async function command(
+  site: RealSite,
+  argv: readonly string[],
+  input: Buffer = Buffer.alloc(0),
+): Promise<Ended> {
+  const { child, ended } = startCommand(site, argv);
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(input);
+  return ended;
+}

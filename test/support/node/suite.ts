@@ -1,0 +1,30 @@
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import type { Bytes } from '../../../src/model/bytes.ts';
+import type { Capability } from '../../../src/model/capability.ts';
+import { newGround, type Below, type Ground } from './ground.ts';
+
+/** Gives a suite its ground; after each test nothing may be left on it, after the last it goes. */
+export function onGround(use: (ground: Ground) => void, below?: Below): void {
+  let ground: Ground;
+  beforeAll(async () => {
+    ground = await newGround(below);
+    use(ground);
+  });
+  afterEach(async () => {
+    expect(await ground.leaks()).toEqual([]);
+  });
+  afterAll(async () => {
+    await ground.close();
+  });
+}
+
+/** A volume that is staged; `done` unpublishes it at these targets and unstages it. */
+export async function stagedOn(ground: Ground, capability: Capability, bytes: Bytes) {
+  const ready = await ground.ready(capability, bytes);
+  await ground.node.stage(ready.ask);
+  const done = async (...targets: string[]) => {
+    for (const target of targets) await ground.node.unpublish(ready.volume.id, target);
+    await ground.node.unstage(ready.volume.id, ready.ask.stagingPath);
+  };
+  return { ...ready, done };
+}

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import type { Driver } from '../../../src/service/driver.ts';
+import { clusterWithRoot, serverOn, spec } from '../../support/memory/driver.ts';
+
+async function driverWith(count: number): Promise<{ driver: Driver; ids: readonly string[] }> {
+  const driver = serverOn((await clusterWithRoot()).server('a1'));
+  const ids: string[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const { id } = await driver.volumes.create(spec(`pvc-${i}`));
+    ids.push(id);
+  }
+  return { driver, ids };
+}
+
+/** Every page of a list; `between` is done before each but the first. */
+async function pages(driver: Driver, max: number, between: (last: string) => Promise<void>) {
+  const seen: string[][] = [];
+  for (let token = ''; ;) {
+    const { items, next } = await driver.volumes.list({ max, token });
+    seen.push(items.map(({ id }) => id));
+    if (next === '') return seen;
+    token = next;
+    await between(seen.at(-1)?.at(-1) ?? '');
+  }
+}
+
+test('pages hold every volume once, also when the last one of each is deleted', async () => {
+  const { driver, ids } = await driverWith(60);
+  const seen = await pages(driver, 7, (last) => driver.volumes.remove(last));
+  expect(seen.map(({ length }) => length)).toEqual([7, 7, 7, 7, 7, 7, 7, 7, 4]);
+  expect(seen.flat().toSorted()).toEqual(ids.toSorted());
+});
+
+test('a version that was followed since it was listed is read as what it became', async () => {
+  const { driver } = await driverWith(1);
+  const [store] = await driver.roots.all();
+  const listed = await store?.volumes.readListed('pvc-0', 1);
+  expect(listed).toEqual(await store?.volumes.read('pvc-0'));
+  expect(listed).toMatchObject({ version: 2, value: { state: 'ready' } });
+});

@@ -4,7 +4,9 @@ import { fencing } from './fencing.ts';
 import { fillScenarios } from './fill-scenarios.ts';
 import { groupScenarios } from './groups.ts';
 import { writeVolume } from './truth.ts';
-import { local, idOf, volume, cut, derived, attach, type World, type Scenario } from './world.ts';
+import { idOf, volume, cut, derived, attach, type World, type Scenario } from './world.ts';
+
+const local = (id: string): string => id.slice(id.indexOf('.') + 1);
 
 const create =
   (name: string, rest: (world: World) => Parameters<typeof spec>[1] = () => ({})) =>

@@ -45,8 +45,6 @@ export async function quiet(gpfs: Cluster): Promise<void> {
   }
 }
 
-const local = (id: string): string => id.slice(id.indexOf('.') + 1);
-
 export const idOf = ({ ids }: World, name: string): { id: string } => ({ id: ids.get(name) ?? '' });
 
 /** An empty volume with this first block. */

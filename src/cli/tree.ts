@@ -4,7 +4,7 @@ import { DriverError } from '../model/fault.ts';
 import { growForest, type Forest, type ForestNode } from '../model/forest/forest.ts';
 import { fileJson, forestDot, forestMermaid } from '../model/forest/graphs.ts';
 import { forestText } from '../model/forest/text.ts';
-import { rowsOf, type Row, type ViewOptions } from '../model/forest/view.ts';
+import { rowsOf, type ForestRow, type ViewOptions } from '../model/forest/view.ts';
 import { queueWords, rootWords, type QueueState } from '../model/forest/words.ts';
 import { parseId } from '../model/ids.ts';
 import { readForest } from '../service/forest/forest.ts';
@@ -88,7 +88,7 @@ const isCalled = (file: ForestNode, id: string): boolean =>
   file.id === id || file.key === id || (file.kind !== 'hidden parent' && file.name === id);
 
 /** What of a root is to be seen. */
-function rowsIn({ forest, meant }: Root, { wanted, collapse, id }: TreeWish): Iterable<Row> {
+function rowsIn({ forest, meant }: Root, { wanted, collapse, id }: TreeWish): Iterable<ForestRow> {
   const options: ViewOptions = { collapse, wanted, marked: meant };
   if (id === undefined) return rowsOf(forest, options);
   return rowsOf(onlyTreesOf(forest, meant), options);

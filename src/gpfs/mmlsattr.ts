@@ -8,7 +8,7 @@ interface Replication {
 }
 
 /** Where and how GPFS keeps a file or directory. */
-export interface FileAttributes {
+export interface ListedAttributes {
   readonly fileset: string;
   readonly pool: string;
   readonly data: Replication;
@@ -20,13 +20,13 @@ const TIME_LIMIT_MS = 10_000;
 /** `mmlsattr -L PATH`. It fails on anything that is not on a mounted GPFS. */
 export const mmlsattr =
   (run: Run) =>
-  async (path: string, options?: RunOptions): Promise<FileAttributes> =>
+  async (path: string, options?: RunOptions): Promise<ListedAttributes> =>
     parseAttributes(
       await run(['mmlsattr', '-L', path], 'read', { timeoutMs: TIME_LIMIT_MS, ...options }),
     );
 
 /** The labelled lines of one file. */
-export function parseAttributes(output: string): FileAttributes {
+export function parseAttributes(output: string): ListedAttributes {
   const values = new Map<string, string>();
   for (const line of output.split('\n')) {
     // The first colon: a creation time has more of them.

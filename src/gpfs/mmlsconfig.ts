@@ -1,7 +1,7 @@
 import type { Run, RunOptions } from '../run/run.ts';
 import { unreadable } from './failures.ts';
 import { parseRelease, type Release } from './release.ts';
-import { parseTable, present, type Row } from './table.ts';
+import { parseTable, present, type TableRow } from './table.ts';
 
 /** What the driver wants to know of the cluster. */
 export interface ClusterConfig {
@@ -31,7 +31,7 @@ export function parseConfig(output: string): ClusterConfig {
 }
 
 // A row with a list of nodes speaks for those nodes only.
-function setting(rows: readonly Row[], name: string): string | undefined {
+function setting(rows: readonly TableRow[], name: string): string | undefined {
   const row = rows.find(
     (each) =>
       each.get('configparameter')?.toLowerCase() === name &&

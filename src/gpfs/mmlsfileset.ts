@@ -1,5 +1,5 @@
 import { CommandFailed, type Run, type RunOptions } from '../run/run.ts';
-import { cell, parseTable, present, type Row } from './table.ts';
+import { cell, parseTable, present, type TableRow } from './table.ts';
 
 /** A fileset of a file system. */
 export interface Fileset {
@@ -39,7 +39,7 @@ export const parseFilesets = (output: string): readonly Fileset[] =>
     afm: afmMode(row),
   }));
 
-function afmMode(row: Row): string | undefined {
+function afmMode(row: TableRow): string | undefined {
   const mode = present(row.get('filesetmode'));
   const target = present(row.get('afmtarget'));
   return mode === undefined || mode === 'off' ? target && 'unknown mode' : mode;

@@ -5,7 +5,7 @@ import { parseRelease, type Release } from './release.ts';
 import { parseTable, present } from './table.ts';
 
 /** How many copies GPFS keeps unless it is told otherwise, and how many it could. */
-export interface Copies {
+export interface ReplicaCounts {
   readonly usual: number;
   readonly most: number;
 }
@@ -21,8 +21,8 @@ export interface FileSystem {
   /** Any of `user`, `group`, `fileset`. */
   readonly quotasEnforced: readonly string[];
   /** Copies of data and metadata: what a file gets, and what it may have at most. */
-  readonly dataReplicas: Copies;
-  readonly metadataReplicas: Copies;
+  readonly dataReplicas: ReplicaCounts;
+  readonly metadataReplicas: ReplicaCounts;
   readonly encrypts: boolean;
 }
 
@@ -66,7 +66,10 @@ function formatVersion(text: string): Release {
 }
 
 // One copy and three are what every file system has and can have, where the output says nothing.
-const copies = ([usual = '1']: readonly string[], [most = '3']: readonly string[]): Copies => {
+const copies = (
+  [usual = '1']: readonly string[],
+  [most = '3']: readonly string[],
+): ReplicaCounts => {
   if (![usual, most].every((text) => /^[123]$/.test(text)))
     throw unreadable('mmlsfs', `replicas ${usual} of at most ${most}`);
   return { usual: Number(usual), most: Number(most) };

@@ -1,7 +1,7 @@
 import { KiB, type Bytes } from '../model/bytes.ts';
 import type { Run, RunOptions } from '../run/run.ts';
 import { unreadable } from './failures.ts';
-import { cell, parseTable, type Row } from './table.ts';
+import { cell, parseTable, type TableRow } from './table.ts';
 
 /** What a fileset has used of the blocks it may have. Replicas count each. */
 export interface FilesetQuota {
@@ -36,7 +36,7 @@ function parseQuota(output: string, fileset: string): FilesetQuota | undefined {
   return { used: kibibytes(row, 'blockUsage'), inDoubt: kibibytes(row, 'blockInDoubt'), limit };
 }
 
-function kibibytes(row: Row, column: string): Bytes {
+function kibibytes(row: TableRow, column: string): Bytes {
   const text = cell('mmlsquota', row, column);
   if (!/^\d+$/.test(text)) throw unreadable('mmlsquota', `${column} ${text}`);
   return BigInt(text) * KiB;

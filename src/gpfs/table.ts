@@ -2,7 +2,7 @@ import { DriverError } from '../model/fault.ts';
 import { phraseVerdict, unreadable } from './failures.ts';
 
 /** One row of a `-Y` table: values by column name in lower case. A column that the row lacks is absent. */
-export type Row = ReadonlyMap<string, string>;
+export type TableRow = ReadonlyMap<string, string>;
 
 /**
  * Reads the `-Y` output of a command: rows of every section whose HEADER has all of these columns.
@@ -12,10 +12,10 @@ export function parseTable(
   command: string,
   output: string,
   columns: readonly string[],
-): readonly Row[] {
+): readonly TableRow[] {
   const wanted = columns.map((column) => column.toLowerCase());
   const headers = new Map<string, readonly string[]>();
-  const rows: Row[] = [];
+  const rows: TableRow[] = [];
   let answered = false;
   for (const line of lines(command, output)) {
     const [, section = '', mark, ...cells] = line.split(':');
@@ -33,7 +33,7 @@ export function parseTable(
 }
 
 /** A cell of a row that must be there and filled. */
-export function cell(command: string, row: Row, column: string): string {
+export function cell(command: string, row: TableRow, column: string): string {
   const value = row.get(column.toLowerCase());
   if (value === undefined || value === '') throw unreadable(command, `no ${column} in a row`);
   return value;
@@ -54,7 +54,7 @@ function lines(command: string, output: string): readonly string[] {
     .filter((line) => new RegExp(`^${start}`).test(line));
 }
 
-function toRow(names: readonly string[], cells: readonly string[]): Row {
+function toRow(names: readonly string[], cells: readonly string[]): TableRow {
   const row = new Map<string, string>();
   names.forEach((name, n) => {
     const value = cells[n];

@@ -31,12 +31,13 @@ export const sameFile = (a: FileIdentity, b: FileIdentity): boolean =>
   a.device === b.device && a.inode === b.inode;
 
 /** The sectors asked for. */
-export const sectorsOf = ({ sectorBytes = usualSectors }: AttachOptions): number => sectorBytes;
+export const loopSectorBytes = ({ sectorBytes = usualSectors }: AttachOptions): number =>
+  sectorBytes;
 
 const buffered = 'the kernel does not use direct I/O on this file';
 
 /** Sectors smaller than usual were asked for, which not every file system has direct I/O for. */
-export const isSmall = (options: AttachOptions): boolean => sectorsOf(options) < usualSectors;
+export const isSmall = (options: AttachOptions): boolean => loopSectorBytes(options) < usualSectors;
 
 /** Why an attachment cannot serve, in words, and whether that is the file system's word on direct I/O, no accident. */
 interface Unfit {
@@ -55,7 +56,9 @@ export async function unfitness(
 ): Promise<Unfit | undefined> {
   const why = await whyNotAsAsked(loop, file, options);
   if (why !== undefined) return { why, lacksDirectIo: why === buffered };
-  const unread = isSmall(options) ? await whyNotDirect(loop.path, sectorsOf(options)) : undefined;
+  const unread = isSmall(options)
+    ? await whyNotDirect(loop.path, loopSectorBytes(options))
+    : undefined;
   return unread === undefined ? undefined : { why: `${buffered}: ${unread}`, lacksDirectIo: true };
 }
 
@@ -69,7 +72,7 @@ async function whyNotAsAsked(
   const { dev, ino, size } = await stat(file, { bigint: true });
   if (!state) return 'it was detached by somebody else';
   if (isBufferedUnasked(state, options)) return buffered;
-  if (state.sectorBytes !== sectorsOf(options))
+  if (state.sectorBytes !== loopSectorBytes(options))
     return `its sectors have ${state.sectorBytes} bytes`;
   if (state.size !== size) return `the device has ${state.size} bytes and the file ${size}`;
   if (state.readonly !== options.readonly) return 'the device is not read-only as asked';

@@ -7,7 +7,7 @@ import { complaintOf, done } from './command.ts';
 import {
   isSmall,
   sameFile,
-  sectorsOf,
+  loopSectorBytes,
   unfitness,
   type AttachOptions,
   type FileIdentity,
@@ -195,7 +195,7 @@ async function setUp(
   file: string,
   options: AttachOptions,
 ): Promise<string> {
-  const sectors = ['-b', String(sectorsOf(options))];
+  const sectors = ['-b', String(loopSectorBytes(options))];
   const flags = [...sectors, '--direct-io=on', ...(options.readonly ? ['-r'] : [])];
   for (let attempt = 1; ; attempt += 1) {
     try {

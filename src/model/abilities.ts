@@ -62,7 +62,7 @@ export const trials = {
 export type Trial = keyof typeof trials;
 
 /** How a trial ended. Only the file system's own word is an answer: a full disk or a stop is `unknown`. */
-export type Outcome =
+export type TrialOutcome =
   | { readonly kind: 'yes'; readonly ms: number; readonly why?: string | undefined }
   | { readonly kind: 'no'; readonly ms: number; readonly why: string }
   | { readonly kind: 'unknown'; readonly ms: number; readonly why: string };
@@ -86,7 +86,7 @@ export const consequences: Readonly<
 };
 
 /** Outcomes by trial; one that was not come to is absent. */
-export type Outcomes = Readonly<Partial<Record<Trial, Outcome>>>;
+export type Outcomes = Readonly<Partial<Record<Trial, TrialOutcome>>>;
 
 const abilityTrials = [
   'snapOpen',

@@ -12,7 +12,7 @@ export interface DataRef {
  * One thing to do to files or to the clone graph. Every step can be found done, half done or not done
  * from outside, and each data file in it has a name that is used once.
  */
-export type Step =
+export type CloneStep =
   | { readonly do: 'make'; readonly file: DataRef; readonly bytes: Bytes }
   | { readonly do: 'edge'; readonly parent: FileKey; readonly child: FileKey }
   /** Only go on while the parent may still have children. */
@@ -32,7 +32,10 @@ export const planEmpty = (
   image: DataRef,
   bytes: Bytes,
   attributes: FileAttributes,
-): readonly Step[] => [{ do: 'make', file: image, bytes }, ...attributeSteps(image, attributes)];
+): readonly CloneStep[] => [
+  { do: 'make', file: image, bytes },
+  ...attributeSteps(image, attributes),
+];
 
 /**
  * A child of a clone parent. The edge comes first and the parent is looked at afterwards: whoever removes
@@ -43,7 +46,7 @@ export const planCopy = (
   image: DataRef,
   size: { readonly parentBytes: Bytes; readonly bytes: Bytes },
   attributes: FileAttributes,
-): readonly Step[] => [
+): readonly CloneStep[] => [
   { do: 'edge', parent: parent.key, child: image.key },
   { do: 'confirm', parent },
   { do: 'copy', parent, file: image },
@@ -59,7 +62,7 @@ export const planSnap = (
   image: DataRef,
   parent: DataRef,
   grandparent: FileKey | null,
-): readonly Step[] => [
+): readonly CloneStep[] => [
   ...(grandparent === null
     ? []
     : [{ do: 'edge', parent: grandparent, child: parent.key } as const]),
@@ -70,8 +73,8 @@ export const planSnap = (
 
 /** What cuts a node off from a volume; the new parent gets its record between the two. */
 export interface FencePlan {
-  readonly cut: readonly Step[];
-  readonly next: readonly Step[];
+  readonly cut: readonly CloneStep[];
+  readonly next: readonly CloneStep[];
 }
 
 /**
@@ -97,5 +100,5 @@ export const planFence = (
   ),
 });
 
-const attributeSteps = (file: DataRef, attributes: FileAttributes): readonly Step[] =>
+const attributeSteps = (file: DataRef, attributes: FileAttributes): readonly CloneStep[] =>
   hasAttributes(attributes) ? [{ do: 'attributes', file, attributes }] : [];

@@ -1,7 +1,13 @@
 import { execa } from 'execa';
 import { errnoOf } from './files.ts';
-import { commandPool, type Pool } from './limit.ts';
-import { isMmCommand, programs, systemPath, type MmRunner, type Place } from './programs.ts';
+import { commandPool, type CommandPool } from './limit.ts';
+import {
+  isMmCommand,
+  programs,
+  systemPath,
+  type MmRunner,
+  type LocateProgram,
+} from './programs.ts';
 import { CommandFailed, type Run, type RunKind, type RunOptions } from './run.ts';
 
 /** How commands of this machine are found, limited and bounded. */
@@ -60,7 +66,7 @@ function stopSignal(
 }
 
 async function inPool(
-  pool: Pool,
+  pool: CommandPool,
   argv: Argv,
   stop: AbortSignal | undefined,
   start: () => Started,
@@ -77,7 +83,7 @@ async function inPool(
 }
 
 const starter =
-  (place: Place, maxOutput: number, path: string) =>
+  (place: LocateProgram, maxOutput: number, path: string) =>
   (argv: Argv, stop: AbortSignal | undefined): Started => {
     const running = place(argv).then(
       ([file, ...args]) => spawnGroup(file, args, path),

@@ -4,7 +4,7 @@ interface Slot {
 }
 
 /** Hands out a bounded number of slots, first come first served. */
-export interface Pool {
+export interface CommandPool {
   /** Rejects with the signal's reason when it fires first, and with PoolFull when too many wait already. */
   acquire(signal: AbortSignal | undefined): Promise<Slot>;
 }
@@ -15,7 +15,10 @@ class PoolFull extends Error {
 }
 
 /** A pool of `atOnce` slots with a queue of at most `queue`. */
-export function commandPool(limits: { readonly atOnce: number; readonly queue: number }): Pool {
+export function commandPool(limits: {
+  readonly atOnce: number;
+  readonly queue: number;
+}): CommandPool {
   // A Set keeps the order of insertion and lets a waiter that gave up leave from the middle.
   const waiting = new Set<() => void>();
   let free = limits.atOnce;

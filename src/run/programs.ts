@@ -16,7 +16,7 @@ export interface Places {
 export const systemPath: readonly string[] = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /** Turns a command as the driver names it into full path and arguments. Rejects with ENOENT when it is not there. */
-export type Place = (
+export type LocateProgram = (
   argv: readonly [string, ...string[]],
 ) => Promise<readonly [string, ...string[]]>;
 
@@ -24,7 +24,7 @@ export type Place = (
 export const isMmCommand = (name: string): boolean => name.startsWith('mm');
 
 /** Finds programs in these places; what was found is remembered. */
-export function programs(places: Places): Place {
+export function programs(places: Places): LocateProgram {
   const known = new Map<string, string>();
   const find = async (name: string): Promise<string> => {
     if (name.startsWith('/')) return name;

@@ -26,7 +26,7 @@ import { rootTopology } from '../../model/topology.ts';
 import { startAccounting } from './accounting.ts';
 import { simulatedTrials } from '../../simulator/disk/guarded-trials.ts';
 import type { Config } from '../command/config.ts';
-import { openRegistration, telling } from './registration.ts';
+import { openRegistration, reportingTopology } from './registration.ts';
 import { endsWithin } from './periodic.ts';
 import { readSelf } from './self.ts';
 import { startTending } from './upkeep.ts';
@@ -59,7 +59,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   const http = await openHttp(config, services, metrics);
   const registration = openRegistration(config, gpfs, log, topology);
   const tending = startTending(driver, {
-    found: telling(topology, registration, log),
+    found: reportingTopology(topology, registration, log),
     ...{ controller: grpc.controller, reconcile: () => node.reconcile(), trim: () => node.trim() },
     ...{ probe, pair, log },
   });

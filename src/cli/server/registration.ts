@@ -23,7 +23,7 @@ export function openRegistration(
 }
 
 /** Has the kubelet ask anew when this node has other roots than it knows: it asks only when it registers a driver. */
-export function telling(
+export function reportingTopology(
   topology: FollowedTopology | undefined,
   registration: Registration | undefined,
   log: Log,

@@ -82,7 +82,7 @@ function circles<N extends Planted>(nodes: ReadonlyMap<string, N>): ReadonlySet<
 }
 
 /** A file on the way down, with what was carried to it from above. */
-export interface Step<N, C> {
+export interface DescentStep<N, C> {
   readonly node: N;
   /** How many parents are above it. */
   readonly depth: number;
@@ -94,9 +94,11 @@ export function* walkDown<N extends Planted, C>(
   { tops, children }: Forest<N>,
   first: C,
   carry: (node: N, carried: C) => C,
-): Generator<Step<N, C>> {
+): Generator<DescentStep<N, C>> {
   // No recursion: a chain of clones may be a thousand deep.
-  const left: Step<N, C>[] = tops.map((node) => ({ node, depth: 0, carried: first })).reverse();
+  const left: DescentStep<N, C>[] = tops
+    .map((node) => ({ node, depth: 0, carried: first }))
+    .reverse();
   for (let step = left.pop(); step; step = left.pop()) {
     yield step;
     const { node, depth } = step;

@@ -1,9 +1,9 @@
 import { roundBytes } from '../bytes.ts';
-import type { FileRow, Row } from './view.ts';
+import type { FileRow, ForestRow } from './view.ts';
 import { moreWords, notesOf, plainName, styleOf } from './words.ts';
 
 /** A picture for Mermaid, of all roots together. */
-export function* forestMermaid(rows: readonly Row[]): Generator<string> {
+export function* forestMermaid(rows: readonly ForestRow[]): Generator<string> {
   yield 'flowchart TD';
   for (const { id, above, row } of numbered(rows)) {
     const text = wordsOf(row).map(mermaidText).join('<br/>');
@@ -16,7 +16,7 @@ export function* forestMermaid(rows: readonly Row[]): Generator<string> {
 }
 
 /** A picture for Graphviz, of all roots together. */
-export function* forestDot(rows: readonly Row[]): Generator<string> {
+export function* forestDot(rows: readonly ForestRow[]): Generator<string> {
   yield 'digraph forest {';
   yield '  node [shape=box fontname="sans-serif"];';
   for (const { id, above, row } of numbered(rows)) {
@@ -30,11 +30,11 @@ export function* forestDot(rows: readonly Row[]): Generator<string> {
 interface Numbered {
   readonly id: string;
   readonly above: string | undefined;
-  readonly row: Row;
+  readonly row: ForestRow;
 }
 
 // Keys could be words of the language that is written here.
-function* numbered(rows: readonly Row[]): Generator<Numbered> {
+function* numbered(rows: readonly ForestRow[]): Generator<Numbered> {
   const ids = new Map<string, string>();
   let count = 0;
   for (const row of rows) {
@@ -45,7 +45,7 @@ function* numbered(rows: readonly Row[]): Generator<Numbered> {
   }
 }
 
-function wordsOf(row: Row): readonly string[] {
+function wordsOf(row: ForestRow): readonly string[] {
   if ('more' in row) return [moreWords(row.more)];
   const { node, account } = row;
   const on = node.attachedTo.length > 0 ? `, on ${node.attachedTo.join(' and ')}` : '';
@@ -62,7 +62,8 @@ const mermaidText = (text: string): string =>
 
 const dotText = (text: string): string => text.replace(/["\\]/g, (character) => `\\${character}`);
 
-const dotStyle = (row: Row): string => ('more' in row ? ' style=dashed' : styles[styleOf(row)]);
+const dotStyle = (row: ForestRow): string =>
+  'more' in row ? ' style=dashed' : styles[styleOf(row)];
 
 const styles: Readonly<Record<ReturnType<typeof styleOf>, string>> = {
   plain: '',

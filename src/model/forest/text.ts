@@ -1,5 +1,5 @@
 import { roundBytes } from '../bytes.ts';
-import type { FileRow, Row } from './view.ts';
+import type { FileRow, ForestRow } from './view.ts';
 import { ageWords, moreWords, notesOf, plainName, styleOf } from './words.ts';
 
 /** How a picture is written. */
@@ -10,7 +10,7 @@ export interface TextOptions {
 }
 
 /** The picture as a table, one line a file; the first line names the columns. */
-export function* forestText(rows: readonly Row[], options: TextOptions): Generator<string> {
+export function* forestText(rows: readonly ForestRow[], options: TextOptions): Generator<string> {
   const lines = rows.map((row) => ({ row, cells: cellsOf(row, options) }));
   // A line for many has no columns, and does not widen them.
   const tables = [heading, ...lines.flatMap(({ row, cells }) => ('node' in row ? [cells] : []))];
@@ -40,7 +40,7 @@ const length = (text: string): number => Array.from(text).length;
 const pad = (widths: readonly number[], cell: string, n: number): string =>
   ' '.repeat(Math.max(0, (widths[n] ?? 0) - length(cell)));
 
-function cellsOf(row: Row, { nowMs }: TextOptions): readonly string[] {
+function cellsOf(row: ForestRow, { nowMs }: TextOptions): readonly string[] {
   if ('more' in row) return [`${guide(row)}${moreWords(row.more)}`];
   const { node, account } = row;
   return [
@@ -60,7 +60,7 @@ const attached = ({ node }: FileRow): string => node.attachedTo.map(plainName).j
 /** Levels that are drawn; the columns of a chain of hundreds would be out of sight. */
 const drawn = 12;
 
-function guide({ follows, above }: Row): string {
+function guide({ follows, above }: ForestRow): string {
   if (above === undefined) return '';
   const levels = follows.slice(1);
   const bars = levels.slice(0, -1).map((more) => (more ? '│  ' : '   '));
@@ -72,7 +72,7 @@ const grey = '\u001b[90m';
 const bold = '\u001b[1m';
 const off = '\u001b[0m';
 
-function colored(row: Row, line: string): string {
+function colored(row: ForestRow, line: string): string {
   if ('more' in row) return line;
   const style = styleOf(row);
   switch (style) {

@@ -13,7 +13,7 @@ export interface ViewOptions {
 }
 
 /** One line of the picture: a file, or many that are left out. */
-export type Row = FileRow | MoreRow;
+export type ForestRow = FileRow | MoreRow;
 
 interface Placed {
   /** For each level above, whether more of it follows below this line; the last one is the line's own. */
@@ -49,7 +49,7 @@ const examples = 3;
 export function* rowsOf(
   forest: Forest<ForestNode>,
   options: ViewOptions,
-): Generator<Row, void, undefined> {
+): Generator<ForestRow, void, undefined> {
   const shown = shownOf(forest, options);
   const accounts = new Map([...accountsOf(forest)].map(({ node, account }) => [node.key, account]));
   const shapes = options.collapse ? shapesOf(forest, shown, options.marked) : undefined;

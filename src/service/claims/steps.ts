@@ -1,5 +1,5 @@
 import { DriverError } from '../../model/fault.ts';
-import { imageMode, type DataRef, type Step } from '../../model/clone-tree.ts';
+import { imageMode, type DataRef, type CloneStep } from '../../model/clone-tree.ts';
 import { ownerOfKey } from '../../model/ids.ts';
 import { ignoring } from '../../store/edges.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -10,12 +10,16 @@ import { pathOf } from './data-files.ts';
 export async function perform(
   store: RootStore,
   commands: VolumeCommands,
-  steps: readonly Step[],
+  steps: readonly CloneStep[],
 ): Promise<void> {
   for (const step of steps) await performOne(store, commands, step);
 }
 
-async function performOne(store: RootStore, commands: VolumeCommands, step: Step): Promise<void> {
+async function performOne(
+  store: RootStore,
+  commands: VolumeCommands,
+  step: CloneStep,
+): Promise<void> {
   const at = (file: DataRef) => pathOf(store, file);
   switch (step.do) {
     case 'edge':

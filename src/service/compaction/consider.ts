@@ -12,7 +12,7 @@ import { redirect } from './redirect.ts';
 const settleMs = 2_000;
 
 /** What a look at a head came to. */
-export type Outcome =
+export type CheckOutcome =
   | { readonly kind: 'done' }
   /** Nothing can be done before something happens that puts the item on the queue again. */
   | { readonly kind: 'waits'; readonly why: string }
@@ -30,7 +30,7 @@ export async function consider(
   host: ServiceHost,
   store: RootStore,
   find: () => Promise<Head | undefined>,
-): Promise<Outcome> {
+): Promise<CheckOutcome> {
   let goal: Goal | undefined;
   for (;;) {
     const head = await find();
@@ -52,7 +52,7 @@ async function oneStep(
   store: RootStore,
   head: Head,
   goal: Goal | undefined,
-): Promise<Goal | Outcome> {
+): Promise<Goal | CheckOutcome> {
   const kept = goal && isUnderWay(head, goal) ? goal.verdict : undefined;
   const verdict = kept ?? (await judged(host, store, head));
   if (!verdict) return { kind: 'done' };
@@ -125,7 +125,7 @@ export async function ofLostClaim(
   store: RootStore,
   { id, claim }: Head,
   find: () => Promise<Head | undefined>,
-): Promise<Outcome | undefined> {
+): Promise<CheckOutcome | undefined> {
   if (!claim) return undefined;
   const busy = {
     kind: 'failed',

@@ -3,23 +3,31 @@ import type { RootStore } from '../../store/root.ts';
 import type { ServiceHost } from '../host.ts';
 import { reclaim } from '../parents/reclaim.ts';
 import { isFewChildren } from './chain.ts';
-import { consider, ofLostClaim, type Outcome } from './consider.ts';
+import { consider, ofLostClaim, type CheckOutcome } from './consider.ts';
 import { headWith, volumeHead, type Head } from './heads.ts';
 
 /** Looks at one item: the id of a volume, or the key of a clone parent that is to be removed or absorbed. */
-export const look = (host: ServiceHost, store: RootStore, name: string): Promise<Outcome> =>
+export const look = (host: ServiceHost, store: RootStore, name: string): Promise<CheckOutcome> =>
   name.includes('.')
     ? lookAtParent(host, store, name as FileKey)
     : lookAtVolume(host, store, name as LocalId);
 
-async function lookAtVolume(host: ServiceHost, store: RootStore, id: LocalId): Promise<Outcome> {
+async function lookAtVolume(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<CheckOutcome> {
   const held = await store.volumes.read(id);
   if (held?.value.state === 'creating')
     return { kind: 'failed', why: `volume ${id} is being created` };
   return consider(host, store, () => volumeHead(store, id));
 }
 
-async function lookAtParent(host: ServiceHost, store: RootStore, key: FileKey): Promise<Outcome> {
+async function lookAtParent(
+  host: ServiceHost,
+  store: RootStore,
+  key: FileKey,
+): Promise<CheckOutcome> {
   const own = await headWith(store, key);
   const claimed = own && (await ofLostClaim(host, store, own, () => headWith(store, key)));
   if (claimed) return claimed;
@@ -33,7 +41,7 @@ async function lookAtChildren(
   host: ServiceHost,
   store: RootStore,
   children: readonly FileKey[],
-): Promise<Outcome> {
+): Promise<CheckOutcome> {
   const { redirectParent } = await store.abilities.read();
   for (const child of children) {
     if (redirectParent) {
@@ -66,7 +74,7 @@ async function lookAtChildless(
   host: ServiceHost,
   store: RootStore,
   key: FileKey,
-): Promise<Outcome> {
+): Promise<CheckOutcome> {
   await reclaim(host, store, key);
   const held = await store.hidden.read(key);
   if (!held) return { kind: 'done' };

@@ -1,5 +1,5 @@
 import type { Compacting } from '../host.ts';
-import { commandPool, type Pool } from '../../run/limit.ts';
+import { commandPool, type CommandPool } from '../../run/limit.ts';
 
 export function compactingOf(): Compacting {
   const running = new Map<
@@ -31,7 +31,7 @@ export function compactingOf(): Compacting {
 export function turnsOf(
   perFileSystem: number,
 ): <T>(fileSystem: string, work: () => Promise<T>) => Promise<T> {
-  const pools = new Map<string, Pool>();
+  const pools = new Map<string, CommandPool>();
   return async (fileSystem, work) => {
     const limits = { atOnce: perFileSystem, queue: Number.MAX_SAFE_INTEGER };
     const pool = pools.get(fileSystem) ?? commandPool(limits);

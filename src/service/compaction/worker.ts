@@ -3,7 +3,7 @@ import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import { inEachRoot } from '../roots/roots.ts';
 import type { ServiceHost } from '../host.ts';
-import type { Outcome } from './consider.ts';
+import type { CheckOutcome } from './consider.ts';
 import { takeLease } from './lease.ts';
 import { look } from './queue-item.ts';
 
@@ -165,7 +165,7 @@ async function workOn(
 }
 
 /** What a failure of one item comes to; a defect of ours goes on up. */
-function outcomeOfFailure(error: unknown): Outcome {
+function outcomeOfFailure(error: unknown): CheckOutcome {
   if (error instanceof DriverError) return { kind: 'failed', why: error.message };
   if (error instanceof Error && errnoOf(error) !== undefined)
     return { kind: 'failed', why: error.message };

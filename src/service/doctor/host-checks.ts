@@ -3,7 +3,7 @@ import { showRelease } from '../../gpfs/release.ts';
 import type { Check } from '../../model/audit/check.ts';
 import type { Files } from '../../run/files.ts';
 import type { Mounts } from '../../run/mounts.ts';
-import type { Place } from '../../run/programs.ts';
+import type { LocateProgram } from '../../run/programs.ts';
 import {
   requireActive,
   requireClones,
@@ -21,7 +21,7 @@ export interface HostChecks {
   readonly mounts: Mounts;
   readonly mountType: string;
   /** Finds host tools as the driver does. */
-  readonly place: Place;
+  readonly place: LocateProgram;
 }
 
 const tools = [
@@ -45,7 +45,7 @@ export const checkHost = ({ gpfs, files, place }: HostChecks): Promise<readonly 
       }),
   );
 
-async function missingTools(place: Place) {
+async function missingTools(place: LocateProgram) {
   const missing: string[] = [];
   for (const tool of tools) {
     const found = await place([tool]).then(

@@ -10,7 +10,7 @@ import { whileAllFrozen, whileFrozen } from '../snapshots/freeze.ts';
 import { memberName, settleGroup, takeBackGroup } from './settle.ts';
 import { volumesToFreeze } from './members.ts';
 import type { ServiceHost } from '../host.ts';
-import type { Place } from '../roots/roots.ts';
+import type { PlacedObject } from '../roots/roots.ts';
 import { settleSnapshot, volumeMissing } from '../claims/settle.ts';
 import { planCut, refuseParameters, takeSnapshot, type PlannedCut } from '../snapshots/create.ts';
 
@@ -49,7 +49,7 @@ async function placesOf(
   { roots }: ServiceHost,
   ids: readonly string[],
 ): Promise<{ readonly store: RootStore; readonly volumes: readonly LocalId[] }> {
-  const places: Place[] = [];
+  const places: PlacedObject[] = [];
   for (const id of ids) {
     const place = await roots.byId(id);
     if (!place) throw volumeMissing(id);

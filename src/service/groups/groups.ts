@@ -11,7 +11,7 @@ import { isMember, shown } from '../snapshots/snapshots.ts';
 import { createGroup, type FoundGroup } from './create.ts';
 import type { ServiceHost } from '../host.ts';
 import { requireOwnFile } from '../parents/ownership.ts';
-import type { Place } from '../roots/roots.ts';
+import type { PlacedObject } from '../roots/roots.ts';
 
 /** Group snapshots, as the controller serves them. */
 export function groupsOf(host: ServiceHost): SnapshotGroups {
@@ -34,7 +34,7 @@ export function groupsOf(host: ServiceHost): SnapshotGroups {
 /** Deletes a group with its snapshots, in whatever order they hang on each other; a missing one is success. */
 async function removeGroup(
   host: ServiceHost,
-  { store, local }: Place,
+  { store, local }: PlacedObject,
   snapshotIds: readonly string[],
 ): Promise<void> {
   const held = await settleGroup(host, store, local);

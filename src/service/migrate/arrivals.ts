@@ -7,7 +7,7 @@ import type { ServiceHost } from '../host.ts';
 import { operate } from '../claims/operate.ts';
 import { requireOwnImage } from '../parents/ownership.ts';
 import { finishVolumeRemoval } from '../volumes/remove.ts';
-import type { Place } from '../roots/roots.ts';
+import type { PlacedObject } from '../roots/roots.ts';
 import { settleVolume } from '../claims/settle.ts';
 
 /**
@@ -69,10 +69,10 @@ async function isElsewhere(
   return isSame(again, place.store);
 }
 
-const isItAtRest = ({ store }: Place, record: VolumeRecord, handle: string): boolean =>
+const isItAtRest = ({ store }: PlacedObject, record: VolumeRecord, handle: string): boolean =>
   record.claim === null &&
   ['ready', 'deleted'].includes(record.state) &&
   (record.handle ?? publicId(store.id, record.id)) === handle;
 
-const isSame = (place: Place | undefined, store: RootStore): boolean =>
+const isSame = (place: PlacedObject | undefined, store: RootStore): boolean =>
   place?.store.id === store.id;

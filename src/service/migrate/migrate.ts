@@ -15,7 +15,7 @@ import { endClaim } from '../claims/own-claim.ts';
 import { requireOwnImage } from '../parents/ownership.ts';
 import { imageOf, pathOf } from '../claims/data-files.ts';
 import { parentRecord } from '../parents/record.ts';
-import type { Place } from '../roots/roots.ts';
+import type { PlacedObject } from '../roots/roots.ts';
 import { readyVolume, settleVolume, volumeMissing } from '../claims/settle.ts';
 import { findSource } from '../volumes/sources.ts';
 
@@ -60,7 +60,7 @@ export async function migrateVolume(
 }
 
 /** Where a volume is now, once an earlier try that had handed it over has ended. */
-async function homeOf(host: ServiceHost, id: string): Promise<Place> {
+async function homeOf(host: ServiceHost, id: string): Promise<PlacedObject> {
   const place = await host.roots.byId(id);
   if (!place) throw volumeMissing(id);
   const held = await place.store.volumes.read(place.local);
@@ -72,7 +72,7 @@ async function homeOf(host: ServiceHost, id: string): Promise<Place> {
 /** What is left where a volume was, at rest. That a move ends only by this is no reason to try again. */
 async function endMove(
   host: ServiceHost,
-  { store, local }: Place,
+  { store, local }: PlacedObject,
 ): Promise<Held<VolumeRecord> | undefined> {
   try {
     return await settleVolume(host, store, local);

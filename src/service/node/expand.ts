@@ -8,7 +8,7 @@ import { loopsIn } from './device/loops.ts';
 import { isSmall } from './device/filesystem.ts';
 import type { NodeRecord } from './state/records.ts';
 import type { NodeHost } from './host.ts';
-import { placeOf, type Place } from './device/places.ts';
+import { placeOf, type SeenVolume } from './device/places.ts';
 import { readSource, waitForSize } from './device/volume.ts';
 import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
 
@@ -57,7 +57,7 @@ function requireRange(id: string, bytes: Bytes, range: CapacityRange | undefined
 
 async function refreshDevices(
   host: NodeHost,
-  { record, loop }: Place,
+  { record, loop }: SeenVolume,
   bytes: Bytes,
   file: Bytes,
 ): Promise<Bytes> {
@@ -81,7 +81,7 @@ async function refreshDevices(
   return size;
 }
 
-async function growFilesystem(host: NodeHost, place: Place, size: Bytes): Promise<void> {
+async function growFilesystem(host: NodeHost, place: SeenVolume, size: Bytes): Promise<void> {
   const { record, loop, path } = place;
   const why = await whyStopped(host, record);
   if (why !== undefined) throw stoppedFault(record, why);
@@ -95,7 +95,7 @@ async function growFilesystem(host: NodeHost, place: Place, size: Bytes): Promis
 }
 
 /** Resolves to the size of the file system afterwards. */
-async function grow(host: NodeHost, place: Place, size: Bytes): Promise<Bytes> {
+async function grow(host: NodeHost, place: SeenVolume, size: Bytes): Promise<Bytes> {
   const { record, loop, path } = place;
   const fsType = typeOf(record);
   // The superblock of a mounted XFS may lag behind on the device; those of the others do not.

@@ -10,7 +10,7 @@ import type { NodeHost } from './host.ts';
 import { lookAt, resolvePath } from './state/paths.ts';
 import { isMountedAt, isOfVolume, isLive } from './device/places.ts';
 import { requireRoomFor } from './state/targets.ts';
-import { readSource, requireAttached, type Source } from './device/volume.ts';
+import { readSource, requireAttached, type NodeVolume } from './device/volume.ts';
 import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
 import { drop, removePlace } from './unpublish.ts';
 
@@ -74,7 +74,7 @@ async function placeBefore(host: NodeHost, record: NodeRecord, target: Target): 
  */
 async function withdraw(
   host: NodeHost,
-  { id, store }: Source,
+  { id, store }: NodeVolume,
   path: string,
   before: Before,
 ): Promise<void> {
@@ -93,7 +93,7 @@ async function withdraw(
 
 async function requireStaged(
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   { id, stagingPath, capability }: PublishAsk,
 ): Promise<{ readonly record: NodeRecord; readonly loop: Loop }> {
   const refuse = (why: string) => new DriverError('wrong-state', `volume ${id} ${why}`);
@@ -123,7 +123,7 @@ async function note(host: NodeHost, record: NodeRecord, target: Target): Promise
 /** A bind cannot make a device read-only: a read-only publication of a writable device gets one of its own. */
 async function deviceFor(
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   record: NodeRecord,
   { target, loop }: { readonly target: Target; readonly loop: Loop },
 ): Promise<Loop> {

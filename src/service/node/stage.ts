@@ -17,7 +17,7 @@ import {
   recordContent,
   requireAttached,
   mayBeFrozen,
-  type Source,
+  type NodeVolume,
 } from './device/volume.ts';
 import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
 import { forget, release, tearDown } from './device/release.ts';
@@ -56,7 +56,7 @@ export async function stage(host: NodeHost, ask: StageAsk): Promise<void> {
  * A machine that took over the name of another one must not put its mark over that one's, which may still
  * write. Attaching the volume anew cuts it off.
  */
-async function refuseOtherMachine(host: NodeHost, { id, key, store }: Source): Promise<void> {
+async function refuseOtherMachine(host: NodeHost, { id, key, store }: NodeVolume): Promise<void> {
   const own = (await store.marks.of(key)).find(({ node }) => node === host.self.node);
   if (!own || isSameMachine(own, host.self)) return;
   throw new DriverError(
@@ -76,7 +76,7 @@ async function device(
   host: NodeHost,
   { source, readonly, shared }: Marked,
   { ask, record, resumed }: Begun,
-): Promise<{ readonly source: Source; readonly held: HeldRecord }> {
+): Promise<{ readonly source: NodeVolume; readonly held: HeldRecord }> {
   const { access } = ask.capability;
   const known = { ...record, readonly };
   if (!shared || access.kind === 'block') {
@@ -123,7 +123,7 @@ async function withoutStopped(
  */
 async function reusable(
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   before: NodeRecord | undefined,
   ask: StageAsk,
   path: string,
@@ -143,7 +143,7 @@ async function reusable(
 
 function requireSameUse(
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   before: NodeRecord,
   ask: StageAsk,
   path: string,
@@ -162,13 +162,13 @@ function requireSameUse(
 }
 
 /** A volume that has this node's mark on it, and how it may be used. */
-type Marked = ReturnType<typeof requireAttached> & { readonly source: Source };
+type Marked = ReturnType<typeof requireAttached> & { readonly source: NodeVolume };
 
 /**
  * Leaves the mark, and only then believes the attachment: whoever takes the volume away from this node
  * either sees the mark, or has changed the record before we read it.
  */
-async function mark(host: NodeHost, first: Source, ask: StageAsk): Promise<Marked> {
+async function mark(host: NodeHost, first: NodeVolume, ask: StageAsk): Promise<Marked> {
   await first.store.marks.set(first.key, host.self);
   const source = await readSource(host, ask.id);
   const use = requireAttached(host, source, ask.capability);
@@ -178,7 +178,7 @@ async function mark(host: NodeHost, first: Source, ask: StageAsk): Promise<Marke
 
 async function begin(
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   ask: StageAsk,
   path: string,
   before: NodeRecord | undefined,
@@ -208,7 +208,7 @@ async function begin(
 /** Mounts the file system, or notes that a pod may write anything to the device; resolves to the file system's type. */
 async function fill(
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   { capability: { access } }: StageAsk,
   held: HeldRecord,
 ): Promise<string> {

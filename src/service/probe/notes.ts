@@ -1,5 +1,5 @@
 import { mmErrno } from '../../gpfs/failures.ts';
-import type { Outcome, Outcomes, Trial } from '../../model/abilities.ts';
+import type { TrialOutcome, Outcomes, Trial } from '../../model/abilities.ts';
 import { isFault, messageOf } from '../../model/fault.ts';
 import type { Clock } from '../../run/clock.ts';
 import { errnoOf } from '../../run/files.ts';
@@ -30,7 +30,7 @@ export function expectRead(what: string, found: unknown, wanted: unknown): void 
 
 /** An empty notebook. */
 export function notesOf(clock: Clock): Notes {
-  const outcomes: Partial<Record<Trial, Outcome>> = {};
+  const outcomes: Partial<Record<Trial, TrialOutcome>> = {};
   const latencyMs: Record<string, number> = {};
   let away: string | undefined;
   return {
@@ -40,7 +40,10 @@ export function notesOf(clock: Clock): Notes {
       const startMs = clock.now();
       const outcome =
         away === undefined
-          ? await act().then((): Outcome => ({ kind: 'yes', ms: clock.now() - startMs }), refused)
+          ? await act().then(
+              (): TrialOutcome => ({ kind: 'yes', ms: clock.now() - startMs }),
+              refused,
+            )
           : ({ kind: 'unknown', ms: 0, why: away } as const);
       // A file system that is away or full answers nothing, and each further question could take its time limit.
       if (outcome.kind === 'unknown') away = outcome.why;
@@ -58,7 +61,7 @@ export function notesOf(clock: Clock): Notes {
 
 const refusals = ['EROFS', 'EPERM', 'EBUSY', 'EINVAL', 'EACCES', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'];
 
-function refused(error: unknown): Outcome {
+function refused(error: unknown): TrialOutcome {
   const why = messageOf(error);
   if (error instanceof Contradiction) return { kind: 'no', ms: 0, why };
   const errno = mmErrno(error) ?? errnoOf(error) ?? '';

@@ -1,7 +1,7 @@
 import { DriverError } from '../../model/fault.ts';
 import { publicId, type LocalId } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
-import type { Place, Roots } from './roots.ts';
+import type { PlacedObject, Roots } from './roots.ts';
 
 /**
  * Throws name-taken where the handle of a volume of this name in this root leads to another volume, which moved
@@ -12,7 +12,7 @@ export async function requireOwnHandle(
   { roots }: { readonly roots: Roots },
   store: RootStore,
   local: LocalId,
-  mover?: Place,
+  mover?: PlacedObject,
 ): Promise<void> {
   if ((await store.moved.to(local)) === undefined) return;
   const place = await roots.byId(publicId(store.id, local));
@@ -25,5 +25,5 @@ export async function requireOwnHandle(
   );
 }
 
-const isSame = (a: Place, b: Place | undefined): boolean =>
+const isSame = (a: PlacedObject, b: PlacedObject | undefined): boolean =>
   a.store.id === b?.store.id && a.local === b.local;

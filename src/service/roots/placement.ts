@@ -1,7 +1,7 @@
 import { invalid } from '../../model/fault.ts';
 import type { FileAttributes } from '../../model/class/parameters.ts';
 import type { Gpfs } from '../../gpfs/commands.ts';
-import type { Copies, FileSystem } from '../../gpfs/mmlsfs.ts';
+import type { ReplicaCounts, FileSystem } from '../../gpfs/mmlsfs.ts';
 import type { StoragePool } from '../../gpfs/mmlspool.ts';
 import type { FilesetQuota } from '../../gpfs/mmlsquota.ts';
 import type { Clock } from '../../run/clock.ts';
@@ -99,7 +99,7 @@ function refuseTooMany(
   store: RootStore,
   key: string,
   wanted: number | undefined,
-  { most }: Copies,
+  { most }: ReplicaCounts,
   field: string,
 ): void {
   if (wanted === undefined || wanted <= most) return;

@@ -3,7 +3,7 @@ import { parseId, type LocalId } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 
 /** An object's root, and its id in there. */
-export interface Place {
+export interface PlacedObject {
   readonly store: RootStore;
   readonly local: LocalId;
 }
@@ -19,7 +19,7 @@ export interface Roots {
    * Where an id points. Undefined for what this driver cannot have given out; throws unavailable for
    * an id of a root that is not configured or not mounted here.
    */
-  byId(id: string): Promise<Place | undefined>;
+  byId(id: string): Promise<PlacedObject | undefined>;
 }
 
 /** Does something in each root; one that is away keeps nobody from the others, and is thrown at the end. */
@@ -76,7 +76,7 @@ async function placeOf(
   id: string,
   paths: readonly string[],
   get: (path: string) => Promise<RootStore>,
-): Promise<Place | undefined> {
+): Promise<PlacedObject | undefined> {
   const parsed = parseId(id);
   if (!parsed) return undefined;
   // A root that is away keeps nobody from the volumes of the others.

@@ -1,7 +1,7 @@
 import type { ServiceHost } from '../host.ts';
 import { underClaim } from '../claims/claims.ts';
 import { requireOwnFile } from '../parents/ownership.ts';
-import type { Place } from '../roots/roots.ts';
+import type { PlacedObject } from '../roots/roots.ts';
 import { settleSnapshot } from '../claims/settle.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -12,7 +12,10 @@ import { reclaimAfter, unlinkParent } from '../parents/reclaim.ts';
 import { sectorsOf } from '../../model/sectors.ts';
 
 /** Deletes a snapshot; a missing one is success. While children read through its file, that stays hidden. */
-export async function removeSnapshot(host: ServiceHost, { store, local }: Place): Promise<void> {
+export async function removeSnapshot(
+  host: ServiceHost,
+  { store, local }: PlacedObject,
+): Promise<void> {
   const held = await settleSnapshot(host, store, local);
   if (held?.value.state !== 'ready') return;
   await requireOwnFile(store, held.value);

@@ -9,7 +9,7 @@ import type { Snapshots } from '../api.ts';
 import { removeSnapshot } from './remove.ts';
 import type { ServiceHost } from '../host.ts';
 import { listPage } from '../pages.ts';
-import type { Place } from '../roots/roots.ts';
+import type { PlacedObject } from '../roots/roots.ts';
 import { snapshotMissing } from '../claims/settle.ts';
 import { createSnapshot } from './create.ts';
 
@@ -93,7 +93,7 @@ async function groupWith(
   return group && group.state !== 'deleted' && isMember(group, record) ? group : undefined;
 }
 
-async function refuseMember({ store, local }: Place): Promise<void> {
+async function refuseMember({ store, local }: PlacedObject): Promise<void> {
   const held = await store.snapshots.read(local);
   const group =
     held?.value.state === 'deleted' ? undefined : held && (await groupWith(store, held.value));

@@ -33,7 +33,7 @@ import { patiently, resumeFilling } from './fill-resume.ts';
 import { requireSame } from './same-request.ts';
 import { sectorsOf } from '../../model/sectors.ts';
 import { settleVolume } from '../claims/settle.ts';
-import { imageSource, findSource, type Source } from './sources.ts';
+import { imageSource, findSource, type VolumeSource } from './sources.ts';
 import { perform } from '../claims/steps.ts';
 import { requireWithinReach } from '../roots/topology.ts';
 
@@ -74,7 +74,7 @@ export async function createVolume(host: ServiceHost, spec: VolumeSpec): Promise
 /** A request for a volume that does not exist yet, with what was looked up for it. */
 interface Order {
   readonly spec: VolumeSpec;
-  readonly source: Source | undefined;
+  readonly source: VolumeSource | undefined;
   readonly parameters: ClassParameters;
 }
 
@@ -115,7 +115,7 @@ async function sourceOf(
   host: ServiceHost,
   spec: VolumeSpec,
   { image, root }: ClassParameters,
-): Promise<Source | undefined> {
+): Promise<VolumeSource | undefined> {
   if (spec.source) return findSource(host, spec.source);
   if (!image) return undefined;
   return imageSource(host, await host.roots.byPath(root), image);
@@ -134,7 +134,7 @@ const filled = ({ source }: Order, parent: Parent | undefined): FillSource | und
 async function rootFor(
   host: ServiceHost,
   parameters: ClassParameters,
-  source: Source | undefined,
+  source: VolumeSource | undefined,
 ): Promise<RootStore> {
   if (!source) return host.roots.byPath(parameters.root);
   if (parameters.root === undefined || parameters.root === source.store.layout.root)

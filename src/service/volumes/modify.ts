@@ -13,7 +13,7 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { isTooDeep } from '../parents/depth.ts';
 import type { ServiceHost } from '../host.ts';
 import { imageOf, pathOf } from '../claims/data-files.ts';
-import type { Place } from '../roots/roots.ts';
+import type { PlacedObject } from '../roots/roots.ts';
 import { readyVolume } from '../claims/settle.ts';
 
 /**
@@ -23,7 +23,7 @@ import { readyVolume } from '../claims/settle.ts';
  */
 export async function modifyVolume(
   host: ServiceHost,
-  { store, local }: Place,
+  { store, local }: PlacedObject,
   parameters: ReadonlyMap<string, string>,
 ): Promise<void> {
   const change = volumeChange(parameters);

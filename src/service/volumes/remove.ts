@@ -2,7 +2,7 @@ import { DriverError } from '../../model/fault.ts';
 import type { ServiceHost } from '../host.ts';
 import { operate } from '../claims/operate.ts';
 import { requireOwnImage } from '../parents/ownership.ts';
-import type { Place } from '../roots/roots.ts';
+import type { PlacedObject } from '../roots/roots.ts';
 import { settleVolume } from '../claims/settle.ts';
 import { parseId } from '../../model/ids.ts';
 import { ignoring } from '../../store/edges.ts';
@@ -14,7 +14,10 @@ import { imageOf, pathOf } from '../claims/data-files.ts';
 import { reclaimAfter } from '../parents/reclaim.ts';
 
 /** Deletes a volume; a missing one is success. Its image has no children, so it goes at once. */
-export async function removeVolume(host: ServiceHost, { store, local }: Place): Promise<void> {
+export async function removeVolume(
+  host: ServiceHost,
+  { store, local }: PlacedObject,
+): Promise<void> {
   const held = await settleVolume(host, store, local);
   if (held?.value.state !== 'ready') return;
   const [attached] = held.value.attachments;

@@ -21,7 +21,7 @@ import {
 } from '../claims/settle.ts';
 
 /** What a new volume is made from. */
-export interface Source {
+export interface VolumeSource {
   readonly store: RootStore;
   readonly bytes: Bytes;
   /** Copied whole, although a clone would do: the class wants it so. */
@@ -35,7 +35,7 @@ export interface Source {
 }
 
 /** Looks a source up. A missing one throws only when it is needed: the volume may be made already. */
-export async function findSource(host: ServiceHost, source: ContentSource): Promise<Source> {
+export async function findSource(host: ServiceHost, source: ContentSource): Promise<VolumeSource> {
   const place = await host.roots.byId(source.id);
   if (!place)
     throw source.kind === 'snapshot' ? snapshotMissing(source.id) : volumeMissing(source.id);
@@ -50,7 +50,7 @@ export async function snapshotSource(
   host: ServiceHost,
   store: RootStore,
   id: LocalId,
-): Promise<Source> {
+): Promise<VolumeSource> {
   const record = (await store.snapshots.read(id))?.value;
   const needed = async () => (await readySnapshot(host, store, id)).value;
   return {
@@ -68,7 +68,11 @@ export async function snapshotSource(
   };
 }
 
-async function volumeSource(host: ServiceHost, store: RootStore, id: LocalId): Promise<Source> {
+async function volumeSource(
+  host: ServiceHost,
+  store: RootStore,
+  id: LocalId,
+): Promise<VolumeSource> {
   const record = (await store.volumes.read(id))?.value;
   return {
     store,
@@ -114,7 +118,7 @@ export async function imageSource(
   host: ServiceHost,
   store: RootStore,
   { name, share }: { readonly name: string; readonly share: ShareMode },
-): Promise<Source> {
+): Promise<VolumeSource> {
   const id = imageId(name);
   const source = await snapshotSource(host, store, id);
   return {

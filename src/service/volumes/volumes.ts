@@ -15,12 +15,12 @@ import { listPage } from '../pages.ts';
 import { modifyVolume } from './modify.ts';
 import { operate } from '../claims/operate.ts';
 import { isFencing } from '../claims/own-claim.ts';
-import type { Place } from '../roots/roots.ts';
+import type { PlacedObject } from '../roots/roots.ts';
 import { readyVolume, volumeMissing } from '../claims/settle.ts';
 
 /** Volumes, as the controller serves them. */
 export function volumesOf(host: ServiceHost): Volumes {
-  const find = async (id: string): Promise<Place> => {
+  const find = async (id: string): Promise<PlacedObject> => {
     const place = await host.roots.byId(id);
     if (place) return place;
     throw volumeMissing(id);
@@ -76,7 +76,7 @@ function shownBy({ topology }: ServiceHost) {
 
 async function expand(
   host: ServiceHost,
-  { store, local }: Place,
+  { store, local }: PlacedObject,
   range: CapacityRange,
   capability: Capability | undefined,
 ): Promise<Bytes> {

@@ -1,12 +1,12 @@
 import { plainRecord, type Attributes, type FileRecord, type Ground } from '../core/ground.ts';
 import { errnoNameOf, strerror } from '../core/strerror.ts';
-import { ctime, printed, refused, split, type Outcome } from './text.ts';
+import { ctime, printed, refused, split, type CommandOutcome } from './text.ts';
 
 const label = (name: string): string => `${name}:`.padEnd(22);
 const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
 
 /** `mmlsattr`: the labelled form with -L, else the short one. */
-export function mmlsattr(ground: Ground, args: readonly string[]): Outcome {
+export function mmlsattr(ground: Ground, args: readonly string[]): CommandOutcome {
   const { flags, rest } = split(args, new Set(['-n', '--get-attr']));
   if (rest.length === 0) return refused('mmlsattr', 1, 'mmlsattr: Missing arguments.');
   return collect('mmlsattr', rest, flags.has('-L') ? [] : shortHeading, (path) =>
@@ -67,7 +67,7 @@ function recordOf(ground: Ground, path: string): FileRecord {
 }
 
 /** `mmchattr`: silent when it succeeds. */
-export function mmchattr(ground: Ground, args: readonly string[]): Outcome {
+export function mmchattr(ground: Ground, args: readonly string[]): CommandOutcome {
   const { flags, rest } = split(args, takesValue);
   if (rest.length === 0) return refused('mmchattr', 1, 'mmchattr: Missing arguments.');
   const pool = flags.get('-P');
@@ -123,7 +123,7 @@ function collect(
   files: readonly string[],
   heading: readonly string[],
   act: (path: string) => readonly string[],
-): Outcome {
+): CommandOutcome {
   const lines: string[] = [];
   const causes: string[] = [];
   for (const file of files) {

@@ -1,19 +1,19 @@
 import type { Ground } from '../core/ground.ts';
-import { isMounted, type Release } from '../core/personality.ts';
-import { encode, printed, refused, split, table, type Outcome } from './text.ts';
+import { isMounted, type SimulatedRelease } from '../core/personality.ts';
+import { encode, printed, refused, split, table, type CommandOutcome } from './text.ts';
 
 /** Names of the one cluster that is simulated. */
 const clusterName = 'simulated.gpfs';
 const clusterId = '4200744107666200101';
 
-const levels: Readonly<Record<Release, string>> = {
+const levels: Readonly<Record<SimulatedRelease, string>> = {
   '4.1': '4.1.0.4',
   '5.0': '5.0.4.0',
   '5.2': '5.2.1.0',
   '6.0': '6.0.0.2',
 };
 // What `minReleaseLevel` was before it became dotted.
-const integers: Readonly<Record<Release, string>> = {
+const integers: Readonly<Record<SimulatedRelease, string>> = {
   '4.1': '1403',
   '5.0': '2200',
   '5.2': '3500',
@@ -21,7 +21,7 @@ const integers: Readonly<Record<Release, string>> = {
 };
 
 /** `mmgetstate`: a daemon that is down is an answer, not a failure. */
-export function mmgetstate(ground: Ground, args: readonly string[]): Outcome {
+export function mmgetstate(ground: Ground, args: readonly string[]): CommandOutcome {
   const { flags } = split(args, new Set(['-N']));
   const { node, personality } = ground;
   if (!flags.has('-Y')) {
@@ -45,7 +45,7 @@ export function mmgetstate(ground: Ground, args: readonly string[]): Outcome {
 const daemonNames = ['daemonShortName', 'daemonNodeName'];
 
 /** `mmlsconfig`: from the configuration, so it answers with the daemon down too. */
-export function mmlsconfig(ground: Ground, args: readonly string[]): Outcome {
+export function mmlsconfig(ground: Ground, args: readonly string[]): CommandOutcome {
   const { flags, rest } = split(args, new Set());
   const known = parameters(ground);
   const asked =
@@ -101,7 +101,7 @@ const nodeColumns =
   );
 
 /** `mmlscluster`: several HEADERs, most of them without a row. */
-export function mmlscluster(ground: Ground, args: readonly string[]): Outcome {
+export function mmlscluster(ground: Ground, args: readonly string[]): CommandOutcome {
   const { node } = ground;
   if (!args.includes('-Y')) return printed(clusterForPeople(node));
   const summary = [clusterName, clusterId, clusterName, '/usr/bin/ssh', 'no', '/usr/bin/scp'];
@@ -146,7 +146,7 @@ function clusterForPeople(node: string): readonly string[] {
 }
 
 /** `mmlsmount`: how many nodes of the cluster have it mounted, which is not "here". */
-export function mmlsmount(ground: Ground, args: readonly string[]): Outcome {
+export function mmlsmount(ground: Ground, args: readonly string[]): CommandOutcome {
   const { flags, rest } = split(args, new Set(['-C']));
   const { device, node } = ground;
   if (!isDevice(ground, rest[0])) return unknownDevice('mmlsmount', rest[0]);
@@ -162,7 +162,7 @@ export const isDevice = (ground: Ground, name: string | undefined): boolean =>
   [ground.device, `/dev/${ground.device}`, 'all', 'all_local', ...ground.aliases].includes(name);
 
 /** What a command says of a file system that the cluster does not have. */
-export const unknownDevice = (command: string, name: string | undefined): Outcome =>
+export const unknownDevice = (command: string, name: string | undefined): CommandOutcome =>
   refused(
     command,
     1,

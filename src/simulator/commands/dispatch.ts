@@ -11,10 +11,10 @@ import { mmlsfs, mmlspool } from './filesystem.ts';
 import { mmlsquota } from './quota.ts';
 import type { Ground } from '../core/ground.ts';
 import { mmclone } from './mmclone.ts';
-import type { DaemonState } from '../core/personality.ts';
-import { refused, type Outcome } from './text.ts';
+import type { SimulatedDaemonState } from '../core/personality.ts';
+import { refused, type CommandOutcome } from './text.ts';
 
-type Command = (ground: Ground, args: readonly string[]) => Outcome;
+type Command = (ground: Ground, args: readonly string[]) => CommandOutcome;
 
 // What a command needs before it can say anything at all.
 type Needs = 'configuration' | 'daemon';
@@ -50,7 +50,7 @@ export function runCommand(
   ground: Ground,
   name: string,
   args: readonly string[],
-): Outcome | undefined {
+): CommandOutcome | undefined {
   if (!Object.hasOwn(commands, name)) return undefined;
   const known = commands[name as keyof typeof commands];
   const outcome = unusable(ground, name, known.needs) ?? known.act(ground, args);
@@ -61,7 +61,7 @@ export function runCommand(
 export const hangs = (ground: Ground, name: string): boolean =>
   ground.personality.hang.includes(name) || ground.personality.hang.includes('all');
 
-function unusable(ground: Ground, name: string, needs: Needs): Outcome | undefined {
+function unusable(ground: Ground, name: string, needs: Needs): CommandOutcome | undefined {
   const { member, daemon } = ground.personality;
   if (!member) return refused(name, 1, `${name}: This node does not belong to a GPFS cluster.`);
   if (needs === 'configuration') return undefined;
@@ -69,7 +69,7 @@ function unusable(ground: Ground, name: string, needs: Needs): Outcome | undefin
   return causes.length === 0 ? undefined : refused(name, 1, ...causes);
 }
 
-function withoutDaemon(daemon: DaemonState, name: string): readonly string[] {
+function withoutDaemon(daemon: SimulatedDaemonState, name: string): readonly string[] {
   switch (daemon) {
     case 'active':
       return [];
@@ -89,8 +89,8 @@ function quirks(
   { personality }: Ground,
   name: string,
   args: readonly string[],
-  outcome: Outcome,
-): Outcome {
+  outcome: CommandOutcome,
+): CommandOutcome {
   const query = name.startsWith('mmls') || name.startsWith('mmget');
   const noise = personality.garbage && args.includes('-Y') && outcome.exitCode === 0;
   const stdout = noise ? `*** Report for simulated.gpfs ***\n${outcome.stdout}` : outcome.stdout;

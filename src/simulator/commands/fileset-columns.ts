@@ -1,5 +1,5 @@
-import type { Fileset, Ground } from '../core/ground.ts';
-import type { Release } from '../core/personality.ts';
+import type { SimulatedFileset, Ground } from '../core/ground.ts';
+import type { SimulatedRelease } from '../core/personality.ts';
 import { ctime, encode, none } from './text.ts';
 
 // Columns were only ever appended, so a release is a length of this list.
@@ -8,7 +8,7 @@ const columns =
     ' ',
   );
 
-const lengths: Readonly<Record<Release, number>> = {
+const lengths: Readonly<Record<SimulatedRelease, number>> = {
   '4.1': 50,
   '5.0': 64,
   '5.2': columns.length,
@@ -16,13 +16,13 @@ const lengths: Readonly<Record<Release, number>> = {
 };
 
 /** The columns of `mmlsfileset -Y` in this release. */
-export const filesetColumns = (release: Release): readonly string[] =>
+export const filesetColumns = (release: SimulatedRelease): readonly string[] =>
   columns.slice(0, lengths[release]);
 
 /** One row; what AFM has to say is `-` throughout. */
 export function filesetCells(
   ground: Ground,
-  fileset: Fileset,
+  fileset: SimulatedFileset,
   shown: readonly string[],
 ): readonly string[] {
   const { junction, comment, name } = fileset;

@@ -1,20 +1,20 @@
 import { isDevice, unknownDevice } from './cluster.ts';
 import { filesetColumns, filesetCells } from './fileset-columns.ts';
-import type { Fileset, Ground } from '../core/ground.ts';
+import type { SimulatedFileset, Ground } from '../core/ground.ts';
 import { noSpace } from '../core/personality.ts';
 import { errnoNameOf, strerror } from '../core/strerror.ts';
-import { printed, refused, split, table, type Outcome } from './text.ts';
+import { printed, refused, split, table, type CommandOutcome } from './text.ts';
 
 type Work = (
   ground: Ground,
   rest: readonly string[],
   flags: ReadonlyMap<string, string>,
-) => Outcome;
+) => CommandOutcome;
 
 const valued = new Set(['-J', '-t', '-p', '--inode-space', '--inode-limit']);
 
 function onDevice(command: string, work: Work) {
-  return (ground: Ground, args: readonly string[]): Outcome => {
+  return (ground: Ground, args: readonly string[]): CommandOutcome => {
     const { flags, rest } = split(args, valued);
     const [device, ...more] = rest;
     if (!isDevice(ground, device)) return unknownDevice(command, device);
@@ -22,10 +22,10 @@ function onDevice(command: string, work: Work) {
   };
 }
 
-const named = (ground: Ground, name: string | undefined): Fileset | undefined =>
+const named = (ground: Ground, name: string | undefined): SimulatedFileset | undefined =>
   ground.filesets().find((fileset) => fileset.name === name);
 
-const missing = (ground: Ground, command: string, name: string | undefined): Outcome =>
+const missing = (ground: Ground, command: string, name: string | undefined): CommandOutcome =>
   refused(
     command,
     command === 'mmlsfileset' ? ground.personality.missingFileset : 22,
@@ -144,7 +144,7 @@ export const mmdelfileset = onDevice('mmdelfileset', (ground, [name], flags) => 
   ]);
 });
 
-function attempt(command: string, act: () => string): Outcome {
+function attempt(command: string, act: () => string): CommandOutcome {
   try {
     return printed([act()]);
   } catch (error) {

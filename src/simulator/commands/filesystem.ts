@@ -1,9 +1,9 @@
 import { isDevice, unknownDevice } from './cluster.ts';
-import type { Ground, Pool } from '../core/ground.ts';
-import type { Release } from '../core/personality.ts';
-import { ctime, encode, printed, refused, split, table, type Outcome } from './text.ts';
+import type { Ground, SimulatedPool } from '../core/ground.ts';
+import type { SimulatedRelease } from '../core/personality.ts';
+import { ctime, encode, printed, refused, split, table, type CommandOutcome } from './text.ts';
 
-const formats: Readonly<Record<Release, string>> = {
+const formats: Readonly<Record<SimulatedRelease, string>> = {
   '4.1': '14.03 (4.1.0.4)',
   '5.0': '22.00 (5.0.4.0)',
   '5.2': '35.00 (5.2.1.0)',
@@ -50,7 +50,7 @@ function fields(ground: Ground): readonly Field[] {
 }
 
 /** `mmlsfs`: all fields, or those whose flags are given. */
-export function mmlsfs(ground: Ground, args: readonly string[]): Outcome {
+export function mmlsfs(ground: Ground, args: readonly string[]): CommandOutcome {
   const { flags, rest } = split(args, new Set());
   if (!isDevice(ground, rest[0])) return unknownDevice('mmlsfs', rest[0]);
   const asked = [...flags.keys()].filter((flag) => flag !== '-Y');
@@ -75,7 +75,7 @@ const poolHeading =
   'Total Data in (KB)   Free Data in (KB)   Total Meta in (KB)    Free Meta in (KB)';
 
 /** `mmlspool`: has no `-Y` in any release. */
-export function mmlspool(ground: Ground, args: readonly string[]): Outcome {
+export function mmlspool(ground: Ground, args: readonly string[]): CommandOutcome {
   const { rest } = split(args, new Set());
   const [device, wanted = 'all'] = rest;
   if (!isDevice(ground, device)) return unknownDevice('mmlspool', device);
@@ -94,9 +94,9 @@ export function mmlspool(ground: Ground, args: readonly string[]): Outcome {
   return printed([title, poolHeading, ...shown.map((pool) => poolRow(pool, ground))]);
 }
 
-const bareRow = ({ name, id }: Pool): string => `${name.padEnd(15)} ${id}`;
+const bareRow = ({ name, id }: SimulatedPool): string => `${name.padEnd(15)} ${id}`;
 
-function poolRow(pool: Pool, { personality }: Ground): string {
+function poolRow(pool: SimulatedPool, { personality }: Ground): string {
   const free = personality.full ? 0n : pool.freeKiB;
   const data = amounts(pool.totalKiB, free);
   const metadata = pool.metadata ? amounts(pool.totalKiB, free) : amounts(0n, 0n);

@@ -1,7 +1,7 @@
 import { copyTo, place, redirect, snapInPlace, snapTo, split } from '../core/clone.ts';
 import type { Ground } from '../core/ground.ts';
 import { errnoNameOf, strerror } from '../core/strerror.ts';
-import type { Outcome } from './text.ts';
+import type { CommandOutcome } from './text.ts';
 
 const usage = [
   'Usage:',
@@ -18,7 +18,7 @@ const heading = [
 ];
 
 /** `mmclone`: silent when it succeeds, except for show. */
-export function mmclone(ground: Ground, args: readonly string[]): Outcome {
+export function mmclone(ground: Ground, args: readonly string[]): CommandOutcome {
   const [verb, first, second, ...more] = args;
   if (first === undefined) return misused();
   const files = args.slice(1);
@@ -59,7 +59,7 @@ function each(
   files: readonly string[],
   act: (file: string) => readonly string[],
   before: readonly string[] = [],
-): Outcome {
+): CommandOutcome {
   const lines: string[] = [];
   const failures: string[] = [];
   for (const file of files) {
@@ -87,7 +87,7 @@ function row(ground: Ground, path: string): string {
   return `${parent.padStart(6)}  ${depth.padStart(5)}  ${inode.padStart(14)}  ${path}`;
 }
 
-const misused = (): Outcome => ({
+const misused = (): CommandOutcome => ({
   stdout: '',
   stderr: usage.map((line) => `${line}\n`).join(''),
   exitCode: 1,

@@ -1,18 +1,18 @@
 /** What a command leaves behind, as a process would. */
-export interface Outcome {
+export interface CommandOutcome {
   readonly stdout: string;
   readonly stderr: string;
   readonly exitCode: number;
 }
 
-export const printed = (lines: readonly string[]): Outcome => ({
+export const printed = (lines: readonly string[]): CommandOutcome => ({
   stdout: lines.map((line) => `${line}\n`).join(''),
   stderr: '',
   exitCode: 0,
 });
 
 /** A refusal: the cause first, and last the pointer that every mm command ends with. */
-export const refused = (name: string, exitCode: number, ...causes: string[]): Outcome => ({
+export const refused = (name: string, exitCode: number, ...causes: string[]): CommandOutcome => ({
   stdout: '',
   stderr: [...causes, pointer(name)].map((line) => `${line}\n`).join(''),
   exitCode,

@@ -59,7 +59,7 @@ export type Change =
       readonly over?: boolean;
     };
 
-export interface Fileset {
+export interface SimulatedFileset {
   readonly name: string;
   readonly id: number;
   readonly rootInode: Inode;
@@ -71,7 +71,7 @@ export interface Fileset {
   readonly independent: boolean;
 }
 
-export interface Pool {
+export interface SimulatedPool {
   readonly name: string;
   readonly id: number;
   readonly metadata: boolean;
@@ -90,7 +90,7 @@ export interface Ground {
   readonly mountPoint: string;
   readonly node: string;
   readonly personality: Personality;
-  readonly pools: readonly Pool[];
+  readonly pools: readonly SimulatedPool[];
   readonly createdMs: number;
   now(): number;
   /** lstat(2); EINVAL when the path is not on this file system, EIO when the tree it is in is damaged. */
@@ -104,12 +104,12 @@ export interface Ground {
   /** Whether `path` could be named now: EEXIST, ENOENT, ENOTDIR, … otherwise. */
   checkFree(path: string): void;
   commit(changes: readonly Change[]): void;
-  filesets(): readonly Fileset[];
+  filesets(): readonly SimulatedFileset[];
   /** The name of the fileset a path lies in. */
   filesetOf(path: string): string;
   /** A directory outside the name space, the root of a fileset that is not linked yet. */
   makeFilesetRoot(name: string): Inode;
-  putFileset(fileset: Fileset): void;
+  putFileset(fileset: SimulatedFileset): void;
   /** Moves a fileset's root between its junction and its place outside the name space. */
   moveFilesetRoot(name: string, from: string | undefined, to: string | undefined): void;
   removeFilesetRoot(name: string): void;

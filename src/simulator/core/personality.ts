@@ -1,17 +1,17 @@
 /** Releases whose `-Y` headers and fields the simulator knows. */
 export const releases = ['4.1', '5.0', '5.2', '6.0'] as const;
-export type Release = (typeof releases)[number];
+export type SimulatedRelease = (typeof releases)[number];
 
 export const daemonStates = ['active', 'arbitrating', 'down', 'unknown'] as const;
-export type DaemonState = (typeof daemonStates)[number];
+export type SimulatedDaemonState = (typeof daemonStates)[number];
 
 export const removeErrors = ['EROFS', 'EPERM', 'EBUSY'] as const;
 export type RemoveError = (typeof removeErrors)[number];
 
 /** How this GPFS behaves: what the documentation leaves open, and what can be wrong with a cluster. */
 export interface Personality {
-  readonly release: Release;
-  readonly daemon: DaemonState;
+  readonly release: SimulatedRelease;
+  readonly daemon: SimulatedDaemonState;
   /** False: the node belongs to no GPFS cluster. */
   readonly member: boolean;
   readonly mounted: boolean;

@@ -5,7 +5,7 @@ import { errnoError, errnoOf } from '../../run/files.ts';
 import { hostRun } from '../../run/host-run.ts';
 import { CommandFailed } from '../../run/run.ts';
 import { birthOf } from './census.ts';
-import type { Layout } from './layout.ts';
+import type { SimulatorLayout } from './layout.ts';
 import { stateFiles, type StateFile } from './state-files.ts';
 
 /** A run of blocks of a file, in units of 512 bytes: where in the file, and where on the disk. */
@@ -26,7 +26,7 @@ const attempts = 5;
  * at every file that shows it; GPFS moves it to the parent. So a clone has what lies elsewhere on the disk
  * than in its parent, and any other file has all it shows.
  */
-export function heldOn(layout: Layout): (path: string) => Promise<Bytes> {
+export function heldOn(layout: SimulatorLayout): (path: string) => Promise<Bytes> {
   const states = stateFiles(layout);
   const parentOf = (stat: BigIntStats): string | undefined => {
     const inode = String(stat.ino);

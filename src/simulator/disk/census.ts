@@ -2,7 +2,7 @@ import { existsSync, readdirSync, type BigIntStats } from 'node:fs';
 import { join } from 'node:path';
 import { errnoError } from '../../run/files.ts';
 import type { Inode } from '../core/ground.ts';
-import { readJson, type Layout } from './layout.ts';
+import { readJson, type SimulatorLayout } from './layout.ts';
 import { orphanLoopsOf } from './open-files.ts';
 import { lookAt, writeWhole, type StateFile, type StateFiles } from './state-files.ts';
 
@@ -34,7 +34,7 @@ export interface Census {
 export const birthOf = (stat: BigIntStats): string => String(stat.birthtimeNs);
 
 /** A census over the state files of one simulator; short-lived, because it remembers where files are. */
-export function census(layout: Layout, states: StateFiles, now: () => number): Census {
+export function census(layout: SimulatorLayout, states: StateFiles, now: () => number): Census {
   const scene: Scene = { layout, states, now, locate: locator(layout, states) };
   return {
     locate: scene.locate,
@@ -61,14 +61,14 @@ export function census(layout: Layout, states: StateFiles, now: () => number): C
 }
 
 interface Scene {
-  readonly layout: Layout;
+  readonly layout: SimulatorLayout;
   readonly states: StateFiles;
   readonly locate: Census['locate'];
   now(): number;
 }
 
 /** What is known to be damaged, without looking again; asked at every read, and nearly always nothing. */
-export const damagesOf = (layout: Layout): readonly Damage[] =>
+export const damagesOf = (layout: SimulatorLayout): readonly Damage[] =>
   existsSync(layout.damage) ? ((readJson(layout.damage) ?? []) as readonly Damage[]) : [];
 
 function bury(scene: Scene, inode: Inode): void {
@@ -144,7 +144,7 @@ const isAt = (file: StateFile, path: string): boolean => {
   );
 };
 
-function locator(layout: Layout, states: StateFiles): Census['locate'] {
+function locator(layout: SimulatorLayout, states: StateFiles): Census['locate'] {
   let walked: ReadonlyMap<string, string> | undefined;
   return (file) => {
     const { birth, record } = file;
@@ -157,7 +157,7 @@ function locator(layout: Layout, states: StateFiles): Census['locate'] {
   };
 }
 
-function walk(layout: Layout): ReadonlyMap<string, string> {
+function walk(layout: SimulatorLayout): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   const skipped = [join(layout.hidden, 'children'), join(layout.hidden, 'drafts')];
   const visit = (directory: string): void => {

@@ -7,7 +7,7 @@ import { parseMountinfo } from '../../run/mounts.ts';
 import type { Run } from '../../run/run.ts';
 import { attachments, attachmentsOn } from './loops.ts';
 import { detachAll } from './detach.ts';
-import { layoutOf, readDescription, type Layout } from './layout.ts';
+import { simulatorLayoutOf, readDescription, type SimulatorLayout } from './layout.ts';
 import { loopDevices } from './open-files.ts';
 import { mountAt } from './status.ts';
 import { unmountFree } from './unmount.ts';
@@ -22,7 +22,7 @@ export interface DownOptions {
 
 /** Takes a simulator down, with all data in it; one that is not there is down already. */
 export async function simulateDown({ run, dir, force = false }: DownOptions): Promise<void> {
-  const layout = layoutOf(dir);
+  const layout = simulatorLayoutOf(dir);
   if (!readDescription(dir)) {
     await refuseForeign(layout);
     return;
@@ -42,7 +42,7 @@ export async function simulateDown({ run, dir, force = false }: DownOptions): Pr
   });
 }
 
-async function refuseForeign(layout: Layout): Promise<void> {
+async function refuseForeign(layout: SimulatorLayout): Promise<void> {
   const names = await readdir(layout.dir).catch(() => []);
   if (names.length === 0) return;
   throw new DriverError(
@@ -52,7 +52,7 @@ async function refuseForeign(layout: Layout): Promise<void> {
 }
 
 // A loop device on a volume keeps the file system busy, and somebody may be using it.
-async function freeVolumes(run: Run, layout: Layout, force: boolean): Promise<void> {
+async function freeVolumes(run: Run, layout: SimulatorLayout, force: boolean): Promise<void> {
   const mount = mountAt(layout);
   const used = mount ? await attachmentsOn(run, mount.device) : [];
   const [first] = used;

@@ -1,15 +1,16 @@
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Fileset, FilesetPart } from '../core/ground.ts';
-import { readJson, type Layout } from './layout.ts';
+import type { SimulatedFileset, FilesetPart } from '../core/ground.ts';
+import { readJson, type SimulatorLayout } from './layout.ts';
 import { lookAt, writeWhole } from './state-files.ts';
 
 /** Filesets as directories: at their junctions while they are linked, else out of the way. */
-export function realFilesets(layout: Layout): FilesetPart {
+export function realFilesets(layout: SimulatorLayout): FilesetPart {
   const table = join(layout.state, 'filesets.json');
   const away = (name: string): string => join(layout.hidden, 'filesets', name);
-  const stored = (): readonly Fileset[] => (readJson(table) ?? []) as readonly Fileset[];
-  const save = (filesets: readonly Fileset[]): void => {
+  const stored = (): readonly SimulatedFileset[] =>
+    (readJson(table) ?? []) as readonly SimulatedFileset[];
+  const save = (filesets: readonly SimulatedFileset[]): void => {
     writeWhole(table, JSON.stringify(filesets));
   };
   return {
@@ -38,7 +39,11 @@ export function realFilesets(layout: Layout): FilesetPart {
 }
 
 // The nearest directory on the way up that is the root of one; found by inode, so it may have been moved.
-function filesetOf(layout: Layout, filesets: readonly Fileset[], path: string): string {
+function filesetOf(
+  layout: SimulatorLayout,
+  filesets: readonly SimulatedFileset[],
+  path: string,
+): string {
   const { dev } = lstatSync(layout.mount, { bigint: true });
   for (let at = path; at !== dirname(at); at = dirname(at)) {
     const stat = lookAt(at);

@@ -10,9 +10,15 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { birthOf, census, type Census } from './census.ts';
-import type { Facts, Ground, Inode, Pool } from '../core/ground.ts';
+import type { Facts, Ground, Inode, SimulatedPool } from '../core/ground.ts';
 import { journal, type Seen } from './journal.ts';
-import { layoutOf, readDescription, readJson, type Description, type Layout } from './layout.ts';
+import {
+  simulatorLayoutOf,
+  readDescription,
+  readJson,
+  type Description,
+  type SimulatorLayout,
+} from './layout.ts';
 import { isOpenForWriting, loopsOf } from './open-files.ts';
 import { processLock, type Lock } from './lock.ts';
 import { isMounted, readPersonality } from '../core/personality.ts';
@@ -22,7 +28,7 @@ import { fail } from '../core/strerror.ts';
 
 /** The ground of the executables: an XFS with reflink, and state files beside it. Use it only inside `hold`. */
 export interface RealGround extends Ground {
-  readonly layout: Layout;
+  readonly layout: SimulatorLayout;
   readonly states: StateFiles;
   readonly people: Census;
   /** Ends what a killed command left, first thing under the lock. */
@@ -30,11 +36,11 @@ export interface RealGround extends Ground {
 }
 
 /** The lock that all commands of one simulator take. */
-export const lockOf = (layout: Layout): Lock => processLock(join(layout.state, 'lock'));
+export const lockOf = (layout: SimulatorLayout): Lock => processLock(join(layout.state, 'lock'));
 
 /** The ground of one command, which sees files where they are now. */
 export function realGround(dir: string): RealGround {
-  const layout = layoutOf(dir);
+  const layout = simulatorLayoutOf(dir);
   const description = readDescription(dir);
   if (!description) throw new Error(`there is no simulator in ${layout.dir}`);
   const states = stateFiles(layout);
@@ -103,7 +109,7 @@ function fileParts(sight: Sight): Pick<RealGround, FilePart> {
 }
 
 /** Whether the simulated file system is mounted where it belongs. */
-const isMountedThere = (layout: Layout): boolean => {
+const isMountedThere = (layout: SimulatorLayout): boolean => {
   const mount = lookAt(layout.mount);
   return mount !== undefined && mount.dev !== lstatSync(layout.dir, { bigint: true }).dev;
 };
@@ -119,7 +125,7 @@ export function absolute(path: string): string {
 }
 
 interface Sight {
-  readonly layout: Layout;
+  readonly layout: SimulatorLayout;
   readonly states: StateFiles;
   readonly people: Census;
   readonly seen: Map<Inode, Seen>;
@@ -159,7 +165,11 @@ function meet({ states, people }: Pick<Sight, 'states' | 'people'>, inode: Inode
 const kindOf = (stat: BigIntStats): Facts['kind'] =>
   stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other';
 
-function copyBlocks(layout: Layout, source: string, as: 'snap' | 'copy'): Seen & { inode: Inode } {
+function copyBlocks(
+  layout: SimulatorLayout,
+  source: string,
+  as: 'snap' | 'copy',
+): Seen & { inode: Inode } {
   const random = `${process.pid}.${Math.random().toString(36).slice(2)}`;
   const path = join(layout.hidden, 'drafts', random);
   const from = lstatSync(source);
@@ -170,7 +180,7 @@ function copyBlocks(layout: Layout, source: string, as: 'snap' | 'copy'): Seen &
   return { inode: String(made.ino), path, birth: birthOf(made) };
 }
 
-function checkFree(layout: Layout, path: string): void {
+function checkFree(layout: SimulatorLayout, path: string): void {
   const parent = lstatSync(dirname(path), { bigint: true });
   if (!parent.isDirectory()) fail('ENOTDIR', 'create', path);
   if (lookAt(path)) fail('EEXIST', 'create', path);
@@ -178,7 +188,7 @@ function checkFree(layout: Layout, path: string): void {
   if (Buffer.byteLength(basename(path)) > 255) fail('ENAMETOOLONG', 'create', path);
 }
 
-function realPools({ mount, pools }: Description): readonly Pool[] {
+function realPools({ mount, pools }: Description): readonly SimulatedPool[] {
   const { blocks, bavail, bsize } = statfsSync(mount, { bigint: true });
   return pools.map((name, at) => ({
     ...{ name, id: at === 0 ? 0 : 65_536 + at, metadata: at === 0 },

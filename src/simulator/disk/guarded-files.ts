@@ -1,7 +1,7 @@
 import { lstatSync, readFileSync } from 'node:fs';
 import { errnoError, type Files } from '../../run/files.ts';
 import { birthOf, damagesOf } from './census.ts';
-import { layoutOf, type Layout } from './layout.ts';
+import { simulatorLayoutOf, type SimulatorLayout } from './layout.ts';
 import { noSpace, readPersonality } from '../core/personality.ts';
 import { checkOneFileset, removeName, rename } from './rm-mv.ts';
 import { absolute, lockOf, realGround, type RealGround } from './ground.ts';
@@ -13,7 +13,7 @@ import { lookAt, stateFiles } from './state-files.ts';
  * takes note at once of what goes. Files that are no clones pass straight through.
  */
 export function simulatedFiles(host: Files, simulator: { readonly dir: string }): Files {
-  const layout = layoutOf(simulator.dir);
+  const layout = simulatorLayoutOf(simulator.dir);
   const guard = guardOf(layout);
   return {
     ...host,
@@ -56,7 +56,7 @@ export function simulatedFiles(host: Files, simulator: { readonly dir: string })
 function reading(
   host: Files,
   guard: Guard,
-  layout: Layout,
+  layout: SimulatorLayout,
 ): Pick<Files, 'read' | 'stat' | 'held' | 'chmod'> {
   const held = heldOn(layout);
   return {
@@ -86,7 +86,7 @@ function reading(
 function removing(
   host: Files,
   guard: Guard,
-  layout: Layout,
+  layout: SimulatorLayout,
 ): Pick<Files, 'rename' | 'unlink' | 'touch' | 'space'> {
   return {
     rename: (from, to) =>
@@ -121,12 +121,12 @@ type Guard = ReturnType<typeof guardOf>;
 
 /** Whether a file is a clone parent of this simulator now, and how that GPFS is to behave. */
 export function parentsOf(simulator: { readonly dir: string }) {
-  const layout = layoutOf(simulator.dir);
+  const layout = simulatorLayoutOf(simulator.dir);
   const { isParent } = guardOf(layout);
   return { isParent, personality: () => personalityOf(layout) };
 }
 
-function guardOf(layout: Layout) {
+function guardOf(layout: SimulatorLayout) {
   const states = stateFiles(layout);
   const lock = lockOf(layout);
   const stateOf = (path: string) => {
@@ -166,7 +166,7 @@ function guardOf(layout: Layout) {
 }
 
 // At once: a few bytes on a local disk, asked for at every call, must not cost four turns of the thread pool.
-const personalityOf = (layout: Layout) =>
+const personalityOf = (layout: SimulatorLayout) =>
   readPersonality(JSON.parse(readFileSync(layout.personality, 'utf8')) as Record<string, unknown>);
 
 // Times are attributes, and those of a parent may change: only its data may not.

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../../run/files.ts';
 import { birthOf, type Census } from './census.ts';
 import { plainAttributes, type Change, type FileRecord, type Inode } from '../core/ground.ts';
-import { readJson, type Layout } from './layout.ts';
+import { readJson, type SimulatorLayout } from './layout.ts';
 import { lookAt, unlinkIfThere, writeWhole, type StateFiles } from './state-files.ts';
 
 /** A file as this command saw it. */
@@ -18,14 +18,14 @@ interface Entry {
   readonly seen: Readonly<Record<Inode, Seen>>;
 }
 
-export interface Journal {
+export interface StateJournal {
   commit(changes: readonly Change[], seen: Map<Inode, Seen>): void;
   /** Ends what a killed command began, and clears away drafts nobody will name. */
   recover(): void;
 }
 
 /** Makes changes all or nothing, also when the process dies in the middle. */
-export function journal(layout: Layout, states: StateFiles, people: Census): Journal {
+export function journal(layout: SimulatorLayout, states: StateFiles, people: Census): StateJournal {
   const path = join(layout.state, 'journal.json');
   const drafts = join(layout.hidden, 'drafts');
 

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { errnoOf } from '../../run/files.ts';
 
 /** Where a simulator of the executables' kind keeps what it has. */
-export interface Layout {
+export interface SimulatorLayout {
   readonly dir: string;
   readonly marker: string;
   readonly image: string;
@@ -35,7 +35,7 @@ export interface Description {
 }
 
 /** All paths of the simulator in this directory. */
-export function layoutOf(dir: string): Layout {
+export function simulatorLayoutOf(dir: string): SimulatorLayout {
   const at = resolve(dir);
   const mount = join(at, 'fs1');
   return {
@@ -64,7 +64,7 @@ export function readJson(path: string): unknown {
 
 /** The marker of a directory, or undefined when it is none of ours. */
 export function readDescription(dir: string): Description | undefined {
-  const told = readJson(layoutOf(dir).marker);
+  const told = readJson(simulatorLayoutOf(dir).marker);
   if (typeof told !== 'object' || told === null) return undefined;
   return 'simulator' in told && told.simulator === 'gpfs-csi' ? (told as Description) : undefined;
 }

@@ -2,13 +2,13 @@ import { cpSync, lstatSync, readdirSync, renameSync, rmSync, rmdirSync, unlinkSy
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../../run/files.ts';
 import { removalRefused, renameRefused } from '../core/clone.ts';
-import type { Layout } from './layout.ts';
+import type { SimulatorLayout } from './layout.ts';
 import { absolute, type RealGround } from './ground.ts';
 import { realFilesets } from './filesets.ts';
 import { orphanLoopsOf } from './open-files.ts';
 import { lookAt } from './state-files.ts';
 import { errnoNameOf, fail, strerror } from '../core/strerror.ts';
-import type { Outcome } from '../commands/text.ts';
+import type { CommandOutcome } from '../commands/text.ts';
 
 // `rm` and `mv` for programs that would call them on GPFS: what the kernel underneath lets pass, they refuse.
 
@@ -49,14 +49,14 @@ function replacedBy(ground: RealGround, to: string, moved: string | undefined): 
 }
 
 /** EXDEV for two names in two filesets, which the kernel underneath takes for one file system. */
-export function checkOneFileset(layout: Layout, from: string, to: string): void {
+export function checkOneFileset(layout: SimulatorLayout, from: string, to: string): void {
   const [here, there] = [dirname(absolute(from)), dirname(absolute(to))];
   if (here === there || !isOn(layout, here) || !isOn(layout, there)) return;
   const { filesetOf } = realFilesets(layout);
   if (filesetOf(here) !== filesetOf(there)) fail('EXDEV', 'rename', to);
 }
 
-const isOn = (layout: Layout, path: string): boolean =>
+const isOn = (layout: SimulatorLayout, path: string): boolean =>
   lookAt(path)?.dev === lookAt(layout.mount)?.dev;
 
 /** The inode of a file that has state; damage is no hindrance to removing it. */
@@ -82,7 +82,7 @@ function lastNameAt(ground: RealGround, path: string): string | undefined {
 }
 
 /** `rm [-rRfdv] FILE...` */
-export function rm(ground: RealGround, args: readonly string[]): Outcome {
+export function rm(ground: RealGround, args: readonly string[]): CommandOutcome {
   const { letters, files } = options(args);
   const remove = (path: string): void => {
     const stat = lstatSync(path);
@@ -112,7 +112,7 @@ export function rm(ground: RealGround, args: readonly string[]): Outcome {
 }
 
 /** `mv [-fnvT] FILE TARGET`, `mv FILE... DIRECTORY`, `mv -t DIRECTORY FILE...` */
-export function mv(ground: RealGround, args: readonly string[]): Outcome {
+export function mv(ground: RealGround, args: readonly string[]): CommandOutcome {
   const { letters, files } = options(args);
   const given = letters.includes('t') ? [...files.slice(1), ...files.slice(0, 1)] : files;
   const target = given.at(-1);
@@ -174,7 +174,7 @@ function options(args: readonly string[]): {
   return { letters: letters.join(''), files };
 }
 
-const ended = (complaints: readonly string[]): Outcome => ({
+const ended = (complaints: readonly string[]): CommandOutcome => ({
   stdout: '',
   stderr: complaints.map((line) => `${line}\n`).join(''),
   exitCode: complaints.length === 0 ? 0 : 1,

@@ -2,10 +2,10 @@ import { writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { errnoOf } from '../../run/files.ts';
 import { commandNames, hangs, runCommand } from '../commands/dispatch.ts';
-import { layoutOf } from './layout.ts';
+import { simulatorLayoutOf } from './layout.ts';
 import { absolute, lockOf, realGround } from './ground.ts';
 import { mv, rm } from './rm-mv.ts';
-import { pointer, type Outcome } from '../commands/text.ts';
+import { pointer, type CommandOutcome } from '../commands/text.ts';
 
 // What every executable of a simulator runs, under the name it was called by.
 
@@ -35,7 +35,7 @@ function main(called: string, args: readonly string[]): void {
       return;
     }
   }
-  const outcome = lockOf(layoutOf(dir)).hold(() => {
+  const outcome = lockOf(simulatorLayoutOf(dir)).hold(() => {
     const ground = realGround(dir);
     ground.recover();
     if (name === 'rm') return rm(ground, args);
@@ -49,7 +49,7 @@ const pause = (ms: number): void => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 };
 
-function answer(outcome: Outcome | undefined): void {
+function answer(outcome: CommandOutcome | undefined): void {
   if (!outcome) return;
   print(1, outcome.stdout);
   print(2, outcome.stderr);

@@ -12,7 +12,7 @@ import {
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../../run/files.ts';
 import type { FileRecord, Inode } from '../core/ground.ts';
-import { readJson, type Layout } from './layout.ts';
+import { readJson, type SimulatorLayout } from './layout.ts';
 
 /** What is kept of one inode: the record of the state machine, and how to know the file again. */
 export interface StateFile {
@@ -22,10 +22,10 @@ export interface StateFile {
   /** Where it was when it was last seen; other programs may have moved it since. */
   readonly path: string;
   /** Of a parent: what must not change any more. */
-  readonly frozen: Frozen | undefined;
+  readonly frozen: FrozenState | undefined;
 }
 
-export interface Frozen {
+export interface FrozenState {
   readonly size: string;
   readonly modifiedNs: string;
 }
@@ -46,7 +46,7 @@ export interface StateFiles {
 }
 
 /** State in the simulator's directory, links below its mount. */
-export function stateFiles(layout: Layout): StateFiles {
+export function stateFiles(layout: SimulatorLayout): StateFiles {
   const records = join(layout.state, 'inodes');
   const children = join(layout.hidden, 'children');
   const fileOf = (inode: Inode): string => join(records, `${inode}.json`);

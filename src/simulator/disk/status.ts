@@ -2,7 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mountOf, parseMountinfo, type Mount } from '../../run/mounts.ts';
 import { census, type Damage } from './census.ts';
-import { layoutOf, readDescription, type Description, type Layout } from './layout.ts';
+import {
+  simulatorLayoutOf,
+  readDescription,
+  type Description,
+  type SimulatorLayout,
+} from './layout.ts';
 import { loopsOf } from './open-files.ts';
 import { lockOf, realGround } from './ground.ts';
 import { stateFiles } from './state-files.ts';
@@ -19,7 +24,7 @@ export interface SimulatorStatus {
 
 /** Looks at a simulator and at every clone in it. */
 export async function simulateStatus(options: { readonly dir: string }): Promise<SimulatorStatus> {
-  const layout = layoutOf(options.dir);
+  const layout = simulatorLayoutOf(options.dir);
   const description = readDescription(options.dir);
   if (!description) {
     const reasons = [`there is no simulator in ${layout.dir}`];
@@ -40,7 +45,7 @@ const sentence = ({ path, what }: Damage): string =>
     ? `${path} was removed while clones still read through it`
     : `${path} is a clone parent and was written to`;
 
-async function sweep(layout: Layout): Promise<readonly Damage[]> {
+async function sweep(layout: SimulatorLayout): Promise<readonly Damage[]> {
   return lockOf(layout).holdSoon(() => {
     realGround(layout.dir).recover();
     const people = census(layout, stateFiles(layout), () => Date.now());
@@ -50,7 +55,10 @@ async function sweep(layout: Layout): Promise<readonly Damage[]> {
 }
 
 /** What a simulator that was made lacks of being up. */
-export function whatIsMissing(layout: Layout, description: Description): readonly string[] {
+export function whatIsMissing(
+  layout: SimulatorLayout,
+  description: Description,
+): readonly string[] {
   const mount = mountAt(layout);
   return [
     description.ready ? '' : 'it was never completed; simulate up makes it anew',
@@ -62,12 +70,12 @@ export function whatIsMissing(layout: Layout, description: Description): readonl
 }
 
 /** The mount at the simulator's mount point itself, not one it lies under. */
-export function mountAt(layout: Layout): Mount | undefined {
+export function mountAt(layout: SimulatorLayout): Mount | undefined {
   const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1'));
   const found = mountOf(mounts, layout.mount);
   return found?.point === layout.mount ? found : undefined;
 }
 
 /** Whether a mount is of the simulator's own image. */
-export const isOurs = (layout: Layout, mount: Mount): boolean =>
+export const isOurs = (layout: SimulatorLayout, mount: Mount): boolean =>
   loopsOf(layout.image).includes(mount.source);

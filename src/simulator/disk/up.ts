@@ -6,7 +6,13 @@ import { DriverError } from '../../model/fault.ts';
 import type { Run } from '../../run/run.ts';
 import { attachments } from './loops.ts';
 import { detachAll } from './detach.ts';
-import { layoutOf, readDescription, readJson, type Description, type Layout } from './layout.ts';
+import {
+  simulatorLayoutOf,
+  readDescription,
+  readJson,
+  type Description,
+  type SimulatorLayout,
+} from './layout.ts';
 import { processLock } from './lock.ts';
 import { readPersonality } from '../core/personality.ts';
 import { realFilesets } from './filesets.ts';
@@ -29,7 +35,7 @@ const smallest = 300n * MiB;
 
 /** Makes a simulator in a directory, completes a half made one, or leaves a good one as it is. */
 export async function simulateUp(options: UpOptions): Promise<Description> {
-  const layout = layoutOf(options.dir);
+  const layout = simulatorLayoutOf(options.dir);
   const size = options.size ?? 20n * GiB;
   refuseTooSmall(size);
   const personality = checkedPersonality(options.personality ?? {});
@@ -69,7 +75,7 @@ function checkedPersonality(
   }
 }
 
-const describe = (layout: Layout, size: Bytes): Description => ({
+const describe = (layout: SimulatorLayout, size: Bytes): Description => ({
   ...{ simulator: 'gpfs-csi', ready: false, dir: layout.dir, mount: layout.mount, bin: layout.bin },
   ...{ device: 'fs1', node: 'a1', pools: ['system', 'data'], fileset },
   filesetPath: join(layout.mount, fileset),
@@ -78,7 +84,7 @@ const describe = (layout: Layout, size: Bytes): Description => ({
 });
 
 // Only a directory that is ours, empty, or not there yet: nothing of anybody else is ever removed.
-async function adopt(layout: Layout): Promise<void> {
+async function adopt(layout: SimulatorLayout): Promise<void> {
   await mkdir(layout.dir, { recursive: true, mode: 0o755 });
   if (readDescription(layout.dir)) return;
   const [foreign] = (await readdir(layout.dir)).filter((name) => !name.endsWith('.json.new'));
@@ -91,7 +97,7 @@ async function adopt(layout: Layout): Promise<void> {
 }
 
 // What was begun and never completed has nothing in it that anybody could miss.
-async function discard(run: Run, layout: Layout, description: Description): Promise<void> {
+async function discard(run: Run, layout: SimulatorLayout, description: Description): Promise<void> {
   writeWhole(layout.marker, JSON.stringify(description));
   if (ownMount(layout)) await unmountFree(run, layout.mount);
   await detachAll(run, await attachments(run, layout.image));
@@ -99,7 +105,7 @@ async function discard(run: Run, layout: Layout, description: Description): Prom
 }
 
 /** The simulator's own mount; a foreign one in its place is refused. */
-export function ownMount(layout: Layout): boolean {
+export function ownMount(layout: SimulatorLayout): boolean {
   const mount = mountAt(layout);
   if (!mount) return false;
   if (isOurs(layout, mount)) return true;
@@ -109,7 +115,7 @@ export function ownMount(layout: Layout): boolean {
   );
 }
 
-async function makeImage(run: Run, layout: Layout, size: Bytes): Promise<void> {
+async function makeImage(run: Run, layout: SimulatorLayout, size: Bytes): Promise<void> {
   if (existsSync(layout.image)) return;
   const draft = `${layout.image}.new`;
   await rm(draft, { force: true });
@@ -120,7 +126,7 @@ async function makeImage(run: Run, layout: Layout, size: Bytes): Promise<void> {
   await rename(draft, layout.image);
 }
 
-async function attach(run: Run, layout: Layout): Promise<void> {
+async function attach(run: Run, layout: SimulatorLayout): Promise<void> {
   await mkdir(layout.mount, { recursive: true });
   if (ownMount(layout)) return;
   const [first, ...more] = await attachments(run, layout.image);
@@ -129,7 +135,7 @@ async function attach(run: Run, layout: Layout): Promise<void> {
   await run(['mount', '-t', 'xfs', device, layout.mount], 'write');
 }
 
-async function furnish(layout: Layout, description: Description): Promise<void> {
+async function furnish(layout: SimulatorLayout, description: Description): Promise<void> {
   for (const part of ['children', 'drafts', 'filesets']) {
     await mkdir(join(layout.hidden, part), { recursive: true, mode: 0o700 });
   }
@@ -151,7 +157,7 @@ async function furnish(layout: Layout, description: Description): Promise<void> 
   });
 }
 
-function savePersonality(layout: Layout, told: Readonly<Record<string, unknown>>): void {
+function savePersonality(layout: SimulatorLayout, told: Readonly<Record<string, unknown>>): void {
   const before = (readJson(layout.personality) ?? {}) as Record<string, unknown>;
   writeWhole(layout.personality, `${JSON.stringify({ ...before, ...told }, null, 2)}\n`);
 }

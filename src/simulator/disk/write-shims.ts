@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commandNames } from '../commands/dispatch.ts';
-import type { Layout } from './layout.ts';
+import type { SimulatorLayout } from './layout.ts';
 
 /** Programs that the simulator brings along beside the mm commands. */
 const helpers = ['rm', 'mv'];
 
 /** Writes the executables: each two lines that load one plain script, because each start must be short. */
-export async function writeShims(layout: Layout): Promise<void> {
+export async function writeShims(layout: SimulatorLayout): Promise<void> {
   await mkdir(layout.bin, { recursive: true });
   await mkdir(layout.library, { recursive: true });
   const script = join(layout.library, 'shim.cjs');

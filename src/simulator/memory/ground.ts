@@ -1,4 +1,11 @@
-import type { Facts, Fileset, FilesetPart, Ground, Inode, Pool } from '../core/ground.ts';
+import type {
+  Facts,
+  SimulatedFileset,
+  FilesetPart,
+  Ground,
+  Inode,
+  SimulatedPool,
+} from '../core/ground.ts';
 import { memoryState, type MemoryState } from './state.ts';
 import { isMounted, type Personality } from '../core/personality.ts';
 import { fail } from '../core/strerror.ts';
@@ -81,7 +88,7 @@ function draft(tree: Tree, source: string, as: 'snap' | 'copy', nowMs: number): 
 }
 
 function memoryFilesets(tree: Tree, drop: (node: MemoryNode) => void): FilesetPart {
-  const filesets = new Map<string, Fileset>();
+  const filesets = new Map<string, SimulatedFileset>();
   const roots = new Map<string, MemoryNode>();
   const removeBelow = (node: MemoryNode): void => {
     for (const [name, entry] of node.entries) {
@@ -116,7 +123,7 @@ function memoryFilesets(tree: Tree, drop: (node: MemoryNode) => void): FilesetPa
 }
 
 function linkFirstFileset(ground: MemoryGround, name: string): void {
-  const root: Fileset = {
+  const root: SimulatedFileset = {
     ...{ name: 'root', id: 0, rootInode: ground.tree.root.inode, junction: ground.mountPoint },
     ...{ createdMs: ground.createdMs, comment: 'root fileset', independent: true },
   };
@@ -127,7 +134,7 @@ function linkFirstFileset(ground: MemoryGround, name: string): void {
   ground.putFileset({ ...root, name, id: 1, rootInode, junction, comment: '', independent: false });
 }
 
-const memoryPools = (totalKiB: bigint): readonly Pool[] => [
+const memoryPools = (totalKiB: bigint): readonly SimulatedPool[] => [
   { name: 'system', id: 0, metadata: true, totalKiB, freeKiB: (totalKiB * 3n) / 4n },
   { name: 'data', id: 65_537, metadata: false, totalKiB: totalKiB * 4n, freeKiB: totalKiB * 3n },
 ];

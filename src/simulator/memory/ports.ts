@@ -6,7 +6,7 @@ import { hangs, runCommand } from '../commands/dispatch.ts';
 import type { Faults } from '../core/faults.ts';
 import type { Ground } from '../core/ground.ts';
 import type { FilesNow } from './files.ts';
-import type { Outcome } from '../commands/text.ts';
+import type { CommandOutcome } from '../commands/text.ts';
 
 /** How often what was called. */
 export interface Counts {
@@ -91,10 +91,10 @@ export function portRun(behind: Behind): Run {
 
 /** Rejects when the signal fires first, as the host kills what it may; the command then has no effect any more. */
 async function unlessStopped(
-  ending: Promise<Outcome>,
+  ending: Promise<CommandOutcome>,
   { signal }: RunOptions,
   argv: readonly string[],
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   if (!signal) return ending;
   const { promise, reject } = Promise.withResolvers<never>();
   const stop = (): void => {
@@ -125,7 +125,7 @@ async function perform(
   argv: readonly [string, ...string[]],
   kind: RunKind,
   { signal, timeoutMs }: RunOptions,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   const { ground } = behind;
   const name = basename(argv[0]);
   const stop = kind === 'write' ? undefined : signal;
@@ -153,7 +153,7 @@ async function takeItsTime(
 const isKilled = ({ personality }: Ground, stop: AbortSignal | undefined): boolean =>
   stop?.aborted === true && !personality.lateEffects;
 
-const notFound = (name: string): Outcome => ({
+const notFound = (name: string): CommandOutcome => ({
   ...{ stdout: '', stderr: `${name}: command not found\n`, exitCode: 127 },
 });
 

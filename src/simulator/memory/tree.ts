@@ -33,10 +33,10 @@ export interface Tree {
   /** ENOENT, ENOTDIR, ENAMETOOLONG. */
   find(path: string, call: string): MemoryNode;
   /** The directory a path lies in, and its last component. */
-  place(path: string, call: string): Place;
+  place(path: string, call: string): TreePlace;
 }
 
-export interface Place {
+export interface TreePlace {
   readonly directory: MemoryNode;
   readonly name: string;
 }
@@ -86,14 +86,14 @@ export function makeTree(device: bigint, mountPoint: string, nowMs: number): Tre
 }
 
 /** Gives a node a name: EEXIST when it is taken. */
-export function enter(place: Place, node: MemoryNode, call: string, path: string): void {
+export function enter(place: TreePlace, node: MemoryNode, call: string, path: string): void {
   if (place.directory.entries.has(place.name)) fail('EEXIST', call, path);
   place.directory.entries.set(place.name, node);
   node.names += 1;
 }
 
 /** Takes a name away; the caller sees to what has no name left. */
-export function leave(place: Place): void {
+export function leave(place: TreePlace): void {
   const node = place.directory.entries.get(place.name);
   if (!node) return;
   place.directory.entries.delete(place.name);

@@ -4,7 +4,7 @@ import { removalRefused } from '../core/clone.ts';
 import type { MemoryGround } from './ground.ts';
 import { noSpace } from '../core/personality.ts';
 import { fail } from '../core/strerror.ts';
-import { enter, leave, type MemoryNode, type Place, type Tree } from './tree.ts';
+import { enter, leave, type MemoryNode, type TreePlace, type Tree } from './tree.ts';
 
 /** What GPFS copies and charges at least; a block of the in-process face. */
 export const blockBytes: Bytes = 4n * 1024n * 1024n;
@@ -19,7 +19,7 @@ export interface World {
   /** The tree both paths are in; EXDEV when they are of two trees or two filesets. */
   oneFileset(from: string, to: string, call: string): Tree;
   /** Takes a name away, unless others read through the file. */
-  remove(path: string, place: Place, node: MemoryNode): void;
+  remove(path: string, place: TreePlace, node: MemoryNode): void;
   /** ENOSPC or EDQUOT when the personality says so. */
   spend(path: string, call: string): void;
   statOf(path: string, node: MemoryNode): FileStat;

@@ -13,7 +13,7 @@ const journal = z.looseObject({
   state: z.enum(['replaying', 'clean']),
   node: z.string(),
 });
-export type Journal = z.output<typeof journal>;
+export type JournalState = z.output<typeof journal>;
 
 const capability = z.looseObject({
   access: z.discriminatedUnion('kind', [

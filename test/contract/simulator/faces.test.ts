@@ -7,7 +7,7 @@ import { hostFiles } from '../../../src/run/host-files.ts';
 import { CommandFailed, type Run } from '../../../src/run/run.ts';
 import { runCommand } from '../../../src/simulator/commands/dispatch.ts';
 import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
-import { layoutOf } from '../../../src/simulator/disk/layout.ts';
+import { simulatorLayoutOf } from '../../../src/simulator/disk/layout.ts';
 import { lockOf, realGround } from '../../../src/simulator/disk/ground.ts';
 import { simulatedFiles } from '../../../src/simulator/disk/guarded-files.ts';
 import { simulateStatus } from '../../../src/simulator/disk/status.ts';
@@ -95,7 +95,7 @@ async function onDisk(settings: object, run: Run): Promise<Face> {
   count += 1;
   const root = join(simulator.filesetPath, `run${count}`);
   await mkdir(root);
-  await writeFile(layoutOf(simulator.dir).personality, JSON.stringify(settings));
+  await writeFile(simulatorLayoutOf(simulator.dir).personality, JSON.stringify(settings));
   return {
     ...{ root, mount: simulator.mount, run, files: simulatedFiles(hostFiles(), simulator) },
     write: async (path, block, letter) => {
@@ -112,7 +112,7 @@ async function onDisk(settings: object, run: Run): Promise<Face> {
 
 /** The executables' state machine without their processes, so that many runs are tried. */
 const withoutProcesses: Run = async (argv) => {
-  const outcome = await lockOf(layoutOf(simulator.dir)).holdSoon(() => {
+  const outcome = await lockOf(simulatorLayoutOf(simulator.dir)).holdSoon(() => {
     const ground = realGround(simulator.dir);
     ground.recover();
     return runCommand(ground, argv[0], argv.slice(1));

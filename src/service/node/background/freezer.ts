@@ -1,7 +1,7 @@
 import { isFault, messageOf } from '../../../model/fault.ts';
 import { freezeMs, type FreezeRequest } from '../../../store/freezes.ts';
 import type { RootStore } from '../../../store/root.ts';
-import type { Frozen } from '../state/frozen.ts';
+import type { FrozenNote } from '../state/frozen.ts';
 import type { Freezer, NodeHost } from '../host.ts';
 import type { NodeRecord } from '../state/records.ts';
 import { isLive } from '../device/places.ts';
@@ -132,7 +132,7 @@ async function hold(
   }
 }
 
-async function thawOne(host: FreezingHost, left: Frozen): Promise<void> {
+async function thawOne(host: FreezingHost, left: FrozenNote): Promise<void> {
   const root = await host.roots.byId(left.volumeId).catch(() => undefined);
   await thaw(host, root?.store, left);
 }
@@ -144,7 +144,7 @@ async function thawOne(host: FreezingHost, left: Frozen): Promise<void> {
 async function thaw(
   host: FreezingHost,
   store: RootStore | undefined,
-  { volumeId, path, nonce, untilMs }: Frozen,
+  { volumeId, path, nonce, untilMs }: FrozenNote,
 ): Promise<void> {
   const taken = await store?.freezes.takeBack(host.self.node, nonce).then(
     () => true,

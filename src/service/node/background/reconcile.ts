@@ -3,7 +3,7 @@ import { loopState } from '../../../linux/sysblock.ts';
 import { detachUnnamed, loopsIn } from '../device/loops.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
-import { readSource, mayBeFrozen, type Source } from '../device/volume.ts';
+import { readSource, mayBeFrozen, type NodeVolume } from '../device/volume.ts';
 import { isLive } from '../device/places.ts';
 import { forget, release, tearDown } from '../device/release.ts';
 
@@ -68,7 +68,11 @@ async function whyOutdated(
 }
 
 /** A restarted driver looks for requests again, and takes down what a publication that died had attached. */
-async function goOn(host: NodeHost, record: NodeRecord, source: Source | undefined): Promise<void> {
+async function goOn(
+  host: NodeHost,
+  record: NodeRecord,
+  source: NodeVolume | undefined,
+): Promise<void> {
   if (!source || !record.staged) return;
   if (mayBeFrozen(source, record)) await host.freezer.watch(source.id, source.store);
   if (!record.attaching) return;
@@ -76,7 +80,7 @@ async function goOn(host: NodeHost, record: NodeRecord, source: Source | undefin
   await host.records.write({ ...record, attaching: undefined });
 }
 
-const isOurs = ({ self }: NodeHost, source: Source | undefined): boolean =>
+const isOurs = ({ self }: NodeHost, source: NodeVolume | undefined): boolean =>
   source?.record.attachments.some(({ node }) => node === self.node) ?? false;
 
 async function whatIsWrong(host: NodeHost, found: NodeRecord): Promise<string | undefined> {
@@ -109,7 +113,7 @@ async function unrecorded(
   return told;
 }
 
-async function currentSource(host: NodeHost, id: string): Promise<Source | undefined> {
+async function currentSource(host: NodeHost, id: string): Promise<NodeVolume | undefined> {
   try {
     return await readSource(host, id);
   } catch (error) {

@@ -2,7 +2,7 @@ import type { Loop } from '../../../linux/loop.ts';
 import { intending, obtainLoop, serves } from './loops.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
-import type { Source } from './volume.ts';
+import type { NodeVolume } from './volume.ts';
 import { release } from './release.ts';
 
 /** A record of this node that names a device. */
@@ -17,7 +17,7 @@ export interface Attaching {
 /** Gives a volume its device here and names it in the record; one that was for another use goes first. */
 export async function attach(
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   record: NodeRecord,
   how: Attaching,
 ): Promise<HeldRecord> {
@@ -32,7 +32,7 @@ export async function attach(
 /** Writes down that a device is about to be attached, where the record does not say so yet. */
 export async function intend(
   host: NodeHost,
-  { store }: Source,
+  { store }: NodeVolume,
   record: NodeRecord,
 ): Promise<NodeRecord> {
   if (record.attaching) return record;

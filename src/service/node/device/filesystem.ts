@@ -5,7 +5,7 @@ import { looksBlank, readsAsZeros, type DeviceContent } from '../../../linux/blk
 import { superblock, type Superblock } from '../../../linux/superblock.ts';
 import { deviceSize } from '../../../linux/sysblock.ts';
 import type { NodeHost } from '../host.ts';
-import { recordContent, type Source } from './volume.ts';
+import { recordContent, type NodeVolume } from './volume.ts';
 
 const ext4Group = 128n * MiB;
 const ext4Tables = 3n * MiB;
@@ -16,7 +16,7 @@ export type MountAccess = Extract<Access, { kind: 'mount' }>;
 /** Puts a file system on a device that never had one; resolves to the type that is there. Never overwrites. */
 export async function ensureFilesystem(
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   access: MountAccess,
   device: string,
 ): Promise<FsType> {
@@ -36,7 +36,11 @@ export async function ensureFilesystem(
  * A thin image that nobody wrote to has no blocks. Where it has some, all of it is read before it counts as
  * blank: there may be data in it that no signature tells of.
  */
-async function isBlank(host: NodeHost, { path, record }: Source, device: string): Promise<boolean> {
+async function isBlank(
+  host: NodeHost,
+  { path, record }: NodeVolume,
+  device: string,
+): Promise<boolean> {
   if (!(await looksBlank(device))) return false;
   if (record.options.provisioning === 'thick') return true;
   return (await host.files.held(path)) === 0n || readsAsZeros(device);
@@ -44,7 +48,7 @@ async function isBlank(host: NodeHost, { path, record }: Source, device: string)
 
 async function format(
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   fsType: FsType,
   device: string,
   again: boolean,
@@ -62,7 +66,7 @@ async function format(
   return fsType;
 }
 
-function knownType({ id, record }: Source, access: MountAccess, found: DeviceContent): FsType {
+function knownType({ id, record }: NodeVolume, access: MountAccess, found: DeviceContent): FsType {
   const refuse = (why: string) => new DriverError('wrong-state', `volume ${id} ${why}`);
   if (found.kind === 'nothing' && record.content.kind === 'filesystem')
     throw refuse(

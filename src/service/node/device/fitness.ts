@@ -4,7 +4,7 @@ import { DriverError } from '../../../model/fault.ts';
 import type { VolumeRecord } from '../../../store/schema/volume.ts';
 import type { StageAsk } from '../../api.ts';
 import type { NodeHost } from '../host.ts';
-import type { Source } from './volume.ts';
+import type { NodeVolume } from './volume.ts';
 
 /** Attached in a mode in which several nodes use one device: it must never be buffered. */
 export const isShared = ({ attachments }: VolumeRecord): boolean =>
@@ -15,7 +15,7 @@ export const isShared = ({ attachments }: VolumeRecord): boolean =>
 /** Throws wrong-state where what the probe of this root found out forbids to use the volume so. */
 export async function requireFit(
   { allowBuffered }: NodeHost,
-  { id, store, record }: Source,
+  { id, store, record }: NodeVolume,
   { capability }: StageAsk,
   readonly: boolean,
 ): Promise<void> {

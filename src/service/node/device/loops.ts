@@ -8,7 +8,7 @@ import { sectorBytesFor } from '../../../model/sectors.ts';
 import { isShared } from './fitness.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
-import type { Source } from './volume.ts';
+import type { NodeVolume } from './volume.ts';
 
 /** All devices a record names. */
 export const loopsIn = (record: NodeRecord): readonly Loop[] =>
@@ -80,7 +80,7 @@ export async function detachUnnamed(
 /** A new device for the image, or one of ours that nobody came to name, when there may be such a one. */
 export async function obtainLoop(
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   record: NodeRecord,
   how: { readonly readonly: boolean; readonly resumed: boolean },
 ): Promise<Loop> {
@@ -98,7 +98,11 @@ export async function obtainLoop(
   );
 }
 
-const attachOptions = (host: NodeHost, { record }: Source, readonly: boolean): AttachOptions => ({
+const attachOptions = (
+  host: NodeHost,
+  { record }: NodeVolume,
+  readonly: boolean,
+): AttachOptions => ({
   readonly,
   sectorBytes: sectorBytesFor(record),
   allowBuffered: host.allowBuffered && !isShared(record),
@@ -106,7 +110,7 @@ const attachOptions = (host: NodeHost, { record }: Source, readonly: boolean): A
 
 /** The kernel says nothing but that it has no direct I/O; what that means for a volume, and what helps, we know. */
 const explain =
-  ({ id, record }: Source) =>
+  ({ id, record }: NodeVolume) =>
   (error: unknown): never => {
     if (!isFault(error, 'wrong-state')) throw error;
     throw new DriverError(
@@ -121,7 +125,7 @@ export const serves = async (
   host: NodeHost,
   loop: Loop,
   record: NodeRecord,
-  wanted: { readonly record: Source['record']; readonly readonly: boolean },
+  wanted: { readonly record: NodeVolume['record']; readonly readonly: boolean },
 ): Promise<boolean> =>
   loop.readonly === wanted.readonly &&
   sameFile(loop.backing, record.image) &&
@@ -137,7 +141,7 @@ export const isUsable = (
 
 async function adopt(
   host: NodeHost,
-  { store }: Source,
+  { store }: NodeVolume,
   record: NodeRecord,
   options: AttachOptions,
 ): Promise<Loop | undefined> {

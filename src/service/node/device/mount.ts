@@ -7,7 +7,7 @@ import {
   type MountAsk,
 } from './filesystem.ts';
 import type { NodeHost } from '../host.ts';
-import type { Source } from './volume.ts';
+import type { NodeVolume } from './volume.ts';
 
 /** A device of the volume, and where and how its file system is to be seen. */
 export interface MountHow extends Pick<MountAsk, 'path' | 'readonly' | 'mayGrow'> {
@@ -20,7 +20,7 @@ export interface MountHow extends Pick<MountAsk, 'path' | 'readonly' | 'mayGrow'
  */
 export const mountVolume = (
   host: NodeHost,
-  source: Source,
+  source: NodeVolume,
   access: MountAccess,
   { loop, ...how }: MountHow,
 ): Promise<FsType> =>

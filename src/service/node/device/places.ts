@@ -8,7 +8,7 @@ import type { NodeHost } from '../host.ts';
 import { readSource } from './volume.ts';
 
 /** A volume where a caller says it is: its record, and the device that is seen there. */
-export interface Place {
+export interface SeenVolume {
   readonly record: NodeRecord;
   readonly path: string;
   readonly loop: Loop;
@@ -18,7 +18,7 @@ export interface Place {
  * Finds a volume at a path. The path is only compared, so that a malformed one is just a place where the
  * volume is not. Throws volume-missing or path-missing.
  */
-export async function placeOf(host: NodeHost, id: string, asked: string): Promise<Place> {
+export async function placeOf(host: NodeHost, id: string, asked: string): Promise<SeenVolume> {
   const record = await host.records.read(id);
   if (!record) await readSource(host, id);
   const place = record && (await seenAt(host, record, asked));
@@ -30,7 +30,7 @@ async function seenAt(
   host: NodeHost,
   record: NodeRecord,
   asked: string,
-): Promise<Place | undefined> {
+): Promise<SeenVolume | undefined> {
   const place = placeIn(record, asked);
   if (!place || !(await host.losetup.isAttached(place.loop))) return undefined;
   // A raw block volume is staged without anything being visible at the staging path.
@@ -39,7 +39,7 @@ async function seenAt(
 }
 
 /** Where the volume is according to the record alone. */
-function placeIn(record: NodeRecord, asked: string): Place | undefined {
+function placeIn(record: NodeRecord, asked: string): SeenVolume | undefined {
   const target = record.targets.find((each) => [each.asked, each.path].includes(asked));
   const loop = target?.loop ?? record.loop;
   if (!loop) return undefined;

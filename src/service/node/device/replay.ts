@@ -1,18 +1,18 @@
 import { DriverError } from '../../../model/fault.ts';
 import { isDeadMark } from '../../../store/nodes.ts';
-import type { Journal } from '../../../store/schema/volume.ts';
+import type { JournalState } from '../../../store/schema/volume.ts';
 import { attach } from './attach.ts';
 import { isSmall, type MountAccess } from './filesystem.ts';
 import { mountVolume } from './mount.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
 import { isMountedAt } from './places.ts';
-import { updateOurs, type Source } from './volume.ts';
+import { updateOurs, type NodeVolume } from './volume.ts';
 import { release } from './release.ts';
 
 /** A volume that many nodes are about to read, and what this node has of it. */
 export interface Reading {
-  readonly source: Source;
+  readonly source: NodeVolume;
   readonly record: NodeRecord;
   readonly access: MountAccess;
   readonly resumed: boolean;
@@ -40,7 +40,7 @@ export async function makeClean(host: NodeHost, reading: Reading): Promise<NodeR
 }
 
 /** What the volume's record says of the journal of its current image. */
-const journalOf = ({ key, record: { journal } }: Source): Journal | undefined =>
+const journalOf = ({ key, record: { journal } }: NodeVolume): JournalState | undefined =>
   journal?.image === key ? journal : undefined;
 
 /** A replay that was cut short leaves its device behind. */
@@ -48,7 +48,7 @@ const withoutWritable = (host: NodeHost, record: NodeRecord): Promise<NodeRecord
   record.loop && !record.loop.readonly ? release(host, record) : Promise.resolve(record);
 
 /** One node at a time: the one the record names keeps it for as long as its mark says that it may write. */
-async function claim(host: NodeHost, source: Source): Promise<void> {
+async function claim(host: NodeHost, source: NodeVolume): Promise<void> {
   const { node } = host.self;
   const holder = holderOf(journalOf(source), node);
   if (holder !== undefined && (await mayStillWrite(source, holder))) throw busy(source, holder);
@@ -59,25 +59,29 @@ async function claim(host: NodeHost, source: Source): Promise<void> {
   });
 }
 
-const holderOf = (journal: Journal | undefined, self: string): string | undefined =>
+const holderOf = (journal: JournalState | undefined, self: string): string | undefined =>
   journal?.state === 'replaying' && journal.node !== self ? journal.node : undefined;
 
-async function mayStillWrite({ store, key }: Source, holder: string): Promise<boolean> {
+async function mayStillWrite({ store, key }: NodeVolume, holder: string): Promise<boolean> {
   const mark = (await store.marks.of(key)).find(({ node }) => node === holder);
   return mark !== undefined && !isDeadMark(mark, await store.nodes.read(holder));
 }
 
-const busy = ({ id }: Source, node: string): DriverError =>
+const busy = ({ id }: NodeVolume, node: string): DriverError =>
   new DriverError(
     'busy',
     `node ${node} is replaying the journal of volume ${id}, so that several nodes can read it; try again`,
   );
 
-async function isMarkedByOthers(host: NodeHost, { store, key }: Source): Promise<boolean> {
+async function isMarkedByOthers(host: NodeHost, { store, key }: NodeVolume): Promise<boolean> {
   return (await store.marks.of(key)).some(({ node }) => node !== host.self.node);
 }
 
-async function note(host: NodeHost, source: Source, state: Journal['state']): Promise<void> {
+async function note(
+  host: NodeHost,
+  source: NodeVolume,
+  state: JournalState['state'],
+): Promise<void> {
   const { node } = host.self;
   await updateOurs(host, source, (record) => {
     const now = holderOf(record.journal, node);

@@ -12,7 +12,7 @@ import type { NodeRecord } from '../state/records.ts';
 const pollMs = 100;
 
 /** A volume as its record describes it at this moment, for use on this node. */
-export interface Source {
+export interface NodeVolume {
   readonly id: string;
   readonly store: RootStore;
   readonly local: LocalId;
@@ -24,7 +24,7 @@ export interface Source {
 }
 
 /** Reads a volume's record. Throws volume-missing, or unavailable when its root is not there. */
-export async function readSource(host: NodeHost, id: string): Promise<Source> {
+export async function readSource(host: NodeHost, id: string): Promise<NodeVolume> {
   const found = await host.roots.byId(id);
   const held = found && (await found.store.volumes.read(found.local));
   if (!held || held.value.state === 'deleted')
@@ -40,7 +40,7 @@ export async function readSource(host: NodeHost, id: string): Promise<Source> {
 /** How this node may use the volume: only for reading, beside others that read it. Throws wrong-state when it is not attached. */
 export function requireAttached(
   host: NodeHost,
-  { id, record }: Source,
+  { id, record }: NodeVolume,
   capability: Capability,
 ): { readonly readonly: boolean; readonly shared: boolean } {
   const attachment = record.attachments.find(({ node }) => node === host.self.node);
@@ -66,7 +66,7 @@ export function requireAttached(
 }
 
 /** The image file by device and inode. Throws when the name leads to another file than the record says. */
-export async function imageIdentity(host: NodeHost, source: Source): Promise<FileIdentity> {
+export async function imageIdentity(host: NodeHost, source: NodeVolume): Promise<FileIdentity> {
   const stat = await waitForSize(host, source);
   if (stat.inode === source.inode) return { device: stat.device, inode: stat.inode };
   throw new DriverError(
@@ -76,7 +76,7 @@ export async function imageIdentity(host: NodeHost, source: Source): Promise<Fil
 }
 
 /** Waits until the image shows the size of the record here; another node may have grown it a moment ago. */
-export async function waitForSize(host: NodeHost, { id, path, record }: Source) {
+export async function waitForSize(host: NodeHost, { id, path, record }: NodeVolume) {
   for (let waited = 0; ; waited += pollMs) {
     const stat = await statIfThere(host.files, path);
     if (!stat) {
@@ -99,13 +99,16 @@ export async function waitForSize(host: NodeHost, { id, path, record }: Source) 
  * Records what the image holds, unless the volume was given to another node or got a new image meanwhile:
  * then what we know is about a file that nobody uses any more.
  */
-export const recordContent = (host: NodeHost, source: Source, content: Content): Promise<void> =>
-  updateOurs(host, source, (record) => ({ ...record, content }));
+export const recordContent = (
+  host: NodeHost,
+  source: NodeVolume,
+  content: Content,
+): Promise<void> => updateOurs(host, source, (record) => ({ ...record, content }));
 
 /** Changes the volume's record, unless the volume was given to another node or got a new image meanwhile. */
 export async function updateOurs(
   host: NodeHost,
-  { id, store, local, key }: Source,
+  { id, store, local, key }: NodeVolume,
   change: (record: VolumeRecord) => VolumeRecord,
 ): Promise<void> {
   await store.volumes.update(
@@ -126,5 +129,5 @@ export async function updateOurs(
 }
 
 /** Its class wants freezes, and it is used in a way that can be frozen. */
-export const mayBeFrozen = ({ record }: Source, { kind, readonly }: NodeRecord): boolean =>
+export const mayBeFrozen = ({ record }: NodeVolume, { kind, readonly }: NodeRecord): boolean =>
   record.options.freeze === 'auto' && kind === 'mount' && !readonly;

@@ -12,14 +12,14 @@ const frozenFile = z.object({
   untilMs: z.number(),
 });
 /** A file system of this node that is frozen, or was when the driver died. */
-export type Frozen = z.output<typeof frozenFile>;
+export type FrozenNote = z.output<typeof frozenFile>;
 
 /** What this node has frozen: written before the freeze, removed after the thaw. */
 export interface FrozenNotes {
-  write(frozen: Frozen): Promise<void>;
+  write(frozen: FrozenNote): Promise<void>;
   remove(volumeId: string): Promise<void>;
   /** Those that can be read: of the others the watchdogs take care, and no volume waits for a bad one. */
-  all(): Promise<readonly Frozen[]>;
+  all(): Promise<readonly FrozenNote[]>;
 }
 
 /** The notes in `DIRECTORY/frozen`; a boot thaws everything, so that what is left of an earlier one does no harm. */
@@ -43,7 +43,7 @@ export function frozenNotes(files: Files, directory: string): FrozenNotes {
   };
 }
 
-function parse(text: string): readonly Frozen[] {
+function parse(text: string): readonly FrozenNote[] {
   try {
     return [frozenFile.parse(JSON.parse(text))];
   } catch {

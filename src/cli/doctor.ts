@@ -8,7 +8,7 @@ import type { Clock } from '../run/clock.ts';
 import { programs, systemPath } from '../run/programs.ts';
 import { examineNode, examineRoot, type Examination } from '../service/doctor/examine.ts';
 import { visitorInstance } from '../service/probe/area.ts';
-import { findSimulator } from '../simulator/disk/find.ts';
+import { findSimulator } from '../simulator/disk/lifecycle/find.ts';
 import { simulatedTrials } from '../simulator/disk/guarded-trials.ts';
 import { UsageError } from './command/config.ts';
 import { lookHost, lookLines, readLook, type Look, type LookConfig } from './command/root-flags.ts';

@@ -3,11 +3,11 @@ import { parseArgs } from 'node:util';
 import { GiB, KiB, MiB, TiB, type Bytes } from '../model/bytes.ts';
 import { hostRun } from '../run/host-run.ts';
 import type { Run } from '../run/run.ts';
-import { simulateDown } from '../simulator/disk/down.ts';
-import type { Description } from '../simulator/disk/layout.ts';
+import { simulateDown } from '../simulator/disk/lifecycle/down.ts';
+import type { Description } from '../simulator/disk/state/layout.ts';
 import { readPersonality, readSetting } from '../simulator/core/personality.ts';
-import { simulateStatus } from '../simulator/disk/status.ts';
-import { simulateUp } from '../simulator/disk/up.ts';
+import { simulateStatus } from '../simulator/disk/lifecycle/status.ts';
+import { simulateUp } from '../simulator/disk/lifecycle/up.ts';
 import { UsageError } from './command/config.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
 

@@ -18,7 +18,7 @@ import { nodeVolumes, type NodeSide } from '../../service/node/node.ts';
 import { probeOnce, type StartingProbe } from '../../service/probe/probe.ts';
 import { probeTwoNodes } from '../../service/probe/pair/pair.ts';
 import { inEachRoot, type Roots } from '../../service/roots/roots.ts';
-import { findSimulator, type Simulator } from '../../simulator/disk/find.ts';
+import { findSimulator, type Simulator } from '../../simulator/disk/lifecycle/find.ts';
 import { simulatedFiles } from '../../simulator/disk/guarded-files.ts';
 import { showQueues } from '../../service/forest/gauges.ts';
 import { nodeTopology, type FollowedTopology } from '../../service/roots/topology.ts';

@@ -4,9 +4,9 @@ import { roundUp, type Bytes } from '../../model/bytes.ts';
 import { errnoError, errnoOf } from '../../run/files.ts';
 import { hostRun } from '../../run/host-run.ts';
 import { CommandFailed } from '../../run/run.ts';
-import { birthOf } from './census.ts';
-import type { SimulatorLayout } from './layout.ts';
-import { stateFiles, type StateFile } from './state-files.ts';
+import { birthOf } from './state/census.ts';
+import type { SimulatorLayout } from './state/layout.ts';
+import { stateFiles, type StateFile } from './state/state-files.ts';
 
 /** A run of blocks of a file, in units of 512 bytes: where in the file, and where on the disk. */
 interface Extent {

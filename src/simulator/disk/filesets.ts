@@ -1,8 +1,8 @@
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { SimulatedFileset, FilesetPart } from '../core/ground.ts';
-import { readJson, type SimulatorLayout } from './layout.ts';
-import { lookAt, writeWhole } from './state-files.ts';
+import { readJson, type SimulatorLayout } from './state/layout.ts';
+import { lookAt, writeWhole } from './state/state-files.ts';
 
 /** Filesets as directories: at their junctions while they are linked, else out of the way. */
 export function realFilesets(layout: SimulatorLayout): FilesetPart {

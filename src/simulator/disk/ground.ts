@@ -9,21 +9,21 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { birthOf, census, type Census } from './census.ts';
+import { birthOf, census, type Census } from './state/census.ts';
 import type { Facts, Ground, Inode, SimulatedPool } from '../core/ground.ts';
-import { journal, type Seen } from './journal.ts';
+import { journal, type Seen } from './state/journal.ts';
 import {
   simulatorLayoutOf,
   readDescription,
   readJson,
   type Description,
   type SimulatorLayout,
-} from './layout.ts';
-import { isOpenForWriting, loopsOf } from './open-files.ts';
-import { processLock, type Lock } from './lock.ts';
+} from './state/layout.ts';
+import { isOpenForWriting, loopsOf } from './state/open-files.ts';
+import { processLock, type Lock } from './state/lock.ts';
 import { isMounted, readPersonality } from '../core/personality.ts';
 import { realFilesets } from './filesets.ts';
-import { lookAt, stateFiles, type StateFiles } from './state-files.ts';
+import { lookAt, stateFiles, type StateFiles } from './state/state-files.ts';
 import { fail } from '../core/strerror.ts';
 
 /** The ground of the executables: an XFS with reflink, and state files beside it. Use it only inside `hold`. */

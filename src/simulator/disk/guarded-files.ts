@@ -1,12 +1,12 @@
 import { lstatSync, readFileSync } from 'node:fs';
 import { errnoError, type Files } from '../../run/files.ts';
-import { birthOf, damagesOf } from './census.ts';
-import { simulatorLayoutOf, type SimulatorLayout } from './layout.ts';
+import { birthOf, damagesOf } from './state/census.ts';
+import { simulatorLayoutOf, type SimulatorLayout } from './state/layout.ts';
 import { noSpace, readPersonality } from '../core/personality.ts';
 import { checkOneFileset, removeName, rename } from './rm-mv.ts';
 import { absolute, lockOf, realGround, type RealGround } from './ground.ts';
 import { heldOn } from './blocks.ts';
-import { lookAt, stateFiles } from './state-files.ts';
+import { lookAt, stateFiles } from './state/state-files.ts';
 
 /**
  * The host's Files as they would be on GPFS: refuses what the kernel under the simulator lets pass, and

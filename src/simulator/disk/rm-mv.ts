@@ -2,11 +2,11 @@ import { cpSync, lstatSync, readdirSync, renameSync, rmSync, rmdirSync, unlinkSy
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../../run/files.ts';
 import { removalRefused, renameRefused } from '../core/clone.ts';
-import type { SimulatorLayout } from './layout.ts';
+import type { SimulatorLayout } from './state/layout.ts';
 import { absolute, type RealGround } from './ground.ts';
 import { realFilesets } from './filesets.ts';
-import { orphanLoopsOf } from './open-files.ts';
-import { lookAt } from './state-files.ts';
+import { orphanLoopsOf } from './state/open-files.ts';
+import { lookAt } from './state/state-files.ts';
 import { errnoNameOf, fail, strerror } from '../core/strerror.ts';
 import type { CommandOutcome } from '../commands/text.ts';
 

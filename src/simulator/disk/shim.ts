@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { errnoOf } from '../../run/files.ts';
 import { commandNames, hangs, runCommand } from '../commands/dispatch.ts';
-import { simulatorLayoutOf } from './layout.ts';
+import { simulatorLayoutOf } from './state/layout.ts';
 import { absolute, lockOf, realGround } from './ground.ts';
 import { mv, rm } from './rm-mv.ts';
 import { pointer, type CommandOutcome } from '../commands/text.ts';

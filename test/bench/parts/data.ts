@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { loopDevices } from '../../../src/simulator/disk/open-files.ts';
+import { loopDevices } from '../../../src/simulator/disk/state/open-files.ts';
 import { quantile, upTo } from '../measure.ts';
 import type { Bench, Figure, Found } from '../part.ts';
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { loopDevices } from '../../../src/simulator/disk/open-files.ts';
+import { loopDevices } from '../../../src/simulator/disk/state/open-files.ts';
 import { asMount } from '../csi.ts';
 import { eachOf, quantile, timed, upTo } from '../measure.ts';
 import type { Bench, Cost, Found } from '../part.ts';

@@ -2,7 +2,7 @@ import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { simulateStatus } from '../../../src/simulator/disk/status.ts';
+import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
 import type { AbilitiesFile } from '../../../src/store/abilities.ts';
 import {
   asBlock,

@@ -11,7 +11,7 @@ import { probeOnce, type StartingProbe } from '../../../src/service/probe/probe.
 import { probeTwoNodes } from '../../../src/service/probe/pair/pair.ts';
 import { simulatedFiles } from '../../../src/simulator/disk/guarded-files.ts';
 import { simulatedTrials } from '../../../src/simulator/disk/guarded-trials.ts';
-import { simulateStatus } from '../../../src/simulator/disk/status.ts';
+import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
 import { openExistingRoot, type RootStore } from '../../../src/store/root.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 

@@ -8,7 +8,7 @@ import type { Run } from '../../../src/run/run.ts';
 import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
 import { blockBytes } from '../../../src/simulator/memory/world.ts';
 import { simulatedFiles } from '../../../src/simulator/disk/guarded-files.ts';
-import { simulateStatus } from '../../../src/simulator/disk/status.ts';
+import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
 import { testSimulator, type TestSimulator } from '../../support/disk/simulator-host.ts';
 
 // Both faces count the same blocks at the same files, whatever was done: 4 MiB each in memory, 4 KiB on XFS.

@@ -14,10 +14,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GiB } from '../../../src/model/bytes.ts';
 import { errnoOf, type Files } from '../../../src/run/files.ts';
 import { hostFiles } from '../../../src/run/host-files.ts';
-import { findSimulator } from '../../../src/simulator/disk/find.ts';
+import { findSimulator } from '../../../src/simulator/disk/lifecycle/find.ts';
 import { simulatedFiles } from '../../../src/simulator/disk/guarded-files.ts';
-import { simulateStatus } from '../../../src/simulator/disk/status.ts';
-import { simulateUp } from '../../../src/simulator/disk/up.ts';
+import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
+import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 import {
   ended,
   testSimulator,

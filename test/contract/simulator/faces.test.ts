@@ -7,10 +7,10 @@ import { hostFiles } from '../../../src/run/host-files.ts';
 import { CommandFailed, type Run } from '../../../src/run/run.ts';
 import { runCommand } from '../../../src/simulator/commands/dispatch.ts';
 import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
-import { simulatorLayoutOf } from '../../../src/simulator/disk/layout.ts';
+import { simulatorLayoutOf } from '../../../src/simulator/disk/state/layout.ts';
 import { lockOf, realGround } from '../../../src/simulator/disk/ground.ts';
 import { simulatedFiles } from '../../../src/simulator/disk/guarded-files.ts';
-import { simulateStatus } from '../../../src/simulator/disk/status.ts';
+import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
 import { testSimulator, type TestSimulator } from '../../support/disk/simulator-host.ts';
 
 // Both faces do the same random things and have to say the same, word for word.

@@ -7,10 +7,10 @@ import { afterEach, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
 import { hostRun } from '../../../src/run/host-run.ts';
 import type { Run } from '../../../src/run/run.ts';
-import { simulateDown } from '../../../src/simulator/disk/down.ts';
-import { loopDevices } from '../../../src/simulator/disk/open-files.ts';
-import { simulateStatus } from '../../../src/simulator/disk/status.ts';
-import { simulateUp } from '../../../src/simulator/disk/up.ts';
+import { simulateDown } from '../../../src/simulator/disk/lifecycle/down.ts';
+import { loopDevices } from '../../../src/simulator/disk/state/open-files.ts';
+import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
+import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 import { ended, freshDirectory } from '../../support/disk/simulator-host.ts';
 
 const run = hostRun({ mmDirectory: '/nowhere' });

@@ -4,11 +4,11 @@ import { basename, join } from 'node:path';
 import { GiB } from '../../../src/model/bytes.ts';
 import { hostRun } from '../../../src/run/host-run.ts';
 import { parseMountinfo } from '../../../src/run/mounts.ts';
-import { simulateDown } from '../../../src/simulator/disk/down.ts';
-import type { Description } from '../../../src/simulator/disk/layout.ts';
-import { loopDevices } from '../../../src/simulator/disk/open-files.ts';
-import { simulateStatus } from '../../../src/simulator/disk/status.ts';
-import { simulateUp } from '../../../src/simulator/disk/up.ts';
+import { simulateDown } from '../../../src/simulator/disk/lifecycle/down.ts';
+import type { Description } from '../../../src/simulator/disk/state/layout.ts';
+import { loopDevices } from '../../../src/simulator/disk/state/open-files.ts';
+import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
+import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 
 /** A simulator of executables in a directory of its own. */
 export interface Executables {

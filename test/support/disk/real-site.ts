@@ -8,9 +8,9 @@ import { afterAll, expect } from 'vitest';
 import type { Bytes } from '../../../src/model/bytes.ts';
 import { hostRun } from '../../../src/run/host-run.ts';
 import { parseMountinfo } from '../../../src/run/mounts.ts';
-import { simulateDown } from '../../../src/simulator/disk/down.ts';
-import { simulateStatus } from '../../../src/simulator/disk/status.ts';
-import { simulateUp } from '../../../src/simulator/disk/up.ts';
+import { simulateDown } from '../../../src/simulator/disk/lifecycle/down.ts';
+import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
+import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 import { startRealServer, type RealServer, type ServeOptions } from './real-server.ts';
 import { problemsOnDisk } from './real-truth.ts';
 

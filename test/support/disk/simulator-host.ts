@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { MiB } from '../../../src/model/bytes.ts';
 import { hostRun } from '../../../src/run/host-run.ts';
 import type { Run } from '../../../src/run/run.ts';
-import { simulateDown } from '../../../src/simulator/disk/down.ts';
-import type { Description } from '../../../src/simulator/disk/layout.ts';
-import { simulateUp } from '../../../src/simulator/disk/up.ts';
+import { simulateDown } from '../../../src/simulator/disk/lifecycle/down.ts';
+import type { Description } from '../../../src/simulator/disk/state/layout.ts';
+import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 
 /** A simulator of executables for one suite, and how to be rid of it. */
 export interface TestSimulator extends Description {

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { processLock } from '../../../../src/simulator/disk/lock.ts';
+import { processLock } from '../../../../../src/simulator/disk/state/lock.ts';
 
 const directories: string[] = [];
 const fresh = (): string => {

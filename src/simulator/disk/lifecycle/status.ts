@@ -1,16 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mountOf, parseMountinfo, type Mount } from '../../run/mounts.ts';
-import { census, type Damage } from './census.ts';
+import { mountOf, parseMountinfo, type Mount } from '../../../run/mounts.ts';
+import { census, type Damage } from '../state/census.ts';
 import {
   simulatorLayoutOf,
   readDescription,
   type Description,
   type SimulatorLayout,
-} from './layout.ts';
-import { loopsOf } from './open-files.ts';
-import { lockOf, realGround } from './ground.ts';
-import { stateFiles } from './state-files.ts';
+} from '../state/layout.ts';
+import { loopsOf } from '../state/open-files.ts';
+import { lockOf, realGround } from '../ground.ts';
+import { stateFiles } from '../state/state-files.ts';
 
 /** How a simulator is: complete, absent, or neither. */
 export interface SimulatorStatus {

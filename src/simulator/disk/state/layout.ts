@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { errnoOf } from '../../run/files.ts';
+import { errnoOf } from '../../../run/files.ts';
 
 /** Where a simulator of the executables' kind keeps what it has. */
 export interface SimulatorLayout {

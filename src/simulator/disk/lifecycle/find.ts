@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import { readDescription, type Description } from './layout.ts';
+import { readDescription, type Description } from '../state/layout.ts';
 
 /** A simulator as programs that stand on it see it. */
 export interface Simulator extends Description {

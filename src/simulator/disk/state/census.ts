@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, type BigIntStats } from 'node:fs';
 import { join } from 'node:path';
-import { errnoError } from '../../run/files.ts';
-import type { Inode } from '../core/ground.ts';
+import { errnoError } from '../../../run/files.ts';
+import type { Inode } from '../../core/ground.ts';
 import { readJson, type SimulatorLayout } from './layout.ts';
 import { orphanLoopsOf } from './open-files.ts';
 import { lookAt, writeWhole, type StateFile, type StateFiles } from './state-files.ts';

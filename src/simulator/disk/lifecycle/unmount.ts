@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DriverError } from '../../model/fault.ts';
-import { CommandFailed, type Run } from '../../run/run.ts';
-import { attempt, linkOf, namesIn } from './open-files.ts';
+import { DriverError } from '../../../model/fault.ts';
+import { CommandFailed, type Run } from '../../../run/run.ts';
+import { attempt, linkOf, namesIn } from '../state/open-files.ts';
 
 // Whoever only looks (a backup, a search through all of /tmp) is soon gone.
 const patienceMs = 5000;

@@ -10,8 +10,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { errnoOf } from '../../run/files.ts';
-import type { FileRecord, Inode } from '../core/ground.ts';
+import { errnoOf } from '../../../run/files.ts';
+import type { FileRecord, Inode } from '../../core/ground.ts';
 import { readJson, type SimulatorLayout } from './layout.ts';
 
 /** What is kept of one inode: the record of the state machine, and how to know the file again. */

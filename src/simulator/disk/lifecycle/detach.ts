@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Run } from '../../run/run.ts';
-import { loopDevices } from './open-files.ts';
+import type { Run } from '../../../run/run.ts';
+import { loopDevices } from '../state/open-files.ts';
 
 // A device that a scanner has open for a moment is let go only when that closes it.
 const patienceMs = 5000;

@@ -2,8 +2,8 @@ import { chmod, copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { commandNames } from '../commands/dispatch.ts';
-import type { SimulatorLayout } from './layout.ts';
+import { commandNames } from '../../commands/dispatch.ts';
+import type { SimulatorLayout } from '../state/layout.ts';
 
 /** Programs that the simulator brings along beside the mm commands. */
 const helpers = ['rm', 'mv'];
@@ -44,7 +44,7 @@ async function bundleTo(path: string): Promise<void> {
   }
   const { build } = await import('esbuild');
   await build({
-    entryPoints: [fileURLToPath(new URL('./shim.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(new URL('../shim.ts', import.meta.url))],
     outfile: path,
     ...{ bundle: true, minify: true, platform: 'node', format: 'cjs', target: 'node22' },
     logLevel: 'silent',

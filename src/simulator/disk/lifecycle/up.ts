@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GiB, MiB, showBytes, type Bytes } from '../../model/bytes.ts';
-import { DriverError } from '../../model/fault.ts';
-import type { Run } from '../../run/run.ts';
+import { GiB, MiB, showBytes, type Bytes } from '../../../model/bytes.ts';
+import { DriverError } from '../../../model/fault.ts';
+import type { Run } from '../../../run/run.ts';
 import { attachments } from './loops.ts';
 import { detachAll } from './detach.ts';
 import {
@@ -12,12 +12,12 @@ import {
   readJson,
   type Description,
   type SimulatorLayout,
-} from './layout.ts';
-import { processLock } from './lock.ts';
-import { readPersonality } from '../core/personality.ts';
-import { realFilesets } from './filesets.ts';
+} from '../state/layout.ts';
+import { processLock } from '../state/lock.ts';
+import { readPersonality } from '../../core/personality.ts';
+import { realFilesets } from '../filesets.ts';
 import { writeShims } from './write-shims.ts';
-import { lookAt, writeWhole } from './state-files.ts';
+import { lookAt, writeWhole } from '../state/state-files.ts';
 import { isOurs, mountAt, whatIsMissing } from './status.ts';
 import { unmountFree } from './unmount.ts';
 

@@ -1,8 +1,8 @@
 import { linkSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf } from '../../run/files.ts';
+import { errnoOf } from '../../../run/files.ts';
 import { birthOf, type Census } from './census.ts';
-import { plainAttributes, type Change, type FileRecord, type Inode } from '../core/ground.ts';
+import { plainAttributes, type Change, type FileRecord, type Inode } from '../../core/ground.ts';
 import { readJson, type SimulatorLayout } from './layout.ts';
 import { lookAt, unlinkIfThere, writeWhole, type StateFiles } from './state-files.ts';
 

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf } from '../../run/files.ts';
+import { errnoOf } from '../../../run/files.ts';
 
 /** Work that other processes must not see half done. Survives a holder that was killed. */
 export interface Lock {

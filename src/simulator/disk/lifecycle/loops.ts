@@ -1,5 +1,5 @@
-import type { Run } from '../../run/run.ts';
-import { loopDevices } from './open-files.ts';
+import type { Run } from '../../../run/run.ts';
+import { loopDevices } from '../state/open-files.ts';
 
 /** Loop devices of one file, whoever attached it and by whichever path. */
 export async function attachments(run: Run, file: string): Promise<readonly string[]> {

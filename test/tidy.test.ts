@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { ESLint } from 'eslint';
 import { describe, expect, test } from 'vitest';
 import { circles } from './tidy/circles.ts';
+import { sharedTypeNames, upwards, valuesInTypes, wrongFiles } from './tidy/layout.ts';
 import { orphans, wrongImports } from './tidy/imports.ts';
 import { resolvedHosts, wrongDecisions } from './tidy/papers.ts';
 import { filesIn, readTree } from './tidy/tree.ts';
@@ -22,6 +23,16 @@ describe('the repository', () => {
 
   test('no files or folders of src import each other in a circle', () => {
     expect(circles(tree)).toEqual([]);
+  });
+
+  test('within a layer, imports follow its order', () => {
+    expect(upwards(tree)).toEqual([]);
+    expect(valuesInTypes(tree)).toEqual([]);
+  });
+
+  test('folders, files and types have their size and names', () => {
+    expect(wrongFiles(tree)).toEqual([]);
+    expect(sharedTypeNames(tree)).toEqual([]);
   });
 
   test('every file is used', () => {
@@ -103,6 +114,36 @@ describe('the checks can fail', () => {
     expect(circles(files(straight))).toEqual([]);
   });
 
+  test('an import against the order of a layer, and a folder that has no place in it', () => {
+    const some = files({
+      'src/service/claims/a.ts': "import { b } from '../volumes/b.ts';",
+      'src/service/volumes/b.ts': "import { a } from '../claims/a.ts';",
+      'src/service/newcomer/c.ts': '',
+      'src/service/host.ts': "import { a } from './roots/a.ts';",
+    });
+    expect(upwards(some)).toEqual([
+      expect.stringContaining('claims/a.ts imports src/service/volumes/b.ts'),
+      expect.stringContaining('newcomer has no place'),
+    ]);
+    expect(valuesInTypes(some)).toHaveLength(1);
+  });
+
+  test('a crowded folder, a short file, a name in capitals, and a type of two files', () => {
+    const long = 'const a = 1;\n'.repeat(30);
+    const crowd = Object.fromEntries(
+      Array.from({ length: 17 }, (_, n) => [`src/service/volumes/a${n}.ts`, long]),
+    );
+    expect(wrongFiles(files(crowd))).toHaveLength(1);
+    expect(wrongFiles(files({ 'src/service/a.ts': 'const a = 1;' }))).toHaveLength(1);
+    expect(wrongFiles(files({ 'src/run/someFile.ts': '' }))).toHaveLength(1);
+    const twice = {
+      'src/run/a.ts': 'export interface Place {}',
+      'src/store/b.ts': 'export type Place = string;',
+      'src/store/c.ts': 'interface Place {}',
+    };
+    expect(sharedTypeNames(files(twice))).toEqual([expect.stringContaining('Place is exported')]);
+  });
+
   test('a file that nothing uses, and one that only a test uses', () => {
     const some = files({
       'package.json': '"cli": "node src/cli/main.ts"',
@@ -128,10 +169,16 @@ describe('the checks can fail', () => {
     ['src/cli/a.ts', '// eslint-disable-next-line comple~xity'],
     ['src/server/a.ts', "process.~env['HOME']"],
     ['src/run/a.ts', "import x from '@gr~pc/x'"],
+    ['src/run/a.ts', '/** For who~ever asks. */'],
+    ['docs/a.md', 'The server is to~ld of it.'],
   ])('%s with %s', (path, broken) => {
     // The gap keeps this file from what it forbids.
     const text = broken.replace('~', '');
     expect(bannedWords(files({ [path]: `\n${text}\n` }))).toHaveLength(1);
+  });
+
+  test('an idiom in a name of the code is free', () => {
+    expect(bannedWords(files({ 'src/run/a.ts': 'const anew = 1;' }))).toEqual([]);
   });
 
   test('a decision without its sections, and one that says nothing', () => {

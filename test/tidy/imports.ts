@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import ts from 'typescript';
+import { layers, owners, purePackages } from './rules.ts';
 import { filesIn, type Tree } from './tree.ts';
 
 /** A place that imports another: `to` is a path of the tree, or the name of a package. */
@@ -17,37 +18,6 @@ export function importsOf(tree: Tree, from: string): readonly Import[] {
   }));
 }
 
-const base = ['run', 'observe', 'model'];
-const adapters = ['store', 'gpfs', 'linux'];
-
-/** What each folder of src may import, besides itself. */
-const allowed: Readonly<Record<string, readonly string[]>> = {
-  cli: ['simulator', 'server', 'service', ...adapters, 'wire', ...base],
-  simulator: ['run', 'model'],
-  server: ['service', ...adapters, 'wire', ...base],
-  service: [...adapters, ...base],
-  store: base,
-  gpfs: base,
-  linux: base,
-  run: ['observe', 'model'],
-  observe: ['wire', 'model'],
-  model: [],
-};
-
-/** Packages that only some folders know: a word of theirs elsewhere is a layer that leaks. */
-const owners: Readonly<Record<string, readonly string[]>> = {
-  execa: ['run'],
-  'node:child_process': ['run'],
-  child_process: ['run'],
-  pino: ['observe'],
-  '@grpc/grpc-js': ['server', 'cli'],
-  '@grpc/proto-loader': ['server', 'cli'],
-  esbuild: ['simulator'],
-};
-
-// Nothing in these waits, or reaches out of the process.
-const pure = ['zod', 'node:crypto'];
-
 /** Imports that point up, sideways, or at a package that belongs to another folder. */
 export function wrongImports(tree: Tree): readonly string[] {
   return filesIn(tree, 'src', '.ts')
@@ -60,7 +30,7 @@ export function wrongImports(tree: Tree): readonly string[] {
 
 function reproach({ from, to }: Import): string | undefined {
   const folder = folderOf(from) ?? '';
-  const known = allowed[folder];
+  const known = layers[folder];
   if (known === undefined) return 'its folder has no place in the layers';
   return isPath(to) ? wrongPath(folder, known, to) : wrongPackage(folder, to);
 }
@@ -72,7 +42,8 @@ function wrongPath(folder: string, known: readonly string[], to: string): string
 }
 
 function wrongPackage(folder: string, name: string): string | undefined {
-  if (folder === 'model' && !pure.includes(name)) return 'model is pure';
+  if (folder === 'model' && !purePackages.includes(name))
+    return 'model is pure: do this in a layer above it';
   const may = owners[name];
   return may === undefined || may.includes(folder) ? undefined : `only ${may.join(', ')} may`;
 }

@@ -1,74 +1,46 @@
+import ts from 'typescript';
+import { bans, type Ban } from './rules.ts';
 import type { Tree } from './tree.ts';
 
-/** Words that must not be in a file, and why; `where` narrows it to some paths. */
-interface Ban {
-  readonly pattern: RegExp;
-  readonly where: RegExp;
-  readonly why: string;
+// The lock file is npm's own text; it has a check of its own. The lists of rules name what they forbid.
+const exempt: readonly string[] = ['package-lock.json', 'test/tidy/rules.ts'];
+
+/** Banned words, with the line that they are in and what to do instead. */
+export const bannedWords = (tree: Tree): readonly string[] =>
+  [...tree]
+    .filter(([path]) => !exempt.includes(path))
+    .flatMap(([path, text]) => {
+      const mine = bans.filter(({ where }) => where.test(path));
+      const prose = mine.some(({ of }) => of === 'prose') ? proseOf(path, text) : '';
+      return mine.flatMap((ban) => found(path, ban.of === 'prose' ? prose : text, ban));
+    });
+
+const found = (path: string, text: string, { pattern, why }: Ban): readonly string[] =>
+  text.split('\n').flatMap((line, n) => {
+    const word = pattern.exec(line)?.[0];
+    return word === undefined ? [] : [`${path}:${n + 1} "${word}" ${why}`];
+  });
+
+/** The lines of a file with only what people read: comments and strings of a program, the whole of a page. */
+function proseOf(path: string, text: string): string {
+  if (!path.endsWith('.ts')) return text;
+  const scanner = ts.createScanner(
+    ts.ScriptTarget.Latest,
+    false,
+    ts.LanguageVariant.Standard,
+    text,
+  );
+  let prose = '';
+  for (let kind = scanner.scan(); kind !== ts.SyntaxKind.EndOfFileToken; kind = scanner.scan()) {
+    const token = scanner.getTokenText();
+    prose += isProse(kind) ? token : token.replace(/[^\n]/g, ' ');
+  }
+  return prose;
 }
 
-const everywhere = /^/;
-const code = /^(?:src|test|scripts)\/.*\.(?:ts|mjs)$/;
-
-// Written so that no pattern finds itself.
-const bans: readonly Ban[] = [
-  {
-    pattern: /(?<![\w.])\/(?:wor[k]|hom[e]\/\w+|roo[t]\/)\//,
-    where: everywhere,
-    why: 'names a path of one machine',
-  },
-  {
-    pattern: /\b(?:registr[y]\.[a-z]+\.|prox[y]\.golang\.|artifactor[y])/,
-    where: everywhere,
-    why: 'names a host that packages come from',
-  },
-  { pattern: /\b(?:TOD[O]|FIXM[E])\b/, where: everywhere, why: 'leaves work to nobody' },
-  {
-    pattern: /\b(?:test|it|describe|suite)\.(?:ski[p]|onl[y]|tod[o]|skipI[f]|runI[f])\b/,
-    where: /^test\//,
-    why: 'keeps a test from running',
-  },
-  {
-    pattern: /\bvi\.(?:moc[k]|doMoc[k]|f[n]|spyO[n]|stub\w+)\(/,
-    where: /^test\//,
-    why: 'tests a stand-in instead of the driver',
-  },
-  {
-    pattern: /@ts-(?:ignor[e]|expect-erro[r]|nochec[k])/,
-    where: code,
-    why: 'silences the compiler',
-  },
-  {
-    pattern: /eslint-disable.*(?:max-line[s]|complexit[y]|no-explicit-an[y])/,
-    where: code,
-    why: 'takes itself out of a limit',
-  },
-  {
-    pattern: /\bprocess\.(?:en[v]|exi[t]\()/,
-    where: /^src\/(?!cli\/)/,
-    why: 'only src/cli reads the environment and ends the process',
-  },
-  {
-    pattern: /grp[c]|Grp[c]/,
-    where: /^src\/(?!cli\/|server\/|wire\/)/,
-    why: 'speaks of gRPC outside of the server',
-  },
-];
-
-// The lock file is npm's own text; it has a check of its own.
-const isExempt = (path: string): boolean => path === 'package-lock.json';
-
-/** Banned words, with the line they are in. */
-export function bannedWords(tree: Tree): readonly string[] {
-  return [...tree]
-    .filter(([path]) => !isExempt(path))
-    .flatMap(([path, text]) =>
-      bans
-        .filter(({ where }) => where.test(path))
-        .flatMap(({ pattern, why }) =>
-          text
-            .split('\n')
-            .flatMap((line, n) => (pattern.test(line) ? [`${path}:${n + 1} ${why}`] : [])),
-        ),
-    );
-}
+const isProse = (kind: ts.SyntaxKind): boolean =>
+  kind === ts.SyntaxKind.SingleLineCommentTrivia ||
+  kind === ts.SyntaxKind.MultiLineCommentTrivia ||
+  kind === ts.SyntaxKind.StringLiteral ||
+  kind === ts.SyntaxKind.NoSubstitutionTemplateLiteral ||
+  kind === ts.SyntaxKind.TemplateHead;

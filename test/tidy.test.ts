@@ -67,7 +67,8 @@ describe('the repository', () => {
       const { rules } = (await eslint.calculateConfigForFile(file)) as { rules: object };
       expect(rules).toMatchObject({
         'max-lines': [2, { max: 250 }],
-        'max-lines-per-function': [2, { max: 40 }],
+        'house/lines-per-function': [2, { max: 40 }],
+        'max-params': [2, 4],
         complexity: [2, { max: 8 }],
       });
     }

@@ -90,7 +90,9 @@ export function mmchattr(ground: Ground, args: readonly string[]): CommandOutcom
 
 const takesValue = new Set([
   ...'-m -M -r -R -P -D -I -i -a --set-attr --delete-attr'.split(' '),
-  ...['--write-affinity-depth', '--write-affinity-failure-group', '--block-group-factor'],
+  '--write-affinity-depth',
+  '--write-affinity-failure-group',
+  '--block-group-factor',
 ]);
 
 function changed(old: Attributes, flags: ReadonlyMap<string, string>): Attributes {

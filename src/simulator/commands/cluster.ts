@@ -120,14 +120,9 @@ const rowOf = (section: string, cells: readonly string[]): string =>
   `mmlscluster:${section}:0:1:::${cells.map(encode).join(':')}:`.replaceAll('%2F', '/');
 
 function clusterForPeople(node: string): readonly string[] {
-  const row = (
-    id: string,
-    daemon: string,
-    ip: string,
-    admin: string,
-    designation: string,
-  ): string =>
-    ` ${id}  ${daemon.padEnd(Math.max(16, node.length))}  ${ip.padEnd(10)}  ${admin.padEnd(Math.max(15, node.length))}  ${designation}`;
+  const widths = [4, Math.max(16, node.length), 10, Math.max(15, node.length), 0];
+  const row = (...cells: readonly string[]): string =>
+    ` ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`;
   const heading = row('Node', 'Daemon node name', 'IP address', 'Admin node name', 'Designation');
   return [
     'GPFS cluster information',

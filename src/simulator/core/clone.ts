@@ -73,7 +73,7 @@ export function copyTo(ground: Ground, parent: string, target: string): void {
 /** Copies the blocks of the immediate parent and hangs the file on its grandparent. */
 export function redirect(ground: Ground, path: string): void {
   const { record, parent } = child(ground, path, 'redirect');
-  runOutOfSpace(ground, record, path, false);
+  runOutOfSpace(ground, record, path, 'redirect');
   const grandparent = ground.record(parent)?.parent;
   if (grandparent === undefined) {
     split(ground, path);
@@ -92,7 +92,7 @@ export function redirect(ground: Ground, path: string): void {
 /** Copies the blocks of all ancestors and leaves the tree. */
 export function split(ground: Ground, path: string): void {
   const { record, parent } = child(ground, path, 'split');
-  runOutOfSpace(ground, record, path, true);
+  runOutOfSpace(ground, record, path, 'split');
   ground.commit([
     { do: 'absorb', inode: record.inode, all: true, ...losing(ground, path) },
     { do: 'put', record: { ...record, parent: undefined, depth: 0 } },
@@ -144,11 +144,16 @@ function child(ground: Ground, path: string, call: string): { record: FileRecord
 }
 
 /** Copying stops half way: the file keeps its parent, and what it has of its own by then (gpfs-semantics 1.7). */
-function runOutOfSpace(ground: Ground, { inode }: FileRecord, path: string, all: boolean): void {
+function runOutOfSpace(
+  ground: Ground,
+  { inode }: FileRecord,
+  path: string,
+  call: 'redirect' | 'split',
+): void {
   const most = ground.personality.copyRoom;
   if (most < 0) return;
-  ground.commit([{ do: 'absorb', inode, all, most }]);
-  fail('ENOSPC', all ? 'split' : 'redirect', path);
+  ground.commit([{ do: 'absorb', inode, all: call === 'split', most }]);
+  fail('ENOSPC', call, path);
 }
 
 function checkTarget(ground: Ground, source: string, target: string, call: string): void {

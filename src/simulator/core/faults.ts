@@ -44,7 +44,8 @@ export function makeFaults(server: string): Faults {
   };
 
   const faults = {
-    ...{ calls: 0, crashed: false },
+    calls: 0,
+    crashed: false,
     ...planning(add),
     heal: () => {
       plan.clear();

@@ -53,8 +53,14 @@ export function realGround(dir: string): RealGround {
   const filesets = realFilesets(layout);
 
   return {
-    ...{ layout, states, people, personality, now },
-    ...{ device: description.device, mountPoint: layout.mount, node: description.node },
+    layout,
+    states,
+    people,
+    personality,
+    now,
+    device: description.device,
+    mountPoint: layout.mount,
+    node: description.node,
     createdMs: description.createdMs,
     get aliases() {
       return loopsOf(layout.image);
@@ -191,7 +197,10 @@ function checkFree(layout: SimulatorLayout, path: string): void {
 function realPools({ mount, pools }: Description): readonly SimulatedPool[] {
   const { blocks, bavail, bsize } = statfsSync(mount, { bigint: true });
   return pools.map((name, at) => ({
-    ...{ name, id: at === 0 ? 0 : 65_536 + at, metadata: at === 0 },
-    ...{ totalKiB: (blocks * bsize) / 1024n, freeKiB: (bavail * bsize) / 1024n },
+    name,
+    id: at === 0 ? 0 : 65_536 + at,
+    metadata: at === 0,
+    totalKiB: (blocks * bsize) / 1024n,
+    freeKiB: (bavail * bsize) / 1024n,
   }));
 }

@@ -143,7 +143,8 @@ function guardOf(layout: SimulatorLayout) {
       return work(ground);
     });
   return {
-    ...{ isOn, locked },
+    isOn,
+    locked,
     isKnown: (path: string): boolean => isOn(path) && stateOf(path) !== undefined,
     isParent: (path: string): boolean => isOn(path) && stateOf(path)?.record.isParent === true,
     /** EROFS for a parent, ENOSPC or EDQUOT when the personality says so. */

@@ -88,7 +88,10 @@ function forest(ground: MemoryGround): ReadonlyMap<Inode, TreeNode> {
     placed.map(({ inode, parent, isParent, depth }) => [
       inode,
       {
-        ...{ parent, isParent, depth, path: names.get(inode) },
+        parent,
+        isParent,
+        depth,
+        path: names.get(inode),
         children: placed.filter((other) => other.parent === inode).map((other) => other.inode),
       },
     ]),

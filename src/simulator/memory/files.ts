@@ -163,8 +163,11 @@ function checkReplaceable(node: MemoryNode, over: MemoryNode, path: string): voi
 }
 
 const localSpace: Space = {
-  ...{ total: 1n << 35n, used: 1n << 34n, available: 1n << 34n },
-  ...{ inodes: 1_000_000n, inodesFree: 900_000n },
+  total: 1n << 35n,
+  used: 1n << 34n,
+  available: 1n << 34n,
+  inodes: 1_000_000n,
+  inodesFree: 900_000n,
 };
 
 function gpfsSpace(gpfs: MemoryGround): Space {

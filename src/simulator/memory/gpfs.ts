@@ -76,7 +76,11 @@ export function simulateGpfs(options: GpfsOptions = {}): SimulatedGpfs {
   const mountPoint = options.mountPoint ?? `/gpfs/${device}`;
   const fileset = options.fileset ?? 'csi-data';
   const ground = memoryGround({
-    ...{ device, node: 'a1', mountPoint, fileset, now: () => clock.now() },
+    device,
+    node: 'a1',
+    mountPoint,
+    fileset,
+    now: () => clock.now(),
     personality: readPersonality({ ...options.personality }),
     totalKiB: options.totalKiB ?? 1n << 30n,
   });
@@ -90,7 +94,11 @@ export function simulateGpfs(options: GpfsOptions = {}): SimulatedGpfs {
     return view;
   };
   return Object.assign(server('a1'), {
-    ...{ clock, mountPoint, filesetPath: `${mountPoint}/${fileset}`, server, total },
+    clock,
+    mountPoint,
+    filesetPath: `${mountPoint}/${fileset}`,
+    server,
+    total,
     ...access(ground),
     personality: () => ground.personality,
     set: (change: Partial<Personality>) => {
@@ -116,7 +124,10 @@ function viewsOf(
     const faults = makeFaults(name);
     const counts = noCounts();
     const behind = {
-      ...{ ground, clock, faults, counts: [counts, total] },
+      ground,
+      clock,
+      faults,
+      counts: [counts, total],
       turn: (label: string) => schedule(`${name}: ${label}`),
     };
     const ports = {

@@ -43,9 +43,17 @@ export function memoryGround(options: MemoryOptions): MemoryGround {
     isMounted(ground.personality) && isBelow(path, mountPoint) ? tree : local;
 
   const ground: MemoryGround = {
-    ...{ device: options.device, aliases: [], mountPoint, node: options.node, createdMs, now },
-    ...{ personality: options.personality, pools: memoryPools(options.totalKiB) },
-    ...{ tree, local, treeOf },
+    device: options.device,
+    aliases: [],
+    mountPoint,
+    node: options.node,
+    createdMs,
+    now,
+    personality: options.personality,
+    pools: memoryPools(options.totalKiB),
+    tree,
+    local,
+    treeOf,
     ...state,
     ...memoryFilesets(tree, (node) => {
       state.dropUnused(ground, node);
@@ -124,8 +132,13 @@ function memoryFilesets(tree: Tree, drop: (node: MemoryNode) => void): FilesetPa
 
 function linkFirstFileset(ground: MemoryGround, name: string): void {
   const root: SimulatedFileset = {
-    ...{ name: 'root', id: 0, rootInode: ground.tree.root.inode, junction: ground.mountPoint },
-    ...{ createdMs: ground.createdMs, comment: 'root fileset', independent: true },
+    name: 'root',
+    id: 0,
+    rootInode: ground.tree.root.inode,
+    junction: ground.mountPoint,
+    createdMs: ground.createdMs,
+    comment: 'root fileset',
+    independent: true,
   };
   const junction = `${ground.mountPoint}/${name}`;
   ground.putFileset(root);

@@ -4,8 +4,15 @@ import type { MemoryGround } from './ground.ts';
 import { isMounted } from '../core/personality.ts';
 
 const rootMount: Mount = {
-  ...{ id: 21, device: '0:8', root: '/', point: '/', options: ['rw', 'relatime'] },
-  ...{ type: 'ext4', source: '/dev/vda1', superOptions: ['rw'], shared: true },
+  id: 21,
+  device: '0:8',
+  root: '/',
+  point: '/',
+  options: ['rw', 'relatime'],
+  type: 'ext4',
+  source: '/dev/vda1',
+  superOptions: ['rw'],
+  shared: true,
 };
 
 /** The mounts of a node: its own disk, and GPFS while it is mounted. Not numbered among the calls. */
@@ -15,8 +22,14 @@ export function memoryMounts(
   faults: Pick<Faults, 'crashed'>,
 ): Mounts {
   const gpfs = (): Mount => ({
-    ...{ id: 47, device: '0:47', root: '/', point: ground.mountPoint },
-    ...{ options: ['rw', 'relatime'], type: 'gpfs', superOptions: ['rw'], shared: true },
+    id: 47,
+    device: '0:47',
+    root: '/',
+    point: ground.mountPoint,
+    options: ['rw', 'relatime'],
+    type: 'gpfs',
+    superOptions: ['rw'],
+    shared: true,
     source: ground.personality.release === '4.1' ? `/dev/${ground.device}` : ground.device,
   });
   return async () => {

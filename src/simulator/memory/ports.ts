@@ -154,7 +154,9 @@ const isKilled = ({ personality }: Ground, stop: AbortSignal | undefined): boole
   stop?.aborted === true && !personality.lateEffects;
 
 const notFound = (name: string): CommandOutcome => ({
-  ...{ stdout: '', stderr: `${name}: command not found\n`, exitCode: 127 },
+  stdout: '',
+  stderr: `${name}: command not found\n`,
+  exitCode: 127,
 });
 
 const timedOut = (argv: readonly string[]): CommandFailed =>

@@ -48,7 +48,10 @@ export function memoryState(tree: Tree): MemoryState {
     }
   };
   return {
-    ...{ records, apply, blockOf: data.blockOf, contentOf: data.contentOf },
+    records,
+    apply,
+    blockOf: data.blockOf,
+    contentOf: data.contentOf,
     childCount: (inode) => children.get(inode)?.size ?? 0,
     dropUnused: (ground, node) => {
       if (node.names > 0 || node.readers + node.writers > 0) return;

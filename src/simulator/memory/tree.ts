@@ -48,8 +48,15 @@ export function makeTree(device: bigint, mountPoint: string, nowMs: number): Tre
   const make = (kind: MemoryNode['kind'], mode: number, bornMs: number): MemoryNode => {
     next += 1;
     const node: MemoryNode = {
-      ...{ inode: String(next), kind, mode, bornMs, modifiedMs: bornMs },
-      ...{ size: kind === 'directory' ? 4096n : 0n, names: 0, readers: 0, writers: 0 },
+      inode: String(next),
+      kind,
+      mode,
+      bornMs,
+      modifiedMs: bornMs,
+      size: kind === 'directory' ? 4096n : 0n,
+      names: 0,
+      readers: 0,
+      writers: 0,
       blocks: new Map(),
       entries: new Map(),
     };
@@ -72,7 +79,11 @@ export function makeTree(device: bigint, mountPoint: string, nowMs: number): Tre
     }, root);
 
   return {
-    ...{ device, mountPoint, root, nodes, make },
+    device,
+    mountPoint,
+    root,
+    nodes,
+    make,
     find: (path, call) => walk(components(path, call), call, path),
     place: (path, call) => {
       const parts = components(path, call);

@@ -29,7 +29,7 @@ export function portTrials(behind: Behind & { readonly ground: MemoryGround }): 
       throw error;
     }
   };
-  const hold = (path: string, loop: boolean): Hold => {
+  const hold = (path: string, { loop }: { readonly loop: boolean }): Hold => {
     const node = ground.treeOf(path).find(path, 'open');
     const parent = ground.record(node.inode)?.isParent === true;
     if (parent && !ground.personality.writeParent) fail('EROFS', 'open', path);
@@ -40,11 +40,13 @@ export function portTrials(behind: Behind & { readonly ground: MemoryGround }): 
   };
   return {
     open: (path) =>
-      through(`open ${path}`, () => heldFile(ground, hold(path, false), through, release)),
+      through(`open ${path}`, () =>
+        heldFile(ground, hold(path, { loop: false }), through, release),
+      ),
     read: (path, sector) =>
       through(`read ${path}`, () => readOf(ground, ground.treeOf(path).find(path, 'open'), sector)),
     loop: (path) =>
-      through(`loop ${path}`, () => heldLoop(ground, hold(path, true), through, release)),
+      through(`loop ${path}`, () => heldLoop(ground, hold(path, { loop: true }), through, release)),
     detach: (path) =>
       through(`detach ${path}`, () => {
         for (const each of holds) if (each.loop && each.path === path) release(each);

@@ -76,8 +76,15 @@ function checkedPersonality(
 }
 
 const describe = (layout: SimulatorLayout, size: Bytes): Description => ({
-  ...{ simulator: 'gpfs-csi', ready: false, dir: layout.dir, mount: layout.mount, bin: layout.bin },
-  ...{ device: 'fs1', node: 'a1', pools: ['system', 'data'], fileset },
+  simulator: 'gpfs-csi',
+  ready: false,
+  dir: layout.dir,
+  mount: layout.mount,
+  bin: layout.bin,
+  device: 'fs1',
+  node: 'a1',
+  pools: ['system', 'data'],
+  fileset,
   filesetPath: join(layout.mount, fileset),
   createdMs: Date.now(),
   sizeBytes: String(size),
@@ -146,14 +153,23 @@ async function furnish(layout: SimulatorLayout, description: Description): Promi
   const common = { createdMs: description.createdMs, independent: true };
   const root = String(lookAt(layout.mount)?.ino);
   filesets.putFileset({
-    ...{ name: 'root', id: 0, rootInode: root, junction: layout.mount, comment: 'root fileset' },
+    name: 'root',
+    id: 0,
+    rootInode: root,
+    junction: layout.mount,
+    comment: 'root fileset',
     ...common,
   });
   const junction = description.filesetPath;
   await mkdir(junction, { recursive: true, mode: 0o700 });
   filesets.putFileset({
-    ...{ name: fileset, id: 1, rootInode: String(lookAt(junction)?.ino), junction, comment: '' },
-    ...{ ...common, independent: false },
+    name: fileset,
+    id: 1,
+    rootInode: String(lookAt(junction)?.ino),
+    junction,
+    comment: '',
+    ...common,
+    independent: false,
   });
 }
 

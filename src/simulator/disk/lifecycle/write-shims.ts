@@ -46,7 +46,11 @@ async function bundleTo(path: string): Promise<void> {
   await build({
     entryPoints: [fileURLToPath(new URL('../shim.ts', import.meta.url))],
     outfile: path,
-    ...{ bundle: true, minify: true, platform: 'node', format: 'cjs', target: 'node22' },
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node22',
     logLevel: 'silent',
   });
 }

@@ -1,4 +1,4 @@
-// csi-sanity on the built server over the simulator: by hand `npm run sanity`, and part of `npm test`.
+// csi-sanity on the built server over the simulator: by hand `npm run test:sanity`, and part of `npm test`.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

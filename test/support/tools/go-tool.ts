@@ -34,6 +34,13 @@ export const kubeconformTool: GoTool = {
   version: 'v0.8.0',
 };
 
+export const actionlintTool: GoTool = {
+  program: 'actionlint',
+  name: 'actionlint',
+  source: 'github.com/rhysd/actionlint/cmd/actionlint',
+  version: 'v1.7.12',
+};
+
 /** How long the first build of a tool may take on a busy machine. */
 export const goToolLimitMs = 15 * 60_000;
 

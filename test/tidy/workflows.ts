@@ -1,0 +1,95 @@
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { scriptsOf } from './face.ts';
+import { filesIn } from './tree.ts';
+import type { Tree } from './tree.ts';
+
+const permissions = z.record(z.string(), z.string());
+
+const step = z.object({
+  run: z.string().optional(),
+  uses: z.string().optional(),
+  with: z.record(z.string(), z.unknown()).optional(),
+});
+
+const workflow = z.object({
+  on: z.unknown(),
+  permissions,
+  jobs: z.record(
+    z.string(),
+    z.object({
+      permissions: permissions.optional(),
+      strategy: z.object({ matrix: z.record(z.string(), z.array(z.string())) }).optional(),
+      uses: z.string().optional(),
+      steps: z.array(step).default([]),
+    }),
+  ),
+});
+
+type Workflow = z.infer<typeof workflow>;
+type Job = Workflow['jobs'][string];
+type Step = z.infer<typeof step>;
+
+/** What is wrong with the workflow files beyond their grammar, which actionlint checks. */
+export function wrongWorkflows(tree: Tree): readonly string[] {
+  const scripts = scriptsOf(tree);
+  return filesIn(tree, '.github/workflows', '.yml').flatMap((path) => {
+    const read = workflow.safeParse(parse(tree.get(path) ?? ''));
+    if (!read.success) return [`${path} names no permissions, or is no workflow`];
+    return faultsIn(read.data, scripts).map((fault) => `${path}: ${fault}`);
+  });
+}
+
+function faultsIn(flow: Workflow, scripts: readonly string[]): readonly string[] {
+  const { on, permissions: general, jobs } = flow;
+  return [
+    ...(JSON.stringify(on).includes('pull_request_target')
+      ? ['pull_request_target runs the code of strangers with our secrets']
+      : []),
+    ...Object.entries(general)
+      .filter(([, may]) => may === 'write')
+      .map(([name]) => `every job may write ${name}: give it to the one job that needs it`),
+    ...Object.entries(jobs).flatMap(([name, job]) => jobFaults(name, job, scripts)),
+  ];
+}
+
+function jobFaults(name: string, job: Job, scripts: readonly string[]): readonly string[] {
+  return [
+    ...(job.permissions?.['contents'] === 'write' ? [`${name} may write to the repository`] : []),
+    ...job.steps.flatMap((each) => stepFaults(each).map((fault) => `${name}: ${fault}`)),
+    ...scriptsIn(job)
+      .filter((script) => !scripts.includes(script))
+      .map((script) => `${name} runs the script ${script}, which package.json does not have`),
+  ];
+}
+
+const versioned = /@(?:v\d+\.\d+\.\d+|[0-9a-f]{40})$/;
+
+function stepFaults({ uses, with: settings }: Step): readonly string[] {
+  if (uses === undefined || uses.startsWith('./')) return [];
+  const keeps = uses.startsWith('actions/checkout@') && settings?.['persist-credentials'] !== false;
+  return [
+    ...(versioned.test(uses) ? [] : [`${uses} names no whole version and no commit`]),
+    ...(keeps ? [`${uses} leaves the token in the checkout: persist-credentials: false`] : []),
+  ];
+}
+
+/** The npm scripts that a job runs, by name or by a variable of its matrix. */
+function scriptsIn({ steps, strategy }: Job): readonly string[] {
+  const runs = steps.map(({ run = '' }) => run).join('\n');
+  const named = [...runs.matchAll(/\bnpm (?:run (?:-s )?)?([a-z][\w:]*)/g)]
+    .map(([, name = '']) => name)
+    .filter((name) => name !== 'ci' && name !== 'run');
+  const chosen = runs.includes('npm run "$SCRIPT"') ? (strategy?.matrix['script'] ?? []) : [];
+  return [...named, ...chosen];
+}
+
+/** Scripts of package.json that no workflow runs, though it should. */
+export function unrunScripts(tree: Tree): readonly string[] {
+  const texts = filesIn(tree, '.github/workflows', '.yml').map((path) => tree.get(path) ?? '');
+  const all = texts.flatMap((text) => {
+    const read = workflow.safeParse(parse(text));
+    return read.success ? Object.values(read.data.jobs).flatMap(scriptsIn) : [];
+  });
+  return ['check', 'test', 'test:e2e', 'release'].filter((name) => !all.includes(name));
+}

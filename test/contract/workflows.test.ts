@@ -20,8 +20,9 @@ function lint(files: readonly string[], input = ''): string {
     input,
     encoding: 'utf8',
   });
+  expect(stderr).toBe('');
   // 1 is its answer when it found something.
-  expect({ status: Number(status) > 1, stderr }).toEqual({ status: false, stderr: '' });
+  expect([0, 1]).toContain(status);
   return stdout;
 }
 

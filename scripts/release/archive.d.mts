@@ -1,0 +1,2 @@
+export function digestOf(archive: string): string;
+export function fileIn(archive: string, path: string): string;

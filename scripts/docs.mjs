@@ -2,8 +2,8 @@
 // picture of README.md.
 import { readFile, writeFile } from 'node:fs/promises';
 import { withParameterTable } from '../test/support/tools/parameter-docs.ts';
-import { drawStory } from '../test/support/picture/draw.ts';
-import { playStory } from '../test/support/picture/story.ts';
+import { drawStory } from '../test/support/tools/picture/draw.ts';
+import { playStory } from '../test/support/tools/picture/story.ts';
 
 const page = new URL('../docs/parameters.md', import.meta.url);
 await writeFile(page, await withParameterTable(await readFile(page, 'utf8')));

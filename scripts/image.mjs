@@ -59,6 +59,11 @@ function build({ tag, base }, buildah, settings) {
   buildah.run(
     ...['build', '--isolation', 'chroot', '--layers', '--tag', tag],
     ...Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+    // Said here as well: buildah takes the labels of the Dockerfile from its cache, with the values of another commit.
+    ...['version', 'revision'].flatMap((name) => [
+      '--label',
+      `org.opencontainers.image.${name}=${values[name.toUpperCase()]}`,
+    ]),
     ...settings.flatMap(([from, to]) => ['--volume', `${from}:${to}:ro`]),
     root,
   );

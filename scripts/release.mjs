@@ -6,9 +6,9 @@ import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } f
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { goTool, helmTool } from '../test/support/gotool.ts';
+import { goTool, helmTool } from '../test/support/tools/go-tool.ts';
 import { ask, findProgram, Refusal, say } from './ensure/run.mjs';
-import { digestOf, fileIn } from './release/archive.mjs';
+import { digestOf, fileIn, revisionOf } from './release/archive.mjs';
 import { unfitness, withImage } from './release/checks.mjs';
 
 const usage = `usage: npm run release -- [--out DIRECTORY] [--base IMAGE@DIGEST] [--push PLACE] [--plain-http]
@@ -62,7 +62,10 @@ function buildImage(tag, version, { out, base }) {
   const archive = join(out, `gpfs-csi-${version}-${process.arch}.oci.tar`);
   const from = base === undefined ? [] : ['--base', base];
   run('node', ['scripts/image.mjs', '--tag', tag, '--out', archive, ...from]);
-  return { archive, digest: digestOf(archive) };
+  const revision = revisionOf(archive);
+  if (revision !== git('rev-parse', 'HEAD'))
+    throw new Refusal(`the image says it is of commit ${revision}, and this is another one`);
+  return { archive, digest: digestOf(archive), revision };
 }
 
 function packageChart(helm, { repository, digest }, out) {
@@ -115,14 +118,14 @@ async function main() {
   const { out, push, 'plain-http': plain } = options;
   const repository = `${push ?? 'localhost'}/gpfs-csi`;
   const tag = `${repository}:${version}`;
-  const { archive, digest } = buildImage(tag, version, options);
+  const { archive, digest, revision } = buildImage(tag, version, options);
   const sbom = `gpfs-csi-${version}-${process.arch}.cdx.json`;
   writeFileSync(join(out, sbom), fileIn(archive, 'opt/gpfs-csi/sbom.cdx.json'));
   const helm = await goTool(helmTool);
   const chartFile = packageChart(helm, { repository, digest }, out);
   const made = {
     version,
-    revision: git('rev-parse', 'HEAD'),
+    revision,
     image: repository,
     imageDigest: digest,
     sbom,

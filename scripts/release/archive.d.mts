@@ -1,2 +1,3 @@
 export function digestOf(archive: string): string;
+export function revisionOf(archive: string): string;
 export function fileIn(archive: string, path: string): string;

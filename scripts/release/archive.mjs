@@ -11,6 +11,13 @@ export function digestOf(archive) {
   return manifests[0].digest;
 }
 
+/** The commit that the image says it is built from. */
+export function revisionOf(archive) {
+  const { config } = JSON.parse(blob(archive, digestOf(archive)));
+  const { Labels: labels } = JSON.parse(blob(archive, config.digest)).config;
+  return labels['org.opencontainers.image.revision'];
+}
+
 /** A file of that image, from the last layer that has it. */
 export function fileIn(archive, path) {
   const { layers } = JSON.parse(blob(archive, digestOf(archive)));

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { actionlintTool, goTool, goToolLimitMs } from '../support/gotool.ts';
+import { actionlintTool, goTool, goToolLimitMs } from '../support/tools/go-tool.ts';
 
 const root = join(import.meta.dirname, '../..');
 const folder = '.github/workflows';

@@ -16,7 +16,7 @@ interface Claim {
 
 const readme = (pattern: RegExp): Words => ({ path: 'README.md', pattern });
 const goTool = (name: string): Words => ({
-  path: 'gotool.ts',
+  path: 'go-tool.ts',
   pattern: new RegExp(`program: '${name}',[^}]*version: 'v(\\d+\\.\\d+)`),
 });
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { drawStory } from '../../support/picture/draw.ts';
-import { ownBytesOf, playStory } from '../../support/picture/story.ts';
+import { drawStory } from '../../support/tools/picture/draw.ts';
+import { ownBytesOf, playStory } from '../../support/tools/picture/story.ts';
 
 const file = join(import.meta.dirname, '../../../docs/images/clone-tree.svg');
 

@@ -1,4 +1,4 @@
-import { roundBytes } from '../../../src/model/bytes.ts';
+import { roundBytes } from '../../../../src/model/bytes.ts';
 import { ownBytesOf } from './story.ts';
 import type { Step, Story, TreeFile } from './story.ts';
 

@@ -1,14 +1,22 @@
-import { GiB } from '../../../src/model/bytes.ts';
-import { growForest } from '../../../src/model/forest.ts';
-import { fileJson } from '../../../src/model/forest-graphs.ts';
-import { rowsOf } from '../../../src/model/forest-view.ts';
-import type { Driver } from '../../../src/service/driver.ts';
-import { readForest } from '../../../src/service/forest.ts';
-import { blockBytes } from '../../../src/simulator/memory-world.ts';
-import { clusterWithRoot, dataFiles, from, serverOn, snap, spec, testRoot } from '../driver.ts';
-import type { Cluster } from '../driver.ts';
-import { attach } from '../scenarios.ts';
-import { fileOf, living } from '../truth.ts';
+import { GiB } from '../../../../src/model/bytes.ts';
+import { growForest } from '../../../../src/model/forest/forest.ts';
+import { fileJson } from '../../../../src/model/forest/graphs.ts';
+import { rowsOf } from '../../../../src/model/forest/view.ts';
+import type { Driver } from '../../../../src/service/driver.ts';
+import { readForest } from '../../../../src/service/forest/forest.ts';
+import { blockBytes } from '../../../../src/simulator/memory/world.ts';
+import {
+  clusterWithRoot,
+  dataFiles,
+  from,
+  serverOn,
+  snap,
+  spec,
+  testRoot,
+} from '../../memory/driver.ts';
+import type { Cluster } from '../../memory/driver.ts';
+import { attach } from '../../memory/world.ts';
+import { fileOf, living } from '../../memory/truth.ts';
 
 /** A file as `gpfs-csi tree --json` shows it. */
 export type TreeFile = ReturnType<typeof fileJson>;

@@ -20,6 +20,8 @@ const usage = `usage: npm run release -- [--out DIRECTORY] [--base IMAGE@DIGEST]
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const read = (path) => readFileSync(join(root, path), 'utf8');
+// As registries call it.
+const arch = process.arch === 'x64' ? 'amd64' : process.arch;
 const git = (...args) => ask('git', ['-C', root, ...args])?.trim();
 
 function readArguments() {
@@ -59,7 +61,7 @@ const run = (program, args) =>
   execFileSync(program, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 2] });
 
 function buildImage(tag, version, { out, base }) {
-  const archive = join(out, `gpfs-csi-${version}-${process.arch}.oci.tar`);
+  const archive = join(out, `gpfs-csi-${version}-${arch}.oci.tar`);
   const from = base === undefined ? [] : ['--base', base];
   run('node', ['scripts/image.mjs', '--tag', tag, '--out', archive, ...from]);
   const revision = revisionOf(archive);
@@ -119,7 +121,7 @@ async function main() {
   const repository = `${push ?? 'localhost'}/gpfs-csi`;
   const tag = `${repository}:${version}`;
   const { archive, digest, revision } = buildImage(tag, version, options);
-  const sbom = `gpfs-csi-${version}-${process.arch}.cdx.json`;
+  const sbom = `gpfs-csi-${version}-${arch}.cdx.json`;
   writeFileSync(join(out, sbom), fileIn(archive, 'opt/gpfs-csi/sbom.cdx.json'));
   const helm = await goTool(helmTool);
   const chartFile = packageChart(helm, { repository, digest }, out);

@@ -79,6 +79,21 @@ const claims: readonly Claim[] = [
     ],
   },
   {
+    what: 'how long a function may be',
+    source: linter(/'max-lines-per-function': \['error', \{ max: (\d+)/),
+    said: [contributing(/Functions have at most (\d+) lines/)],
+  },
+  {
+    what: 'how long a file may be',
+    source: linter(/'max-lines': \['error', \{ max: (\d+)/),
+    said: [contributing(/files\s+(\d+),/)],
+  },
+  {
+    what: 'how long a test may be',
+    source: linter(/'max-lines': \['error', (\d+)\]/),
+    said: [contributing(/tests\s+(\d+)\./)],
+  },
+  {
     what: 'the version of the package',
     source: { path: 'package.json', pattern: /"version": "([^"]+)"/ },
     said: [
@@ -88,6 +103,10 @@ const claims: readonly Claim[] = [
     ],
   },
 ];
+
+function linter(pattern: RegExp): Words {
+  return { path: 'eslint.config.js', pattern };
+}
 
 function contributing(pattern: RegExp): Words {
   return { path: 'CONTRIBUTING.md', pattern };

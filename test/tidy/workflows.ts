@@ -93,3 +93,41 @@ export function unrunScripts(tree: Tree): readonly string[] {
   });
   return ['check', 'test', 'test:e2e', 'release'].filter((name) => !all.includes(name));
 }
+
+const form = z.strictObject({
+  name: z.string().min(3),
+  description: z.string().min(3),
+  labels: z.array(z.string()),
+  body: z.array(
+    z.discriminatedUnion('type', [
+      z.strictObject({
+        type: z.literal('markdown'),
+        attributes: z.strictObject({ value: z.string() }),
+      }),
+      z.strictObject({
+        type: z.enum(['input', 'textarea']),
+        id: z.string(),
+        attributes: z.strictObject({
+          label: z.string(),
+          description: z.string().optional(),
+          value: z.string().optional(),
+          render: z.string().optional(),
+        }),
+        validations: z.strictObject({ required: z.boolean() }).optional(),
+      }),
+    ]),
+  ),
+});
+
+/** Issue forms that the host would leave out without a word. */
+export function wrongForms(tree: Tree): readonly string[] {
+  const paths = filesIn(tree, '.github/ISSUE_TEMPLATE', '.yml');
+  return paths
+    .filter((path) => !path.endsWith('/config.yml'))
+    .flatMap((path) => {
+      const read = form.safeParse(parse(tree.get(path) ?? ''));
+      if (!read.success) return [`${path} is no issue form: ${z.prettifyError(read.error)}`];
+      const ids = read.data.body.flatMap((part) => ('id' in part ? [part.id] : []));
+      return new Set(ids).size === ids.length ? [] : [`${path} has an id twice`];
+    });
+}

@@ -10,7 +10,7 @@ import {
 } from '../../tidy/face.ts';
 import { readTree } from '../../tidy/tree.ts';
 import type { Tree } from '../../tidy/tree.ts';
-import { unrunScripts, wrongWorkflows } from '../../tidy/workflows.ts';
+import { unrunScripts, wrongForms, wrongWorkflows } from '../../tidy/workflows.ts';
 
 const tree = readTree(join(import.meta.dirname, '../../..'));
 
@@ -37,6 +37,7 @@ describe('what people meet first', () => {
     ['each version in code is watched for newer ones', unwatchedVersions],
     ['workflows have few rights, whole versions and scripts that exist', wrongWorkflows],
     ['workflows run what a person runs', unrunScripts],
+    ['issue forms are issue forms', wrongForms],
   ])('%s', (_, check) => {
     expect(check(tree)).toEqual([]);
   });
@@ -90,6 +91,8 @@ describe('the checks can fail', () => {
     ['.github/workflows/ci.yml', 'permissions:\n  contents: read\n', '', wrongWorkflows],
     ['.github/workflows/weekly.yml', "'test:fresh'", "'test:none'", wrongWorkflows],
     ['.github/workflows/ci.yml', 'run: npm run test:e2e', 'run: npm run test:ete', wrongWorkflows],
+    ['.github/ISSUE_TEMPLATE/bug.yml', 'type: textarea', 'type: text', wrongForms],
+    ['.github/ISSUE_TEMPLATE/bug.yml', 'id: steps', 'id: what', wrongForms],
     ['.github/workflows/ci.yml', 'run: npm run check', 'run: npm run types', unrunScripts],
   ])('%s with %s changed', (path, from, to, check) => {
     expect(newFaults(check, changed(path, from, to))).toHaveLength(1);

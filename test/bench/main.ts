@@ -68,7 +68,9 @@ async function runAll(
 function benchOn(ground: Executables, quick: boolean, signal: AbortSignal): Bench {
   const built = program();
   return {
-    ...{ ground, quick, signal },
+    ground,
+    quick,
+    signal,
     withServer: async (name, use, logLevel = 'info') => {
       const server = await startServer({ ground, program: built, name, logLevel, signal });
       try {

@@ -79,7 +79,9 @@ export async function startServer(plan: ServerPlan): Promise<Server> {
     });
   }
   return {
-    ...{ csi, root, stop },
+    csi,
+    root,
+    stop,
     place: async (each) => {
       const path = join(folder, 'kubelet', each);
       await mkdir(path, { recursive: true });

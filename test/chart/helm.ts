@@ -48,7 +48,13 @@ function template(values: Values, options: RenderOptions): Promise<Rendered> {
   const { release = 'gpfs-csi', namespace = 'gpfs-csi', apis = [snapshotApi] } = options;
   return withValues(values, (file) =>
     helm([
-      ...['template', release, chart, '--namespace', namespace, '--values', file],
+      'template',
+      release,
+      chart,
+      '--namespace',
+      namespace,
+      '--values',
+      file,
       ...apis.flatMap((api) => ['--api-versions', api]),
     ]),
   );

@@ -255,8 +255,15 @@ async function sweepAndWorkOff(world: World, servers: readonly Driver[]): Promis
 
 /** So that there is something to do for the first steps. */
 const beginning: readonly Step[] = ['v1', 'v2'].map((name) => ({
-  ...{ action: 'create', name, of: '', block: 0, node: 'a1', server: 0 },
-  ...{ breaks: 0, when: 'before', dies: false },
+  action: 'create',
+  name,
+  of: '',
+  block: 0,
+  node: 'a1',
+  server: 0,
+  breaks: 0,
+  when: 'before',
+  dies: false,
 }));
 
 /** What all sequences together made GPFS do: a property over nothing would hold as well. */

@@ -42,20 +42,25 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      ...{ do: fc.constant('clone' as const), name: one(['clone1', 'clone2']) },
+      do: fc.constant('clone' as const),
+      name: one(['clone1', 'clone2']),
       of: one([base]),
     }),
   },
   {
     weight: 1,
     arbitrary: fc.record({
-      ...{ do: fc.constant('clone' as const), name: one(['clone3']), of: one(['clone1']) },
+      do: fc.constant('clone' as const),
+      name: one(['clone3']),
+      of: one(['clone1']),
     }),
   },
   {
     weight: 2,
     arbitrary: fc.record({
-      ...{ do: fc.constant('restore' as const), name: one(['restored1']), of: one(['cut1']) },
+      do: fc.constant('restore' as const),
+      name: one(['restored1']),
+      of: one(['cut1']),
     }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('cut' as const), name: one(cuts) }) },
@@ -64,19 +69,24 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      ...{ do: fc.constant('publish' as const), name: one([base]), node: one(['a1', 'b1']) },
+      do: fc.constant('publish' as const),
+      name: one([base]),
+      node: one(['a1', 'b1']),
     }),
   },
   {
     weight: 2,
     arbitrary: fc.record({
-      ...{ do: fc.constant('mark' as const), name: one([base]), node: one(['a1', 'b1', 'c1']) },
+      do: fc.constant('mark' as const),
+      name: one([base]),
+      node: one(['a1', 'b1', 'c1']),
     }),
   },
   {
     weight: 5,
     arbitrary: fc.record({
-      ...{ do: fc.constantFrom('unpublish', 'write', 'expand'), name: one([base]) },
+      do: fc.constantFrom('unpublish', 'write', 'expand'),
+      name: one([base]),
     }),
   },
 );

@@ -10,9 +10,31 @@ import { positionOf, tokenOf } from '../../src/model/page-token.ts';
 import { clusterWithRoot, dataFiles, serverOn, spec } from '../support/memory/driver.ts';
 
 const awkward = [
-  ...['../x', 'a/b', '.', '..', '', ' ', 'x\n', 'x\ty', '-rf', '*', '😀', 'x'.repeat(128)],
-  ...['\u00e9', 'e\u0301', '\u212b', '\u00c5', 'pvc-1', 'PVC-1', 'h-x', 'x.1', 'x.json'],
-  ...['名'.repeat(42), `h-${'a'.repeat(40)}`, '__proto__', 'constructor'],
+  '../x',
+  'a/b',
+  '.',
+  '..',
+  '',
+  ' ',
+  'x\n',
+  'x\ty',
+  '-rf',
+  '*',
+  '😀',
+  'x'.repeat(128),
+  '\u00e9',
+  'e\u0301',
+  '\u212b',
+  '\u00c5',
+  'pvc-1',
+  'PVC-1',
+  'h-x',
+  'x.1',
+  'x.json',
+  '名'.repeat(42),
+  `h-${'a'.repeat(40)}`,
+  '__proto__',
+  'constructor',
 ];
 const name = fc.oneof(fc.constantFrom(...awkward), fc.string({ unit: 'binary', maxLength: 128 }));
 

@@ -1,5 +1,4 @@
-import { filesIn } from './tree.ts';
-import type { Tree } from './tree.ts';
+import { filesIn, type Tree } from './tree.ts';
 
 /** A text that a file must hold, with the part that counts in a group. */
 interface Words {

@@ -1,7 +1,6 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
-import { filesIn } from './tree.ts';
-import type { Tree } from './tree.ts';
+import { filesIn, type Tree } from './tree.ts';
 
 /** The scripts of package.json. */
 export const scriptsOf = (tree: Tree): readonly string[] =>
@@ -73,7 +72,8 @@ export function unmarkedFiles(tree: Tree): readonly string[] {
     .filter((line) => line.includes(' linguist-generated'))
     .map((line) => matcherOf(line.split(' ')[0] ?? ''));
   return [
-    ...['package-lock.json', 'charts/gpfs-csi/README.md'],
+    'package-lock.json',
+    'charts/gpfs-csi/README.md',
     ...filesIn(tree, 'test/chart/snapshots', '.yaml'),
     ...filesIn(tree, 'deploy/manifests', '.yaml'),
     ...filesIn(tree, 'docs/images', '.svg'),

@@ -1,8 +1,7 @@
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { scriptsOf } from './face.ts';
-import { filesIn } from './tree.ts';
-import type { Tree } from './tree.ts';
+import { filesIn, type Tree } from './tree.ts';
 
 const permissions = z.record(z.string(), z.string());
 

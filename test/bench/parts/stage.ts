@@ -70,7 +70,9 @@ async function cycles(
     unstage: ({ id, path }: Volume) => csi.unstage(id, path),
   };
   const samples = Object.entries(calls).map(([name, call]) => ({
-    ...{ name, call, taken: [] as Taken[] },
+    name,
+    call,
+    taken: [] as Taken[],
   }));
   const before = server.steps().length;
   const began = performance.now();

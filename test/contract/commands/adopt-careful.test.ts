@@ -119,8 +119,10 @@ async function cinder(name: string, names: Partial<Names> = {}): Promise<readonl
   const directory = join(fileset, name);
   await mkdir(directory);
   const all = {
-    ...{ volume: `volume-${randomUUID()}`, snapshot: `snapshot-${randomUUID()}` },
-    ...{ image: `image-of-${name}`, ...names },
+    volume: `volume-${randomUUID()}`,
+    snapshot: `snapshot-${randomUUID()}`,
+    image: `image-of-${name}`,
+    ...names,
   };
   const at = (file: string) => join(directory, file);
   await disk(at(all.image), 'golden');

@@ -24,7 +24,13 @@ qemu('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', 'disk.raw', 'disk.qcow2'
 const digest = createHash('sha256').update(disk).digest('hex');
 
 const importing = (file: string, name: string, format: string, ...more: readonly string[]) => [
-  ...['image', 'import', file, '--name', name, '--format', format],
+  'image',
+  'import',
+  file,
+  '--name',
+  name,
+  '--format',
+  format,
   ...more,
 ];
 const bringIn = (...args: Parameters<typeof importing>) => command(site, importing(...args));

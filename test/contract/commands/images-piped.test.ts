@@ -11,7 +11,13 @@ await site.serve();
 const disk = Buffer.concat([randomBytes(2 ** 20), Buffer.alloc(2 ** 20), randomBytes(4096)]);
 
 const argv = (name: string, ...more: readonly string[]): readonly string[] => [
-  ...['image', 'import', '-', '--format', 'raw', '--name', name],
+  'image',
+  'import',
+  '-',
+  '--format',
+  'raw',
+  '--name',
+  name,
   ...more,
 ];
 

@@ -148,7 +148,8 @@ describe.each(signals)('%s in the middle of', (signal) => {
     expect(claimed(site.root)).toEqual([]);
     const shell = '"$@" | head -c 1048576 | sha256sum';
     const sum = execFileSync('sh', ['-c', shell, 'sh', ...commandLine(site, argv)], {
-      ...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
     });
     expect(sum.slice(0, 64)).toBe(createHash('sha256').update(pieces[0][1]).digest('hex'));
     await remove(server, { volumes: [id] });

@@ -136,8 +136,12 @@ describe('gpfs-csi tree', () => {
   test('tells programs the same', async () => {
     const answer = await json();
     expect(brief(answer)).toEqual([
-      ...['0 hidden parent of alone: 0', '1 volume alone: 1', '1 volume clone: 0'],
-      ...['0 tombstone of nightly-1: 3', '1 snapshot nightly-2: 2', '2 volume db: 0'],
+      '0 hidden parent of alone: 0',
+      '1 volume alone: 1',
+      '1 volume clone: 0',
+      '0 tombstone of nightly-1: 3',
+      '1 snapshot nightly-2: 2',
+      '2 volume db: 0',
       '1 volume restored: 1',
     ]);
     expect(answer.roots[0]).toMatchObject({
@@ -155,7 +159,9 @@ describe('gpfs-csi tree', () => {
       expect(out.split('\n').filter((line) => line.endsWith('◀'))).toHaveLength(1);
     }
     expect(brief(await json('clone'))).toEqual([
-      ...['0 hidden parent of alone: 0', '1 volume alone: 1', '1 volume clone: 0'],
+      '0 hidden parent of alone: 0',
+      '1 volume alone: 1',
+      '1 volume clone: 0',
     ]);
     // The handle of what was deleted finds what is left of it.
     expect(brief(await json(nightly))).toContain('0 tombstone of nightly-1: 3');

@@ -99,7 +99,9 @@ describe.concurrent('attaching', () => {
     expect((await small.ok('NodeGetInfo', {})).max_volumes_per_node).toBe('3');
     const ids = await Promise.all([0, 1, 2, 3].map((n) => newVolume(a, `v77-${n}`)));
     const ask = (volume_id = '') => ({
-      ...{ volume_id, node_id: 'c1', volume_capability: asBlock() },
+      volume_id,
+      node_id: 'c1',
+      volume_capability: asBlock(),
     });
     for (const id of ids.slice(0, 3)) await b.ok('ControllerPublishVolume', ask(id));
     const [first, , , last] = ids;

@@ -97,8 +97,11 @@ describe.concurrent('the command line', () => {
     const first = await ask(...up);
     expect(first.status).toBe(0);
     expect(object(first.out)).toMatchObject({
-      ...{ mount: join(simulator, 'fs1'), bin: join(simulator, 'bin') },
-      ...{ device: 'fs1', fileset: 'csi-data', pools: ['system', 'data'] },
+      mount: join(simulator, 'fs1'),
+      bin: join(simulator, 'bin'),
+      device: 'fs1',
+      fileset: 'csi-data',
+      pools: ['system', 'data'],
     });
     expect((await ask(...up)).out).toBe(first.out);
     const status = await ask('simulate', 'status', '--dir', simulator, '--json');

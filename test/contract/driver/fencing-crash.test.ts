@@ -27,7 +27,9 @@ const points: Readonly<Record<string, () => boolean>> = {
 };
 
 const request = (volume_id: string, node_id = 'b1') => ({
-  ...{ volume_id, node_id, volume_capability: asMount() },
+  volume_id,
+  node_id,
+  volume_capability: asMount(),
 });
 
 /** A lost node that writes, and a server that has come so far with the fence. */

@@ -143,7 +143,9 @@ describe('whose mark it is', () => {
     const image = imageOnDisk(site.root, id);
     await declareLost(id, 'c1');
     await b.ok('ControllerPublishVolume', {
-      ...{ volume_id: id, node_id: 'c1', volume_capability: asMount() },
+      volume_id: id,
+      node_id: 'c1',
+      volume_capability: asMount(),
     });
     expect(imageOnDisk(site.root, id)).toBe(image);
     await used.release();

@@ -165,7 +165,10 @@ describe.concurrent('single objects', () => {
     const again = { name: 'snap0', source_volume_id: first };
     const { snapshot } = await server.ok('CreateSnapshot', again);
     expect(snapshot).toMatchObject({
-      ...{ snapshot_id, source_volume_id: first, ready_to_use: true, size_bytes: bytesOf(64) },
+      snapshot_id,
+      source_volume_id: first,
+      ready_to_use: true,
+      size_bytes: bytesOf(64),
     });
     expect(Number(snapshot?.creation_time?.seconds)).toBeGreaterThan(1_700_000_000);
     expect((await server.ok('GetSnapshot', { snapshot_id })).snapshot).toEqual(snapshot);

@@ -29,9 +29,18 @@ afterEach(async () => {
 });
 
 const defaults = {
-  ...{ snapOpen: true, redirectOpen: true, redirectParent: false, renameParent: true },
-  ...{ chmodParent: true, writeParent: false, linkCount: true, removeParent: 'EROFS' },
-  ...{ loopDirectIo: true, zeroInClone: true, punchHole: true, deleteWindowMs: 0 },
+  snapOpen: true,
+  redirectOpen: true,
+  redirectParent: false,
+  renameParent: true,
+  chmodParent: true,
+  writeParent: false,
+  linkCount: true,
+  removeParent: 'EROFS',
+  loopDirectIo: true,
+  zeroInClone: true,
+  punchHole: true,
+  deleteWindowMs: 0,
 };
 
 async function serve(node: string, flags: Readonly<Record<string, string>> = {}) {
@@ -69,11 +78,24 @@ const nothingLeft = async () => {
 };
 
 const documented = {
-  ...{ snap: 'yes', show: 'yes', copy: 'yes', linkCount: 'yes', writeParent: 'no' },
-  ...{ chmodParent: 'yes', renameParent: 'yes', removeParent: 'no', redirectPlain: 'no' },
-  ...{ splitPlain: 'no', snapOpen: 'yes', redirectParent: 'no', redirectOpen: 'yes' },
-  ...{ directIo: 'yes', punchHole: 'yes', zeroInClone: 'yes' },
-  ...{ removeChild: 'yes', removeChildless: 'yes' },
+  snap: 'yes',
+  show: 'yes',
+  copy: 'yes',
+  linkCount: 'yes',
+  writeParent: 'no',
+  chmodParent: 'yes',
+  renameParent: 'yes',
+  removeParent: 'no',
+  redirectPlain: 'no',
+  splitPlain: 'no',
+  snapOpen: 'yes',
+  redirectParent: 'no',
+  redirectOpen: 'yes',
+  directIo: 'yes',
+  punchHole: 'yes',
+  zeroInClone: 'yes',
+  removeChild: 'yes',
+  removeChildless: 'yes',
 };
 
 describe('a server at its start', () => {
@@ -88,15 +110,29 @@ describe('a server at its start', () => {
 
   test('finds out each other answer', async () => {
     const { server, found } = await probed({
-      ...{ snapOpen: false, redirectOpen: false, redirectParent: true, renameParent: false },
-      ...{ chmodParent: false, linkCount: false, removeParent: 'EBUSY', deleteWindowMs: 300 },
-      ...{ loopDirectIo: false, zeroInClone: false, punchHole: false },
+      snapOpen: false,
+      redirectOpen: false,
+      redirectParent: true,
+      renameParent: false,
+      chmodParent: false,
+      linkCount: false,
+      removeParent: 'EBUSY',
+      deleteWindowMs: 300,
+      loopDirectIo: false,
+      zeroInClone: false,
+      punchHole: false,
     });
     expect(kinds(found)).toEqual({
       ...documented,
-      ...{ snapOpen: 'no', redirectOpen: 'no', redirectParent: 'yes', renameParent: 'no' },
-      ...{ chmodParent: 'no', linkCount: 'no' },
-      ...{ directIo: 'no', zeroInClone: 'no', punchHole: 'no' },
+      snapOpen: 'no',
+      redirectOpen: 'no',
+      redirectParent: 'yes',
+      renameParent: 'no',
+      chmodParent: 'no',
+      linkCount: 'no',
+      directIo: 'no',
+      zeroInClone: 'no',
+      punchHole: 'no',
     });
     expect(found.outcomes?.['removeParent']?.why).toBe('EBUSY');
     expect(found.outcomes?.['removeChildless']?.ms).toBeGreaterThanOrEqual(300);

@@ -156,7 +156,9 @@ describe('controller', () => {
     const [store] = await server.driver.roots.all();
     if (!store) throw new Error('no root');
     await importImage(server.driver.host, store, {
-      ...{ name: 'golden', format: 'qcow2', bytes: MiB },
+      name: 'golden',
+      format: 'qcow2',
+      bytes: MiB,
       place: async (path, bytes) => {
         await store.files.createSparse(path, bytes, 0o640);
         return false;

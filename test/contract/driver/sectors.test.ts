@@ -201,7 +201,11 @@ describe('an adopted disk for sectors of 512 bytes', () => {
       parameters: { provisioning: 'thick' },
     });
     expect(sectorsOf('volumes')).toEqual({
-      ...{ vm: 512, restored: 512, again: 512, after: 512, whole: 512 },
+      vm: 512,
+      restored: 512,
+      again: 512,
+      after: 512,
+      whole: 512,
     });
     const hidden = Object.values(sectorsOf('hidden'));
     // The deleted snapshot, and the parent that all clones of a volume share until it is used again.

@@ -60,7 +60,10 @@ const labelsOf = async (server: RealServer): Promise<Segments> =>
   (await server.ok('NodeGetInfo', {})).accessible_topology?.segments ?? {};
 
 const attach = (id: string) => ({
-  ...{ volume_id: id, node_id: 'b1', volume_capability: capability, readonly: false },
+  volume_id: id,
+  node_id: 'b1',
+  volume_capability: capability,
+  readonly: false,
 });
 
 const socket = join(registrations, 'gpfs-clone.csi-reg.sock');

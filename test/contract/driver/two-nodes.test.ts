@@ -25,13 +25,22 @@ const files = simulatedFiles(hostFiles(), simulator);
 const trials = simulatedTrials(hostTrials(run, systemClock), simulator);
 
 const hostOf = (node: string): StartingProbe => ({
-  ...{ clone, fs, trials, clock: systemClock, nonce: randomNonce, log: silentLog },
+  clone,
+  fs,
+  trials,
+  clock: systemClock,
+  nonce: randomNonce,
+  log: silentLog,
   self: { node, instance: `${node}-1`, version: 'test' },
 });
 
 const open = (): Promise<RootStore> =>
   openExistingRoot(site.root, undefined, {
-    ...{ files, mounts: hostMounts(), clock: systemClock, nonce: randomNonce, mountType: 'xfs' },
+    files,
+    mounts: hostMounts(),
+    clock: systemClock,
+    nonce: randomNonce,
+    mountType: 'xfs',
   });
 
 beforeAll(async () => {

@@ -39,8 +39,12 @@ async function registering(options: Partial<RegistrationOptions> = {}) {
   const directory = await scratch();
   const { log, lines } = memoryLog();
   const registration = keepRegistered({
-    ...{ directory, endpoint: '/var/lib/kubelet/plugins/gpfs-clone.csi/csi.sock', log },
-    ...{ driverName: 'gpfs-clone.csi', whyNot: () => Promise.resolve(undefined), everyMs: 20 },
+    directory,
+    endpoint: '/var/lib/kubelet/plugins/gpfs-clone.csi/csi.sock',
+    log,
+    driverName: 'gpfs-clone.csi',
+    whyNot: () => Promise.resolve(undefined),
+    everyMs: 20,
     ...options,
   });
   onTestFinished(() => registration.close());

@@ -39,7 +39,10 @@ async function inMemory(): Promise<Face> {
   const root = join(gpfs.filesetPath, 'root');
   await gpfs.files.makeDirectory(root, 0o755);
   return {
-    ...{ root, run: gpfs.run, files: gpfs.files, block: blockBytes },
+    root,
+    run: gpfs.run,
+    files: gpfs.files,
+    block: blockBytes,
     write: async (path, block) => {
       await Promise.resolve();
       gpfs.write(path, block, 'x');
@@ -53,7 +56,10 @@ async function onXfs(): Promise<Face> {
   await mkdir(root);
   const files = simulatedFiles(hostFiles(), simulator);
   return {
-    ...{ root, run: simulator.run, files, block: 4096n },
+    root,
+    run: simulator.run,
+    files,
+    block: 4096n,
     write: async (path, block) => {
       await using file = await open(path, 'r+');
       await file.write(Buffer.alloc(4096, 'x'), 0, 4096, block * 4096);

@@ -79,7 +79,10 @@ async function inProcess(settings: object): Promise<Face> {
   const root = join(gpfs.filesetPath, 'root');
   await gpfs.files.makeDirectory(root, 0o755);
   return {
-    ...{ root, mount: gpfs.mountPoint, run: gpfs.run, files: gpfs.files },
+    root,
+    mount: gpfs.mountPoint,
+    run: gpfs.run,
+    files: gpfs.files,
     write: async (path, block, letter) => {
       await Promise.resolve();
       gpfs.write(path, block, letter);
@@ -97,7 +100,10 @@ async function onDisk(settings: object, run: Run): Promise<Face> {
   await mkdir(root);
   await writeFile(simulatorLayoutOf(simulator.dir).personality, JSON.stringify(settings));
   return {
-    ...{ root, mount: simulator.mount, run, files: simulatedFiles(hostFiles(), simulator) },
+    root,
+    mount: simulator.mount,
+    run,
+    files: simulatedFiles(hostFiles(), simulator),
     write: async (path, block, letter) => {
       await using file = await open(path, 'r+');
       await file.write(letter, block * 4096);

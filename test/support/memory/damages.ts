@@ -64,7 +64,10 @@ export const damages: readonly Damage[] = [
         image: { key: basename(world.path('volumes/r')), inode: '1' },
       })),
     finds: () => [
-      ...['replaced file: lone', 'shared file: lone', 'shared file: r', 'wrong parent: lone'],
+      'replaced file: lone',
+      'shared file: lone',
+      'shared file: r',
+      'wrong parent: lone',
       'orphan',
     ],
   },

@@ -47,8 +47,14 @@ export function serverOn(
 ): Driver {
   const { maxVolumes, boot, ...told } = { ...usual, ...options };
   return driverOf({
-    ...{ gpfs: gpfsCommands(view.run), files: view.files, mounts: view.mounts },
-    ...{ clock: view.clock, nonce: view.nonce, mountType: 'gpfs', pool: undefined, owner: '' },
+    gpfs: gpfsCommands(view.run),
+    files: view.files,
+    mounts: view.mounts,
+    clock: view.clock,
+    nonce: view.nonce,
+    mountType: 'gpfs',
+    pool: undefined,
+    owner: '',
     ...told,
     self: {
       node,

@@ -17,7 +17,10 @@ async function lose({ driver, gpfs }: World, volume: string, node = 'lost1'): Pr
 
 /** What a CO asks to attach a volume to a node. */
 const attaching = (id: string, node: string, capability = block()) => ({
-  ...{ id, node, capability, readonly: false },
+  id,
+  node,
+  capability,
+  readonly: false,
   context: new Map<string, string>(),
 });
 

@@ -195,6 +195,11 @@ const removing: readonly Scenario[] = [
 
 /** Every operation that a caller asks for and that changes something. */
 export const asked: readonly Scenario[] = [
-  ...[...making, ...cloning, ...changing, ...fencing],
-  ...[...removing, ...fillScenarios, ...groupScenarios],
+  ...making,
+  ...cloning,
+  ...changing,
+  ...fencing,
+  ...removing,
+  ...fillScenarios,
+  ...groupScenarios,
 ];

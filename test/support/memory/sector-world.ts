@@ -32,7 +32,9 @@ export async function sectorWorld(bytes: SectorBytes): Promise<SectorWorld> {
   const [store] = stores;
   if (!store) throw new Error('no root');
   const image = await importImage(driver.host, store, {
-    ...{ name: 'disk', format: 'raw', bytes: 64n << 20n },
+    name: 'disk',
+    format: 'raw',
+    bytes: 64n << 20n,
     place: async (path, size) => {
       await store.files.createSparse(path, size, 0o640);
       return false;

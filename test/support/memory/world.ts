@@ -74,7 +74,10 @@ export async function derived(
 
 /** What a CO asks to attach a volume to a node. */
 export const attach = (id: string, node = 'a1', capability: Capability = block()) => ({
-  ...{ id, node, capability, readonly: false },
+  id,
+  node,
+  capability,
+  readonly: false,
   context: new Map<string, string>(),
 });
 

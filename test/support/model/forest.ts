@@ -8,8 +8,15 @@ const noon = Date.UTC(2026, 0, 5, 12);
 
 /** A volume of 10 GiB, made three days ago, or as said. */
 export const file = (as: Partial<ForestNode>): ForestNode => ({
-  ...{ key: 'f.1-a', parent: null, kind: 'volume', id: undefined, bytes: 10n * GiB, held: 0n },
-  ...{ attachedTo: [], createdMs: noon - 3 * 86_400_000, leaving: false },
+  key: 'f.1-a',
+  parent: null,
+  kind: 'volume',
+  id: undefined,
+  bytes: 10n * GiB,
+  held: 0n,
+  attachedTo: [],
+  createdMs: noon - 3 * 86_400_000,
+  leaving: false,
   name: as.key ?? 'f',
   ...as,
 });

@@ -20,7 +20,11 @@ const page = readFileSync(join(docs, 'from-cinder.md'), 'utf8');
 const values = parse(readFileSync(join(docs, '../charts/gpfs-csi/values.yaml'), 'utf8')) as object;
 
 const commands: Readonly<Record<string, Subcommand>> = {
-  ...{ adopt, doctor, export: exportCommand, image, migrate },
+  adopt,
+  doctor,
+  export: exportCommand,
+  image,
+  migrate,
 };
 
 const mapOf = (parameters: object) =>
@@ -82,11 +86,24 @@ describe('the mapping table', () => {
   test('names every option of the driver of Cinder', () => {
     const cinder = rows.map(([first]) => first).join(' ');
     for (const option of [
-      ...['gpfs_mount_point_base', 'gpfs_images_dir', 'gpfs_images_share_mode'],
-      ...['gpfs_max_clone_depth', 'gpfs_sparse_volumes', 'gpfs_storage_pool'],
-      ...['volume_backend_name', 'data_pool_name', 'replicas', 'dio', 'write_affinity_depth'],
-      ...['block_group_factor', 'write_affinity_failure_group', 'fstype', 'fslabel'],
-      ...['reserved_percentage', 'max_over_subscription_ratio', 'gpfs_encryption_rest'],
+      'gpfs_mount_point_base',
+      'gpfs_images_dir',
+      'gpfs_images_share_mode',
+      'gpfs_max_clone_depth',
+      'gpfs_sparse_volumes',
+      'gpfs_storage_pool',
+      'volume_backend_name',
+      'data_pool_name',
+      'replicas',
+      'dio',
+      'write_affinity_depth',
+      'block_group_factor',
+      'write_affinity_failure_group',
+      'fstype',
+      'fslabel',
+      'reserved_percentage',
+      'max_over_subscription_ratio',
+      'gpfs_encryption_rest',
     ])
       expect(cinder).toContain(`\`${option}`);
   });

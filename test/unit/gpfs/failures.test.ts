@@ -4,7 +4,10 @@ import { CommandFailed, type Run } from '../../../src/run/run.ts';
 
 const failure = (what: Partial<ConstructorParameters<typeof CommandFailed>[0]>): CommandFailed =>
   new CommandFailed({
-    ...{ argv: ['mmlsfs', 'fs1', '-Y'], exitCode: 1, stdout: '', stderr: '' },
+    argv: ['mmlsfs', 'fs1', '-Y'],
+    exitCode: 1,
+    stdout: '',
+    stderr: '',
     ...what,
   });
 

@@ -15,13 +15,19 @@ describe('mmclone show', () => {
   test('tells the root of a tree, a clone, a parent in the middle, and a plain file', () => {
     const show = (line: string) => parseShow(heading + line, '/gpfs0/test.txt');
     expect(show('   yes      0                  /gpfs0/test.txt\n')).toEqual({
-      ...{ kind: 'parent', depth: 0, parentInode: undefined },
+      kind: 'parent',
+      depth: 0,
+      parentInode: undefined,
     });
     expect(show('    no      1          148488  /gpfs0/test.txt\n')).toEqual({
-      ...{ kind: 'clone', depth: 1, parentInode: 148488n },
+      kind: 'clone',
+      depth: 1,
+      parentInode: 148488n,
     });
     expect(show('   yes      2          148488  /gpfs0/test.txt\n')).toEqual({
-      ...{ kind: 'parent', depth: 2, parentInode: 148488n },
+      kind: 'parent',
+      depth: 2,
+      parentInode: 148488n,
     });
     expect(show('                               /gpfs0/test.txt\n')).toEqual({ kind: 'plain' });
   });
@@ -144,7 +150,9 @@ test('a directory that is called like an error does not make one', async () => {
   const run: Run = (argv) =>
     Promise.reject(
       new CommandFailed({
-        ...{ argv, exitCode: 1, stdout: '' },
+        argv,
+        exitCode: 1,
+        stdout: '',
         stderr: 'mmclone: /g/File exists/a: No such file or directory\n',
       }),
     );

@@ -92,8 +92,11 @@ describe('mmlsfs', () => {
 
   test('takes the largest block size, and the first version: what the file system has now', () => {
     const output = fs(
-      ...['filesystemVersion:8.03 (2.3.0)', 'filesystemVersionLocal:38.00 (6.0.0.0)'],
-      ...['blockSize:262144', 'blockSize:8388608', 'quotasEnforced:user;group;fileset'],
+      'filesystemVersion:8.03 (2.3.0)',
+      'filesystemVersionLocal:38.00 (6.0.0.0)',
+      'blockSize:262144',
+      'blockSize:8388608',
+      'quotasEnforced:user;group;fileset',
     );
     expect(parseFileSystem(output)).toMatchObject({
       version: { parts: [8, 3] },
@@ -104,8 +107,12 @@ describe('mmlsfs', () => {
 
   test('gives copies and encryption', () => {
     const output = fs(
-      ...['filesystemVersion:22.00 (5.0.4.0)', 'blockSize:4194304', 'encryption:Yes'],
-      ...['defaultDataReplicas:2', 'maxDataReplicas:3', 'defaultMetadataReplicas:2'],
+      'filesystemVersion:22.00 (5.0.4.0)',
+      'blockSize:4194304',
+      'encryption:Yes',
+      'defaultDataReplicas:2',
+      'maxDataReplicas:3',
+      'defaultMetadataReplicas:2',
     );
     expect(parseFileSystem(output)).toMatchObject({
       dataReplicas: { usual: 2, most: 3 },
@@ -137,15 +144,19 @@ fast-1               65537    256 KB   no   no  3064453922816  3064453922816 (10
       {
         name: 'system',
         space: {
-          ...{ blockSize: 8388608n, holdsData: true },
-          ...{ total: 783308292096n * 1024n, free: 143079555072n * 1024n },
+          blockSize: 8388608n,
+          holdsData: true,
+          total: 783308292096n * 1024n,
+          free: 143079555072n * 1024n,
         },
       },
       {
         name: 'fast-1',
         space: {
-          ...{ blockSize: 262144n, holdsData: false },
-          ...{ total: 3064453922816n * 1024n, free: 3064453922816n * 1024n },
+          blockSize: 262144n,
+          holdsData: false,
+          total: 3064453922816n * 1024n,
+          free: 3064453922816n * 1024n,
         },
       },
     ]);
@@ -181,8 +192,10 @@ Encrypted:            no
   test('gives the whole name of a fileset', () => {
     for (const fileset of ['csg', 'data-eng-cos', 'a.b:c_1']) {
       expect(parseAttributes(output(fileset))).toEqual({
-        ...{ fileset, pool: 'DATA' },
-        ...{ data: { copies: 1, most: 2 }, metadata: { copies: 2, most: 2 } },
+        fileset,
+        pool: 'DATA',
+        data: { copies: 1, most: 2 },
+        metadata: { copies: 2, most: 2 },
       });
     }
   });
@@ -220,8 +233,13 @@ test('mmchattr gets one argument list for all attributes, and none for none', ()
   expect(attributeArguments({ pool: undefined })).toEqual([]);
   expect(
     attributeArguments({
-      ...{ writeAffinityFailureGroup: '1,0:2', writeAffinityDepth: 1, blockGroupFactor: 128 },
-      ...{ directIo: false, dataReplicas: 2, metadataReplicas: 1, pool: 'data' },
+      writeAffinityFailureGroup: '1,0:2',
+      writeAffinityDepth: 1,
+      blockGroupFactor: 128,
+      directIo: false,
+      dataReplicas: 2,
+      metadataReplicas: 1,
+      pool: 'data',
     }).join(' '),
   ).toBe(
     '-P data -m 1 -r 2 -D no --block-group-factor 128 --write-affinity-depth 1 --write-affinity-failure-group 1,0:2',
@@ -241,7 +259,9 @@ describe.each(releases)('release %s, simulated', (release) => {
     expect((await gpfs.pools('fs1')).map(({ name }) => name)).toEqual(fs.storagePools);
     await gpfs.setAttributes(file, { pool: fs.storagePools.at(-1), dataReplicas: 2 });
     expect(await gpfs.attributes(file)).toMatchObject({
-      ...{ fileset: 'csi-data', pool: fs.storagePools.at(-1), data: { copies: 2 } },
+      fileset: 'csi-data',
+      pool: fs.storagePools.at(-1),
+      data: { copies: 2 },
     });
     expect(await gpfs.fileset('fs1', 'csi-data')).toMatchObject({ path: sim.filesetPath });
     expect(await gpfs.fileset('fs1', 'none')).toBeUndefined();

@@ -17,7 +17,10 @@ const above = (
 ): Above => ({ key: key(n), dead: true, heldBytes: BigInt(held), children: [child(0)], ...rest });
 
 const chain = (held: number, parents: readonly Above[], rest: Partial<Chain> = {}): Chain => ({
-  ...{ kind: 'volume', heldBytes: BigInt(held), above: parents, maxDepth: 0 },
+  kind: 'volume',
+  heldBytes: BigInt(held),
+  above: parents,
+  maxDepth: 0,
   redirectParent: false,
   ...rest,
 });

@@ -18,7 +18,9 @@ const little = (value: number): Buffer => {
 };
 const signed = { 510: '\x55\xaa' };
 const fat = (sector: number) => ({
-  ...{ 0: '\xeb\x3c\x90mkfs.fat', 11: little(sector).subarray(0, 2), 21: '\xf8' },
+  0: '\xeb\x3c\x90mkfs.fat',
+  11: little(sector).subarray(0, 2),
+  21: '\xf8',
   ...signed,
 });
 const ext4 = (logBlock: number) => ({ 1080: '\x53\xef', 1048: little(logBlock) });

@@ -14,7 +14,10 @@ test('a line is one JSON object with its time, level and fields', () => {
   log.info({ bytes: 1n << 60n, at: '/a' }, 'made');
   expect(parsed()).toEqual([
     {
-      ...{ level: 'info', message: 'made', bytes: '1152921504606846976', at: '/a' },
+      level: 'info',
+      message: 'made',
+      bytes: '1152921504606846976',
+      at: '/a',
       time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) as unknown,
     },
   ]);
@@ -58,9 +61,12 @@ test('secrets and mount flags are in no line, at any depth, in maps and in cause
   const cause = new CommandFailed({ argv, exitCode: 32, stdout: 'canary', stderr: 'no' });
   log.error(
     {
-      ...{ secrets, deep: { list: [{ secrets, mount_flags: ['canary'], kept: 'x' }] } },
-      ...{ map: new Map([['secrets', secrets]]), data: Buffer.from('canary') },
-      ...{ mountFlags: ['canary'], error: new Error('failed', { cause }) },
+      secrets,
+      deep: { list: [{ secrets, mount_flags: ['canary'], kept: 'x' }] },
+      map: new Map([['secrets', secrets]]),
+      data: Buffer.from('canary'),
+      mountFlags: ['canary'],
+      error: new Error('failed', { cause }),
     },
     'all of it',
   );

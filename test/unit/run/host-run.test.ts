@@ -63,8 +63,13 @@ describe('a command', () => {
     await script('mmfail', 'echo out; echo "mmfail: no" >&2; exit 22');
     const failure = await failureOf(hostRun({ mmDirectory: directory })(['mmfail', 'x'], 'write'));
     expect(failure).toMatchObject({
-      ...{ argv: ['mmfail', 'x'], exitCode: 22, stdout: 'out\n', stderr: 'mmfail: no\n' },
-      ...{ timedOut: false, aborted: false, message: 'mmfail ended with status 22: mmfail: no' },
+      argv: ['mmfail', 'x'],
+      exitCode: 22,
+      stdout: 'out\n',
+      stderr: 'mmfail: no\n',
+      timedOut: false,
+      aborted: false,
+      message: 'mmfail ended with status 22: mmfail: no',
     });
   });
 
@@ -148,7 +153,8 @@ describe('a write', () => {
     await script('mmwrite', `while [ ! -e ${go} ]; do sleep 0.01; done; echo written`);
     const request = new AbortController();
     const answer = hostRun({ mmDirectory: directory })(['mmwrite'], 'write', {
-      ...{ timeoutMs: 1, signal: request.signal },
+      timeoutMs: 1,
+      signal: request.signal,
     });
     request.abort();
     await sleep(50);

@@ -13,13 +13,26 @@ test('a line is read, with any number of optional fields', () => {
   ].join('\n');
   expect(parseMountinfo(lines)).toEqual([
     {
-      ...{ id: 36, device: '98:0', root: '/mnt1', point: '/mnt2', options: ['rw', 'noatime'] },
-      ...{ type: 'ext3', source: '/dev/root', superOptions: ['rw', 'errors=continue'] },
+      id: 36,
+      device: '98:0',
+      root: '/mnt1',
+      point: '/mnt2',
+      options: ['rw', 'noatime'],
+      type: 'ext3',
+      source: '/dev/root',
+      superOptions: ['rw', 'errors=continue'],
       shared: true,
     },
     {
-      ...{ id: 47, device: '0:47', root: '/', point: '/gpfs/fs1', options: ['rw', 'relatime'] },
-      ...{ type: 'gpfs', source: 'fs1', superOptions: ['rw'], shared: false },
+      id: 47,
+      device: '0:47',
+      root: '/',
+      point: '/gpfs/fs1',
+      options: ['rw', 'relatime'],
+      type: 'gpfs',
+      source: 'fs1',
+      superOptions: ['rw'],
+      shared: false,
     },
   ]);
 });
@@ -39,8 +52,15 @@ test('names survive their escapes, in any script', () => {
 });
 
 const at = (id: number, point: string): Mount => ({
-  ...{ id, device: '0:1', root: '/', point, options: [], type: 'x', source: 's' },
-  ...{ superOptions: [], shared: false },
+  id,
+  device: '0:1',
+  root: '/',
+  point,
+  options: [],
+  type: 'x',
+  source: 's',
+  superOptions: [],
+  shared: false,
 });
 
 test('a path lies on the deepest mount above it, and on the latest of a stack', () => {

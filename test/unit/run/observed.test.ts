@@ -24,7 +24,9 @@ test('every command is one line and counts', async () => {
     [
       'debug',
       {
-        ...{ argv: ['/usr/lpp/mmfs/bin/mmclone', 'show', '/a'], kind: 'read', exitCode: 0 },
+        argv: ['/usr/lpp/mmfs/bin/mmclone', 'show', '/a'],
+        kind: 'read',
+        exitCode: 0,
         ms: expect.any(Number) as unknown,
       },
       'command ended',
@@ -39,7 +41,10 @@ test('a failure is a warning with its words, shortened, and is passed on as it i
   const { log, lines } = notebook();
   const metrics = createMetrics();
   const failure = new CommandFailed({
-    ...{ argv: ['mmclone'], exitCode: 1, stdout: '', stderr: `why ${'x'.repeat(5000)}\n` },
+    argv: ['mmclone'],
+    exitCode: 1,
+    stdout: '',
+    stderr: `why ${'x'.repeat(5000)}\n`,
   });
   const run = observedRun(() => Promise.reject(failure), log, metrics);
   await expect(run(['mmclone'], 'write')).rejects.toBe(failure);
@@ -69,7 +74,9 @@ test('options of a mount are in no line, whatever mount says of them', async () 
   const run: Run = (argv) =>
     Promise.reject(
       new CommandFailed({
-        ...{ argv, exitCode: 32, stdout: '' },
+        argv,
+        exitCode: 32,
+        stdout: '',
         stderr: 'mount: bad option password=canary; see dmesg',
       }),
     );

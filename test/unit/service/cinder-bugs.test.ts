@@ -75,7 +75,9 @@ test('7: an image that is not there, or too large, is refused, and the image sta
     ) as string,
   });
   await importImage(driver.host, store, {
-    ...{ name: 'golden', format: 'raw', bytes: GiB },
+    name: 'golden',
+    format: 'raw',
+    bytes: GiB,
     place: async (path, bytes) => {
       await store.files.createSparse(path, bytes, 0o640);
       return false;

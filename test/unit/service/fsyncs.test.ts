@@ -25,8 +25,11 @@ function counting(files: Files) {
 const range = { requiredBytes: 128n << 20n, limitBytes: 0n };
 const attach = (driver: Driver, id: string) =>
   driver.attachments.publish({
-    ...{ id, node: 'a1', capability: block() },
-    ...{ readonly: false, context: new Map() },
+    id,
+    node: 'a1',
+    capability: block(),
+    readonly: false,
+    context: new Map(),
   });
 
 test('a request that needs no command waits for the disk three times at most', async () => {

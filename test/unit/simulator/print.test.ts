@@ -181,7 +181,10 @@ test('settings are read from text as what they are', () => {
   const hang = ['mmclone', 'mmlsfs'];
   expect(readPersonality(settings)).toEqual({
     ...documented,
-    ...{ release: '6.0', latencyMs: 300, full: true, hang },
+    release: '6.0',
+    latencyMs: 300,
+    full: true,
+    hang,
   });
   expect(() => readPersonality({ release: '7' })).toThrow('"7" is no value for setting release');
   expect(() => readSetting('nonsense')).toThrow('key=value');

@@ -22,7 +22,12 @@ async function setup() {
   const on = (name: string): Records<Value> => {
     const { files, nonce } = gpfs.server(name);
     return recordsOf({
-      ...{ files, unguarded: files, nonce, layout, kind: 'volumes' as const, schema },
+      files,
+      unguarded: files,
+      nonce,
+      layout,
+      kind: 'volumes' as const,
+      schema,
       check: () => Promise.resolve(),
     });
   };

@@ -8,8 +8,7 @@ import {
   wrongReadme,
   wrongScripts,
 } from '../../tidy/face.ts';
-import { readTree } from '../../tidy/tree.ts';
-import type { Tree } from '../../tidy/tree.ts';
+import { readTree, type Tree } from '../../tidy/tree.ts';
 import { unrunScripts, wrongForms, wrongWorkflows } from '../../tidy/workflows.ts';
 
 const tree = readTree(join(import.meta.dirname, '../../..'));

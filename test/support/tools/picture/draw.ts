@@ -1,6 +1,5 @@
 import { roundBytes } from '../../../../src/model/bytes.ts';
-import { ownBytesOf } from './story.ts';
-import type { Step, Story, TreeFile } from './story.ts';
+import { ownBytesOf, type Step, type Story, type TreeFile } from './story.ts';
 
 const width = 980;
 const height = 500;

@@ -13,8 +13,8 @@ import {
   snap,
   spec,
   testRoot,
+  type Cluster,
 } from '../../memory/driver.ts';
-import type { Cluster } from '../../memory/driver.ts';
 import { attach } from '../../memory/world.ts';
 import { fileOf, living } from '../../memory/truth.ts';
 

@@ -24,41 +24,72 @@ const problems = (argv: readonly string[], env: Environment = {}): readonly stri
 
 test('a root and an endpoint suffice; the rest has defaults', () => {
   expect(read(['--root', '/gpfs/a'])).toEqual({
-    ...{ endpoint: 'unix:///run/csi.sock', controller: undefined, roots: ['/gpfs/a'] },
-    ...{ mmDirectory: '/usr/lpp/mmfs/bin', mmRunner: { kind: 'direct' }, nodeId: 'host1' },
-    ...{ httpPort: 0, driverName: 'gpfs-clone.csi', stateDirectory: '/var/lib/gpfs-csi' },
-    ...{ kubeletDirectory: '/var/lib/kubelet', registration: undefined },
-    ...{ maxVolumesPerNode: 256, trimHours: 24, mountType: 'gpfs', pool: undefined, owner: '' },
-    ...{ topology: false, compaction: defaultCompaction, allowBuffered: false, probe: 'auto' },
-    ...{ logLevel: 'info', requestLimitMs: 110000, shutdownGraceMs: 25000 },
+    endpoint: 'unix:///run/csi.sock',
+    controller: undefined,
+    roots: ['/gpfs/a'],
+    mmDirectory: '/usr/lpp/mmfs/bin',
+    mmRunner: { kind: 'direct' },
+    nodeId: 'host1',
+    httpPort: 0,
+    driverName: 'gpfs-clone.csi',
+    stateDirectory: '/var/lib/gpfs-csi',
+    kubeletDirectory: '/var/lib/kubelet',
+    registration: undefined,
+    maxVolumesPerNode: 256,
+    trimHours: 24,
+    mountType: 'gpfs',
+    pool: undefined,
+    owner: '',
+    topology: false,
+    compaction: defaultCompaction,
+    allowBuffered: false,
+    probe: 'auto',
+    logLevel: 'info',
+    requestLimitMs: 110000,
+    shutdownGraceMs: 25000,
     limits: { overcommitPercent: 0, reservePercent: 0 },
-    ...{ bootIdPath: '/proc/sys/kernel/random/boot_id', machineIdPath: '/etc/machine-id' },
+    bootIdPath: '/proc/sys/kernel/random/boot_id',
+    machineIdPath: '/etc/machine-id',
   });
 });
 
 test('every flag is a variable too, and flags win', () => {
   const values: Readonly<Record<string, string>> = {
-    ...{ root: '/r', 'mm-dir': '/mm', 'mm-runner': 'host', 'node-id': 'n', pool: 'p', owner: 'u' },
-    ...{ 'controller-endpoint': 'unix:/run/c/csi.sock', 'controller-group': '7', 'http-port': '1' },
-    ...{
-      'driver-name': 'my.csi',
-      'state-dir': '/s',
-      'kubelet-dir': '/k',
-      'max-volumes-per-node': '9',
-      'trim-hours': '0',
-    },
-    ...{ 'mount-type': 'xfs', 'log-level': 'debug', 'request-limit': '5000' },
-    ...{ 'shutdown-grace': '0', 'proc-path': '/host/proc/1', 'boot-id-path': '/b' },
-    ...{ 'overcommit-limit': '300', reserve: '5' },
-    ...{ compaction: 'paused', 'compact-attached': 'auto', 'compact-factor': '3.5' },
-    ...{ 'compact-dead-share': '0.5', 'compact-parallel': '3', 'compact-per-file-system': '4' },
-    ...{
-      'max-clone-depth': '100',
-      'machine-id-path': '/m',
-      'registration-dir': '/reg',
-      'kubelet-endpoint': '/k/csi.sock',
-    },
-    ...{ 'allow-buffered': 'true', probe: 'never', topology: 'true' },
+    root: '/r',
+    'mm-dir': '/mm',
+    'mm-runner': 'host',
+    'node-id': 'n',
+    pool: 'p',
+    owner: 'u',
+    'controller-endpoint': 'unix:/run/c/csi.sock',
+    'controller-group': '7',
+    'http-port': '1',
+    'driver-name': 'my.csi',
+    'state-dir': '/s',
+    'kubelet-dir': '/k',
+    'max-volumes-per-node': '9',
+    'trim-hours': '0',
+    'mount-type': 'xfs',
+    'log-level': 'debug',
+    'request-limit': '5000',
+    'shutdown-grace': '0',
+    'proc-path': '/host/proc/1',
+    'boot-id-path': '/b',
+    'overcommit-limit': '300',
+    reserve: '5',
+    compaction: 'paused',
+    'compact-attached': 'auto',
+    'compact-factor': '3.5',
+    'compact-dead-share': '0.5',
+    'compact-parallel': '3',
+    'compact-per-file-system': '4',
+    'max-clone-depth': '100',
+    'machine-id-path': '/m',
+    'registration-dir': '/reg',
+    'kubelet-endpoint': '/k/csi.sock',
+    'allow-buffered': 'true',
+    probe: 'never',
+    topology: 'true',
   };
   expect([...allSettings].sort()).toEqual(Object.keys(values).sort());
   const env = Object.fromEntries(
@@ -76,7 +107,8 @@ test('every flag is a variable too, and flags win', () => {
     topology: true,
   });
   expect(read(['--root=/other', '--log-level', 'warn'], env)).toMatchObject({
-    ...{ roots: ['/other'], logLevel: 'warn' },
+    roots: ['/other'],
+    logLevel: 'warn',
   });
 });
 
@@ -89,7 +121,9 @@ test('in a pod, mm commands run in the namespaces of the host unless told otherw
 describe('roots', () => {
   test('may be several, with or without a slash at the end', () => {
     expect(read(['--root', '/gpfs/a/,/gpfs/b,/gpfs/ab']).roots).toEqual([
-      ...['/gpfs/a', '/gpfs/b', '/gpfs/ab'],
+      '/gpfs/a',
+      '/gpfs/b',
+      '/gpfs/ab',
     ]);
   });
 
@@ -109,7 +143,9 @@ describe('what is wrong', () => {
   test('is told all at once', () => {
     const env = { GPFS_CSI_LOGLEVEL: 'x', CSI_ENDPOINT: 'tcp://x', GPFS_CSI_HTTP_PORT: '1e3' };
     expect(problems(['--roots', '/a', '--pool'], env)).toEqual([
-      ...['--roots is not a flag of serve', '"/a" is not expected here', '--pool needs a value'],
+      '--roots is not a flag of serve',
+      '"/a" is not expected here',
+      '--pool needs a value',
       'GPFS_CSI_LOGLEVEL is not a variable of this driver',
       expect.stringMatching(/^--root \(GPFS_CSI_ROOT\) is missing: /),
       '--http-port (GPFS_CSI_HTTP_PORT) must be a whole number from 0 to 65535',

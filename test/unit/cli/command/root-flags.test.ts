@@ -27,10 +27,16 @@ const problems = (argv: readonly string[], env: Environment = {}): readonly stri
 
 test('a root suffices, and the rest is what serve would take', () => {
   expect(look(['--root', '/gpfs/a,/gpfs/b']).config).toEqual({
-    ...{ roots: ['/gpfs/a', '/gpfs/b'], mmDirectory: '/usr/lpp/mmfs/bin' },
-    ...{ mmRunner: { kind: 'direct' }, mountType: 'gpfs', owner: undefined, nodeId: 'host1' },
-    ...{ bootIdPath: '/proc/sys/kernel/random/boot_id', machineIdPath: '/etc/machine-id' },
-    ...{ driverName: 'gpfs-clone.csi', topology: undefined },
+    roots: ['/gpfs/a', '/gpfs/b'],
+    mmDirectory: '/usr/lpp/mmfs/bin',
+    mmRunner: { kind: 'direct' },
+    mountType: 'gpfs',
+    owner: undefined,
+    nodeId: 'host1',
+    bootIdPath: '/proc/sys/kernel/random/boot_id',
+    machineIdPath: '/etc/machine-id',
+    driverName: 'gpfs-clone.csi',
+    topology: undefined,
   });
 });
 
@@ -50,7 +56,9 @@ test('in the pod of the driver nothing need be said: its variables are those of 
   };
   const { config, flags } = look([], env);
   expect(config).toMatchObject({
-    ...{ roots: ['/gpfs/a'], nodeId: 'n1', owner: 'uid-1' },
+    roots: ['/gpfs/a'],
+    nodeId: 'n1',
+    owner: 'uid-1',
     mmRunner: { kind: 'nsenter', procPath: '/host/proc/1' },
   });
   expect([...flags]).toEqual([]);
@@ -88,8 +96,18 @@ describe('what is wrong', () => {
 test('the help names every flag once', () => {
   const flags = lookLines(grammar).flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
   expect(flags).toEqual([
-    ...['--json', '--name', '--root', '--mm-dir', '--mm-runner', '--proc-path', '--mount-type'],
-    ...['--owner', '--node-id', '--boot-id-path', '--machine-id-path'],
-    ...['--driver-name', '--topology'],
+    '--json',
+    '--name',
+    '--root',
+    '--mm-dir',
+    '--mm-runner',
+    '--proc-path',
+    '--mount-type',
+    '--owner',
+    '--node-id',
+    '--boot-id-path',
+    '--machine-id-path',
+    '--driver-name',
+    '--topology',
   ]);
 });

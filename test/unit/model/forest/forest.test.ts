@@ -88,8 +88,13 @@ describe('accounts', () => {
   test('of a root count every byte once as live or dead', () => {
     expect(sumUp(worn)).toEqual({
       files: { volume: 3, snapshot: 1, 'hidden parent': 1, tombstone: 1 },
-      ...{ logical: 3n * GiB, exclusive: 11n * MiB, shared: 13n * MiB },
-      ...{ live: 13n * MiB, dead: 5n * MiB, deepest: 3, trees: 2 },
+      logical: 3n * GiB,
+      exclusive: 11n * MiB,
+      shared: 13n * MiB,
+      live: 13n * MiB,
+      dead: 5n * MiB,
+      deepest: 3,
+      trees: 2,
     });
   });
 

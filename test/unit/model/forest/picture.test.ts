@@ -50,7 +50,11 @@ describe('the picture', () => {
     const golden = file({ key: 'g.1-a', name: 'golden', kind: 'snapshot', held: 3n * GiB });
     const lines = drawn([golden, ...stars(5000)]).split('\n');
     expect(lines.map((line) => line.trim().split(/ {2,}/)[0])).toEqual([
-      ...['NAME', 'golden', '├─ v0000', '├─ v0001', '├─ v0002'],
+      'NAME',
+      'golden',
+      '├─ v0000',
+      '├─ v0001',
+      '├─ v0002',
       '└─ … 4,997 more volumes, 4.9 GiB of their own',
     ]);
     expect(drawn([golden, ...stars(5000)], { collapse: false }).split('\n')).toHaveLength(5002);
@@ -68,7 +72,10 @@ describe('the picture', () => {
       '… 16 more trees like these (16 volumes and 16 tombstones), 32 MiB of their own',
     );
     expect(lines.filter((line) => line.startsWith('s')).map((line) => line.split(' ')[0])).toEqual([
-      ...['s0', 's1', 's10', 's19'],
+      's0',
+      's1',
+      's10',
+      's19',
     ]);
   });
 
@@ -82,7 +89,10 @@ describe('the picture', () => {
     const wanted = ({ name }: ForestNode) => name === 'db';
     const lines = drawn(worn, { wanted }).split('\n').slice(1);
     expect(lines.map((line) => line.split(/ {2,}/).find((part) => part !== ''))).toEqual([
-      ...['of nightly-1', '└─ nightly-2', '└─ of db', '└─ db'],
+      'of nightly-1',
+      '└─ nightly-2',
+      '└─ of db',
+      '└─ db',
     ]);
     expect(drawn(worn, { wanted: () => false }).split('\n')).toHaveLength(1);
   });
@@ -151,12 +161,21 @@ describe('for other programs', () => {
   test('JSON, with sizes as numbers', () => {
     const files = rows.flatMap((row) => ('node' in row ? [fileJson(row)] : []));
     expect(files.find(({ key }) => key === 'd.0-a')).toEqual({
-      ...{ key: 'd.0-a', kind: 'volume', name: 'db', parent: 'd.1-a', depth: 3, marked: true },
-      ...{ bytes: 10 * 2 ** 30, ownBytes: 8 * 2 ** 20, sharedBytes: 1274 * 2 ** 20 },
-      ...{ createdMs: 1767355200000, attachedTo: ['a1'] },
+      key: 'd.0-a',
+      kind: 'volume',
+      name: 'db',
+      parent: 'd.1-a',
+      depth: 3,
+      marked: true,
+      bytes: 10 * 2 ** 30,
+      ownBytes: 8 * 2 ** 20,
+      sharedBytes: 1274 * 2 ** 20,
+      createdMs: 1767355200000,
+      attachedTo: ['a1'],
     });
     expect(files.find(({ name }) => name === 'lost')).toMatchObject({
-      ...{ missing: true, flaw: 'unknown parent' },
+      missing: true,
+      flaw: 'unknown parent',
     });
   });
 });

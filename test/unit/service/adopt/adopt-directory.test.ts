@@ -19,7 +19,9 @@ async function place() {
   const [store] = await roots.all();
   if (!store) throw new Error('no root');
   const on = {
-    ...{ host, store, gpfs: gpfsCommands(cluster.run) },
+    host,
+    store,
+    gpfs: gpfsCommands(cluster.run),
     userOf: () => Promise.resolve(undefined),
     sectorBytes: () => Promise.resolve(4096 as const),
   };

@@ -234,7 +234,8 @@ describe('the volume afterwards', () => {
     await mark('b1');
     await publish();
     expect(await gpfs.files.stat(fileOf(gpfs, key()))).toMatchObject({
-      ...{ mode: 0o660, size: 128n << 20n },
+      mode: 0o660,
+      size: 128n << 20n,
     });
   });
 });

@@ -35,7 +35,12 @@ test('a root is counted without a command, and shown as metrics', async () => {
   expect(gpfs.total.commands.size).toBe(0);
   expect(latest()).toMatchObject({
     files: { volume: 3, snapshot: 0, 'hidden parent': 1, tombstone: 1 },
-    ...{ logical: 192n * MiB, exclusive: 0n, live: 0n, dead: 4n * MiB, deepest: 2, trees: 1 },
+    logical: 192n * MiB,
+    exclusive: 0n,
+    live: 0n,
+    dead: 4n * MiB,
+    deepest: 2,
+    trees: 1,
   });
   const shown = metrics.render();
   for (const line of [

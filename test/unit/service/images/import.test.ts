@@ -11,7 +11,10 @@ test('an import that fails half way leaves nothing, and its name can be imported
   const [store] = await roots.all();
   if (!store) throw new Error('no root');
   const incoming = (place: Incoming['place']): Incoming => ({
-    ...{ name: 'golden', format: 'raw', bytes: 4n << 20n, place },
+    name: 'golden',
+    format: 'raw',
+    bytes: 4n << 20n,
+    place,
     sectorBytes: () => Promise.resolve(4096),
   });
   const make = (path: string, bytes: bigint) => store.files.createSparse(path, bytes, 0o640);
@@ -42,7 +45,10 @@ test('an import that another server took over leaves nothing of its own when it 
   const [there] = await quick.roots.all();
   if (!store || !there) throw new Error('no root');
   const incoming = (place: Incoming['place']): Incoming => ({
-    ...{ name: 'golden', format: 'raw', bytes: 4n << 20n, place },
+    name: 'golden',
+    format: 'raw',
+    bytes: 4n << 20n,
+    place,
     sectorBytes: () => Promise.resolve(4096),
   });
   const make = async (path: string, bytes: bigint) => {

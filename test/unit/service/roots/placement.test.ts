@@ -28,8 +28,13 @@ const attributesOf = async (gpfs: Cluster, name: string): Promise<string> => {
 };
 
 const everything = {
-  ...{ pool: 'data', dataReplicas: '2', metadataReplicas: '2', directIO: 'true' },
-  ...{ writeAffinityDepth: '1', blockGroupFactor: '128', writeAffinityFailureGroup: '1,0,1;2,0,1' },
+  pool: 'data',
+  dataReplicas: '2',
+  metadataReplicas: '2',
+  directIO: 'true',
+  writeAffinityDepth: '1',
+  blockGroupFactor: '128',
+  writeAffinityFailureGroup: '1,0,1;2,0,1',
 };
 
 describe('attributes', () => {

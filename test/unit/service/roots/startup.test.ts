@@ -13,7 +13,11 @@ const setUp = (options: GpfsOptions = {}) => {
   const sim = simulateGpfs(options);
   const gpfs = gpfsCommands(sim.run);
   const host: StartupHost = {
-    ...{ gpfs, files: sim.files, mounts: sim.mounts, mountType: 'gpfs', pool: undefined },
+    gpfs,
+    files: sim.files,
+    mounts: sim.mounts,
+    mountType: 'gpfs',
+    pool: undefined,
   };
   return { sim, host, root: sim.filesetPath };
 };

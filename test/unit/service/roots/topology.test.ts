@@ -247,7 +247,11 @@ test('a volume is attached where its root is or was mounted, and nowhere else', 
   await labelsOf(b1);
   const attach = (id: string) =>
     driver.attachments.publish({
-      ...{ id, node: 'b1', capability: block(), readonly: false, context: new Map() },
+      id,
+      node: 'b1',
+      capability: block(),
+      readonly: false,
+      context: new Map(),
     });
   const first = await driver.volumes.create(spec('pvc-1'));
   const second = await driver.volumes.create(

@@ -66,7 +66,11 @@ test('options change in none, and keys that are absent stay as they are', async 
   await volumes.modify(id, asks({ maxCloneDepth: '3', freeze: 'never', trim: 'weekly' }));
   expect([...gpfs.counts.commands]).toEqual([]);
   expect((await record(id)).options).toEqual({
-    ...{ maxCloneDepth: 3, discard: 'on', fsType: 'xfs', freeze: 'never', trim: 'weekly' },
+    maxCloneDepth: 3,
+    discard: 'on',
+    fsType: 'xfs',
+    freeze: 'never',
+    trim: 'weekly',
   });
 });
 

@@ -31,7 +31,10 @@ test.each([testRoot, `${testRoot}-2`])(
     const sectorBytes = () => Promise.resolve(4096 as const);
     const on = { host, store, gpfs, sectorBytes, userOf: () => Promise.resolve(undefined) };
     const importing = {
-      ...{ store, gpfs, qemu: qemuImg(cluster.run), signal: new AbortController().signal },
+      store,
+      gpfs,
+      qemu: qemuImg(cluster.run),
+      signal: new AbortController().signal,
       progress: () => undefined,
     };
     const refused = new RegExp(`lies in root ${root}, whose files the driver keeps itself`);

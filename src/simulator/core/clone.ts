@@ -1,11 +1,4 @@
-import {
-  plainRecord,
-  type Change,
-  type Facts,
-  type FileRecord,
-  type Ground,
-  type Inode,
-} from './ground.ts';
+import { plainRecord, type Change, type Facts, type FileRecord, type Ground, type Inode } from './ground.ts';
 import { noSpace } from './personality.ts';
 import { fail } from './strerror.ts';
 

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { ESLint } from 'eslint';
 import { describe, expect, test } from 'vitest';
+import { anchorOf, wrongLinks, wrongNumbers, wrongPaths } from './tidy/cites.ts';
 import { circles } from './tidy/circles.ts';
 import { sharedTypeNames, upwards, valuesInTypes, wrongFiles } from './tidy/layout.ts';
 import { orphans, wrongImports } from './tidy/imports.ts';
-import { resolvedHosts, wrongDecisions } from './tidy/papers.ts';
+import { longLines, unlistedPages } from './tidy/pages.ts';
+import { resolvedHosts, wrongDecisions, wrongIndex } from './tidy/papers.ts';
 import { filesIn, readTree } from './tidy/tree.ts';
 import { bannedWords } from './tidy/words.ts';
 
@@ -49,6 +51,21 @@ describe('the repository', () => {
 
   test('decisions have their form', () => {
     expect(wrongDecisions(tree)).toEqual([]);
+  });
+
+  test('the index of decisions lists all of them', () => {
+    expect(wrongIndex(tree)).toEqual([]);
+  });
+
+  test('pages and comments name what exists', () => {
+    expect(wrongPaths(tree)).toEqual([]);
+    expect(wrongNumbers(tree)).toEqual([]);
+    expect(wrongLinks(tree)).toEqual([]);
+  });
+
+  test('pages are listed, and their lines short enough to review', () => {
+    expect(unlistedPages(tree)).toEqual([]);
+    expect(longLines(tree)).toEqual([]);
   });
 
   test('each case of the node that CSI describes and its own suite leaves out has a test by name', () => {
@@ -190,6 +207,79 @@ describe('the checks can fail', () => {
     expect(wrongDecisions(files({}))).toHaveLength(1);
     expect(wrongDecisions(files({ ...good, 'docs/adr/0001-two.md': '# Two' }))).toHaveLength(5);
     expect(wrongDecisions(files({ 'docs/adr/one.md': full.join('\n') }))).toHaveLength(1);
+  });
+
+  test('an index of decisions that leaves one out, names one twice or wrongly, or gives no status', () => {
+    const paper = { 'docs/adr/0001-one.md': '', 'docs/adr/0002-two.md': '' };
+    const index = (...rows: readonly string[]) =>
+      wrongIndex(files({ ...paper, 'docs/adr/README.md': rows.join('\n') }));
+    const [one, two] = [
+      '| [1](0001-one.md) | One | accepted |',
+      '| [2](0002-two.md) | Two | replaced by 1 |',
+    ];
+    expect(index(one, two)).toEqual([]);
+    expect(index(one)).toEqual([expect.stringContaining('must list docs/adr/0002-two.md once')]);
+    expect(index(one, two, two)).toHaveLength(1);
+    expect(index(one, two, '| [3](0003-no.md) | No | accepted |')).toHaveLength(1);
+    expect(index(one, '| [2](0002-two.md) | Two | |')).toHaveLength(1);
+  });
+
+  test.each([
+    ['docs/a.md', 'see `src/no.ts`'],
+    ['README.md', 'see service/no.ts'],
+    ['src/a.ts', '/** See test/no.test.ts. */'],
+    ['src/a.ts', "throw new Error('docs/no.md tells more');"],
+    ['test/a.ts', '// as docs/no.md says'],
+    ['scripts/a.mjs', '// charts/no.yaml'],
+    ['charts/a/values.yaml', 'a: 1 # docs/no.md'],
+    ['deploy/a.yaml', '# kubectl apply -f deploy/no.yaml'],
+  ])('%s names what is not there: %s', (path, text) => {
+    expect(wrongPaths(files({ [path]: text }))).toEqual([
+      expect.stringMatching(/:1 names \S+, which does not exist: name the place it has now/),
+    ]);
+  });
+
+  test('paths that exist, and texts that only look like paths, are fine', () => {
+    const page =
+      '`src/b.ts`, src/, b/b.ts, kubectl logs deploy/x, https://a.example/docs/x, test/<name>';
+    const some = {
+      'docs/a.md': page,
+      'src/b.ts': "import './docs/no.ts';",
+      'test/c.ts': "'docs/no.md'",
+    };
+    expect(wrongPaths(files(some))).toEqual([]);
+  });
+
+  test('a decision and a section that do not exist', () => {
+    const cited = { 'src/a.ts': '// ADR 2, docs/gpfs.md 1.2', 'docs/gpfs.md': '### 1.1 One' };
+    expect(wrongNumbers(files({ ...cited, 'docs/adr/0001-one.md': '' }))).toHaveLength(2);
+    const there = { ...cited, 'docs/gpfs.md': '### 1.2 Two', 'docs/adr/0002-two.md': '' };
+    expect(wrongNumbers(files(there))).toEqual([]);
+  });
+
+  test('links to no file, to no heading, and to headings in code', () => {
+    const target = '# The `one`, and 2!\n```\n# not one\n```\n';
+    const links = (...to: readonly string[]) =>
+      wrongLinks(
+        files({ 'docs/b.md': target, 'docs/a.md': to.map((each) => `[x](${each})`).join('\n') }),
+      );
+    expect(anchorOf('The `one`, and 2!')).toBe('the-one-and-2');
+    expect(links('b.md', 'b.md#the-one-and-2', '../docs/b.md', 'https://example.org/b.md')).toEqual(
+      [],
+    );
+    expect(links('c.md', '#x', 'b.md#two', 'b.md#not-one')).toHaveLength(4);
+  });
+
+  test('a page that is not listed, and a line that is too long', () => {
+    const some = { 'docs/README.md': '[a](a.md)', 'docs/a.md': 'a'.repeat(60), 'docs/b.md': '' };
+    expect(unlistedPages(files(some))).toEqual([expect.stringContaining('has no link to b.md')]);
+    const long = 'word '.repeat(30);
+    const address = `[x](${'a'.repeat(120)})`;
+    const fine = [`| ${long} |`, '```', long, '```', `# ${long}`, `- ${address}`, 'a'.repeat(130)];
+    expect(longLines(files({ 'docs/a.md': fine.join('\n') }))).toEqual([]);
+    expect(longLines(files({ 'docs/a.md': `ok\n${long}` }))).toEqual([
+      expect.stringMatching(/^docs\/a.md:2 has 150 characters: wrap it at 120/),
+    ]);
   });
 
   test('a lock file that names a host', () => {

@@ -23,7 +23,7 @@ export interface CloneCommands {
   copy(parent: string, clone: string): Promise<void>;
   /**
    * Copies what the immediate parent holds, and hangs the file below its grandparent. Takes as long as there is
-   * data; stopped by its signal it leaves a clone that can be redirected again (gpfs-semantics 1.7).
+   * data; stopped by its signal it leaves a clone that can be redirected again (docs/gpfs.md 1.7).
    */
   redirect(file: string, signal?: AbortSignal): Promise<void>;
   /** Copies everything that is shared; the file is no clone any more. */

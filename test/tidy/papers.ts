@@ -1,10 +1,12 @@
 import { filesIn, type Tree } from './tree.ts';
 
 const sections = ['Context', 'Decision', 'Consequence'];
+const index = 'docs/adr/README.md';
+const statuses = /^(?:accepted|proposed|replaced by \d+)(?:; .+)?$/;
 
 /** What is wrong with the decisions in docs/adr. */
 export function wrongDecisions(tree: Tree): readonly string[] {
-  const papers = filesIn(tree, 'docs/adr', '');
+  const papers = filesIn(tree, 'docs/adr', '').filter((path) => path !== index);
   const numbers = papers.map((path) => /\/(\d{4})-[a-z0-9-]+\.md$/.exec(path)?.[1]);
   return [
     ...(papers.length === 0 ? ['docs/adr holds no decision'] : []),
@@ -27,6 +29,30 @@ function wrongPaper(path: string, text: string): readonly string[] {
       ? [`${path} has ${lines.length} lines; 20 to 60 say enough`]
       : []),
     ...missing.map((section) => `${path} has no section ${section}`),
+  ];
+}
+
+/** What is wrong with the index of decisions: it lists each of them once, with a status, and nothing else. */
+export function wrongIndex(tree: Tree): readonly string[] {
+  const rows = [
+    ...(tree.get(index) ?? '').matchAll(/^\| \[(\d+)\]\(([^)]+)\) *\|[^|]+\| *([^|]*?) *\|$/gm),
+  ];
+  const listed = rows.map(([, , file = '']) => `docs/adr/${file}`);
+  const papers = filesIn(tree, 'docs/adr', '.md').filter((path) => path !== index);
+  return [
+    ...papers
+      .filter((path) => listed.filter((each) => each === path).length !== 1)
+      .map((path) => `${index} must list ${path} once, as | [N](FILE) | title | status |`),
+    ...rows.flatMap(([, number = '', file = '', status = '']) => [
+      ...(papers.includes(`docs/adr/${file}`) && Number(file.slice(0, 4)) === Number(number)
+        ? []
+        : [`${index} lists ${number} as ${file}, which is no decision of that number`]),
+      ...(statuses.test(status)
+        ? []
+        : [
+            `${index} gives ${number} the status "${status}": say accepted, proposed or replaced by N`,
+          ]),
+    ]),
   ];
 }
 

@@ -13,7 +13,7 @@ const fewChildren = 8;
 export const isFewChildren = (children: readonly FileKey[]): boolean =>
   children.length <= fewChildren;
 
-/** No GPFS allows a deeper tree (gpfs-semantics 1.4), so records that say so go round in a circle. */
+/** No GPFS allows a deeper tree (docs/gpfs.md 1.4), so records that say so go round in a circle. */
 const deepest = 1000;
 
 /** What the records and block counts say of a head and of everything above it. */

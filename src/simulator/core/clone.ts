@@ -136,7 +136,7 @@ function child(ground: Ground, path: string, call: string): { record: FileRecord
   return { record, parent: record.parent };
 }
 
-/** Copying stops half way: the file keeps its parent, and what it has of its own by then (gpfs-semantics 1.7). */
+/** Copying stops half way: the file keeps its parent, and what it has of its own by then (docs/gpfs.md 1.7). */
 function runOutOfSpace(
   ground: Ground,
   { inode }: FileRecord,

@@ -46,7 +46,7 @@ const asked = z.looseObject({
   source: source.nullable(),
 });
 
-/** What the class of a volume said beyond placement (model/parameters.ts); records of older versions have none. */
+/** What the class of a volume said beyond placement (model/class/parameters.ts); records of older versions have none. */
 const options = z
   .looseObject({
     provisioning: z.enum(['thin', 'thick']).optional(),

@@ -143,7 +143,7 @@ describe('free blocks', () => {
     await start().unstage(ready.volume.id, ready.ask.stagingPath);
   });
 
-  // With off too: docs/adr/0025 says why, and the context of such a volume tells its user.
+  // With off too: docs/adr/0025-what-a-loop-device-keeps.md says why, and the context of such a volume tells its user.
   test.each(['auto', 'on', 'off'] as const)(
     'of a raw block volume come back when its user discards: %s',
     async (discard) => {

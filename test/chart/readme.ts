@@ -97,8 +97,8 @@ helm test gpfs-csi --namespace gpfs-csi --logs
 \`\`\`
 
 The roots are directories of a mounted GPFS that exist already. Snapshots need the CRDs and the snapshot controller of
-the external-snapshotter project in the cluster before. Without a GPFS, \`--set simulator.enabled=true\` brings a
-simulated one up: not for data. More in [docs/install.md](../../docs/install.md).
+the external-snapshotter project in the cluster first. Without a GPFS, \`--set simulator.enabled=true\` starts a
+simulated one: not for data. More in [docs/install.md](../../docs/install.md).
 
 The chart makes a DaemonSet with the driver (privileged, on the GPFS hosts), a Deployment with the upstream sidecars
 (not privileged, two replicas), the CSIDriver, roles, and classes. [docs/security.md](../../docs/security.md) says

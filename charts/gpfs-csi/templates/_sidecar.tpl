@@ -42,7 +42,7 @@ for nodes that it may not look at, and lead meanwhile.
         fieldRef:
           fieldPath: metadata.namespace
     {{- if and (eq $name "provisioner") $root.Values.topology.enabled }}
-    # Whose Deployment owns the capacities that it writes.
+    # The Deployment of this pod owns the capacities that the provisioner writes.
     - name: POD_NAME
       valueFrom:
         fieldRef:
@@ -51,7 +51,7 @@ for nodes that it may not look at, and lead meanwhile.
   ports:
     - name: {{ $name }}
       containerPort: {{ $port }}
-  # A process that hangs; whether the driver can be reached, it finds out by itself (docs/adr/0010-replicas.md).
+  # For a process that hangs. A sidecar notices by itself when it cannot reach the driver (docs/adr/0010-replicas.md).
   livenessProbe:
     httpGet:
       path: /healthz/leader-election
@@ -67,7 +67,7 @@ for nodes that it may not look at, and lead meanwhile.
     {{- toYaml . | nindent 4 }}
   {{- end }}
   volumeMounts:
-    # A socket of a read-only mount can still be connected to.
+    # A process can still connect to a socket on a read-only mount.
     - name: socket
       mountPath: /csi
       readOnly: true

@@ -1,6 +1,6 @@
 {{/*
 Folders of the host to mount, as a JSON list: the parent of each GPFS mount point. A mount of the file system itself
-would pin it, and go stale when GPFS restarts. A parent that lies in another one is there already.
+would keep it busy, and be dead after a restart of GPFS. A parent inside another parent is mounted with that one.
 */}}
 {{- define "gpfs-csi.parents" -}}
 {{- $parents := list -}}
@@ -31,7 +31,7 @@ would pin it, and go stale when GPFS restarts. A parent that lies in another one
 {{- uniq $points | toJson -}}
 {{- end -}}
 
-{{/* Refuses values that make no sense together, each with what to do. */}}
+{{/* Refuses values that contradict each other, and says what to do. */}}
 {{- define "gpfs-csi.check" -}}
 {{- if .Values.simulator.enabled -}}
 {{- include "gpfs-csi.checkSimulator" . -}}

@@ -44,7 +44,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* Labels of pods: none that change with each version of the chart, or every upgrade would restart them. */}}
+{{/* Labels of pods, without those that change with each version of the chart: these would restart the pods at every upgrade. */}}
 {{- define "gpfs-csi.podLabels" -}}
 {{ include "gpfs-csi.selector" . }}
 {{- with .Values.commonLabels }}
@@ -89,7 +89,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- ternary (printf "%s/bin" (include "gpfs-csi.simulatorDir" .)) .Values.mmDirectory .Values.simulator.enabled -}}
 {{- end -}}
 
-{{/* UID of the cluster; nothing where helm cannot ask the cluster and no value says it. */}}
+{{/* UID of the cluster; empty where helm cannot look it up and no value is set. */}}
 {{- define "gpfs-csi.owner" -}}
 {{- if .Values.owner -}}
 {{- .Values.owner -}}
@@ -123,7 +123,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else if eq .Values.openshift.scc "always" -}}true{{- end -}}
 {{- end -}}
 
-{{/* What every container may not do, but for the driver itself. */}}
+{{/* What no container may do, except the driver itself. */}}
 {{- define "gpfs-csi.hardened" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true

@@ -1,6 +1,5 @@
 {{/*
-What each sidecar may do in the cluster, and no more: no secrets, because the driver has none, and no nodes to list,
-unless it matters which of them have a root.
+What each sidecar may do in the cluster: no secrets, because the driver has none; listing nodes only with topology.
 */}}
 {{- define "gpfs-csi.rules" -}}
 provisioner:

@@ -1,9 +1,9 @@
 {{/*
-What the provisioner has to know of topology, as a JSON list. A pod's node is the only place asked for, as it is known
-by then; a claim that does not wait for a pod is asked for anywhere, because the provisioner would take the roots of one
-node by chance for those of all. Capacity is how the scheduler learns which nodes have the root of a class. Where it is
-off, it is off whatever the driver says: that of before may still run when the provisioner asks, which would then wait
-for nodes that it may not look at, and lead meanwhile.
+Arguments of the provisioner for topology, as a JSON list. For a claim that waits for its pod, the pod's node is the only
+place that the provisioner requests. For other claims it requests none, because it would take the roots of one random node
+for those of all nodes. Capacity shows the scheduler which nodes have the root of a class. With topology off the gate is off
+too: a driver of before the upgrade may still run and offer topology, and the provisioner would then wait for nodes that it
+has no right to list, and keep the lease.
 */}}
 {{- define "gpfs-csi.topologyArgs" -}}
 {{- $flags := list "--strict-topology" "--immediate-topology=false" "--enable-capacity" "--capacity-ownerref-level=2" -}}

@@ -72,7 +72,7 @@ export function prose(path: string, text: string): readonly Line[] {
 }
 
 /** All pages, but for the history of changes: that speaks of its own time. */
-export const pagesOf = (tree: Tree): readonly (readonly [string, string])[] =>
+const pagesOf = (tree: Tree): readonly (readonly [string, string])[] =>
   [...tree].filter(([path]) => path.endsWith('.md') && path !== 'CHANGELOG.md');
 
 function speakingLines(tree: Tree): readonly Line[] {

@@ -4,7 +4,15 @@ import { DriverError } from '../model/fault.ts';
 import type { Clock } from '../run/clock.ts';
 import type { Run } from '../run/run.ts';
 import { complaintOf, done } from './command.ts';
-import { isSmall, sameFile, loopSectorBytes, unfitness, type AttachOptions, type FileIdentity, type Loop } from './loop.ts';
+import {
+  isSmall,
+  sameFile,
+  loopSectorBytes,
+  unfitness,
+  type AttachOptions,
+  type FileIdentity,
+  type Loop,
+} from './loop.ts';
 import { deviceSize, hasNameOf, loopState } from './sysblock.ts';
 
 export type Losetup = ReturnType<typeof losetup>;

@@ -1,5 +1,18 @@
 import { constants, type BigIntStats } from 'node:fs';
-import { link, lstat, lutimes, mkdir, open, readFile, readdir, rename, rmdir, statfs, unlink, type FileHandle } from 'node:fs/promises';
+import {
+  link,
+  lstat,
+  lutimes,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  rename,
+  rmdir,
+  statfs,
+  unlink,
+  type FileHandle,
+} from 'node:fs/promises';
 import type { Bytes } from '../model/bytes.ts';
 import { errnoError, errnoOf, type FileStat, type Files, type Space } from './files.ts';
 import { parseMountinfo, type Mounts } from './mounts.ts';

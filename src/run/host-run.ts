@@ -1,7 +1,13 @@
 import { execa } from 'execa';
 import { errnoOf } from './files.ts';
 import { commandPool, type CommandPool } from './limit.ts';
-import { isMmCommand, programs, systemPath, type MmRunner, type LocateProgram } from './programs.ts';
+import {
+  isMmCommand,
+  programs,
+  systemPath,
+  type MmRunner,
+  type LocateProgram,
+} from './programs.ts';
 import { CommandFailed, type Run, type RunKind, type RunOptions } from './run.ts';
 
 /** How commands of this machine are found, limited and bounded. */

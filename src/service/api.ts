@@ -1,7 +1,15 @@
 import type { Bytes } from '../model/bytes.ts';
 import type { Access, Capability } from '../model/capability.ts';
 import type { Segments } from '../model/topology.ts';
-import type { CapacityRange, Page, Paged, Volume, VolumeSpec, Snapshot, SnapshotGroup } from '../model/volume.ts';
+import type {
+  CapacityRange,
+  Page,
+  Paged,
+  Volume,
+  VolumeSpec,
+  Snapshot,
+  SnapshotGroup,
+} from '../model/volume.ts';
 
 /** Volumes: create, clone, restore, delete, grow, list. All ids are as callers gave them, unchecked. */
 export interface Volumes {

@@ -5,7 +5,13 @@ import type { Nonce } from '../run/clock.ts';
 import { errnoOf, undefinedWhenMissing, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
 import { fromText, toText } from './json.ts';
-import { highestVersions, parseVersionName, versionName, type Layout, type RecordKind } from './layout.ts';
+import {
+  highestVersions,
+  parseVersionName,
+  versionName,
+  type Layout,
+  type RecordKind,
+} from './layout.ts';
 
 /** A record as it was read: who holds the highest version may try to write the next. */
 export interface Held<T> {

@@ -18,7 +18,12 @@ import { queueOf, type Queue } from './queue.ts';
 import { recordsOf, type Records } from './records.ts';
 import { recordFormat } from './schema/data.ts';
 import { groupRecord, type GroupRecord } from './schema/groups.ts';
-import { hiddenRecord, snapshotRecord, type HiddenRecord, type SnapshotRecord } from './schema/parents.ts';
+import {
+  hiddenRecord,
+  snapshotRecord,
+  type HiddenRecord,
+  type SnapshotRecord,
+} from './schema/parents.ts';
 import { leaseRecord, type LeaseRecord } from './schema/queue.ts';
 import { rootFile, type RootFile } from './schema/root.ts';
 import { volumeRecord, type VolumeRecord } from './schema/volume.ts';

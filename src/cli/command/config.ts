@@ -9,7 +9,14 @@ import type { MmRunner } from '../../run/programs.ts';
 import { socketPath } from '../../server/transport/endpoint.ts';
 import { registrationSocket } from '../../server/registration.ts';
 import { parseFlags } from './flags.ts';
-import { allSettings, readSettings, settingFlags, socket, type Environment, type Settings } from './settings.ts';
+import {
+  allSettings,
+  readSettings,
+  settingFlags,
+  socket,
+  type Environment,
+  type Settings,
+} from './settings.ts';
 
 /** How one server runs; made once at start and never changed. */
 export interface Config {

@@ -10,7 +10,14 @@ import { simulatedFiles } from '../../simulator/disk/guarded-files.ts';
 import { openExistingRoot, type RootStore, type StoreHost } from '../../store/root.ts';
 import { UsageError, runner } from './config.ts';
 import { parseFlags, type Given } from './flags.ts';
-import { readSettings, settingFlags, settingLines, type Environment, type FlagLine, type Settings } from './settings.ts';
+import {
+  readSettings,
+  settingFlags,
+  settingLines,
+  type Environment,
+  type FlagLine,
+  type Settings,
+} from './settings.ts';
 
 /** What a command that looks at roots takes besides flags of its own: a part of what `serve` takes. */
 const lookSettings = [

@@ -1,6 +1,12 @@
 import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { loadCsi } from '../../server/proto.ts';
-import type { ControllerClient, CreateSnapshotRequest, CreateVolumeRequest, NodeClient, VolumeCapability } from '../../wire/types.ts';
+import type {
+  ControllerClient,
+  CreateSnapshotRequest,
+  CreateVolumeRequest,
+  NodeClient,
+  VolumeCapability,
+} from '../../wire/types.ts';
 
 /** What Kubernetes' sidecars and the kubelet would ask for, one call each. */
 export interface DemoClient {

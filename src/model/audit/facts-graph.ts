@@ -1,4 +1,10 @@
-import { isLiving, type AuditFacts, type EdgeFact, type FileFact, type RecordFact } from './facts.ts';
+import {
+  isLiving,
+  type AuditFacts,
+  type EdgeFact,
+  type FileFact,
+  type RecordFact,
+} from './facts.ts';
 
 /** The facts of one root by what they are looked up by. */
 export interface Graph {

@@ -1,4 +1,14 @@
-import { isLiving, isUnderWay, nameOf, severities, type AuditFacts, type FileFact, type Finding, type FindingKind, type RecordFact } from './facts.ts';
+import {
+  isLiving,
+  isUnderWay,
+  nameOf,
+  severities,
+  type AuditFacts,
+  type FileFact,
+  type Finding,
+  type FindingKind,
+  type RecordFact,
+} from './facts.ts';
 import { showBytes } from '../bytes.ts';
 import { graphOf, type Graph } from './facts-graph.ts';
 import { graphFindings } from './parent-findings.ts';

@@ -1,4 +1,14 @@
-import { isLiving, isUnderWay, nameOf, type AuditFacts, type EdgeFact, type FileFact, type Finding, type FindingKind, type RecordFact } from './facts.ts';
+import {
+  isLiving,
+  isUnderWay,
+  nameOf,
+  type AuditFacts,
+  type EdgeFact,
+  type FileFact,
+  type Finding,
+  type FindingKind,
+  type RecordFact,
+} from './facts.ts';
 import { edgeName, isBusy, parentInodeOf, trueParent, type Graph } from './facts-graph.ts';
 
 /** What the records, the edges and GPFS say of parents and children, where they differ. */

@@ -1,4 +1,10 @@
-import { isLiving, type AuditData, type AuditFacts, type FileFact, type RecordFact } from './facts.ts';
+import {
+  isLiving,
+  type AuditData,
+  type AuditFacts,
+  type FileFact,
+  type RecordFact,
+} from './facts.ts';
 import { edgeName, graphOf, isBusy, trueParent, type Graph } from './facts-graph.ts';
 import type { Bytes } from '../bytes.ts';
 import { orphansIn } from './findings.ts';

@@ -1,7 +1,15 @@
 import { z } from 'zod';
 import { invalid } from '../fault.ts';
 import { definitions } from './parameter-keys.ts';
-import { decodeKeys, isScheduled, refuseMoreDataThanMetadata, requireKnown, said, type FileAttributes, type VolumeOptions } from './parameters.ts';
+import {
+  decodeKeys,
+  isScheduled,
+  refuseMoreDataThanMetadata,
+  requireKnown,
+  said,
+  type FileAttributes,
+  type VolumeOptions,
+} from './parameters.ts';
 
 /** What can be changed of a volume that exists: attributes of its file, and options of its record. */
 export interface VolumeChange {

@@ -1,5 +1,10 @@
 import type { Services } from '../../service/api.ts';
-import type { ControllerGetCapabilitiesResponse, ControllerHandlers, ControllerPublishVolumeResponse, ControllerUnpublishVolumeResponse } from '../../wire/types.ts';
+import type {
+  ControllerGetCapabilitiesResponse,
+  ControllerHandlers,
+  ControllerPublishVolumeResponse,
+  ControllerUnpublishVolumeResponse,
+} from '../../wire/types.ts';
 import type { LockKey } from '../call/locks.ts';
 import { empty } from './requests/node.ts';
 import type { Unary } from '../call/unary.ts';

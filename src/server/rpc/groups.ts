@@ -1,5 +1,9 @@
 import type { Services } from '../../service/api.ts';
-import type { DeleteVolumeGroupSnapshotResponse, GroupControllerGetCapabilitiesResponse, GroupControllerHandlers } from '../../wire/types.ts';
+import type {
+  DeleteVolumeGroupSnapshotResponse,
+  GroupControllerGetCapabilitiesResponse,
+  GroupControllerHandlers,
+} from '../../wire/types.ts';
 import { groupResponse } from './replies.ts';
 import { empty } from './requests/node.ts';
 import type { Unary } from '../call/unary.ts';

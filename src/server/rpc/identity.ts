@@ -1,6 +1,11 @@
 import { DriverError } from '../../model/fault.ts';
 import type { Services } from '../../service/api.ts';
-import type { GetPluginCapabilitiesResponse, GetPluginInfoResponse, IdentityHandlers, ProbeResponse } from '../../wire/types.ts';
+import type {
+  GetPluginCapabilitiesResponse,
+  GetPluginInfoResponse,
+  IdentityHandlers,
+  ProbeResponse,
+} from '../../wire/types.ts';
 import { empty } from './requests/node.ts';
 import type { Unary } from '../call/unary.ts';
 

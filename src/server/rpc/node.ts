@@ -1,7 +1,16 @@
 import type { z } from 'zod';
 import { DriverError } from '../../model/fault.ts';
 import type { PublishAsk, Services } from '../../service/api.ts';
-import type { NodeExpandVolumeResponse, NodeGetCapabilitiesResponse, NodeGetInfoResponse, NodeHandlers, NodePublishVolumeResponse, NodeStageVolumeResponse, NodeUnpublishVolumeResponse, NodeUnstageVolumeResponse } from '../../wire/types.ts';
+import type {
+  NodeExpandVolumeResponse,
+  NodeGetCapabilitiesResponse,
+  NodeGetInfoResponse,
+  NodeHandlers,
+  NodePublishVolumeResponse,
+  NodeStageVolumeResponse,
+  NodeUnpublishVolumeResponse,
+  NodeUnstageVolumeResponse,
+} from '../../wire/types.ts';
 import type { LockKey } from '../call/locks.ts';
 import { statsResponse } from './replies.ts';
 import type { Unary } from '../call/unary.ts';

@@ -1,7 +1,21 @@
 import type { Access, Capability } from '../../model/capability.ts';
 import type { ContentSource, Paged, Snapshot, SnapshotGroup, Volume } from '../../model/volume.ts';
 import type { ValidateAsk, Validation, VolumeUsage } from '../../service/api.ts';
-import type { ControllerGetVolumeResponse, CreateSnapshotResponse, CreateVolumeGroupSnapshotResponse, CreateVolumeResponse, ListSnapshotsResponse, ListVolumesResponse, NodeGetVolumeStatsResponse, Snapshot as SnapshotMessage, ValidateVolumeCapabilitiesResponse, Volume as VolumeMessage, VolumeCapability, VolumeContentSource, VolumeUsage as VolumeUsageMessage } from '../../wire/types.ts';
+import type {
+  ControllerGetVolumeResponse,
+  CreateSnapshotResponse,
+  CreateVolumeGroupSnapshotResponse,
+  CreateVolumeResponse,
+  ListSnapshotsResponse,
+  ListVolumesResponse,
+  NodeGetVolumeStatsResponse,
+  Snapshot as SnapshotMessage,
+  ValidateVolumeCapabilitiesResponse,
+  Volume as VolumeMessage,
+  VolumeCapability,
+  VolumeContentSource,
+  VolumeUsage as VolumeUsageMessage,
+} from '../../wire/types.ts';
 
 // Every literal has the type of its message: protobuf drops a misspelt field without a word, the
 // compiler does not. Sizes travel as decimal strings, which is what proto-loader takes for int64.

@@ -1,8 +1,19 @@
 import type { VolumeSpec } from '../../model/volume.ts';
 import type { Services } from '../../service/api.ts';
-import type { ControllerExpandVolumeResponse, ControllerHandlers, ControllerModifyVolumeResponse, DeleteVolumeResponse, GetCapacityResponse } from '../../wire/types.ts';
+import type {
+  ControllerExpandVolumeResponse,
+  ControllerHandlers,
+  ControllerModifyVolumeResponse,
+  DeleteVolumeResponse,
+  GetCapacityResponse,
+} from '../../wire/types.ts';
 import type { LockKey } from '../call/locks.ts';
-import { controllerGetVolumeResponse, createVolumeResponse, listVolumesResponse, validateResponse } from './replies.ts';
+import {
+  controllerGetVolumeResponse,
+  createVolumeResponse,
+  listVolumesResponse,
+  validateResponse,
+} from './replies.ts';
 import type { Unary } from '../call/unary.ts';
 import * as requests from './requests/controller.ts';
 

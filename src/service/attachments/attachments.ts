@@ -1,4 +1,9 @@
-import { isMultiNode, isReaderOnly, requireSupported, sameCapability } from '../../model/capability.ts';
+import {
+  isMultiNode,
+  isReaderOnly,
+  requireSupported,
+  sameCapability,
+} from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf } from '../../model/ids.ts';
 import { isDeadMark } from '../../store/nodes.ts';

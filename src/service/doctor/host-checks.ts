@@ -4,7 +4,14 @@ import type { Check } from '../../model/audit/check.ts';
 import type { Files } from '../../run/files.ts';
 import type { Mounts } from '../../run/mounts.ts';
 import type { LocateProgram } from '../../run/programs.ts';
-import { requireActive, requireClones, requireDirectory, requireMount, requireNoAfm, requireOneFileset } from '../roots/startup.ts';
+import {
+  requireActive,
+  requireClones,
+  requireDirectory,
+  requireMount,
+  requireNoAfm,
+  requireOneFileset,
+} from '../roots/startup.ts';
 import { check, inOrder } from './check.ts';
 
 /** What checks of a node and of GPFS stand on. */

@@ -1,4 +1,10 @@
-import { consequences, strangeOutcomes, trials, type Outcomes, type Trial } from '../../model/abilities.ts';
+import {
+  consequences,
+  strangeOutcomes,
+  trials,
+  type Outcomes,
+  type Trial,
+} from '../../model/abilities.ts';
 import type { Check } from '../../model/audit/check.ts';
 import type { AbilitiesFile } from '../../store/abilities.ts';
 

@@ -1,7 +1,13 @@
 import { join, relative } from 'node:path';
 import { DriverError, isFault, messageOf } from '../../model/fault.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
-import { describeRepair, planClearing, planRepair, type Rebuilt, type Repair } from '../../model/audit/repair.ts';
+import {
+  describeRepair,
+  planClearing,
+  planRepair,
+  type Rebuilt,
+  type Repair,
+} from '../../model/audit/repair.ts';
 import { asRecorded, sectorsOf, type SectorBytes } from '../../model/sectors.ts';
 import type { Nonce } from '../../run/clock.ts';
 import { errnoOf } from '../../run/files.ts';

@@ -3,7 +3,15 @@ import { DriverError } from '../../model/fault.ts';
 import { localIdOf, parseId, publicId, type LocalId } from '../../model/ids.ts';
 import type { QemuImg } from '../../linux/qemuimg.ts';
 import { errnoOf } from '../../run/files.ts';
-import { bytesIn, makeWhole, openForReading, pathOfOpen, whileFilled, writeSparse, type Progress } from '../../run/streams.ts';
+import {
+  bytesIn,
+  makeWhole,
+  openForReading,
+  pathOfOpen,
+  whileFilled,
+  writeSparse,
+  type Progress,
+} from '../../run/streams.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { Nonce } from '../../run/clock.ts';

@@ -8,7 +8,14 @@ import { maximumBytes } from '../../model/sizing.ts';
 import { readHead, sectorBytesIn } from '../../linux/image-head.ts';
 import type { QemuImg } from '../../linux/qemuimg.ts';
 import type { Gpfs } from '../../gpfs/commands.ts';
-import { bytesOf, keep, verified, whileFilled, writeSparse, type Progress } from '../../run/streams.ts';
+import {
+  bytesOf,
+  keep,
+  verified,
+  whileFilled,
+  writeSparse,
+  type Progress,
+} from '../../run/streams.ts';
 import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
 import { layoutOf } from '../../store/layout.ts';
 import type { RootStore } from '../../store/root.ts';

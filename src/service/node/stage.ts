@@ -11,7 +11,14 @@ import type { NodeRecord } from './state/records.ts';
 import type { NodeHost } from './host.ts';
 import { lookAt, resolvePath } from './state/paths.ts';
 import { isMountedAt, firstPublished, isLive } from './device/places.ts';
-import { imageIdentity, readSource, recordContent, requireAttached, mayBeFrozen, type NodeVolume } from './device/volume.ts';
+import {
+  imageIdentity,
+  readSource,
+  recordContent,
+  requireAttached,
+  mayBeFrozen,
+  type NodeVolume,
+} from './device/volume.ts';
 import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
 import { forget, release, tearDown } from './device/release.ts';
 

@@ -1,7 +1,11 @@
 import { roundDown, sector, type Bytes } from '../../model/bytes.ts';
 import { whyUnsupported, type Capability } from '../../model/capability.ts';
 import { isFault } from '../../model/fault.ts';
-import { classParameters, type ClassParameters, type FileAttributes } from '../../model/class/parameters.ts';
+import {
+  classParameters,
+  type ClassParameters,
+  type FileAttributes,
+} from '../../model/class/parameters.ts';
 import { maximumBytes, minimumBytes } from '../../model/sizing.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { RootTopology, Segments } from '../../model/topology.ts';

@@ -3,7 +3,13 @@ import { planCopy, planEmpty, type DataRef } from '../../model/clone-tree.ts';
 import type { Bytes } from '../../model/bytes.ts';
 import { DriverError, invalid } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
-import { classParameters, ownParameters, sharedPlacement, undiscarded, type ClassParameters } from '../../model/class/parameters.ts';
+import {
+  classParameters,
+  ownParameters,
+  sharedPlacement,
+  undiscarded,
+  type ClassParameters,
+} from '../../model/class/parameters.ts';
 import { volumeChange } from '../../model/class/mutable.ts';
 import { minimumBytes, sizeOfNew } from '../../model/sizing.ts';
 import type { VolumeSpec } from '../../model/volume.ts';

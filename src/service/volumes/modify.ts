@@ -1,5 +1,10 @@
 import { DriverError, isFault } from '../../model/fault.ts';
-import { requireFitting, volumeChange, whatIsLeft, type VolumeChange } from '../../model/class/mutable.ts';
+import {
+  requireFitting,
+  volumeChange,
+  whatIsLeft,
+  type VolumeChange,
+} from '../../model/class/mutable.ts';
 import { hasAttributes } from '../../model/class/parameters.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';

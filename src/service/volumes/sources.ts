@@ -12,7 +12,13 @@ import type { ServiceHost } from '../host.ts';
 import { operate } from '../claims/operate.ts';
 import { cutParent } from '../parents/cut.ts';
 import { parentRecord, type Parent } from '../parents/record.ts';
-import { readySnapshot, readyVolume, snapshotMissing, volumeMissing, settleSnapshot } from '../claims/settle.ts';
+import {
+  readySnapshot,
+  readyVolume,
+  snapshotMissing,
+  volumeMissing,
+  settleSnapshot,
+} from '../claims/settle.ts';
 
 /** What a new volume is made from. */
 export interface VolumeSource {

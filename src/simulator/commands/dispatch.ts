@@ -1,6 +1,12 @@
 import { mmchattr, mmlsattr } from './attributes.ts';
 import { mmgetstate, mmlscluster, mmlsconfig, mmlsmount } from './cluster.ts';
-import { mmcrfileset, mmdelfileset, mmlinkfileset, mmlsfileset, mmunlinkfileset } from './filesets.ts';
+import {
+  mmcrfileset,
+  mmdelfileset,
+  mmlinkfileset,
+  mmlsfileset,
+  mmunlinkfileset,
+} from './filesets.ts';
 import { mmlsfs, mmlspool } from './filesystem.ts';
 import { mmlsquota } from './quota.ts';
 import type { Ground } from '../core/ground.ts';

@@ -1,4 +1,11 @@
-import { plainRecord, type Change, type Facts, type FileRecord, type Ground, type Inode } from './ground.ts';
+import {
+  plainRecord,
+  type Change,
+  type Facts,
+  type FileRecord,
+  type Ground,
+  type Inode,
+} from './ground.ts';
 import { noSpace } from './personality.ts';
 import { fail } from './strerror.ts';
 

@@ -1,9 +1,24 @@
-import { chmodSync, constants, copyFileSync, lstatSync, realpathSync, statfsSync, utimesSync, type BigIntStats } from 'node:fs';
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  lstatSync,
+  realpathSync,
+  statfsSync,
+  utimesSync,
+  type BigIntStats,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { birthOf, census, type Census } from './state/census.ts';
 import type { Facts, Ground, Inode, SimulatedPool } from '../core/ground.ts';
 import { journal, type Seen } from './state/journal.ts';
-import { simulatorLayoutOf, readDescription, readJson, type Description, type SimulatorLayout } from './state/layout.ts';
+import {
+  simulatorLayoutOf,
+  readDescription,
+  readJson,
+  type Description,
+  type SimulatorLayout,
+} from './state/layout.ts';
 import { isOpenForWriting, loopsOf } from './state/open-files.ts';
 import { processLock, type Lock } from './state/lock.ts';
 import { isMounted, readPersonality } from '../core/personality.ts';

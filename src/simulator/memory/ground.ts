@@ -1,4 +1,11 @@
-import type { Facts, SimulatedFileset, FilesetPart, Ground, Inode, SimulatedPool } from '../core/ground.ts';
+import type {
+  Facts,
+  SimulatedFileset,
+  FilesetPart,
+  Ground,
+  Inode,
+  SimulatedPool,
+} from '../core/ground.ts';
 import { memoryState, type MemoryState } from './state.ts';
 import { isMounted, type Personality } from '../core/personality.ts';
 import { fail } from '../core/strerror.ts';

@@ -1,6 +1,11 @@
 import type { FsType } from '../../../model/capability.ts';
 import type { Loop } from '../../../linux/loop.ts';
-import { ensureFilesystem, mountFilesystem, type MountAccess, type MountAsk } from './filesystem.ts';
+import {
+  ensureFilesystem,
+  mountFilesystem,
+  type MountAccess,
+  type MountAsk,
+} from './filesystem.ts';
 import type { NodeHost } from '../host.ts';
 import type { NodeVolume } from './volume.ts';
 

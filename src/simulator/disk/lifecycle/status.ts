@@ -2,7 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mountOf, parseMountinfo, type Mount } from '../../../run/mounts.ts';
 import { census, type Damage } from '../state/census.ts';
-import { simulatorLayoutOf, readDescription, type Description, type SimulatorLayout } from '../state/layout.ts';
+import {
+  simulatorLayoutOf,
+  readDescription,
+  type Description,
+  type SimulatorLayout,
+} from '../state/layout.ts';
 import { loopsOf } from '../state/open-files.ts';
 import { lockOf, realGround } from '../ground.ts';
 import { stateFiles } from '../state/state-files.ts';

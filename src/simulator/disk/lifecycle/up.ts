@@ -6,7 +6,13 @@ import { DriverError } from '../../../model/fault.ts';
 import type { Run } from '../../../run/run.ts';
 import { attachments } from './loops.ts';
 import { detachAll } from './detach.ts';
-import { simulatorLayoutOf, readDescription, readJson, type Description, type SimulatorLayout } from '../state/layout.ts';
+import {
+  simulatorLayoutOf,
+  readDescription,
+  readJson,
+  type Description,
+  type SimulatorLayout,
+} from '../state/layout.ts';
 import { processLock } from '../state/lock.ts';
 import { readPersonality } from '../../core/personality.ts';
 import { realFilesets } from '../filesets.ts';

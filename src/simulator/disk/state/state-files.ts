@@ -1,4 +1,14 @@
-import { mkdirSync, opendirSync, linkSync, lstatSync, readdirSync, renameSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  opendirSync,
+  linkSync,
+  lstatSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../../../run/files.ts';
 import type { FileRecord, Inode } from '../../core/ground.ts';

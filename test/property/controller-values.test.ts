@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { MiB, sector } from '../../src/model/bytes.ts';
 import { DriverError, isFault } from '../../src/model/fault.ts';
 import { localIdOf, parseId, publicId, shardOf, type RootId } from '../../src/model/ids.ts';
-import { definitions } from '../../src/model/class/parameter-keys.ts';
+import { parameterKeys } from '../../src/model/class/parameter-keys.ts';
 import { classParameters, ownParameters } from '../../src/model/class/parameters.ts';
 import { maximumBytes, sizeOfGrown, sizeOfNew } from '../../src/model/sizing.ts';
 import { positionOf, tokenOf } from '../../src/model/page-token.ts';
@@ -194,8 +194,8 @@ describe('tokens', () => {
 });
 
 describe('class parameters', () => {
-  const known = Object.keys(definitions);
-  const nothing = { attributes: {}, options: {}, crossRootCopy: false, encrypted: false };
+  const known = Object.keys(parameterKeys);
+  const nothing = { attributes: {}, options: {}, creation: {} };
 
   test('an unknown key is named, whatever it is; what the sidecars add is not looked at', () => {
     fc.assert(

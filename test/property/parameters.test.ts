@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { definitions } from '../../src/model/class/parameter-keys.ts';
+import { parameterKeys } from '../../src/model/class/parameter-keys.ts';
 import { answerFor } from '../../src/server/call/status.ts';
 import type { Driver } from '../../src/service/driver.ts';
 import type { VolumeSpec } from '../../src/model/volume.ts';
@@ -15,7 +15,7 @@ import {
   type Cluster,
 } from '../support/memory/driver.ts';
 
-type Key = keyof typeof definitions;
+type Key = keyof typeof parameterKeys;
 type Parameters = Readonly<Partial<Record<Key, string>>>;
 
 const words = [
@@ -245,12 +245,12 @@ async function expectRefused(wanted: VolumeSpec, key: Key, says: RegExp): Promis
 
 describe('a class that is wrong is refused, saying what is allowed, and nothing is made', () => {
   test('every key has its wrong values here', () => {
-    expect(Object.keys(wrongValues).sort()).toEqual(Object.keys(definitions).sort());
+    expect(Object.keys(wrongValues).sort()).toEqual(Object.keys(parameterKeys).sort());
     for (const wrong of Object.values(wrongValues)) expect(wrong.length).toBeGreaterThan(0);
   });
 
   // Not test.each: vitest would print the whole of an arbitrary into the title.
-  for (const key of Object.keys(definitions) as Key[])
+  for (const key of Object.keys(parameterKeys) as Key[])
     for (const [values, says] of wrongValues[key])
       test(`${key}: ${says.source}`, async () => {
         const wrong = wrongClass(values.map((value) => ({ [key]: value })));

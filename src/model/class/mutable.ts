@@ -1,55 +1,32 @@
-import { z } from 'zod';
 import { invalid } from '../fault.ts';
-import { definitions } from './parameter-keys.ts';
+import { parameterKeys } from './parameter-keys.ts';
 import {
-  decodeKeys,
   isScheduled,
   refuseMoreDataThanMetadata,
-  requireKnown,
   said,
   type FileAttributes,
   type VolumeOptions,
 } from './parameters.ts';
+import { decoderOf, mutableOf, partOf, type RecordedPart } from './parameter-table.ts';
 
-/** What can be changed of a volume that exists: attributes of its file, and options of its record. */
+const mutable = mutableOf(parameterKeys);
+
+/** What a VolumeAttributesClass changes of a volume that exists: attributes of its file, and options of its record. */
 export interface VolumeChange {
-  readonly attributes: FileAttributes;
-  readonly options: Pick<VolumeOptions, 'maxCloneDepth' | 'discard' | 'trim' | 'freeze'>;
+  readonly attributes: RecordedPart<typeof mutable, 'attributes'>;
+  readonly options: RecordedPart<typeof mutable, 'options'>;
 }
-
-const mutable = [
-  'pool',
-  'dataReplicas',
-  'metadataReplicas',
-  'maxCloneDepth',
-  'discard',
-  'trim',
-  'freeze',
-] as const;
 
 const field = 'mutable_parameters';
 
-const schema = z.object({
-  pool: definitions.pool.schema.optional(),
-  dataReplicas: definitions.dataReplicas.schema.optional(),
-  metadataReplicas: definitions.metadataReplicas.schema.optional(),
-  maxCloneDepth: definitions.maxCloneDepth.schema.optional(),
-  discard: definitions.discard.schema.optional(),
-  trim: definitions.trim.schema.optional(),
-  freeze: definitions.freeze.schema.optional(),
-} satisfies Record<(typeof mutable)[number], z.ZodType>);
+const decode = decoderOf(mutable, field);
 
-/** Decodes what a VolumeAttributesClass says. Throws invalid-request for a key that cannot be changed. */
+/** Decodes a VolumeAttributesClass. Throws invalid-request for a key that cannot be changed. */
 export function volumeChange(parameters: ReadonlyMap<string, string>): VolumeChange {
-  for (const key of parameters.keys()) requireKnown(field, key, mutable);
-  const { pool, dataReplicas, metadataReplicas, ...options } = decodeKeys(
-    field,
-    schema,
-    parameters,
-  );
+  const decoded = decode(parameters);
   return {
-    attributes: said({ pool, dataReplicas, metadataReplicas }),
-    options: said(options),
+    attributes: said(partOf(mutable, 'attributes', decoded)),
+    options: said(partOf(mutable, 'options', decoded)),
   };
 }
 
@@ -61,9 +38,10 @@ interface Changeable {
 
 /** Throws invalid-request where a change contradicts what the volume keeps. */
 export function requireFitting(now: Changeable, change: VolumeChange): void {
-  refuseMoreDataThanMetadata({ ...now.attributes, ...change.attributes }, field);
+  const { attributes, options } = changed(now, change);
+  refuseMoreDataThanMetadata(attributes, field);
+  refuseTrim(options);
   const { discard } = change.options;
-  refuseTrim({ ...now.options, ...change.options });
   if (now.options.provisioning !== 'thick' || discard === undefined || discard === 'off') return;
   throw invalid(
     field,
@@ -79,13 +57,28 @@ function refuseTrim({ discard, trim }: VolumeOptions): void {
   );
 }
 
-/** The part of a change that the volume does not have yet. */
-export function whatIsLeft(now: Changeable, change: VolumeChange): VolumeChange {
-  return {
-    attributes: without(change.attributes, now.attributes),
-    options: without(change.options, now.options),
-  };
+interface Parts<Attributes extends object, Options extends object> {
+  readonly attributes: Attributes;
+  readonly options: Options;
 }
+
+/** What a volume has after a change. */
+export const changed = <Attributes extends object, Options extends object>(
+  now: Parts<Attributes, Options>,
+  change: Parts<Partial<Attributes>, Partial<Options>>,
+): Parts<Attributes, Options> => ({
+  attributes: { ...now.attributes, ...change.attributes },
+  options: { ...now.options, ...change.options },
+});
+
+/** The part of a change that the volume does not have yet. */
+export const whatIsLeft = <Attributes extends object, Options extends object>(
+  now: Parts<object, object>,
+  change: Parts<Attributes, Options>,
+): Parts<Attributes, Options> => ({
+  attributes: without(change.attributes, now.attributes),
+  options: without(change.options, now.options),
+});
 
 const without = <T extends object>(wanted: T, has: object): T => {
   const known = new Map(Object.entries(has));

@@ -1,36 +1,42 @@
 import { z } from 'zod';
 import { fsTypes } from '../capability.ts';
 import { allowedOptions } from './mkfs-options.ts';
+import type { ParameterTable, ValueForm } from './parameter-table.ts';
 
-/** One key of a class: how its value is read, and what the documentation says of it. */
-interface Definition {
-  /** Its messages go on from `key "…"`. */
-  readonly schema: z.ZodType;
-  readonly value: string;
-  readonly otherwise: string;
-  readonly meaning: string;
-}
-
-const oneOf = <const Values extends readonly [string, ...string[]]>(values: Values) =>
-  z.enum(values, `must be ${orList(values)}`);
+const oneOf = <const Values extends readonly [string, ...string[]]>(values: Values) => ({
+  read: z.enum(values, `must be ${orList(values)}`),
+  recorded: z.enum(values),
+});
 
 const orList = (values: readonly string[]): string =>
   [values.slice(0, -1).join(', '), values.at(-1)].filter(Boolean).join(' or ');
 
-const whole = (least: number, most: number) =>
-  z
+const whole = (least: number, most: number) => ({
+  read: z
     .string()
     .refine(
       (text) => /^\d{1,6}$/.test(text) && Number(text) >= least && Number(text) <= most,
       `must be a whole number from ${least} to ${most}`,
     )
-    .transform(Number);
+    .transform(Number),
+  recorded: z.number(),
+});
 
-const replicas = z
-  .string()
-  .regex(/^[123]$/, 'must be 1, 2 or 3')
-  .transform(Number);
-const truth = oneOf(['true', 'false']).transform((text) => text === 'true');
+const replicas = {
+  read: z
+    .string()
+    .regex(/^[123]$/, 'must be 1, 2 or 3')
+    .transform(Number),
+  recorded: z.number(),
+};
+
+const truth = {
+  read: oneOf(['true', 'false']).read.transform((text) => text === 'true'),
+  recorded: z.boolean(),
+};
+
+const text = (read: z.ZodType<string>) =>
+  ({ read, recorded: z.string() }) as const satisfies ValueForm;
 
 /** Depth at which GPFS itself refuses another clone. */
 const deepest = 1000;
@@ -44,143 +50,179 @@ const plainName = (longest: number) =>
       `must be a name of letters, digits, "_", "." and "-", at most ${longest} long`,
     );
 
-/** How often a file system may be trimmed by a clock of its own. */
+/** How often a node may trim the file system of a volume on a schedule of that volume. */
 export const trimSchedules = ['daily', 'weekly', 'monthly'] as const;
 
 /** The form of an image's name, wherever it is given. */
 export const imageName = plainName(63);
 
-/** Every key that a class may have. */
-export const definitions = {
+/**
+ * Every key that a class may have. An entry is all that a new option needs: what decodes classes, what reads and writes
+ * records, what changes volumes, and docs/parameters.md are made from this table. Rules about two keys together are in
+ * parameters.ts, and for attributes the flags of mmchattr are in gpfs/mmchattr.ts.
+ */
+export const parameterKeys = {
   root: {
-    schema: z.string().startsWith('/', 'must be an absolute path'),
+    form: text(z.string().startsWith('/', 'must be an absolute path')),
     value: "one of the chart's `roots`",
-    otherwise: 'the first of them',
+    default: 'the first of them',
     meaning: 'where volumes lie; clones stay inside a root',
   },
   pool: {
-    schema: plainName(255),
+    form: text(plainName(255)),
+    kept: 'attributes',
+    mutable: true,
     value: 'a storage pool that holds data',
-    otherwise: 'chart value `pool`, then placement policy',
+    default: 'chart value `pool`, then placement policy',
     meaning: 'pool of the image file (`mmchattr -P`)',
   },
   dataReplicas: {
-    schema: replicas,
+    form: replicas,
+    kept: 'attributes',
+    mutable: true,
     value: '1, 2 or 3',
-    otherwise: 'of the file system',
+    default: 'of the file system',
     meaning: 'copies of the data (`mmchattr -r`), up to the maximum of the file system',
   },
   metadataReplicas: {
-    schema: replicas,
+    form: replicas,
+    kept: 'attributes',
+    mutable: true,
     value: '1, 2 or 3',
-    otherwise: 'of the file system',
+    default: 'of the file system',
     meaning: 'copies of the metadata (`mmchattr -m`), not fewer than `dataReplicas`',
   },
   directIO: {
-    schema: truth,
+    form: truth,
+    kept: 'attributes',
+    keptAs: 'directIo',
     value: '`true` or `false`',
-    otherwise: '`false`',
+    default: '`false`',
     meaning:
       'GPFS bypasses its page pool for the file (`mmchattr -D`); the loop device asks for that anyway',
   },
   writeAffinityDepth: {
-    schema: whole(0, 2),
+    form: whole(0, 2),
+    kept: 'attributes',
     value: '0, 1 or 2',
-    otherwise: 'of the pool',
+    default: 'of the pool',
     meaning:
       'on pools of node-local disks: how near to the writer blocks lie (`--write-affinity-depth`)',
   },
   blockGroupFactor: {
-    schema: whole(1, 1024),
+    form: whole(1, 1024),
+    kept: 'attributes',
     value: '1 to 1024',
-    otherwise: 'of the pool',
+    default: 'of the pool',
     meaning: 'on such pools: blocks laid out together (`--block-group-factor`)',
   },
   writeAffinityFailureGroup: {
-    schema: z
-      .string()
-      .regex(
-        /^[0-9*,:[\]-]+(?:;[0-9*,:[\]-]+){0,2}$/,
-        'must be up to three failure groups separated by ";", such as 1,0,1;2,0,1',
-      )
-      .max(255, 'must be at most 255 long'),
+    form: text(
+      z
+        .string()
+        .regex(
+          /^[0-9*,:[\]-]+(?:;[0-9*,:[\]-]+){0,2}$/,
+          'must be up to three failure groups separated by ";", such as 1,0,1;2,0,1',
+        )
+        .max(255, 'must be at most 255 long'),
+    ),
+    kept: 'attributes',
     value: 'failure groups, `1,0,1;2,0,1`',
-    otherwise: 'of the pool',
+    default: 'of the pool',
     meaning: 'on such pools: which nodes hold the copies (`--write-affinity-failure-group`)',
   },
   provisioning: {
-    schema: oneOf(['thin', 'thick']),
+    form: oneOf(['thin', 'thick']),
+    kept: 'options',
     value: '`thin` or `thick`',
-    otherwise: '`thin`',
+    default: '`thin`',
     meaning: '`thick`: all blocks are allocated before the claim is bound, and never given back',
   },
   fsType: {
-    schema: oneOf(fsTypes),
+    form: oneOf(fsTypes),
+    kept: 'format',
     value: '`ext4`, `xfs` or `btrfs`',
-    otherwise: '`csi.storage.k8s.io/fstype`, then `ext4`',
+    default: '`csi.storage.k8s.io/fstype`, then `ext4`',
     meaning: 'file system of the volume; both together must agree',
   },
   fsLabel: {
-    schema: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,15}$/, 'must be a label of 1 to 16 plain characters'),
+    form: text(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,15}$/, 'must be a label of 1 to 16 plain characters'),
+    ),
+    kept: 'format',
     value: 'up to 12 characters, 16 for ext4',
-    otherwise: 'none',
+    default: 'none',
     meaning: 'label given when the file system is made',
   },
   mkfsOptions: {
-    schema: z.string().max(512, 'must be at most 512 long'),
+    // Recorded are the words of a command line, checked against what is allowed for `fsType`.
+    form: {
+      read: z.string().max(512, 'must be at most 512 long'),
+      recorded: z.array(z.string()).readonly(),
+    },
+    kept: 'format',
     value: fsTypes.map((type) => `${type}: \`${allowedOptions(type)}\``).join('; '),
-    otherwise: 'none',
+    default: 'none',
     meaning: 'more words for mkfs; only these options, and `fsType` must be given',
   },
   maxCloneDepth: {
-    schema: whole(0, deepest),
+    form: whole(0, deepest),
+    kept: 'options',
+    mutable: true,
     value: `0 to ${deepest}; 0 is no bound`,
-    otherwise: 'of the driver',
+    default: 'of the driver',
     meaning: 'how deep a chain of clones gets before the driver shortens it',
   },
   discard: {
-    schema: oneOf(['auto', 'on', 'off']),
+    // Recorded as `off` for a thick volume: nothing may make it sparse again, mkfs neither.
+    form: oneOf(['auto', 'on', 'off']),
+    kept: 'options',
+    mutable: true,
     value: '`auto`, `on` or `off`',
-    otherwise: '`auto`; `off` for thick volumes',
+    default: '`auto`; `off` for thick volumes',
     meaning: 'whether blocks that the file system frees are given back to GPFS',
   },
   trim: {
-    schema: oneOf(['auto', ...trimSchedules, 'never']),
+    form: oneOf(['auto', ...trimSchedules, 'never']),
+    kept: 'options',
+    mutable: true,
     value: '`auto`, `daily`, `weekly`, `monthly` or `never`',
-    otherwise: '`auto`',
+    default: '`auto`',
     meaning:
       'how often the node trims a mounted file system; `auto`: as its driver does all (chart value `trimHours`), unless `discard` is `on`',
   },
   freeze: {
-    schema: oneOf(['auto', 'never']),
+    form: oneOf(['auto', 'never']),
+    kept: 'options',
+    mutable: true,
     value: '`auto` or `never`',
-    otherwise: '`never`',
+    default: '`never`',
     meaning: 'whether a mounted file system is frozen while a snapshot is cut',
   },
   crossRootCopy: {
-    schema: truth,
+    form: truth,
     value: '`true` or `false`',
-    otherwise: '`false`',
+    default: '`false`',
     meaning: 'a source in another root is copied whole instead of refused',
   },
   image: {
-    schema: imageName,
+    form: text(imageName),
     value: 'a name of `gpfs-csi image list`',
-    otherwise: 'none',
+    default: 'none',
     meaning: 'golden image that a volume without another source starts from',
   },
   imageShareMode: {
-    schema: oneOf(['copyOnWrite', 'copy']),
+    form: oneOf(['copyOnWrite', 'copy']),
     value: '`copyOnWrite` or `copy`',
-    otherwise: '`copyOnWrite`',
+    default: '`copyOnWrite`',
     meaning: 'whether volumes read through the image, or get a copy of their own',
   },
   encryptionAtRest: {
-    schema: oneOf(['required', 'optional']),
+    form: oneOf(['required', 'optional']),
     value: '`required` or `optional`',
-    otherwise: '`optional`',
+    default: '`optional`',
     meaning: '`required`: a file system that does not encrypt is refused',
   },
-} as const satisfies Readonly<Record<string, Definition>>;
+} as const satisfies ParameterTable;

@@ -5,7 +5,7 @@ import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { usersOf } from '../attachments/attachments.ts';
-import { removeVolume, takeAway } from '../volumes/remove.ts';
+import { removeVolume, removeImage } from '../volumes/remove.ts';
 import { newFill } from '../claims/claims.ts';
 import { buildFilled } from '../volumes/fill.ts';
 import { requireOwnHandle } from '../roots/handles.ts';
@@ -53,7 +53,7 @@ export async function migrateVolume(
       const way = { from: place.store, to: target, id, renamed };
       const arrived = await arrive(host, way, claimed.value);
       const leaving = await handOver(host, way, claimed, arrived);
-      await takeAway(host, place.store, leaving);
+      await removeImage(host, place.store, leaving);
     },
   });
   return renamed ? 'renamed' : 'copied';
@@ -220,7 +220,7 @@ async function arrive(host: ServiceHost, way: Journey, record: VolumeRecord): Pr
     },
     work: async (claimed) => {
       if (!renamed) {
-        await buildFilled(host, to, claimed, image, parent && { store: from, parent });
+        await buildFilled(host, to, { claimed, image }, parent && { store: from, parent });
         return;
       }
       const path = pathOf(to, image);

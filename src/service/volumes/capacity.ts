@@ -25,7 +25,7 @@ export function capacityOf(parts: Parts): Capacity {
       const nothing = { available: 0n, maximum: maximumBytes, minimum };
       if (!capabilities.every(isSupported)) return { ...nothing, minimum: 0n };
       try {
-        const store = await parts.roots.byPath(wanted.root);
+        const store = await parts.roots.byPath(wanted.creation.root);
         // A scheduler takes the maximum, where there is one, for what there is.
         if (isElsewhere(parts.topology, store, place)) return { ...nothing, maximum: undefined };
         return { ...nothing, ...(await roomIn(parts, store, wanted)) };
@@ -42,9 +42,10 @@ export function capacityOf(parts: Parts): Capacity {
 async function roomIn(
   { placement, limits, defaults }: Parts,
   store: RootStore,
-  { attributes, options, encrypted }: ClassParameters,
+  { attributes, options, creation }: ClassParameters,
 ): Promise<{ readonly available: Bytes; readonly maximum: Bytes } | undefined> {
-  if (encrypted && !(await encrypts(store, placement))) return undefined;
+  if (creation.encryptionAtRest === 'required' && !(await encrypts(store, placement)))
+    return undefined;
   const free = await availableIn(store, placement, limits, { ...defaults, ...attributes });
   const left = (await limits.left(store)) ?? maximumBytes;
   const thick = options.provisioning === 'thick';

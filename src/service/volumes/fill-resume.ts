@@ -9,7 +9,7 @@ import { showFill } from '../claims/claims.ts';
 import { finishFilling } from './fill.ts';
 import type { ServiceHost } from '../host.ts';
 import { operate } from '../claims/operate.ts';
-import { requireSame } from './same-request.ts';
+import { requireSame } from './request.ts';
 
 /**
  * Goes on with a fill whose server is gone, for a caller who asks for that very volume again. One that is only
@@ -33,7 +33,7 @@ export async function resumeFilling(
     during: held.value,
     work: (claimed) => finishFilling(host, store, claimed, image),
   });
-  return patiently(host, store, held.value.id, work);
+  return answerWhileFilling(host, store, held.value.id, work);
 }
 
 // Before anything was allocated or copied there is nothing that would be worth keeping.
@@ -41,7 +41,7 @@ const isBegun = ({ op, fill }: Claim): boolean =>
   op === 'create' && fill !== undefined && fill.allocatedBytes + fill.copiedBytes > 0n;
 
 /** Waits a while for a fill; then it goes on by itself, and the caller is told how far it is. */
-export async function patiently(
+export async function answerWhileFilling(
   host: ServiceHost,
   store: RootStore,
   id: LocalId,

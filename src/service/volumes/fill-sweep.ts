@@ -1,7 +1,7 @@
 import { ownerOfKey } from '../../model/ids.ts';
 import type { Copy } from '../../store/copies.ts';
 import type { RootStore } from '../../store/root.ts';
-import { untie } from './fill.ts';
+import { removeCopyEdge } from './fill.ts';
 import type { ServiceHost } from '../host.ts';
 import { reclaim } from '../parents/reclaim.ts';
 
@@ -18,7 +18,7 @@ export async function sweepCopies(host: ServiceHost, store: RootStore): Promise<
     const target = roots.get(copy.to);
     if (!target) continue;
     if (await isUnderWay(target, copy)) continue;
-    await untie(store, copy);
+    await removeCopyEdge(store, copy);
     host.log.info({ ...copy }, 'a copy into another root left an edge here, which is removed');
     await reclaim(host, store, copy.parent);
   }

@@ -26,22 +26,27 @@ export interface FillSource {
   readonly parent: Parent;
 }
 
+/** A claimed volume, and the file to make for it. */
+export interface NewImage {
+  readonly claimed: Held<VolumeRecord>;
+  readonly image: DataRef;
+}
+
 /** Makes the file of a volume that is filled before it is ready, and fills it. */
 export async function buildFilled(
   host: ServiceHost,
   store: RootStore,
-  claimed: Held<VolumeRecord>,
-  image: DataRef,
+  { claimed, image }: NewImage,
   source: FillSource | undefined,
 ): Promise<VolumeRecord> {
   const { attributes, bytes } = claimed.value;
-  const begun = source ? await tieSource(store, claimed, image, source) : claimed;
+  const begun = source ? await addSourceEdge(store, claimed, image, source) : claimed;
   await perform(store, host.commands, planEmpty(image, bytes, attributes));
   return finishFilling(host, store, begun, image);
 }
 
 /** The source is in the record before it has an edge, so that whoever takes over knows which one to remove. */
-async function tieSource(
+async function addSourceEdge(
   store: RootStore,
   claimed: Held<VolumeRecord>,
   image: DataRef,
@@ -76,10 +81,10 @@ export async function finishFilling(
       'command-failed',
       `the new image of volume ${id} has ${stat?.size ?? 'no'} bytes instead of ${bytes}; try again`,
     );
-  await untieSource(host, store, filled.value, image);
+  await removeSourceEdge(host, store, filled.value, image);
   const made = { key: image.key, inode: stat.inode };
   const ready = await endClaim(store, filled, () => ({ state: 'ready', image: made, depth: 0 }));
-  await freeSource(host, filled.value);
+  await reclaimSource(host, filled.value);
   host.log.info({ volume: id, bytes }, 'volume filled');
   return ready.value;
 }
@@ -166,7 +171,7 @@ async function rootOf(host: ServiceHost, id: string): Promise<RootStore> {
 }
 
 /** Removes the edge that kept the source of a fill where it is. */
-export async function untieSource(
+export async function removeSourceEdge(
   host: ServiceHost,
   store: RootStore,
   record: VolumeRecord,
@@ -175,17 +180,17 @@ export async function untieSource(
   const from = record.claim?.fill?.from;
   if (!from) return;
   const copy = { parent: from.key, to: store.id, child: image.key };
-  await untie(await rootOf(host, from.root), copy);
+  await removeCopyEdge(await rootOf(host, from.root), copy);
 }
 
 /** Removes an edge to a file that was filled, which may lie in another root, and after it the note of that. */
-export async function untie(home: RootStore, copy: Copy): Promise<void> {
+export async function removeCopyEdge(home: RootStore, copy: Copy): Promise<void> {
   await home.edges.remove(copy.parent, copy.child);
   if (copy.to !== home.id) await home.copies.remove(copy);
 }
 
 /** Lets the source of a fill go, where nothing else needs it. */
-export async function freeSource(host: ServiceHost, record: VolumeRecord): Promise<void> {
+export async function reclaimSource(host: ServiceHost, record: VolumeRecord): Promise<void> {
   const from = record.claim?.fill?.from;
   if (from) await reclaim(host, await rootOf(host, from.root), from.key);
 }

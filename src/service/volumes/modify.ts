@@ -1,5 +1,6 @@
 import { DriverError, isFault } from '../../model/fault.ts';
 import {
+  changed,
   requireFitting,
   volumeChange,
   whatIsLeft,
@@ -52,10 +53,7 @@ async function retypeVolume(
     const { value } = await endRetype(store, held, claim, (now) => {
       // Fencing gives the volume another file, whose attributes are those of the record.
       if (isFenced(now, held.value)) throw overtaken(held.id);
-      return {
-        attributes: { ...now.attributes, ...change.attributes },
-        options: { ...now.options, ...change.options },
-      };
+      return { ...changed(now, change) };
     });
     if (isTooDeep(value.depth ?? 0, value)) await host.backlog.add(store, value.id);
   } catch (error) {

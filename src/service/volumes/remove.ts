@@ -43,7 +43,7 @@ export async function finishVolumeRemoval(
   store: RootStore,
   held: Held<VolumeRecord>,
 ): Promise<Held<VolumeRecord>> {
-  const gone = await takeAway(host, store, held);
+  const gone = await removeImage(host, store, held);
   const { id, claim } = held.value;
   if (claim?.movedTo === undefined) return gone;
   // Whoever asked must not take it for deleted: its handle leads to the other root from now on.
@@ -51,14 +51,14 @@ export async function finishVolumeRemoval(
 }
 
 /** Removes the image of a volume that is deleted, or that has moved; the handle of the latter leads there first. */
-export async function takeAway(
+export async function removeImage(
   host: ServiceHost,
   store: RootStore,
   held: Held<VolumeRecord>,
 ): Promise<Held<VolumeRecord>> {
   const { parent } = held.value;
   const image = imageOf(held.value);
-  await leadAway(host, store, held.value);
+  await forwardHandle(host, store, held.value);
   await requireOwnImage(store, held.value);
   await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
   if (parent !== null) await store.edges.remove(parent, image.key);
@@ -67,7 +67,7 @@ export async function takeAway(
 }
 
 /** From here on the handle of a volume that moved leads to where it is. */
-async function leadAway(
+async function forwardHandle(
   { roots }: ServiceHost,
   store: RootStore,
   { id, claim }: VolumeRecord,

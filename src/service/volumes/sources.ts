@@ -2,7 +2,7 @@ import { imageId, listImages } from '../images/images.ts';
 import type { Bytes } from '../../model/bytes.ts';
 import { DriverError, invalid } from '../../model/fault.ts';
 import { fileKey, type FileKey, type LocalId } from '../../model/ids.ts';
-import type { FileAttributes, ShareMode } from '../../model/class/parameters.ts';
+import type { FileAttributes } from '../../model/class/parameters.ts';
 import type { ContentSource } from '../../model/volume.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -24,8 +24,8 @@ import {
 export interface VolumeSource {
   readonly store: RootStore;
   readonly bytes: Bytes;
-  /** Copied whole, although a clone would do: the class wants it so. */
-  readonly whole?: boolean;
+  /** The class wants a copy, although a clone would do. */
+  readonly isWhole?: boolean;
   /** Placement of the blocks that a clone shares. */
   readonly attributes: FileAttributes;
   /** Throws when the source is not there; asked only once it is known that the volume is new. */
@@ -117,13 +117,13 @@ async function parentOfVolume(
 export async function imageSource(
   host: ServiceHost,
   store: RootStore,
-  { name, share }: { readonly name: string; readonly share: ShareMode },
+  { name, isWhole }: { readonly name: string; readonly isWhole: boolean },
 ): Promise<VolumeSource> {
   const id = imageId(name);
   const source = await snapshotSource(host, store, id);
   return {
     ...source,
-    whole: share === 'copy',
+    isWhole,
     requireThere: async () => {
       const record = (await settleSnapshot(host, store, id))?.value;
       if (record?.state === 'ready' && record.golden) return;

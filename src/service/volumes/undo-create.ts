@@ -4,7 +4,7 @@ import { ignoring } from '../../store/edges.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { asDeleted } from '../claims/own-claim.ts';
-import { freeSource, untieSource } from './fill.ts';
+import { reclaimSource, removeSourceEdge } from './fill.ts';
 import type { ServiceHost } from '../host.ts';
 import { reclaimAfter } from '../parents/reclaim.ts';
 import { pathOf } from '../claims/data-files.ts';
@@ -21,7 +21,7 @@ export async function undoVolume(
     const image: DataRef = { data: 'volumes', key: claim.image };
     await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
     if (parent !== null) await store.edges.remove(parent, image.key);
-    if (hasSource) await untieSource(host, store, held.value, image);
+    if (hasSource) await removeSourceEdge(host, store, held.value, image);
   }
   const gone = { ...asDeleted(host, held.value), image: null, parent: null };
   const undone = await reclaimAfter(
@@ -30,7 +30,7 @@ export async function undoVolume(
     parent,
     store.volumes.swap(held.id, held, gone, 'name'),
   );
-  if (hasSource) await freeSource(host, held.value);
+  if (hasSource) await reclaimSource(host, held.value);
   return undone;
 }
 

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { parameterKeys } from '../../model/class/parameter-keys.ts';
+import { recordShape } from '../../model/class/parameter-table.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
 
 /** The format this version writes. A record of a higher one is refused, never rewritten. */
@@ -30,14 +32,7 @@ export const content = z.discriminatedUnion('kind', [
 ]);
 export type Content = z.output<typeof content>;
 
-export const attributes = z.looseObject({
-  pool: z.string().optional(),
-  dataReplicas: z.number().optional(),
-  metadataReplicas: z.number().optional(),
-  directIo: z.boolean().optional(),
-  writeAffinityDepth: z.number().optional(),
-  blockGroupFactor: z.number().optional(),
-  writeAffinityFailureGroup: z.string().optional(),
-});
+/** What mmchattr was given for a data file. */
+export const attributes = z.looseObject(recordShape(parameterKeys, 'attributes'));
 
 export const state = z.enum(['creating', 'ready', 'deleting', 'deleted']);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { fsTypes, type AccessMode } from '../../model/capability.ts';
-import { trimSchedules } from '../../model/class/parameter-keys.ts';
+import type { AccessMode } from '../../model/capability.ts';
+import { parameterKeys } from '../../model/class/parameter-keys.ts';
+import { recordShape, type ParameterTable } from '../../model/class/parameter-table.ts';
 import { claim } from './claim.ts';
 import { attributes, bytes, content, dataFile, key, localId, state } from './data.ts';
 
@@ -46,19 +47,9 @@ const asked = z.looseObject({
   source: source.nullable(),
 });
 
-/** What the class of a volume said beyond placement (model/class/parameters.ts); records of older versions have none. */
-const options = z
-  .looseObject({
-    provisioning: z.enum(['thin', 'thick']).optional(),
-    maxCloneDepth: z.number().optional(),
-    discard: z.enum(['auto', 'on', 'off']).optional(),
-    trim: z.enum(['auto', ...trimSchedules, 'never']).optional(),
-    freeze: z.enum(['auto', 'never']).optional(),
-    fsType: z.enum(fsTypes).optional(),
-    fsLabel: z.string().optional(),
-    mkfsOptions: z.array(z.string()).readonly().optional(),
-  })
-  .default({});
+/** What a class said besides attributes, by the table of its keys. */
+export const optionsOf = <Table extends ParameterTable>(table: Table) =>
+  z.looseObject(recordShape(table, 'options', 'format'));
 
 export const volumeRecord = z.looseObject({
   format: z.number(),
@@ -68,7 +59,8 @@ export const volumeRecord = z.looseObject({
   bytes,
   asked,
   attributes,
-  options,
+  /** A record of an older version has none. */
+  options: optionsOf(parameterKeys).default({}),
   /** The id that callers know it by, where that names the root it came from. */
   handle: z.string().optional(),
   /** The volume context that callers see: fixed when the volume is made, whatever changes later. */

@@ -10,7 +10,7 @@ import { image } from '../../../src/cli/image.ts';
 import { migrate } from '../../../src/cli/migrate.ts';
 import type { Subcommand } from '../../../src/cli/command/subcommand.ts';
 import { volumeChange } from '../../../src/model/class/mutable.ts';
-import { definitions } from '../../../src/model/class/parameter-keys.ts';
+import { parameterKeys } from '../../../src/model/class/parameter-keys.ts';
 import { classParameters } from '../../../src/model/class/parameters.ts';
 
 // The examples of docs/from-cinder.md, each read by what reads it in use.
@@ -79,7 +79,7 @@ describe('the mapping table', () => {
   test('has an example of every key of a class that takes the place of an option', () => {
     const shown = rows.flatMap((row) => codes(row[2] ?? '')).join(' ');
     const ours = ['discard', 'trim', 'freeze'];
-    const missing = Object.keys(definitions).filter((key) => !new RegExp(`\\b${key}:`).test(shown));
+    const missing = Object.keys(parameterKeys).filter((key) => !new RegExp(`\\b${key}:`).test(shown));
     expect(missing).toEqual(ours);
   });
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isFault } from '../../../../src/model/fault.ts';
 import { classParameters } from '../../../../src/model/class/parameters.ts';
-import { definitions } from '../../../../src/model/class/parameter-keys.ts';
+import { parameterKeys } from '../../../../src/model/class/parameter-keys.ts';
 import { withParameterTable } from '../../../support/tools/parameter-docs.ts';
 
 const decode = (parameters: Readonly<Record<string, string>>) =>
@@ -43,7 +43,6 @@ describe('class parameters', () => {
       'csi.storage.k8s.io/pvc/name': 'ignored',
     });
     expect(decoded).toEqual({
-      root: '/gpfs/a',
       attributes: {
         pool: 'data',
         dataReplicas: 2,
@@ -62,22 +61,12 @@ describe('class parameters', () => {
         fsLabel: 'pgdata',
         mkfsOptions: ['-i', 'size=512', '-m', 'reflink=0,bigtime=1'],
       },
-      crossRootCopy: true,
-      encrypted: true,
+      creation: { root: '/gpfs/a', crossRootCopy: true, encryptionAtRest: 'required' },
     });
   });
 
   test('a class that says nothing leaves everything open', () => {
-    const nothing = { attributes: {}, options: {}, crossRootCopy: false, encrypted: false };
-    expect(decode({})).toEqual(nothing);
-  });
-
-  test('an image is shared unless the class says copy', () => {
-    expect(decode({ image: 'rocky-9.5' }).image).toEqual({
-      name: 'rocky-9.5',
-      share: 'copyOnWrite',
-    });
-    expect(decode({ image: 'x', imageShareMode: 'copy' }).image?.share).toBe('copy');
+    expect(decode({})).toEqual({ attributes: {}, options: {}, creation: {} });
   });
 
   test('a thick volume is never discarded from', () => {
@@ -87,7 +76,7 @@ describe('class parameters', () => {
   test('an unknown key is refused by name, with all that are known', () => {
     const text = refusal({ Pool: 'data' });
     expect(text).toContain('parameters has an unknown key "Pool"');
-    for (const key of Object.keys(definitions)) expect(text).toContain(key);
+    for (const key of Object.keys(parameterKeys)) expect(text).toContain(key);
     expect(refusal({ __proto__x: '1' })).toContain('"__proto__x"');
   });
 

@@ -2,7 +2,7 @@ import { DriverError, type Fault } from '../model/fault.ts';
 import { errnoOf } from '../run/files.ts';
 import { CommandFailed, type Run } from '../run/run.ts';
 
-/** The error numbers that mm commands speak of, in the words of strerror(3). */
+/** The error numbers that mm commands name, in the words of strerror(3). */
 const errnoTexts = {
   ENOENT: 'no such file or directory',
   EEXIST: 'file exists',
@@ -122,7 +122,7 @@ export const phraseVerdict = (text: string): Verdict | undefined => {
   return phrases.find(([phrase]) => lower.includes(phrase))?.[1];
 };
 
-/** The verdict on a command that was never run to its end, or not at all. */
+/** What it means that a command did not run to its end, or did not start. */
 function notEnded(failure: CommandFailed): Verdict | undefined {
   if (failure.timedOut || failure.aborted) {
     return ['unavailable', 'GPFS did not answer in time; see mmgetstate and mmdiag --waiters'];
@@ -158,7 +158,7 @@ function spoken(failure: CommandFailed): Verdict {
   return ['command-failed', `it ended with status ${status}; the log of this node has its words`];
 }
 
-/** What it wrote to stderr, without the arguments: a directory may well be called `File exists`. */
+/** What it wrote to stderr, without the arguments: a directory may be called `File exists`. */
 function words(failure: CommandFailed): string {
   const [, ...args] = failure.argv;
   return args

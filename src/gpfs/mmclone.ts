@@ -7,7 +7,7 @@ export type CloneStatus =
   | { readonly kind: 'parent'; readonly depth: number; readonly parentInode: bigint | undefined }
   | { readonly kind: 'clone'; readonly depth: number; readonly parentInode: bigint };
 
-/** Why mmclone refused, where the caller can do something about it. */
+/** Why mmclone refused, where the caller can act on it. */
 export type CloneErrno = Extract<
   MmErrno,
   'EEXIST' | 'ENOENT' | 'EPERM' | 'EROFS' | 'EXDEV' | 'EBUSY'

@@ -18,6 +18,6 @@ export function parseState(output: string): DaemonState {
   const [row] = parseTable('mmgetstate', output, ['state']);
   if (row === undefined) throw unreadable('mmgetstate', output);
   const state = cell('mmgetstate', row, 'state');
-  // Newer releases have more words for a daemon that cannot be asked (`unresponsive`).
+  // Newer releases have more words for a daemon that does not answer (`unresponsive`).
   return state === 'active' || state === 'arbitrating' || state === 'down' ? state : 'unknown';
 }

@@ -3,7 +3,7 @@ import { unreadable } from './failures.ts';
 import { parseRelease, type Release } from './release.ts';
 import { parseTable, present, type TableRow } from './table.ts';
 
-/** What the driver wants to know of the cluster. */
+/** What the driver needs to know of the cluster. */
 export interface ClusterConfig {
   /** Nineteen digits, more than a number holds. */
   readonly clusterId: string;

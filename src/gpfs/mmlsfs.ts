@@ -4,13 +4,13 @@ import { unreadable } from './failures.ts';
 import { parseRelease, type Release } from './release.ts';
 import { parseTable, present } from './table.ts';
 
-/** How many copies GPFS keeps unless it is told otherwise, and how many it could. */
+/** How many copies GPFS keeps by default, and how many it could. */
 export interface ReplicaCounts {
   readonly usual: number;
   readonly most: number;
 }
 
-/** What the driver wants to know of a file system. */
+/** What the driver needs to know of a file system. */
 export interface FileSystem {
   /** As GPFS calls it, however it was asked for. */
   readonly name: string;
@@ -52,7 +52,7 @@ export function parseFileSystem(output: string): FileSystem {
     quotasEnforced: list(values('quotasenforced')).filter((kind) => kind !== 'none'),
     dataReplicas: copies(values('defaultdatareplicas'), values('maxdatareplicas')),
     metadataReplicas: copies(values('defaultmetadatareplicas'), values('maxmetadatareplicas')),
-    // Releases before 4.1 do not tell, and cannot encrypt.
+    // Releases before 4.1 do not report it, and cannot encrypt.
     encrypts: values('encryption')[0]?.toLowerCase() === 'yes',
   };
 }

@@ -2,7 +2,7 @@ import { KiB, MiB, GiB, type Bytes } from '../model/bytes.ts';
 import type { Run, RunOptions } from '../run/run.ts';
 import { unreadable } from './failures.ts';
 
-/** A storage pool. Sizes are raw: two data replicas take twice. Old releases do not tell them. */
+/** A storage pool. Sizes are raw: two data replicas take twice. Old releases do not report them. */
 export interface StoragePool {
   readonly name: string;
   readonly space:

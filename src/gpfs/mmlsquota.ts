@@ -6,7 +6,7 @@ import { cell, parseTable, type TableRow } from './table.ts';
 /** What a fileset has used of the blocks it may have. Replicas count each. */
 export interface FilesetQuota {
   readonly used: Bytes;
-  /** Handed out to nodes that have not said yet whether they used it. */
+  /** Given to nodes that have not reported yet whether they used it. */
   readonly inDoubt: Bytes;
   readonly limit: Bytes;
 }

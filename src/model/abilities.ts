@@ -61,13 +61,13 @@ export const trials = {
 /** One thing the probe tries. */
 export type Trial = keyof typeof trials;
 
-/** How a trial ended. Only the file system's own word is an answer: a full disk or a stop is `unknown`. */
+/** How a trial ended. Only what the file system answers counts: a full disk or an interruption is `unknown`. */
 export type TrialOutcome =
   | { readonly kind: 'yes'; readonly ms: number; readonly why?: string | undefined }
   | { readonly kind: 'no'; readonly ms: number; readonly why: string }
   | { readonly kind: 'unknown'; readonly ms: number; readonly why: string };
 
-/** What follows from a trial that ended so, where the driver has to do without something. */
+/** What the driver cannot do where a trial ended like this. */
 export const consequences: Readonly<
   Partial<Record<Trial, { readonly when: 'yes' | 'no'; readonly then: string }>>
 > = {
@@ -85,7 +85,7 @@ export const consequences: Readonly<
   chmodParent: { when: 'no', then: 'snapshots keep the mode of their volume' },
 };
 
-/** Outcomes by trial; one that was not come to is absent. */
+/** Outcomes by trial; a trial that did not run is absent. */
 export type Outcomes = Readonly<Partial<Record<Trial, TrialOutcome>>>;
 
 const abilityTrials = [
@@ -108,14 +108,14 @@ export function abilitiesFrom(outcomes: Outcomes): Partial<Abilities> {
   return Object.fromEntries(settled);
 }
 
-/** Every trial has an answer; else it is worth to try again. */
+/** Whether every trial has an answer; else the probe should run again. */
 export const isComplete = (outcomes: Outcomes): boolean =>
   Object.keys(trials).every((trial) => {
     const kind = outcomes[trial as Trial]?.kind;
     return kind === 'yes' || kind === 'no';
   });
 
-// The driver stands on these; everything else has a branch for either answer.
+// The driver needs these; for every other ability it has a branch for each answer.
 const needed: readonly (readonly [Trial, 'yes' | 'no'])[] = [
   ['snap', 'yes'],
   ['show', 'yes'],
@@ -126,7 +126,7 @@ const needed: readonly (readonly [Trial, 'yes' | 'no'])[] = [
   ['removeChildless', 'yes'],
 ];
 
-/** Trials that ended as no GPFS the driver can work with would answer. */
+/** Trials whose answer no GPFS that the driver can work with would give. */
 export const strangeOutcomes = (outcomes: Outcomes): readonly Trial[] =>
   needed.flatMap(([trial, wanted]) => {
     const kind = outcomes[trial]?.kind;
@@ -140,7 +140,7 @@ export interface Use {
   readonly isClone: boolean;
   /** Raw block for several nodes at once. */
   readonly shared: boolean;
-  /** The operator takes buffered loop devices where there are no others. */
+  /** The administrator allows buffered loop devices where there are no others. */
   readonly allowBuffered: boolean;
 }
 

@@ -1,6 +1,6 @@
 import { invalid } from './fault.ts';
 
-/** Access modes by their CSI names; UNKNOWN never gets past decoding. */
+/** Access modes by their CSI names; decoding refuses UNKNOWN. */
 export type AccessMode =
   | 'SINGLE_NODE_WRITER'
   | 'SINGLE_NODE_READER_ONLY'
@@ -10,7 +10,7 @@ export type AccessMode =
   | 'SINGLE_NODE_SINGLE_WRITER'
   | 'SINGLE_NODE_MULTI_WRITER';
 
-/** How a volume is seen by a pod: as a device, or as a mounted file system. */
+/** How a pod sees a volume: as a device, or as a mounted file system. */
 export type Access =
   | { readonly kind: 'block' }
   | {
@@ -47,7 +47,7 @@ export function fsTypeOf(
 /** Several nodes at once may use a volume in this mode. */
 export const isMultiNode = (mode: AccessMode): boolean => mode.startsWith('MULTI_NODE_');
 
-/** Nobody writes in this mode. */
+/** No node writes in this mode. */
 export const isReaderOnly = (mode: AccessMode): boolean => mode.endsWith('_READER_ONLY');
 
 /** A file system that several nodes mount at once, all of them read-only. */

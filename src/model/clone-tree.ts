@@ -15,7 +15,7 @@ export interface DataRef {
 export type CloneStep =
   | { readonly do: 'make'; readonly file: DataRef; readonly bytes: Bytes }
   | { readonly do: 'edge'; readonly parent: FileKey; readonly child: FileKey }
-  /** Only go on while the parent may still have children. */
+  /** Only continue while the parent may still have children. */
   | { readonly do: 'confirm'; readonly parent: DataRef }
   | { readonly do: 'snap'; readonly file: DataRef; readonly parent: DataRef }
   | { readonly do: 'copy'; readonly parent: DataRef; readonly file: DataRef }
@@ -38,7 +38,7 @@ export const planEmpty = (
 ];
 
 /**
- * A child of a clone parent. The edge comes first and the parent is looked at afterwards: whoever removes
+ * A child of a clone parent. The edge comes first and the parent is checked afterwards: a server that removes
  * the parent marks it first and looks for edges afterwards, so one of the two sees the other.
  */
 export const planCopy = (
@@ -78,8 +78,8 @@ export interface FencePlan {
 }
 
 /**
- * A new generation of a volume: the image that somebody may still write to gets a clone parent, and what it
- * held at that moment goes on in a new image beside it. Whatever the depth: nothing refuses a fence.
+ * A new generation of a volume: the image that a cut-off node may still write to gets a clone parent, and what it
+ * held at that moment continues in a new image beside it. No limit on depth refuses a fence.
  */
 export const planFence = (
   image: DataRef,

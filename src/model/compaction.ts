@@ -3,7 +3,7 @@ import type { FileKey } from './ids.ts';
 
 /** How hard compaction tries; see docs/adr/0021-compaction.md for where the defaults come from. */
 export interface CompactionRule {
-  /** A tombstone is absorbed while it holds at most this many times what its child holds itself. */
+  /** A tombstone is absorbed where it holds at most this many times what its child holds itself. */
   readonly factor: number;
   /** And when the chain holds this share more than its largest file, which is the least its reader needs. */
   readonly deadShare: number;
@@ -16,7 +16,7 @@ export const defaultRule: CompactionRule = { factor: 2, deadShare: 0.75, stuck: 
 /** A clone parent above a head, as far as it matters here. */
 export interface Above {
   readonly key: FileKey;
-  /** Nobody can name it any more: a tombstone, or the hidden parent of a clone. */
+  /** No caller can name it any more: a tombstone, or the hidden parent of a clone. */
   readonly dead: boolean;
   /** What it holds itself, without what it reads through its own parents. */
   readonly heldBytes: Bytes;
@@ -49,7 +49,7 @@ export type Reason =
 /** Redirect the head until `parent` is the file it hangs on; null for none. Undefined: leave it as it is. */
 export type Verdict = { readonly until: FileKey | null; readonly reason: Reason } | undefined;
 
-/** What to do next about one chain: pure, and decided anew after each redirect. */
+/** What to do next about one chain: pure, and decided again after each redirect. */
 export function judge(chain: Chain, rule: CompactionRule): Verdict {
   const [nearest] = chain.above;
   if (!nearest) return undefined;
@@ -93,7 +93,7 @@ const surelyCopied = ({ heldBytes, children }: Above): Bytes =>
 
 /**
  * Tombstones behind a kept snapshot cannot be absorbed where GPFS redirects no parents, and under a rolling
- * retention they would pile up for ever. So when there are many, or they hold much, the volume is moved past
+ * retention they would pile up permanently. So when there are many, or they hold much, the volume is moved past
  * all of them that are small against what it holds by then; as the kept snapshots go, the whole stretch goes.
  */
 function passStuck(chain: Chain, rule: CompactionRule): Verdict {

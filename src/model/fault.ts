@@ -38,7 +38,7 @@ export type Fault =
   /** A host or mm command failed in a way that has no better name. */
   | { readonly kind: 'command-failed' };
 
-/** A failure that a caller is told about: what failed, on what, and what to do, in one sentence. */
+/** A failure that is reported to a caller: what failed, on what, and what to do, in one sentence. */
 export class DriverError extends Error {
   override readonly name = 'DriverError';
   readonly fault: Fault;
@@ -61,6 +61,6 @@ export const invalid = (field: string, problem: string): DriverError =>
 export const isFault = (error: unknown, ...kinds: Fault['kind'][]): error is DriverError =>
   error instanceof DriverError && kinds.includes(error.fault.kind);
 
-/** What a failure says of itself. */
+/** The message of an error, whatever was thrown. */
 export const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);

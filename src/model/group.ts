@@ -1,21 +1,21 @@
 import { DriverError } from './fault.ts';
 import { localIdOf, type LocalId } from './ids.ts';
 
-/** How long all cuts of a group may take together: what a freeze leaves of its ten seconds once it was answered. */
+/** How long all snapshots of a group may take together: the rest of the ten seconds of a freeze once nodes answered. */
 const cuttingMs = 5_000;
 
-/** Cuts of a group at once. */
+/** Snapshots of a group that are taken at once. */
 export const cutsAtOnce = 2;
 
-/** A command of GPFS where nobody measured one. */
+/** How long a command of GPFS takes, before one was measured. */
 const usualCommandMs = 300;
 
-/** How many volumes can be cut in the time of a freeze, for so long a command. */
+/** How many volumes can be snapshotted within a freeze, where a command takes this long. */
 export const mostMembers = (commandMs = usualCommandMs): number =>
   Math.max(1, Math.floor((cuttingMs * cutsAtOnce) / Math.max(commandMs, usualCommandMs)));
 
 /**
- * Throws limit-reached for a group that could not be cut in time. Fast commands do not raise the limit: the records
+ * Throws limit-reached for a group that is too large for a freeze. Fast commands do not raise the limit: the records
  * of a snapshot take their time as well.
  */
 export function requireCuttableInTime(members: number, commandMs: number | undefined): void {

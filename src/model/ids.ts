@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Names one root, for ever: eight hex digits made when the root was set up. */
+/** Names one root permanently: eight hex digits made when the root was set up. */
 export type RootId = string & { readonly root: never };
 
 /** Names an object inside its root; letters, digits, `-` and `_` only, so it can be part of a file name. */
@@ -21,10 +21,10 @@ export function localIdOf(name: string): LocalId {
   return `h-${createHash('sha256').update(name, 'utf8').digest('hex').slice(0, 40)}` as LocalId;
 }
 
-/** The id that callers see: an id alone suffices to find everything. */
+/** The id that callers see. It names the root and the object, so nothing else is needed to find a volume. */
 export const publicId = (root: RootId, local: LocalId): string => `${root}.${local}`;
 
-/** The parts of an id; undefined for one that this driver cannot have given out. */
+/** The parts of an id; undefined for one that this driver cannot have made. */
 export function parseId(id: string): { root: RootId; local: LocalId } | undefined {
   const dot = id.indexOf('.');
   const root = id.slice(0, dot);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { DriverError } from './fault.ts';
 
-/** Where a list goes on: after this id of this root. It stays good when that object is deleted. */
+/** Where a list continues: after this id of this root. It stays valid when that object is deleted. */
 export interface Position {
   readonly root: string;
   readonly id: string;

@@ -1,7 +1,7 @@
 import { showBytes, type Bytes } from './bytes.ts';
 import { maximumBytes } from './sizing.ts';
 
-/** As much of a file as `readQcow2` looks at. */
+/** How much of a file `readQcow2` reads. */
 export const qcow2HeaderBytes = 104;
 
 const magic = 0x514649fb;
@@ -12,8 +12,8 @@ const externalData = 4n;
 export type Qcow2 = { readonly bytes: Bytes } | { readonly problem: string };
 
 /**
- * Reads the header before any program does: an image may name other files of the host to be read (backing
- * file, data file), or be made to use up time and memory (snapshots, huge sizes).
+ * Reads the header before any program does: an image may name other files of the host (backing
+ * file, data file), or be built to use up time and memory (snapshots, huge sizes).
  */
 export function readQcow2(header: Uint8Array): Qcow2 {
   if (header.length < qcow2HeaderBytes) return { problem: 'is too short for a qcow2 image' };

@@ -1,10 +1,10 @@
-/** As much of an image as `sectorBytesOf` looks at: to where an ISO image says what it is. */
+/** How much of an image `sectorBytesOf` reads: up to where an ISO image says what it is. */
 export const headBytes = 36 * 1024;
 
 /** The sector sizes that disks are made for. */
 export const sectorSizes = [512, 4096] as const;
 
-/** One of them. */
+/** A sector size. */
 export type SectorBytes = (typeof sectorSizes)[number];
 
 /** The sectors of our loop devices, but of volumes whose records say otherwise. */
@@ -14,7 +14,7 @@ const large = 4096;
 
 /**
  * The sector size that an image was made for: what its partition table counts in, or the largest that its file
- * system can be read with. 4096 for whatever does not say, since most content does not care.
+ * system can be read with. 4096 for content that does not say, since most content works with any.
  */
 export function sectorBytesOf(head: Uint8Array): SectorBytes {
   const whole = new Uint8Array(headBytes);
@@ -24,7 +24,7 @@ export function sectorBytesOf(head: Uint8Array): SectorBytes {
 }
 
 function tableSectors(view: DataView): SectorBytes | undefined {
-  // The entries of a table in small sectors lie where the header of one in large ones would: that is the later one.
+  // Entries of a table in small sectors overwrite the header of one in large sectors: where that is, it is newer.
   if (hasText(view, 4096, 'EFI PART')) return large;
   if (hasText(view, 512, 'EFI PART')) return 512;
   const isSigned = view.getUint16(510) === 0x55aa;
@@ -62,7 +62,7 @@ function filesystemSectors(view: DataView): SectorBytes | undefined {
 }
 
 /**
- * An ISO image has blocks of 2 KiB. LVM, LUKS and a RAID member hold a file system that we do not look for:
+ * An ISO image has blocks of 2 KiB. LVM, LUKS and a RAID member hold a file system that we do not search for:
  * one made for large sectors can be read with small ones, not the other way round.
  */
 const isOfUnknownSectors = (view: DataView): boolean =>
@@ -78,7 +78,7 @@ interface OfSectors {
   readonly sectorBytes?: number | undefined;
 }
 
-/** The sector size that whatever is made from a file inherits, where it has one of its own. */
+/** The sector size that a clone inherits from its file, where that has a size of its own. */
 export const sectorsOf = ({ sectorBytes }: OfSectors): { readonly sectorBytes?: number } =>
   sectorBytes === undefined ? {} : { sectorBytes };
 
@@ -86,5 +86,5 @@ export const sectorsOf = ({ sectorBytes }: OfSectors): { readonly sectorBytes?: 
 export const asRecorded = (bytes: SectorBytes): { readonly sectorBytes?: number } =>
   sectorsOf({ sectorBytes: bytes === usualSectors ? undefined : bytes });
 
-/** The sectors that a volume's device is to have. */
+/** The sector size that a volume's device must have. */
 export const sectorBytesFor = ({ sectorBytes }: OfSectors): number => sectorBytes ?? usualSectors;

@@ -3,7 +3,7 @@ import { fsTypeOf, type Capability, type FsType } from './capability.ts';
 import { DriverError } from './fault.ts';
 import type { CapacityRange } from './volume.ts';
 
-/** What a volume gets when nobody says a size. */
+/** The size of a volume where the caller gives none. */
 const defaultBytes: Bytes = GiB;
 
 /** The largest volume: what ext4 with 4 KiB blocks holds on every kernel we meet is above it. */
@@ -29,7 +29,7 @@ const outOfRange = (why: string): DriverError => new DriverError('size-out-of-ra
 
 /**
  * The size of a new volume: whole MiB where the limit allows, else whole sectors, never above the limit.
- * `sourceBytes` is what a clone or restore must at least have.
+ * `sourceBytes` is the least size of a clone or a restore.
  */
 export function sizeOfNew(
   range: CapacityRange | undefined,

@@ -3,26 +3,26 @@ import type { RootId } from './ids.ts';
 /** Where something is: keys of CSI, each with its value. All of them hold at once. */
 export type Segments = ReadonlyMap<string, string>;
 
-/** From where a new volume must be within reach. */
+/** From where a new volume must be usable. */
 export interface TopologyRequirement {
-  /** At least one of these; empty where it was not said. */
+  /** At least one of these; empty where the caller did not say. */
   readonly requisite: readonly Segments[];
-  /** Best one of these. */
+  /** Preferably one of these. */
   readonly preferred: readonly Segments[];
 }
 
-/** How roots are told to those who choose nodes: a key for each root, which the nodes have that mount it. */
+/** How schedulers learn where roots are: a key for each root, which the nodes that mount it have. */
 export interface RootTopology {
   readonly keyOf: (root: RootId) => string;
   /** Of a volume of one root, or of a node that has several. */
   readonly of: (...roots: readonly RootId[]) => Readonly<Record<string, string>>;
-  /** Whether whoever is at this place can use the root. Keys that are not ours say nothing about it. */
+  /** Whether a node at this place can use the root. Keys that are not ours say nothing about it. */
   readonly has: (place: Segments, root: RootId) => boolean;
 }
 
 /**
- * What every key of a root says. Never anything else: the kubelet puts keys on its node as labels, takes none
- * away, and registers no driver that wants to change one. Not `true`, which YAML would not take for a string.
+ * The value of every key. It never changes: the kubelet puts keys on its node as labels, removes none,
+ * and registers no driver that changes one. It is not `true`, which YAML would not take for a string.
  */
 export const mountedWord = 'mounted';
 

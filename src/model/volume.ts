@@ -19,12 +19,12 @@ export interface VolumeSpec {
   readonly name: string;
   readonly range: CapacityRange | undefined;
   readonly capabilities: readonly Capability[];
-  /** What the class says, and the class of attributes, which wins. */
+  /** What the StorageClass says, overridden by the VolumeAttributesClass. */
   readonly parameters: ReadonlyMap<string, string>;
-  /** Those of the class of attributes alone. */
+  /** What the VolumeAttributesClass says alone. */
   readonly mutable: ReadonlyMap<string, string>;
   readonly source: ContentSource | undefined;
-  /** From where it must be within reach; counts only where topology is on. */
+  /** From where it must be usable; counts only where topology is on. */
   readonly requirement?: TopologyRequirement | undefined;
 }
 
@@ -47,7 +47,7 @@ export interface Snapshot {
   readonly bytes: Bytes;
   readonly createdMs: number;
   readonly ready: boolean;
-  /** The group that it was cut with. */
+  /** The group that it was taken with. */
   readonly groupId?: string;
 }
 
@@ -60,7 +60,7 @@ export interface SnapshotGroup {
 
 /** A part of a list: `token` as given out with the part before it, '' for the first. */
 export interface Page {
-  /** 0: as many as the driver likes. */
+  /** 0: the caller sets no limit. */
   readonly max: number;
   readonly token: string;
 }

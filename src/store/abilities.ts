@@ -12,11 +12,11 @@ export type AbilitiesFile = z.output<typeof abilitiesFile>;
 
 /** What the last probe of a root found out. */
 export interface KeptAbilities {
-  /** Where no probe came to something, the answer of `unprobed`. */
+  /** An ability that no probe settled has its value in `unprobed`. */
   read(): Promise<Abilities>;
-  /** All that was kept; undefined before the first probe. */
+  /** All that is kept; undefined before the first probe. */
   kept(): Promise<AbilitiesFile | undefined>;
-  /** Replaces what was kept; of two that do so at once, one stays whole. */
+  /** Replaces what is kept; of two writers at once, the text of one stays whole. */
   keep(found: AbilitiesFile): Promise<void>;
 }
 

@@ -15,7 +15,7 @@ export interface Copy {
 
 /**
  * Edges that lead into another root, noted before they are made and until after they are gone: nothing else in
- * this root tells them from edges to files that are no more.
+ * this root tells them from edges to files that were removed.
  */
 export interface Copies {
   add(copy: Copy): Promise<void>;

@@ -5,8 +5,8 @@ import { makeIn } from '../run/directories.ts';
 import type { Layout } from './layout.ts';
 
 /**
- * The clone graph downwards: an empty file for each (parent, child), made before GPFS is told. So a parent
- * with ten thousand children has no record that they fight over.
+ * The clone graph downwards: an empty file for each (parent, child), made before the clone itself. So a parent
+ * with ten thousand children has no record that all of them change.
  */
 export interface Edges {
   add(parent: FileKey, child: FileKey): Promise<void>;

@@ -25,7 +25,7 @@ const answerFile = z.looseObject({
   refused: z.string(),
 });
 
-/** A wish that the node which has a volume mounted freezes its file system for a moment. */
+/** A request to the node that has a volume mounted: freeze its file system for a moment. */
 export interface FreezeRequest {
   readonly nonce: string;
   /** Public id of the volume, and its image. */
@@ -36,14 +36,14 @@ export interface FreezeRequest {
 /** Requests travel through a folder of each node: file watching does not cross nodes on GPFS. */
 export interface Freezes {
   ask(node: string, what: Omit<FreezeRequest, 'nonce'>): Promise<string>;
-  /** Ends the freeze; also when there is none any more. */
+  /** Ends the freeze; resolves too when there is none any more. */
   retract(node: string, nonce: string): Promise<void>;
   /** Undefined while there is no answer; '' while it is frozen; else why it is not. */
   answerTo(node: string, nonce: string): Promise<string | undefined>;
   requestsTo(node: string): Promise<readonly FreezeRequest[]>;
   isAsked(node: string, nonce: string): Promise<boolean>;
   answer(node: string, nonce: string, refused: string): Promise<void>;
-  /** Before the thaw: whoever finds the answer afterwards was under the freeze all the time. */
+  /** Before the thaw: a server that still finds the answer afterwards knows that the freeze lasted until then. */
   takeBack(node: string, nonce: string): Promise<void>;
   /** Everything that earlier callers left. */
   clear(node: string): Promise<void>;
@@ -96,7 +96,7 @@ async function request(files: Files, path: string): Promise<FreezeRequest | unde
   try {
     return { ...fromText(requestFile, text, path), nonce: basename(path, '.ask') };
   } catch (error) {
-    // Of a newer version, perhaps: whoever asked goes on without an answer.
+    // It may come from a newer version: the server that asked continues without an answer.
     if (isFault(error, 'unreadable-record')) return undefined;
     throw error;
   }

@@ -3,14 +3,14 @@ import { errnoOf, type Files } from '../run/files.ts';
 
 type Call = (...args: never[]) => Promise<unknown>;
 
-/** The same calls; what says something about the file system rather than the file becomes a fault that callers understand. */
+/** The same calls; an error of the file system, rather than of the file, becomes a fault that callers understand. */
 export function translatedFiles(files: Files): Files {
   const translated = <C extends Call>(call: C): C =>
     ((...args: Parameters<C>) => call(...args).catch(translate)) as C;
   return mapCalls(files, translated);
 }
 
-/** The same calls, each change of which first waits for `check` and is not made when that throws. */
+/** The same calls; each change waits for `check` first, and is not made when that throws. */
 export function guardedFiles(files: Files, check: () => Promise<void>): Files {
   const guarded = <C extends Call>(call: C): C =>
     (async (...args: Parameters<C>) => {

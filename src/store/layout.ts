@@ -14,10 +14,10 @@ export interface Layout {
   readonly rootFile: string;
   readonly temporary: string;
   readonly nodes: string;
-  /** What the probe found out about this root's GPFS, and the directory it tries things in. */
+  /** What the probe found out about the GPFS of this root, and the directory of its trials. */
   readonly abilities: string;
   readonly probe: string;
-  /** What a repair set aside; nobody looks there but people. */
+  /** What a repair set aside; only administrators look there. */
   readonly quarantine: string;
   readonly node: (nodeName: string) => string;
   readonly records: (kind: RecordKind) => string;
@@ -26,11 +26,11 @@ export interface Layout {
   readonly edge: (parent: FileKey, child: FileKey) => string;
   readonly marks: (image: FileKey) => string;
   readonly attached: (nodeName: string) => string;
-  /** Says where a volume went that left this root. */
+  /** Names the root that a volume was moved to. */
   readonly moved: (local: LocalId) => string;
   /** What volumes of other roots are filled from. */
   readonly copies: string;
-  /** Work announced and not begun, and work put off, as one file each. */
+  /** Work announced and not begun, and work put off, one file for each. */
   readonly queue: (state: 'ready' | 'waiting') => string;
   /** Where a node is asked to freeze a volume. */
   readonly freezes: (nodeName: string) => string;
@@ -64,16 +64,32 @@ export function layoutOf(root: string): Layout {
     queue: (state) => at('queue', state),
     freezes: (nodeName) => at('freezes', nodeName),
     data: (kind, key) => join(root, kind, shardOf(ownerOfKey(key)), key),
-    fixed: [
-      ...['', 'tmp', 'nodes', 'records', 'edges', 'marks', 'attached', 'moved', 'queue'].map(
-        (name) => at(name),
-      ),
-      ...['ready', 'waiting'].map((state) => at('queue', state)),
-      ...['volumes', 'snapshots', 'groups', 'hidden', 'leases'].map((kind) => at('records', kind)),
-      ...['volumes', 'snapshots', 'hidden'].map((kind) => join(root, kind)),
-    ],
+    fixed: fixedIn(root, at),
   };
 }
+
+/** Parents before what lies in them. */
+const fixedIn = (root: string, at: (...parts: string[]) => string): readonly string[] => [
+  at(''),
+  at('tmp'),
+  at('nodes'),
+  at('records'),
+  at('edges'),
+  at('marks'),
+  at('attached'),
+  at('moved'),
+  at('queue'),
+  at('queue', 'ready'),
+  at('queue', 'waiting'),
+  at('records', 'volumes'),
+  at('records', 'snapshots'),
+  at('records', 'groups'),
+  at('records', 'hidden'),
+  at('records', 'leases'),
+  join(root, 'volumes'),
+  join(root, 'snapshots'),
+  join(root, 'hidden'),
+];
 
 /** Records of data files are kept in the shard of the object that made the file. */
 const recordOwner = (id: string): string => (id.includes('.') ? ownerOfKey(id as FileKey) : id);

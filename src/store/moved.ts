@@ -5,7 +5,7 @@ import { errnoOf, type Files } from '../run/files.ts';
 import { ignoring } from './edges.ts';
 import type { Layout } from './layout.ts';
 
-/** Volumes that went to another root: a handle is for ever, so the root it names says where they are. */
+/** Volumes that were moved to another root: a handle is permanent, so the root in it says where they are now. */
 export interface Moved {
   /** The id of the volume where it is now; undefined when it never left. */
   to(local: LocalId): Promise<string | undefined>;
@@ -14,7 +14,7 @@ export interface Moved {
   clear(local: LocalId): Promise<void>;
 }
 
-/** What is known in one root of volumes that left it. */
+/** The notes of one root on volumes that left it. */
 export function movedOf(files: Files, layout: Layout, nonce: Nonce): Moved {
   return {
     to: async (local) => {

@@ -20,7 +20,7 @@ export interface Self {
   readonly maxVolumes: number;
 }
 
-/** How often a server shows that it lives, and how long without it makes it gone. */
+/** How often a server writes its heartbeat, and after how long without one it counts as gone. */
 export const heartbeatMs = 30_000;
 export const goneAfterMs = 150_000;
 
@@ -31,7 +31,7 @@ export interface Nodes {
   beat(node: string): Promise<void>;
   read(node: string): Promise<NodeFile | undefined>;
   all(): Promise<readonly NodeFile[]>;
-  /** Names of those whose server has shown itself lately, sorted. */
+  /** Names of nodes whose server wrote a heartbeat lately, sorted. */
   living(): Promise<readonly string[]>;
   /** Whether the server that made a claim of another process may still be at work on it. */
   fateOf(

@@ -8,8 +8,8 @@ import { recordFormat } from './schema/data.ts';
 import { queueItem, type QueueItem } from './schema/queue.ts';
 
 /**
- * What somebody should look at, by name: a volume's id, or the key of a clone parent. An item says only
- * that a look is worth it, so one too many costs a look, and a lost one is found by the next sweep.
+ * Objects that a server should check, by name: a volume's id, or the key of a clone parent. An item says only
+ * that a check is worthwhile: one too many costs a check, and a lost one is found by the next sweep.
  */
 export interface Queue {
   /** Announces; resolves too when it is announced already. */
@@ -20,16 +20,16 @@ export interface Queue {
   waiting(): Promise<ReadonlyMap<string, QueueItem>>;
   /** How many names are put off or begun. */
   countWaiting(): Promise<number>;
-  /** Takes an item out of those announced and notes why it is not done yet; what comes later is announced anew. */
+  /** Moves an item from those announced to those put off, and notes why; a later announcement counts again. */
   putOff(
     name: string,
     item: Omit<QueueItem, 'format'>,
-    /** What was announced meanwhile stays announced. */
+    /** An announcement made meanwhile stays. */
     options?: { readonly keepAnnounced: boolean },
   ): Promise<void>;
   /** What is known of an item that was put off before. */
   putOffBefore(name: string): Promise<QueueItem | undefined>;
-  /** Nothing is left to do; what was announced since stays. */
+  /** Nothing is left to do; an announcement made since stays. */
   done(name: string): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
     const text = await files.read(waiting(name)).catch(undefinedWhenMissing);
     return text === undefined ? undefined : fromText(queueItem, text, waiting(name));
   };
-  // A root that an older version set up, and that is only looked at, has none.
+  // A root that an older version set up, opened only for reading, has none.
   const listed = async (state: 'ready' | 'waiting'): Promise<readonly string[]> =>
     (await files.list(layout.queue(state)).catch(undefinedWhenMissing)) ?? [];
   return {

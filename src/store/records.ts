@@ -13,7 +13,7 @@ import {
   type RecordKind,
 } from './layout.ts';
 
-/** A record as it was read: who holds the highest version may try to write the next. */
+/** A record as it was read: a server that holds the highest version may try to write the next. */
 export interface Held<T> {
   readonly id: string;
   /** 0: nothing is there. */
@@ -24,7 +24,7 @@ export interface Held<T> {
 /** How much of a power cut a write must survive before it resolves: its text, or its name in the directory too. */
 export type Durability = 'text' | 'name';
 
-/** Records of one kind. All writes are compare-and-swap; a writer that lost gets `busy`. */
+/** Records of one kind. All writes are compare-and-swap; the writer that loses gets `busy`. */
 export interface Records<T> {
   /** The highest version, or undefined when there is none. */
   read(id: string): Promise<Held<T> | undefined>;
@@ -58,7 +58,7 @@ export interface RecordsOptions<T> {
    */
   readonly unguarded: Pick<Files, 'link' | 'unlink'>;
   readonly layout: Layout;
-  /** Asked before "there is none" is believed: an unmounted root has no records either. */
+  /** Called before "there is none" counts: an unmounted root has no records either. */
   readonly check: () => Promise<void>;
   readonly kind: RecordKind;
   readonly schema: z.ZodType<T>;
@@ -174,7 +174,7 @@ async function writeVersion<T>(
 
 /**
  * Whether the version just made follows the one it was made from. Only the writer of a version removes those
- * before it, so a missing predecessor means that others went on, or that the record was forgotten meanwhile.
+ * before it, so a missing predecessor means that others wrote later versions, or that the record was forgotten.
  */
 function isNext(names: readonly string[], id: string, version: number): boolean {
   const versions = versionsOf(names, id);

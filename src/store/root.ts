@@ -47,7 +47,7 @@ export interface RootStore {
   readonly freezes: Freezes;
   readonly nodes: Nodes;
   readonly abilities: KeptAbilities;
-  /** Checked before every change: a call on a root that went away fails as unavailable and touches nothing. */
+  /** Checked before every change: a call on a root that is not mounted fails as unavailable and touches nothing. */
   readonly files: Files;
   /** Throws unavailable unless the root is mounted and is the one that was opened. */
   readonly check: () => Promise<void>;
@@ -90,8 +90,8 @@ export async function openRoot(
 }
 
 /**
- * Opens a root that is there, for looking at it: nothing is made, and no server is added to it. Throws
- * unavailable where it is not mounted, misconfigured where there is none or `owner` is given and is another.
+ * Opens an existing root for reading: creates nothing, and adds no server to it. Throws
+ * unavailable where it is not mounted, misconfigured where there is none or where another `owner` has it.
  */
 export async function openExistingRoot(
   path: string,
@@ -217,8 +217,8 @@ async function requireMount(path: string, { mounts, mountType }: StoreHost): Pro
 }
 
 /**
- * One lstat while nothing changed: the device and inode that root.json had when the mount was last
- * looked at. Anything else means unmounted or mounted anew, and everything is looked at again.
+ * One lstat where nothing changed: the device and inode that root.json had when the mount was last
+ * checked. Anything else means unmounted or mounted again, and then everything is checked again.
  */
 function rootCheck(layout: Layout, facts: RootFile, host: StoreHost): () => Promise<void> {
   let verified = '';

@@ -1,4 +1,4 @@
-/** One thing that was looked at: well, worth knowing, or wrong. The sentence says what to do where something is. */
+/** The outcome of one check: well, worth knowing, or wrong. The sentence says what to do where it is wrong. */
 export interface Check {
   readonly name: string;
   readonly status: 'ok' | 'note' | 'warning' | 'failed';

@@ -6,7 +6,7 @@ import {
   type RecordFact,
 } from './facts.ts';
 
-/** The facts of one root by what they are looked up by. */
+/** The facts of one root, indexed. */
 export interface Graph {
   /** Living objects by the key of their file; of several that name one, the last. */
   readonly records: ReadonlyMap<string, RecordFact>;
@@ -15,7 +15,7 @@ export interface Graph {
   readonly edges: ReadonlySet<string>;
   /** How many files GPFS says read through an inode. */
   readonly children: ReadonlyMap<bigint, number>;
-  /** Keys that operations are at work on, or left to be ended. */
+  /** Keys that a running or interrupted operation works on. */
   readonly busy: ReadonlySet<string>;
 }
 
@@ -26,11 +26,10 @@ export function graphOf({ records, files, aside, edges, copies }: AuditFacts): G
   const children = new Map<bigint, number>();
   for (const inode of inodes) children.set(inode, (children.get(inode) ?? 0) + 1);
   const claimed = records.filter(({ claim }) => claim !== undefined);
-  const busy = claimed.flatMap(({ key, parent, claim }) => [
-    ...[key, parent].flatMap((each) => each ?? []),
-    ...(claim?.keys ?? []),
-  ]);
-  // Where a name is there twice, the file in its place counts.
+  const busy = claimed.flatMap(({ key, parent, claim }) =>
+    [key, parent, ...(claim?.keys ?? [])].flatMap((each) => each ?? []),
+  );
+  // Where a name exists twice, the file in the right place counts.
   const named = [...files].sort((a, b) => Number(a.inPlace) - Number(b.inPlace));
   return {
     records: new Map(living.map((record) => [record.key ?? '', record])),
@@ -42,7 +41,7 @@ export function graphOf({ records, files, aside, edges, copies }: AuditFacts): G
   };
 }
 
-/** An operation that ended or not is about one of these. */
+/** Keys of files that a running or interrupted operation works on. */
 export const isBusy = ({ busy }: Graph, ...keys: readonly (string | null | undefined)[]): boolean =>
   keys.some((key) => key !== undefined && key !== null && busy.has(key));
 

@@ -14,7 +14,7 @@ export interface RecordFact {
   readonly parent: string | null;
   readonly bytes: Bytes;
   readonly claim: ClaimFact | undefined;
-  /** Snapshots and groups: names the try of a group that a snapshot was cut in, or that the group is. */
+  /** Snapshots and groups: the try of the group that a snapshot was taken in, or the current try of the group. */
   readonly attempt?: string | undefined;
   /** Groups: ids of the snapshots it needs. */
   readonly members?: readonly string[];
@@ -34,7 +34,7 @@ export interface CloneFact {
   readonly parentInode?: bigint | undefined;
 }
 
-/** Whatever lies in a directory of data files. */
+/** A file in a directory of data files, whatever its name. */
 export interface FileFact {
   readonly data: AuditData;
   readonly name: string;
@@ -72,7 +72,7 @@ export interface MarkFact {
   readonly dead: boolean;
 }
 
-/** A record that cannot be read, or lies about itself. */
+/** A record that cannot be read, or that names another object than its file name does. */
 export interface BrokenFact {
   readonly path: string;
   readonly why: string;
@@ -85,10 +85,10 @@ export interface BrokenFact {
 export interface AuditFacts {
   readonly records: readonly RecordFact[];
   readonly files: readonly FileFact[];
-  /** Files that a repair set aside; they still read through what they read through. */
+  /** Files that a repair set aside; they still read through their clone parents. */
   readonly aside: readonly { readonly path: string; readonly clone: CloneFact | undefined }[];
   readonly edges: readonly EdgeFact[];
-  /** Those of them that lead into other roots: whether their children are there is not seen from here. */
+  /** Edges into other roots: this root does not know whether their children exist. */
   readonly copies: readonly CopyFact[];
   readonly marks: readonly MarkFact[];
   readonly broken: readonly BrokenFact[];
@@ -97,7 +97,7 @@ export interface AuditFacts {
   readonly linkCount: boolean;
 }
 
-/** Kinds of findings, and how bad each is: a note is about something that ends by itself. */
+/** Kinds of findings, and how bad each is: a note is about something that disappears by itself. */
 export const severities = {
   'damaged record': 'error',
   'newer record': 'error',
@@ -119,7 +119,7 @@ export const severities = {
   'child without edge': 'warning',
   'unknown children': 'warning',
   'dead claim': 'warning',
-  // A node that was cut off leaves one on its old image, and it keeps nobody from anything.
+  // A node that was cut off leaves one on its old image, which blocks nothing.
   'stale mark': 'note',
   'source of a copy': 'note',
   'childless parent': 'note',
@@ -129,7 +129,7 @@ export const severities = {
 /** What can be found. */
 export type FindingKind = keyof typeof severities;
 
-/** Something that does not agree: what, on what, and what to do. */
+/** Something that does not agree: what, where, and what to do. */
 export interface Finding {
   readonly kind: FindingKind;
   readonly object: string;
@@ -141,7 +141,7 @@ export interface Finding {
 export const nameOf = ({ kind, id }: Pick<RecordFact, 'kind' | 'id'>): string =>
   kind === 'hidden' ? `clone parent ${id}` : `${kind} ${id}`;
 
-/** Somebody alive works on it, so what is seen of it may be half of something. */
+/** A live server works on it, so its parts may not agree yet. */
 export const isUnderWay = ({ claim }: RecordFact): boolean => claim?.fate === 'alive';
 
 /** Objects that exist: not deleted, and not being made. */

@@ -102,7 +102,7 @@ function missing(graph: Graph, record: RecordFact): Finding {
   };
 }
 
-/** A record that names the file of another object would take that away with its own. */
+/** Removing a record that names the file of another object would remove that file too. */
 function sharedFindings({ records }: AuditFacts): readonly Finding[] {
   const byKey = new Map<string, RecordFact[]>();
   for (const record of records.filter(isLiving)) {
@@ -140,7 +140,7 @@ function otherOwner(
 const isBuried = (a: RecordFact, b: RecordFact): boolean =>
   [a, b].some(({ kind }) => kind === 'hidden') && [a, b].some(({ state }) => state === 'deleting');
 
-/** A group without one of its snapshots is shown to nobody. */
+/** A group that lacks one of its snapshots is shown to no caller. */
 function groupFindings({ records }: AuditFacts): readonly Finding[] {
   const ready = records.filter(({ state }) => state === 'ready');
   const snapshots = ready.filter(({ kind }) => kind === 'snapshot');

@@ -19,7 +19,7 @@ export interface Rebuilt {
   readonly parent: string | null;
 }
 
-/** One thing that mends a root. None of them removes data. */
+/** One step that repairs a root. None of them removes data. */
 export type Repair =
   | { readonly do: 'set aside'; readonly path: string; readonly why: string }
   | { readonly do: 'add edge'; readonly parent: string; readonly child: string }
@@ -41,10 +41,10 @@ export type Repair =
     }
   | { readonly do: 'drop edge'; readonly parent: string; readonly child: string }
   | { readonly do: 'drop mark'; readonly image: string; readonly node: string }
-  /** Something that no rule decides; it is told and left. */
+  /** Something that no rule decides: it is reported and left as it is. */
   | { readonly do: 'leave'; readonly object: string; readonly why: string };
 
-/** What comes first: records that cannot be read hide what they are about, until they are out of the way. */
+/** What comes first: a record that cannot be read hides its object until it is set aside. */
 export const planClearing = ({ broken }: AuditFacts, minAgeMs: number): readonly Repair[] =>
   broken.map(({ path, why, newer, ageMs }): Repair => {
     if (newer) return { do: 'leave', object: path, why: 'a newer version of the driver wrote it' };
@@ -53,8 +53,8 @@ export const planClearing = ({ broken }: AuditFacts, minAgeMs: number): readonly
   });
 
 /**
- * What mends the rest, in this order: edges, so that no parent looks childless; records; parents in records;
- * edges and marks that nobody needs; files that belong to nobody. What somebody alive works on, or is
+ * What repairs the rest, in this order: edges, so that no parent looks childless; records; parents in records;
+ * edges and marks that are not needed; files without a record. What a live server works on, or is
  * younger than `minAgeMs`, is left.
  */
 export function planRepair(facts: AuditFacts, minAgeMs: number): readonly Repair[] {
@@ -131,7 +131,7 @@ function add<T>(lists: Map<string, T[]>, name: string, item: T): void {
 
 const objectOf = ({ data, name }: FileFact): string => `${data} ${ownerOfKey(name as FileKey)}`;
 
-/** All that a file reads through, as GPFS says; a circle ends. */
+/** All clone parents of a file, as GPFS reports them; ends at a circle. */
 function parentsOf(graph: Graph, key: string): ReadonlySet<string> {
   const seen = new Set<string>();
   let at = trueParent(graph, key);
@@ -156,7 +156,7 @@ function forOrphan(known: Known, file: FileFact): Repair {
     const id = ownerOfKey(key as FileKey);
     return { do: 'make snapshot', id, file: rebuilt, volume: onlyVolumeBelow(known, key) };
   }
-  // Somebody reads through it, so it must be known; what it was called is not.
+  // A file reads through it, so it needs a record; its name is not known.
   if (hasChildren) return { do: 'make clone parent', file: rebuilt };
   return setAside(file, 'nothing reads through it, and no object is known that it belongs to');
 }
@@ -198,7 +198,7 @@ function correctParent(graph: Graph, record: RecordFact): readonly Repair[] {
   return [{ do: 'correct parent', kind, id, key, parent }];
 }
 
-/** Where the file is another one, its parent says nothing of this object. */
+/** Where the file belongs to another object, its parent says nothing of this one. */
 function hasItsFile(graph: Graph, { key, inode }: RecordFact): boolean {
   const file = graph.files.get(key ?? '');
   return file?.inPlace === true && (inode === undefined || inode === file.inode);

@@ -2,7 +2,7 @@ import type { FsType } from '../capability.ts';
 
 /**
  * Options of mkfs that a class may use, each with the form of its value: a list of forms where the value is a
- * list with commas. Whatever is not here is refused, because mkfs runs as root on every host and has options
+ * list with commas. Any other option is refused, because mkfs runs as root on every host and has options
  * that read host files (`-d` of ext4, `-p` of xfs, `-r` of btrfs), use other devices, or undo what the driver relies on.
  */
 const allowed: Readonly<Record<FsType, Readonly<Record<string, readonly RegExp[]>>>> = {

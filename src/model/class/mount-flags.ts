@@ -1,6 +1,6 @@
 /**
- * Mount options come from storage classes and claims, and mount(8) reads them as root. What would reach
- * beyond the one volume, undo what the driver decides, or lose data is refused here by name; the rest
+ * Mount options come from storage classes and claims, and mount(8) reads them as root. An option that reaches
+ * beyond the one volume, undoes what the driver decides, or loses data is refused here by name; the rest
  * is between the user and the file system.
  */
 const refused: ReadonlyMap<string, string> = new Map([
@@ -32,7 +32,7 @@ function all(why: string, names: string): [string, string][] {
 // dot and no colon in the name: `X-mount.mkdir`, `x-systemd.…` and `verity.…` are orders to mount(8).
 const shape = /^([A-Za-z_][A-Za-z0-9_-]*)(?:=[A-Za-z0-9._:/@%+-]*)?$/;
 
-// The kubelet passes the label of a pod so, and a label has commas between its categories.
+// The kubelet passes the label of a pod like this, and a label has commas between its categories.
 const label = /^(?:context|fscontext|defcontext|rootcontext)="[A-Za-z0-9._:,-]*"$/;
 
 /** Why a mount flag is refused, in words that never repeat it beyond a name of our own list; undefined when it is fine. */

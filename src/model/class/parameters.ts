@@ -48,13 +48,13 @@ export const ownParameters = (
 ): ReadonlyMap<string, string> =>
   new Map([...parameters].filter(([key]) => !key.startsWith(sidecarPrefix)).sort());
 
-/** True when there is something to tell mmchattr. */
+/** True when there is something for mmchattr to set. */
 export const hasAttributes = (attributes: FileAttributes): boolean =>
   Object.values(attributes).some((value) => value !== undefined);
 
 /**
- * What the context of a clone says where its placement cannot be that of all its blocks: those shared with its
- * source stay where that is, and only those written from now on follow the class.
+ * What the context of a clone says where its class cannot place all its blocks: those shared with its
+ * source stay where the source is, and only those written from now on follow the class.
  */
 export function sharedPlacement(
   wanted: FileAttributes,
@@ -71,8 +71,8 @@ export function sharedPlacement(
 }
 
 /**
- * What the context of a raw block volume says when its class wants no discards: those of its user cannot be held
- * back, since the kernel's switch for them would outlast the volume's use of the device.
+ * What the context of a raw block volume says when its class wants no discards: those of its user cannot be stopped,
+ * since the kernel's switch for them would outlast the volume's use of the device.
  */
 export const undiscarded = (
   { discard }: Pick<VolumeOptions, 'discard'>,
@@ -137,11 +137,11 @@ const rules: readonly Rule[] = [
   ],
 ];
 
-/** Trimmed by a clock of its own, whatever the driver of its node does by itself. */
+/** Trimmed on a schedule of its own, whatever the driver of its node does without one. */
 export const isScheduled = (trim: VolumeOptions['trim']): trim is (typeof trimSchedules)[number] =>
   trim !== undefined && trim !== 'auto' && trim !== 'never';
 
-/** Throws invalid-request for more copies of the data than of what leads to it. */
+/** Throws invalid-request for more copies of the data than of the metadata that leads to it. */
 export function refuseMoreDataThanMetadata(attributes: FileAttributes, field: string): void {
   const { dataReplicas: data, metadataReplicas: metadata } = attributes;
   if (data === undefined || metadata === undefined || data <= metadata) return;

@@ -40,7 +40,7 @@ export interface RootAccounts {
   readonly trees: number;
 }
 
-/** The account of every file, each after that of its parent. */
+/** The account of every file, a parent before its children. */
 export function* accountsOf<N extends Countable>(
   forest: Forest<N>,
 ): Generator<{ readonly node: N; readonly account: Account }> {
@@ -56,7 +56,10 @@ export function* accountsOf<N extends Countable>(
 export function sumUp(files: readonly Countable[]): RootAccounts {
   const forest = growForest(files);
   const counts: Record<FileKind, number> = {
-    ...{ volume: 0, snapshot: 0, 'hidden parent': 0, tombstone: 0 },
+    volume: 0,
+    snapshot: 0,
+    'hidden parent': 0,
+    tombstone: 0,
   };
   const sums = { logical: 0n, exclusive: 0n, shared: 0n, live: 0n, dead: 0n };
   let deepest = 0;

@@ -13,9 +13,9 @@ export interface Planted {
 /** One data file of the clone forest, as its record and its blocks say. */
 export interface ForestNode extends Planted {
   readonly kind: FileKind;
-  /** The id that callers have, or had; undefined for what nobody could ever name. */
+  /** The id that callers have, or had; undefined for a file that no caller could ever name. */
   readonly id: string | undefined;
-  /** What its user calls it, or the id of what it came from. */
+  /** Its name, or the id of the object that it came from. */
   readonly name: string;
   /** Its size. */
   readonly bytes: Bytes;
@@ -81,7 +81,7 @@ function circles<N extends Planted>(nodes: ReadonlyMap<string, N>): ReadonlySet<
   return found;
 }
 
-/** A file on the way down, with what was carried to it from above. */
+/** A file on the walk down, with what came to it from above. */
 export interface DescentStep<N, C> {
   readonly node: N;
   /** How many parents are above it. */

@@ -36,7 +36,7 @@ export function rootWords(path: string, id: string, accounts: RootAccounts): str
   ].join('; ');
 }
 
-/** What is to be said of a file beyond its columns. */
+/** What a line says of a file beyond its columns. */
 export const notesOf = ({ node, flaw, marked }: FileRow): readonly string[] => [
   ...(marked ? ['◀'] : []),
   ...(node.held === undefined ? ['(its file is missing)'] : []),
@@ -65,7 +65,7 @@ export function ageWords(sinceMs: number, nowMs: number): string {
     ['h', 3600],
     ['m', 60],
   ] as const;
-  // Like kubectl: 119 minutes are better told as such than as one hour.
+  // Like kubectl: 119 minutes say more than one hour does.
   const fit = units.find(([, length]) => seconds >= 2 * length);
   return fit ? `${Math.floor(seconds / fit[1])}${fit[0]}` : `${seconds}s`;
 }

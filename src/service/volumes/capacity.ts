@@ -16,7 +16,7 @@ import type { Placement } from '../roots/placement.ts';
 
 type Parts = Pick<ServiceHost, 'roots' | 'placement' | 'limits' | 'defaults' | 'topology'>;
 
-/** How much a root, or a pool of it, still takes; rounded down, and 0 for what cannot be served. */
+/** How much room a root, or a pool of it, has left; rounded down, and 0 where the volume cannot be served. */
 export function capacityOf(parts: Parts): Capacity {
   return {
     capacity: async ({ capabilities, parameters, place }) => {
@@ -26,11 +26,11 @@ export function capacityOf(parts: Parts): Capacity {
       if (!capabilities.every(isSupported)) return { ...nothing, minimum: 0n };
       try {
         const store = await parts.roots.byPath(wanted.creation.root);
-        // A scheduler takes the maximum, where there is one, for what there is.
+        // A scheduler that sees a maximum believes that there is room.
         if (isElsewhere(parts.topology, store, place)) return { ...nothing, maximum: undefined };
         return { ...nothing, ...(await roomIn(parts, store, wanted)) };
       } catch (error) {
-        // The scheduler looks elsewhere; the reason is in readiness and in the log of whoever tries.
+        // The scheduler looks elsewhere. Readiness reports the reason, and so does the log of a server that tries.
         if (isFault(error, 'unavailable')) return nothing;
         throw error;
       }
@@ -38,7 +38,7 @@ export function capacityOf(parts: Parts): Capacity {
   };
 }
 
-/** Undefined where nothing of this class can be made, however much is free. */
+/** Undefined where no volume of this class can be made, however much is free. */
 async function roomIn(
   { placement, limits, defaults }: Parts,
   store: RootStore,

@@ -8,7 +8,7 @@ import type { ServiceHost } from '../host.ts';
 import { endClaim } from '../claims/own-claim.ts';
 import { imageOf, statOf, pathOf } from '../claims/data-files.ts';
 
-/** Grows the image to what the claim says, and then the record. What is added to a thick volume has its blocks before. */
+/** Grows the image to the size in the claim, and then the record. A thick volume gets its new blocks first. */
 export async function growClaimed(
   host: Pick<ServiceHost, 'allocate'>,
   store: RootStore,
@@ -23,7 +23,7 @@ export async function growClaimed(
   return endClaim(store, held, () => ({ bytes }));
 }
 
-/** The file reaches its new size only with all blocks: that is how whoever takes over knows how far this came. */
+/** The file reaches its new size only with all blocks: a server that takes over tells from its size how far it came. */
 async function allocateMore(
   { allocate }: Pick<ServiceHost, 'allocate'>,
   store: RootStore,
@@ -33,25 +33,25 @@ async function allocateMore(
   await requireRoom(store, added);
   await store.check();
   if (await allocate(path, added)) return;
-  // Up to where an earlier try came a device may have been attached, and somebody may have written.
+  // An earlier try may have grown the file; a device may have been attached since, and a pod may have written.
   const { size } = await store.files.stat(path);
   const end = added.offset + added.length;
   if (size < end) await store.files.writeZeros(path, { offset: size, length: end - size });
 }
 
-// Blocks of an allocation that fails half way stay behind the end of the file, where nobody sees them.
+// Blocks of an allocation that fails half way stay behind the end of the file, where no reader sees them.
 async function requireRoom(store: RootStore, { length }: Range): Promise<void> {
   const { available } = await store.files.space(store.layout.root);
   if (available >= length) return;
   throw new DriverError(
     'no-space',
-    `there is no room for all blocks of a thick volume: it is to have ${showBytes(length)} more, and ${showBytes(available)} are free; ask for less, or add space`,
+    `there is no room for all blocks of a thick volume: it needs ${showBytes(length)} more, and ${showBytes(available)} are free; ask for less, or add space`,
   );
 }
 
 /**
  * Ends an expansion that stopped somewhere: the record takes the new size where the image reached it, else
- * keeps the old one. An image larger than its record harms nobody; a second try could meet a full disk again.
+ * keeps the old one. An image larger than its record does no harm; a second try could meet a full disk again.
  */
 export async function endGrowing(
   store: RootStore,

@@ -12,8 +12,8 @@ import { operate } from '../claims/operate.ts';
 import { requireSame } from './request.ts';
 
 /**
- * Goes on with a fill whose server is gone, for a caller who asks for that very volume again. One that is only
- * silent may wake up and write: what it began is undone, and done again in a file of another name.
+ * Resumes a fill whose server is gone, when a caller asks for that volume again. A server that is only
+ * silent may wake up and write: then its fill is undone, and a new one fills a file of another name.
  */
 export async function resumeFilling(
   host: ServiceHost,
@@ -36,13 +36,13 @@ export async function resumeFilling(
   return answerWhileFilling(host, store, held.value.id, work);
 }
 
-// Before anything was allocated or copied there is nothing that would be worth keeping.
+// Before anything was allocated or copied there is nothing worth keeping.
 const isBegun = ({ op, fill }: Claim): boolean =>
   op === 'create' && fill !== undefined && fill.allocatedBytes + fill.copiedBytes > 0n;
 
-/** Waits a while for a fill; then it goes on by itself, and the caller is told how far it is. */
+/** Waits for a fill up to `patienceMs`. After that it continues in the background, and `busy` reports its progress. */
 export async function answerWhileFilling(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'background' | 'clock' | 'patienceMs' | 'self'>,
   store: RootStore,
   id: LocalId,
   work: Promise<VolumeRecord>,

@@ -6,9 +6,9 @@ import type { ServiceHost } from '../host.ts';
 import { reclaim } from '../parents/reclaim.ts';
 
 /**
- * Removes what a fill into another root left here: of a server that died or slept, or that did not have both
+ * Removes the edges that fills into other roots left here: of a server that died or slept, or did not have both
  * roots. The edge is made after the claim that it is for, and a file's name is used once: so without that claim
- * nobody needs it any more. What goes to a root that is away, or is none of ours, stays.
+ * no fill needs it any more. An edge into a root that is away, or that this driver does not have, stays.
  */
 export async function sweepCopies(host: ServiceHost, store: RootStore): Promise<void> {
   const copies = await store.copies.all();
@@ -19,7 +19,7 @@ export async function sweepCopies(host: ServiceHost, store: RootStore): Promise<
     if (!target) continue;
     if (await isUnderWay(target, copy)) continue;
     await removeCopyEdge(store, copy);
-    host.log.info({ ...copy }, 'a copy into another root left an edge here, which is removed');
+    host.log.info({ ...copy }, 'removed an edge that a copy into another root left here');
     await reclaim(host, store, copy.parent);
   }
 }

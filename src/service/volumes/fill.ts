@@ -15,12 +15,12 @@ import { reclaim } from '../parents/reclaim.ts';
 import { sectorsOf } from '../../model/sectors.ts';
 import { confirmParent, perform } from '../claims/steps.ts';
 
-/** What is done between two writes of the record: what a crash can cost, and how often progress shows. */
+/** How much is written between two writes of the record: what a crash can cost, and how often progress shows. */
 const allocateBytes = 256n * GiB;
 const copyBytes = GiB;
 const zeroBytes = GiB;
 
-/** What a new volume's file is filled from, with the root that is in. */
+/** What a new volume's file is filled from, and the root that it lies in. */
 export interface FillSource {
   readonly store: RootStore;
   readonly parent: Parent;
@@ -45,7 +45,7 @@ export async function buildFilled(
   return finishFilling(host, store, begun, image);
 }
 
-/** The source is in the record before it has an edge, so that whoever takes over knows which one to remove. */
+/** The record names the source before the edge exists: a server that takes over finds which edge to remove. */
 async function addSourceEdge(
   store: RootStore,
   claimed: Held<VolumeRecord>,
@@ -63,7 +63,7 @@ async function addSourceEdge(
   return tied;
 }
 
-/** Goes on where a fill stands, to its end. */
+/** Fills the file from where the fill stands, and makes the volume ready. */
 export async function finishFilling(
   host: ServiceHost,
   store: RootStore,
@@ -90,7 +90,7 @@ export async function finishFilling(
 }
 
 async function allocate(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'allocate' | 'log'>,
   store: RootStore,
   held: Held<VolumeRecord>,
   path: string,
@@ -104,7 +104,7 @@ async function allocate(
     await store.check();
     works &&= await host.allocate(path, whole);
     const done = works ? whole : part(at, left, zeroBytes);
-    // As fast as the disk is, where the file system knows no better way.
+    // Writing zeros is as slow as the disk; it is for file systems that cannot allocate.
     if (!works) await store.files.writeZeros(path, done);
     now = await progress(store, now, { allocatedBytes: at + done.length });
     host.log.info({ volume: now.id, done: at + done.length, of: now.value.bytes }, 'allocating');
@@ -112,7 +112,7 @@ async function allocate(
 }
 
 async function copy(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'log' | 'roots' | 'turn'>,
   store: RootStore,
   held: Held<VolumeRecord>,
   path: string,
@@ -141,7 +141,7 @@ const part = (offset: Bytes, left: Bytes, most: Bytes): Range => ({
   length: left < most ? left : most,
 });
 
-/** Says in the record how far a fill is; busy when another server has taken it over. */
+/** Writes the progress of a fill into the record; busy when another server has taken the fill over. */
 function progress(
   store: RootStore,
   held: Held<VolumeRecord>,
@@ -161,7 +161,7 @@ function fillOf({ id, claim }: VolumeRecord): Fill {
   throw new Error(`volume ${id} is not being filled`);
 }
 
-async function rootOf(host: ServiceHost, id: string): Promise<RootStore> {
+async function rootOf(host: Pick<ServiceHost, 'roots'>, id: string): Promise<RootStore> {
   const found = (await host.roots.all()).find((store) => store.id === id);
   if (found) return found;
   throw new DriverError(
@@ -170,9 +170,9 @@ async function rootOf(host: ServiceHost, id: string): Promise<RootStore> {
   );
 }
 
-/** Removes the edge that kept the source of a fill where it is. */
+/** Removes the edge that kept the source of a fill from being removed. */
 export async function removeSourceEdge(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'roots'>,
   store: RootStore,
   record: VolumeRecord,
   image: DataRef,
@@ -183,13 +183,13 @@ export async function removeSourceEdge(
   await removeCopyEdge(await rootOf(host, from.root), copy);
 }
 
-/** Removes an edge to a file that was filled, which may lie in another root, and after it the note of that. */
+/** Removes the edge to a file that was filled. Where that lies in another root, removes the note of that afterwards. */
 export async function removeCopyEdge(home: RootStore, copy: Copy): Promise<void> {
   await home.edges.remove(copy.parent, copy.child);
   if (copy.to !== home.id) await home.copies.remove(copy);
 }
 
-/** Lets the source of a fill go, where nothing else needs it. */
+/** Removes the source of a fill, where nothing else needs it. */
 export async function reclaimSource(host: ServiceHost, record: VolumeRecord): Promise<void> {
   const from = record.claim?.fill?.from;
   if (from) await reclaim(host, await rootOf(host, from.root), from.key);

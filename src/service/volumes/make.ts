@@ -182,6 +182,9 @@ async function dropOrphan(
     await removeCopyEdge(home, { parent, to: store.id, child: key });
     await reclaim(host, home, parent);
   } catch (error) {
-    host.log.warn({ volume: id, key, error }, 'the file of a creation that was lost may be left');
+    host.log.warn(
+      { volume: id, key, error },
+      'the file of a creation that another server took over may be left',
+    );
   }
 }

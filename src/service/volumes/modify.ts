@@ -40,7 +40,7 @@ export async function modifyVolume(
 }
 
 async function retypeVolume(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'backlog' | 'claims' | 'commands' | 'log'>,
   store: RootStore,
   held: Held<VolumeRecord>,
   change: VolumeChange,
@@ -61,7 +61,7 @@ async function retypeVolume(
       await endRetype(store, held, claim, () => ({})).catch(lostAnyway);
     });
     const now = await store.volumes.read(held.id).catch(() => undefined);
-    // Its file went away under the command, which must not reach the caller as NOT_FOUND.
+    // A fence removed its file while the command ran, which must not reach the caller as NOT_FOUND.
     throw now && isFenced(now.value, held.value) ? overtaken(held.id, error) : error;
   }
 }
@@ -70,22 +70,19 @@ const isFenced = (now: VolumeRecord, { image }: VolumeRecord): boolean =>
   now.state === 'ready' && now.image?.key !== image?.key;
 
 async function setAttributes(
-  { commands, log }: ServiceHost,
+  { commands, log }: Pick<ServiceHost, 'commands' | 'log'>,
   store: RootStore,
   { id, value }: Held<VolumeRecord>,
   { attributes }: VolumeChange,
 ): Promise<void> {
   if (!hasAttributes(attributes)) return;
   await store.check();
-  log.info(
-    { volume: id, ...attributes },
-    'changing attributes; blocks may be on their way for long',
-  );
+  log.info({ volume: id, ...attributes }, 'changing attributes; moving the blocks may take long');
   await commands.setAttributes(pathOf(store, imageOf(value)), attributes);
   log.info({ volume: id, ...attributes }, 'attributes changed');
 }
 
-/** Ends the claim of a change, with what it changed; busy where another one took its place. */
+/** Ends the claim of a change, and writes what it changed; busy where another change took its place. */
 async function endRetype(
   store: RootStore,
   { id }: Held<VolumeRecord>,

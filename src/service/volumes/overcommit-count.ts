@@ -5,22 +5,22 @@ import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 
-/** How long a count of all volumes stands; what this server makes, grows and removes meanwhile is known. */
+/** How long a count of all volumes is used; what this server makes, grows and removes meanwhile is added to it. */
 const keepMs = 60_000;
 
-/** What the volumes of one root have together, as their users see them. */
+/** The sizes of all volumes of one root together, as their users see them. */
 export interface Promised {
   /** Counts the records of the root where the last count is too old. */
   count(): Promise<void>;
   /** All that is counted and reserved. */
   total(): Bytes;
-  /** How much more there would be if this volume had so many. */
+  /** How much the total would grow if this volume had so many bytes. */
   more(id: string, bytes: Bytes): Bytes;
   /** What a record said just now; 0 for a volume that is not there. */
   note(id: string, bytes: Bytes): void;
   /** Notes what the record says by now; `otherwise` where it cannot be read. */
   learn(id: LocalId, otherwise?: Bytes): Promise<void>;
-  /** Counts the volume with so many until the operation on it ends. */
+  /** Counts the volume with so many bytes until the operation on it ends. */
   reserve(id: string, bytes: Bytes): Disposable;
 }
 
@@ -33,7 +33,7 @@ export function promisedOf({ volumes }: RootStore, clock: Clock): Promised {
   let counted = tally([]);
   let untilMs = -Infinity;
   let counting: Promise<void> | undefined;
-  // A count that was on its way may have read a record before it changed.
+  // A count that was running may have read a record before it changed.
   const learned = new Map<string, Bytes>();
   const note = (id: string, bytes: Bytes): void => {
     counted.set(id, bytes);
@@ -112,7 +112,7 @@ async function sizesIn(volumes: RootStore['volumes']): Promise<readonly [string,
   return sizes;
 }
 
-/** An expansion that has begun counts whole: whoever goes on with it asks for no leave. */
+/** A started expansion counts in full: a server that resumes it does not check the limit again. */
 function sizeIn(held: Held<VolumeRecord> | undefined): Bytes {
   if (!held || held.value.state === 'deleted') return 0n;
   const { bytes, claim } = held.value;

@@ -6,7 +6,7 @@ import type { Placement } from '../roots/placement.ts';
 import { promisedOf, type Promised } from './overcommit-count.ts';
 import type { Limits, Wanted } from '../host.ts';
 
-/** How much of what there is may be promised to volumes. */
+/** How much of the capacity volumes may have. */
 export interface LimitOptions {
   /** Percent of the capacity of a root that all volumes together may have; 0: no limit. */
   readonly overcommitPercent: number;
@@ -47,7 +47,7 @@ export function limitsOf(
       try {
         return await work();
       } finally {
-        // What failed may be there all the same, or be gone by halves: its record is what counts.
+        // A failed operation may have taken effect, or half of it: the record decides.
         await known.learn(wanted.id, wanted.bytes);
       }
     },
@@ -67,7 +67,7 @@ function promisedBy(clock: Clock): (store: RootStore) => Promised {
   };
 }
 
-/** Awaits nothing: between the look and the reservation no other request gets a word in. */
+/** Awaits nothing, so that no other request comes between the check and the reservation. */
 function reserveWithin(
   known: Promised,
   { id, bytes, had }: Wanted,
@@ -106,7 +106,7 @@ export async function freeIn(store: RootStore, placement: Placement): Promise<By
   if (inodes > 0n && inodesFree === 0n) return 0n;
   const quota = await placement.quota(store);
   if (!quota) return available;
-  // What is in doubt may be used already: only what is surely left counts.
+  // Blocks in doubt may be used already: only those certainly left count.
   const left = quota.limit - quota.used - quota.inDoubt;
   if (left <= 0n) return 0n;
   return left < available ? left : available;

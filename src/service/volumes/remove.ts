@@ -13,7 +13,7 @@ import { asDeleted } from '../claims/own-claim.ts';
 import { imageOf, pathOf } from '../claims/data-files.ts';
 import { reclaimAfter } from '../parents/reclaim.ts';
 
-/** Deletes a volume; a missing one is success. Its image has no children, so it goes at once. */
+/** Deletes a volume; a missing one is success. Its image has no children, so it is removed at once. */
 export async function removeVolume(
   host: ServiceHost,
   { store, local }: PlacedObject,
@@ -26,7 +26,7 @@ export async function removeVolume(
       'in-use',
       `volume ${local} cannot be deleted: it is attached to node ${attached.node}; detach it first`,
     );
-  // Before the record says so, or the volume could not be used again once it is put right.
+  // Checked before the record says `deleting`: else the volume could not be used once the administrator repairs it.
   await requireOwnImage(store, held.value);
   await operate(host, store, {
     id: local,
@@ -46,7 +46,7 @@ export async function finishVolumeRemoval(
   const gone = await removeImage(host, store, held);
   const { id, claim } = held.value;
   if (claim?.movedTo === undefined) return gone;
-  // Whoever asked must not take it for deleted: its handle leads to the other root from now on.
+  // The caller must not take it for deleted: its handle leads to the other root from now on.
   throw new DriverError('busy', `volume ${id} was moved to another root just now; try again`);
 }
 
@@ -68,7 +68,7 @@ export async function removeImage(
 
 /** From here on the handle of a volume that moved leads to where it is. */
 async function forwardHandle(
-  { roots }: ServiceHost,
+  { roots }: Pick<ServiceHost, 'roots'>,
   store: RootStore,
   { id, claim }: VolumeRecord,
 ): Promise<void> {
@@ -80,7 +80,7 @@ async function forwardHandle(
       'unavailable',
       `volume ${id} was moved to ${movedTo}, whose root is not configured here; add it`,
     );
-  // First, or the two roots would point at each other: were it there before, it must not be sent away again.
+  // Cleared first, or the two roots would point at each other where the volume was in the other root before.
   await target.moved.clear(id);
   await store.moved.set(id, movedTo);
 }

@@ -28,7 +28,7 @@ export interface VolumeSource {
   readonly isWhole?: boolean;
   /** Placement of the blocks that a clone shares. */
   readonly attributes: FileAttributes;
-  /** Throws when the source is not there; asked only once it is known that the volume is new. */
+  /** Throws when the source is not there; called only for a volume that does not exist yet. */
   requireThere(): Promise<void>;
   /** The clone parent for the image with this key; makes one where there is none yet. */
   parent(image: FileKey): Promise<Parent>;

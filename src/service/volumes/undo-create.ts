@@ -9,7 +9,7 @@ import type { ServiceHost } from '../host.ts';
 import { reclaimAfter } from '../parents/reclaim.ts';
 import { pathOf } from '../claims/data-files.ts';
 
-/** Takes back a volume that was never finished: its file, its edge, and its record's claim on the name. */
+/** Undoes a volume that was never finished: removes its file and its edge, and frees its name. */
 export async function undoVolume(
   host: ServiceHost,
   store: RootStore,
@@ -34,10 +34,13 @@ export async function undoVolume(
   return undone;
 }
 
-/** False where the root of the source is not configured: what is left there keeps one file too many, and no volume. */
-async function isSourceHere({ roots, log }: ServiceHost, record: VolumeRecord): Promise<boolean> {
+/** False where the root of the source is not configured: its edge stays there, which keeps one file too many. */
+async function isSourceHere(
+  { roots, log }: Pick<ServiceHost, 'log' | 'roots'>,
+  record: VolumeRecord,
+): Promise<boolean> {
   const from = record.claim?.fill?.from;
-  // A root that is only away is waited for: this throws, and whoever asks again ends it.
+  // For a root that is only away this throws, and the next request tries again.
   if (!from || (await roots.all()).some(({ id }) => id === from.root)) return true;
   const { root, key } = from;
   log.warn(

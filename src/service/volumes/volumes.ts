@@ -59,8 +59,8 @@ export function volumesOf(host: ServiceHost): Volumes {
   };
 }
 
-/** Volumes as callers see them. One that was moved is where it is now, whatever its handle says. */
-function shownBy({ topology }: ServiceHost) {
+/** Volumes as callers see them. One that was moved shows the root that it is in now, whatever its handle says. */
+function shownBy({ topology }: Pick<ServiceHost, 'topology'>) {
   const shown = (store: RootStore, record: VolumeRecord): Volume => ({
     id: record.handle ?? publicId(store.id, record.id),
     bytes: record.bytes,

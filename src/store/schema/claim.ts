@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { bytes, key, localId } from './data.ts';
 
-/** Bytes that get into a new file other than by a clone: allocated ahead, copied from a clone parent, or both. */
+/** Bytes of a new file that no clone shares: allocated ahead, copied from a clone parent, or both. */
 const fill = z.looseObject({
   thick: z.boolean(),
   allocatedBytes: bytes,
   copiedBytes: bytes,
-  /** Where is copied from, once that is known. It has an edge to the new file, as if that were a child. */
+  /** The source of the copy, once it is known. It has an edge to the new file, as if that were a child. */
   from: z
     .looseObject({
       root: z.string(),
@@ -27,9 +27,9 @@ export const claim = z.looseObject({
   /** Tells this claim from every other one. */
   nonce: z.string(),
   sinceMs: z.number(),
-  /** The server gave up and left the rest to whoever comes next. */
+  /** The server gave up and leaves the rest to the next server. */
   released: z.boolean(),
-  /** `snapshot`, `clone` and `fence`: the clone parent about to be put above the volume. */
+  /** `snapshot`, `clone` and `fence`: the clone parent that will be put above the volume. */
   parent: key.optional(),
   /** `snapshot`: whose file that parent is. `create` and `fence`: the file about to be made is `image`. */
   snapshot: localId.optional(),
@@ -40,12 +40,12 @@ export const claim = z.looseObject({
   bytes: bytes.optional(),
   /** `create`: the file is filled before the volume is ready, and how far that is. */
   fill: fill.optional(),
-  /** `compact`: the parent to be moved off, and the one to hang on afterwards; null for none. */
+  /** `compact`: the parent to leave, and the parent to hang on afterwards; null for none. */
   from: key.optional(),
   to: key.nullable().optional(),
-  /** `delete`: the volume is in another root by now, under this id; its handle is to lead there first. */
+  /** `delete`: the volume is in another root by now, under this id. Its handle must lead there before its file goes. */
   movedTo: z.string().optional(),
-  /** `compact`: somebody waits for the file; stop and let go of it. */
+  /** `compact`: a request waits for the file, so the server that redirects it must stop. */
   wanted: z.boolean().optional(),
 });
 export type Claim = z.output<typeof claim>;

@@ -22,7 +22,7 @@ export const dataFile = z.looseObject({ key, inode });
 
 /**
  * What a volume's image holds, which decides whether it may be formatted. `formatting` is a mkfs of ours
- * that may have died half way; `unknown` was open to a pod as a device and is never formatted again.
+ * that may have died half way; `unknown` was given to a pod as a device and is never formatted again.
  */
 export const content = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('empty') }),

@@ -5,13 +5,13 @@ import { localId, state } from './data.ts';
 /** One volume of a group, and the snapshot that is taken of it. */
 const member = z.looseObject({ volume: localId, snapshot: localId });
 
-/** Snapshots that belong together: written before the first of them is cut, so that anybody can take them back. */
+/** Snapshots that belong together: written before the first is taken, so that any server can undo them. */
 export const groupRecord = z.looseObject({
   format: z.number(),
   id: localId,
   name: z.string(),
   state,
-  /** Names the try that its members were cut in; what a snapshot of another try says does not count. */
+  /** Names the try that its members were taken in; a snapshot of another try does not count. */
   attempt: z.string(),
   members: z.array(member).readonly(),
   createdMs: z.number(),

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { claim } from './claim.ts';
 import { attributes, bytes, content, dataFile, key, localId, state } from './data.ts';
 
-/** What an image is called, and what it was when it came in. */
+/** The name of an image, and the format that it was imported from. */
 const goldenImage = z.looseObject({
   name: z.string(),
   format: z.enum(['raw', 'qcow2']),
 });
 
-/** The group that a snapshot was cut with, and in which try. */
+/** The group that a snapshot was taken with, and in which try. */
 const groupOfSnapshot = z.looseObject({ id: localId, attempt: z.string() });
 
 export const snapshotRecord = z.looseObject({
@@ -18,9 +18,9 @@ export const snapshotRecord = z.looseObject({
   state,
   /** Local id of the volume it was taken from, which may be gone by now. */
   volume: localId,
-  /** The handle of that volume where it came from another root; else it is of this one. */
+  /** The handle of that volume where it was moved here from another root. */
   handle: z.string().optional(),
-  /** A golden image: its file was brought in from outside, no volume was cut. */
+  /** A golden image: its file was imported, not taken from a volume. */
   golden: goldenImage.optional(),
   group: groupOfSnapshot.optional(),
   sectorBytes: z.number().optional(),

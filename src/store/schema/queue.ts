@@ -1,13 +1,13 @@
 import { z } from 'zod';
 
-/** Which server works off the queue of a root: for economy, not for correctness. Good while that server is alive. */
+/** Which server works on the queue of a root: for economy, not for correctness. Valid while that server is alive. */
 export const leaseRecord = z.looseObject({
   format: z.number(),
   node: z.string(),
   instance: z.string(),
   sinceMs: z.number(),
   released: z.boolean(),
-  /** When the root was last swept, by whoever had the lease then. */
+  /** When the root was last swept, by the server that had the lease then. */
   sweptMs: z.number().optional(),
 });
 export type LeaseRecord = z.output<typeof leaseRecord>;

@@ -24,7 +24,7 @@ export const nodeFile = z.looseObject({
 });
 export type NodeFile = z.output<typeof nodeFile>;
 
-/** Left by a node as long as it may have the image open. */
+/** Kept by a node as long as it may have the image open. */
 export const markFile = z.looseObject({
   format: z.number(),
   node: z.string(),
@@ -35,10 +35,10 @@ export const markFile = z.looseObject({
 });
 export type MarkFile = z.output<typeof markFile>;
 
-/** What the probe of a root found out; see model/abilities.ts. A field it did not come to is absent. */
+/** What the probe of a root found out; see model/abilities.ts. A field that it did not settle is absent. */
 export const abilitiesFile = z.looseObject({
   format: z.number(),
-  /** Where and when it was found out, with which version of the driver, on which format of the file system. */
+  /** The node, the driver version, the format of the file system, and the time of the probe. */
   node: z.string(),
   version: z.string(),
   release: z.string().optional(),

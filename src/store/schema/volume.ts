@@ -30,7 +30,7 @@ const attachment = z.looseObject({
   readonly: z.boolean(),
   capability,
   sinceMs: z.number(),
-  /** `fencing`: other nodes are being cut off first, and until then the volume is not to be used. */
+  /** `fencing`: other nodes are being cut off first, and until then the volume must not be used. */
   state: z.enum(['fencing', 'ready']).optional(),
 });
 export type Attachment = z.output<typeof attachment>;
@@ -68,7 +68,7 @@ export const volumeRecord = z.looseObject({
   image: dataFile.nullable(),
   /** The clone parent that the image reads through. */
   parent: key.nullable(),
-  /** What its partition table or file system counts in, where that is not the sector of our loop devices. */
+  /** The sector size of its partition table or file system, where that is not the sector of our loop devices. */
   sectorBytes: z.number().optional(),
   /** Clone parents above the image: an upper bound, as those may be moved up meanwhile. */
   depth: z.number().optional(),
@@ -79,7 +79,7 @@ export const volumeRecord = z.looseObject({
   journal: journal.optional(),
   attachments: z.array(attachment),
   createdMs: z.number(),
-  /** When it was deleted; the record stays a while, so that nobody who slept can bring the object back. */
+  /** When it was deleted. The record stays for some time, so that a server that slept cannot recreate the object. */
   deletedMs: z.number().optional(),
   claim: claim.nullable(),
   /** The running change of attributes. Moving blocks takes long, so it excludes no other operation. */

@@ -58,7 +58,7 @@ export const capability = wireCapability.transform((wire): Capability => ({
 /** At least one capability. */
 export const someCapabilities = z.array(capability).min(1, { error: 'must be given' });
 
-/** A capability that may be left out. */
+/** A capability that may be absent. */
 export const optionalCapability = capability
   .nullish()
   .transform((value): Capability | undefined => value ?? undefined);

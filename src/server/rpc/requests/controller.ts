@@ -92,7 +92,7 @@ export const getCapacity = z
     place: wire.accessible_topology,
   }));
 
-/** A snapshot to cut. */
+/** A snapshot to take. */
 export const createSnapshot = z
   .object({ source_volume_id: objectId, name: objectName, parameters: textMap, secrets: textMap })
   .transform((wire) => ({
@@ -112,10 +112,10 @@ export const listSnapshots = z
     page: pageOf(wire),
   }));
 
-/** A snapshot to look at. */
+/** A snapshot to show. */
 export const getSnapshot = z.object({ snapshot_id: objectId, secrets: textMap });
 
-/** A volume to grow. */
+/** A volume to expand. */
 export const controllerExpandVolume = z.object({
   volume_id: objectId,
   capacity_range: requiredRange,
@@ -123,5 +123,5 @@ export const controllerExpandVolume = z.object({
   secrets: textMap,
 });
 
-/** A volume to look at. */
+/** A volume to show. */
 export const controllerGetVolume = z.object({ volume_id: objectId });

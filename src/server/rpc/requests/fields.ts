@@ -54,7 +54,7 @@ export const boundedFlags = z
     error: `must be at most ${longestFlags} bytes together`,
   });
 
-// A path that nothing is known of yet, perhaps not even absolute.
+// A path before any check of its form.
 const anyPath = text(longestPath)
   .refine((path) => !path.includes('\0'), { error: 'must not hold a NUL byte' })
   .transform((path) => (path.startsWith('/') ? trimmed(path) : path));
@@ -62,13 +62,13 @@ const anyPath = text(longestPath)
 /** A path that must be there, of whatever form. */
 export const givenPath = anyPath.refine((path) => path !== '', { error: 'must be given' });
 
-/** An absolute path that says where it leads. One place has one spelling afterwards. */
+/** An absolute path without "..", in one spelling for each place. */
 export const absolutePath = givenPath.superRefine((path, context) => {
   const problem = whyNotAbsolute(path);
   if (path !== '' && problem !== undefined) context.addIssue({ code: 'custom', message: problem });
 });
 
-/** As absolutePath, but it may be left out. */
+/** As absolutePath, but it may be absent. */
 export const optionalPath = anyPath.superRefine((path, context) => {
   const problem = path === '' ? undefined : whyNotAbsolute(path);
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
@@ -90,7 +90,7 @@ function trimmed(path: string): string {
 /** An int64 as it comes off the wire: decimal digits. */
 export const int64 = z.string().transform((digits) => BigInt(digits));
 
-/** The id of a volume or snapshot. Its form is nobody's business here: one that we never made is simply unknown. */
+/** The id of a volume or snapshot. Its form is not checked here: an id that we never made is an unknown one. */
 export const objectId = given();
 
 /** The id of a node. CSI gives it twice the length of other strings. */

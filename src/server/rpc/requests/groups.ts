@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { objectId, objectName, textMap } from './fields.ts';
 
-/** Volumes to cut at one moment. A list that names one twice is no set, and whoever sent it meant something else. */
+/** Volumes to take a snapshot of at one moment. A list that names one twice is a mistake of its sender. */
 export const createVolumeGroupSnapshot = z
   .object({
     name: objectName,
@@ -21,8 +21,8 @@ export const createVolumeGroupSnapshot = z
   }));
 
 /**
- * A group to delete or to look at. The list of its snapshots is compared once the group is found: an unknown one
- * is answered as that, whatever the list says.
+ * A group to delete or to show. The list of its snapshots is compared once the group is found: an unknown group
+ * is reported as unknown, whatever the list says.
  */
 export const groupSnapshot = z
   .object({ group_snapshot_id: objectId, snapshot_ids: z.array(objectId), secrets: textMap })

@@ -12,7 +12,7 @@ const stageFields = {
   secrets: textMap,
 };
 
-/** A volume to bring to this node. */
+/** A volume to stage on this node. */
 export const nodeStageVolume = z
   .object({ ...stageFields, staging_target_path: absolutePath })
   .transform((wire): StageAsk => ({
@@ -23,13 +23,13 @@ export const nodeStageVolume = z
     volumeContext: wire.volume_context,
   }));
 
-/** A volume to take from this node. */
+/** A volume to unstage from this node. */
 export const nodeUnstageVolume = z.object({
   volume_id: objectId,
   staging_target_path: absolutePath,
 });
 
-/** A staged volume to show to a pod. Without a staging path CSI wants FAILED_PRECONDITION, so its absence is no matter of form. */
+/** A staged volume to publish to a pod. CSI wants FAILED_PRECONDITION without a staging path, so it may be absent here. */
 export const nodePublishVolume = z
   .object({
     ...stageFields,
@@ -47,13 +47,13 @@ export const nodePublishVolume = z
     volumeContext: wire.volume_context,
   }));
 
-/** A volume to hide from a pod. */
+/** A volume to unpublish from a pod. */
 export const nodeUnpublishVolume = z.object({ volume_id: objectId, target_path: absolutePath });
 
-/** A question how full a volume is. Whether it is at the path comes before the form of the path: a relative one is not found. */
+/** A question how full a volume is. A relative path is decoded too: it is answered as not found. */
 export const nodeGetVolumeStats = z.object({ volume_id: objectId, volume_path: givenPath });
 
-/** A volume that has grown, to be used whole. */
+/** A volume that has grown, whose file system must grow too. */
 export const nodeExpandVolume = z.object({
   volume_id: objectId,
   volume_path: givenPath,
@@ -62,5 +62,5 @@ export const nodeExpandVolume = z.object({
   secrets: textMap,
 });
 
-/** For requests that say nothing. */
+/** For requests without fields. */
 export const empty = z.object({});

@@ -14,13 +14,13 @@ const wireRange = z
     error: 'must not be larger than limit_bytes',
   });
 
-/** A range that must be there and say something. */
+/** A range that must be present, and must not be empty. */
 export const requiredRange = wireRange.transform((range): CapacityRange => ({
   requiredBytes: range.required_bytes,
   limitBytes: range.limit_bytes,
 }));
 
-/** A range that may be left out, but not be empty. */
+/** A range that may be absent, but must not be empty. */
 export const optionalRange = requiredRange
   .nullish()
   .transform((range): CapacityRange | undefined => range ?? undefined);
@@ -42,7 +42,7 @@ export const contentSource = wireSource.nullish().transform((source): ContentSou
     : { kind: 'volume', id: source.volume.volume_id };
 });
 
-/** The two fields that every list request has; the service judges the token. */
+/** The two fields that every list request has; the service checks the token. */
 export const pageFields = {
   max_entries: z.int().min(0, { error: 'must not be negative' }),
   starting_token: z.string(),

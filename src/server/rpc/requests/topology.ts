@@ -2,11 +2,11 @@ import { z } from 'zod';
 import type { Segments, TopologyRequirement } from '../../../model/topology.ts';
 import { anyMap } from './fields.ts';
 
-// Without a bound or a form of their own: where topology is off they are read past, whatever they are, and
-// where it is on a key or value that we never gave out matches nothing.
+// Without a bound or a form of their own: where topology is off they are ignored, whatever they are, and
+// where it is on, a key or value that we never reported matches nothing.
 const place = z.object({ segments: anyMap }).transform(({ segments }): Segments => segments);
 
-/** A place that something is asked about. */
+/** The place that a request is about. */
 export const optionalPlace = place.nullish().transform((found) => found ?? undefined);
 
 /** From where a volume must be within reach. */

@@ -85,7 +85,7 @@ export function cloneErrno(error: unknown): CloneErrno | undefined {
 const cloneErrnos: readonly CloneErrno[] = ['EEXIST', 'ENOENT', 'EPERM', 'EROFS', 'EXDEV', 'EBUSY'];
 
 // The columns are printf("%6s  %5s  %14s  %s"): blank for a plain file, and the inode blank at the
-// root of a tree, so they are told apart by where they stand. A clone of a file in a snapshot shows
+// root of a tree, so only their position tells which is which. A clone of a file in a snapshot shows
 // more text around the name.
 const row = /^(?<parent>.{6}) {2}(?<depth>.{5}) {2}(?<inode>.{14}) {2}(?<name>.*)$/s;
 

@@ -3,7 +3,7 @@ import { parameterKeys } from './parameter-keys.ts';
 import {
   isScheduled,
   refuseMoreDataThanMetadata,
-  said,
+  withoutUndefined,
   type FileAttributes,
   type VolumeOptions,
 } from './parameters.ts';
@@ -25,8 +25,8 @@ const decode = decoderOf(mutable, field);
 export function volumeChange(parameters: ReadonlyMap<string, string>): VolumeChange {
   const decoded = decode(parameters);
   return {
-    attributes: said(partOf(mutable, 'attributes', decoded)),
-    options: said(partOf(mutable, 'options', decoded)),
+    attributes: withoutUndefined(partOf(mutable, 'attributes', decoded)),
+    options: withoutUndefined(partOf(mutable, 'options', decoded)),
   };
 }
 

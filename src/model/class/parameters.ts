@@ -36,9 +36,9 @@ export function classParameters(parameters: ReadonlyMap<string, string>): ClassP
   const decoded = decode(ownParameters(parameters));
   refuseContradictions(decoded);
   return {
-    attributes: said(partOf(parameterKeys, 'attributes', decoded)),
+    attributes: withoutUndefined(partOf(parameterKeys, 'attributes', decoded)),
     options: optionsOf(decoded),
-    creation: said(partOf(parameterKeys, 'creation', decoded)),
+    creation: withoutUndefined(partOf(parameterKeys, 'creation', decoded)),
   };
 }
 
@@ -74,7 +74,7 @@ export function sharedPlacement(
  * What the context of a raw block volume says when its class wants no discards: those of its user cannot be stopped,
  * since the kernel's switch for them would outlast the volume's use of the device.
  */
-export const undiscarded = (
+export const discardNote = (
   { discard }: Pick<VolumeOptions, 'discard'>,
   capabilities: readonly Capability[],
 ): Readonly<Record<string, string>> =>
@@ -83,15 +83,15 @@ export const undiscarded = (
     : {};
 
 const optionsOf = (decoded: Decoded<Table>): VolumeOptions =>
-  said({
+  withoutUndefined({
     ...partOf(parameterKeys, 'options', decoded),
     ...partOf(parameterKeys, 'format', decoded),
     discard: decoded.provisioning === 'thick' ? 'off' : decoded.discard,
     mkfsOptions: mkfsOptions(decoded),
   });
 
-/** Only what was said: fields that are undefined are left out. */
-export const said = <T extends object>(values: T): T =>
+/** The same object without fields that are undefined. */
+export const withoutUndefined = <T extends object>(values: T): T =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
 
 function mkfsOptions({ mkfsOptions: text, fsType }: Decoded<Table>): readonly string[] | undefined {

@@ -1,5 +1,5 @@
 import { planCopy, planEmpty } from '../../model/clone-tree.ts';
-import { sharedPlacement, undiscarded } from '../../model/class/parameters.ts';
+import { sharedPlacement, discardNote } from '../../model/class/parameters.ts';
 import { DriverError } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
 import { sectorsOf } from '../../model/sectors.ts';
@@ -90,7 +90,7 @@ function newRecord(
     asked: askedOf(spec),
     attributes,
     options: { ...parameters.options },
-    context: { ...shared, ...undiscarded(parameters.options, spec.capabilities) },
+    context: { ...shared, ...discardNote(parameters.options, spec.capabilities) },
     image: null,
     parent: null,
     content: { kind: 'empty' },

@@ -10,7 +10,7 @@ import {
   recordShape,
   type ParameterTable,
 } from '../../../../src/model/class/parameter-table.ts';
-import { said } from '../../../../src/model/class/parameters.ts';
+import { withoutUndefined } from '../../../../src/model/class/parameters.ts';
 import { simulateGpfs } from '../../../../src/simulator/memory/gpfs.ts';
 import { layoutOf } from '../../../../src/store/layout.ts';
 import { recordsOf } from '../../../../src/store/records.ts';
@@ -77,9 +77,12 @@ const volume = (options: object) =>
 
 test('is decoded, into the part of the volume that its entry names', () => {
   const decoded = decodeClass(asked({ hotness: 'low', hurry: 'high', urgency: 'high', pool: 'p' }));
-  expect(said(partOf(table, 'options', decoded))).toEqual({ urgency: 'high' });
-  expect(said(partOf(table, 'attributes', decoded))).toEqual({ pool: 'p', heat: 'low' });
-  expect(said(partOf(table, 'creation', decoded))).toEqual({ hurry: 'high' });
+  expect(withoutUndefined(partOf(table, 'options', decoded))).toEqual({ urgency: 'high' });
+  expect(withoutUndefined(partOf(table, 'attributes', decoded))).toEqual({
+    pool: 'p',
+    heat: 'low',
+  });
+  expect(withoutUndefined(partOf(table, 'creation', decoded))).toEqual({ hurry: 'high' });
 });
 
 test('is refused where its value is wrong, and unknown to the table without it', () => {
@@ -94,7 +97,9 @@ test('is refused where its value is wrong, and unknown to the table without it',
 
 test('is kept in a record, read back, and refused there where it is not of its form', async () => {
   const { volumes, written } = await records();
-  const options = said(partOf(table, 'options', decodeClass(asked({ urgency: 'high' }))));
+  const options = withoutUndefined(
+    partOf(table, 'options', decodeClass(asked({ urgency: 'high' }))),
+  );
   await volumes.swap('v', undefined, volume(options));
   expect(await written('v')).toContain('"urgency": "high"');
   const back = await volumes.read('v');
@@ -107,8 +112,8 @@ test('is kept in a record, read back, and refused there where it is not of its f
 test('can be changed where its entry says mutable, and only there', () => {
   const change = decodeChange(asked({ urgency: 'low', freeze: 'auto' }));
   const parts = {
-    attributes: said(partOf(mutable, 'attributes', change)),
-    options: said(partOf(mutable, 'options', change)),
+    attributes: withoutUndefined(partOf(mutable, 'attributes', change)),
+    options: withoutUndefined(partOf(mutable, 'options', change)),
   };
   const now = { attributes: {}, options: volume({ urgency: 'high', freeze: 'auto' }).options };
   expect(whatIsLeft(now, parts)).toEqual({ attributes: {}, options: { urgency: 'low' } });

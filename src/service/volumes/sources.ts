@@ -46,7 +46,7 @@ export async function findSource(host: ServiceHost, source: ContentSource): Prom
 }
 
 /** A snapshot of this root as a source. */
-export async function snapshotSource(
+async function snapshotSource(
   host: ServiceHost,
   store: RootStore,
   id: LocalId,

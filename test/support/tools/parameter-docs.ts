@@ -10,6 +10,9 @@ export async function withParameterTable(page: string): Promise<string> {
   const from = page.indexOf(begin);
   const to = page.indexOf(end);
   if (from < 0 || to < from) throw new Error('docs/parameters.md has no place for the table');
-  const table = await format(documentationOf(parameterKeys), { parser: 'markdown', printWidth: 120 });
+  const table = await format(documentationOf(parameterKeys), {
+    parser: 'markdown',
+    printWidth: 120,
+  });
   return `${page.slice(0, from + begin.length)}\n\n${table}\n${page.slice(to)}`;
 }

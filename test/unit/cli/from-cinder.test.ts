@@ -79,7 +79,9 @@ describe('the mapping table', () => {
   test('has an example of every key of a class that takes the place of an option', () => {
     const shown = rows.flatMap((row) => codes(row[2] ?? '')).join(' ');
     const ours = ['discard', 'trim', 'freeze'];
-    const missing = Object.keys(parameterKeys).filter((key) => !new RegExp(`\\b${key}:`).test(shown));
+    const missing = Object.keys(parameterKeys).filter(
+      (key) => !new RegExp(`\\b${key}:`).test(shown),
+    );
     expect(missing).toEqual(ours);
   });
 

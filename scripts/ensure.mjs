@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { ensureGo } from './ensure/go.mjs';
 import { ensureHostTools } from './ensure/host.mjs';
 import { ensurePackages } from './ensure/packages.mjs';
-import { Refusal } from './ensure/run.mjs';
+import { Refusal, stop } from './ensure/run.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const entries = {
@@ -61,12 +61,6 @@ function become(entry, args, path) {
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });
-}
-
-function stop(error) {
-  if (!(error instanceof Refusal)) throw error;
-  console.error(`gpfs-csi: ${error.message}`);
-  process.exit(error.status);
 }
 
 const [task, ...rest] = process.argv.slice(2);

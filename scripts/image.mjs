@@ -6,7 +6,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { ask, findProgram, Refusal, say } from './ensure/run.mjs';
+import { ask, findProgram, Refusal, say, stop } from './ensure/run.mjs';
 import { localBase } from './image/base.mjs';
 import { npmSettings } from './image/npm.mjs';
 
@@ -118,7 +118,5 @@ function main() {
 try {
   main();
 } catch (error) {
-  if (!(error instanceof Refusal)) throw error;
-  console.error(`gpfs-csi: ${error.message}`);
-  process.exit(error.status);
+  stop(error);
 }

@@ -10,6 +10,13 @@ export class Refusal extends Error {
   }
 }
 
+/** Ends a script: a refusal says its sentence, and anything else is a defect with its stack. */
+export function stop(error) {
+  if (!(error instanceof Refusal)) throw error;
+  console.error(`gpfs-csi: ${error.message}`);
+  process.exit(error.status);
+}
+
 // root's own PATH may lack these, after `su` for one.
 const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
 

@@ -1,5 +1,11 @@
 import { filesIn, type Tree } from './tree.ts';
 
+interface Lock {
+  readonly packages?: Readonly<
+    Record<string, { integrity?: string; link?: boolean; inBundle?: boolean }>
+  >;
+}
+
 const sections = ['Context', 'Decision', 'Consequence'];
 const index = 'docs/adr/README.md';
 const statuses = /^(?:accepted|proposed|replaced by \d+)(?:; .+)?$/;
@@ -61,4 +67,15 @@ export const resolvedHosts = (tree: Tree): readonly string[] =>
   (tree.get('package-lock.json') ?? '')
     .split('\n')
     .filter((line) => /"resolved":|https?:\/\/(?:\w+\.)*(?:registry|npm)/.test(line))
-    .map((line) => `package-lock.json: ${line.trim()}`);
+    .map((line) => `package-lock.json: ${line.trim()}: run npm run lock`);
+
+/** Entries of the lock file without the sum of their package: npm would install an altered one without a word. */
+export function entriesWithoutSum(tree: Tree): readonly string[] {
+  const lock = JSON.parse(tree.get('package-lock.json') ?? '{}') as Lock;
+  const entries = Object.entries(lock.packages ?? {}).filter(([path]) => path !== '');
+  if (entries.length === 0) return ['package-lock.json holds no packages'];
+  return entries
+    .filter(([, { link, inBundle }]) => link !== true && inBundle !== true)
+    .filter(([, { integrity }]) => !/^sha512-[\w+/]{86}==$/.test(integrity ?? ''))
+    .map(([path]) => `package-lock.json: ${path} has no sha512: run npm run lock`);
+}

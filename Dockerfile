@@ -2,8 +2,9 @@
 # Nothing here names an architecture; linux/amd64, arm64 and ppc64le differ only in BASE.
 # docs/adr/0007-image.md says why it looks like this.
 
-# Debian 12 with Node 24, npm and apt. A release gives one pinned by its digest.
-ARG BASE=docker.io/library/node:24-bookworm-slim
+# Debian 12 with Node 24, npm and apt, as NAME@sha256:DIGEST. There is no default: a tag may mean another
+# image tomorrow.
+ARG BASE
 
 FROM ${BASE} AS build
 WORKDIR /src

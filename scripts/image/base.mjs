@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   cpSync,
   copyFileSync,
@@ -11,24 +12,25 @@ import {
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ask, findProgram, Refusal, say } from '../ensure/run.mjs';
+import { npm, pinnedNode, unpackPinned } from './pinned.mjs';
 
-// A base for machines that reach no registry of images: Debian by debootstrap, the Node of
-// node_modules, and npm. It is made once and stays in buildah's store.
+// A base for machines that reach no registry of images: Debian by debootstrap, Node, and npm, each
+// checked against a signature or a sum. It is made once and stays in buildah's store.
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const node = join(root, 'node_modules', 'node', 'bin', 'node');
 
 /** The name of the local base; makes it when it is not there. */
-export function localBase(buildah, scratch) {
+export async function localBase(buildah, scratch) {
   const codename = debianRelease();
-  const version = ask(node, ['--version'])?.trim();
-  if (version === undefined) throw new Refusal('node_modules has no Node: run npm ci first');
-  const name = `localhost/node:${version.slice(1)}-${codename}`;
+  const node = pinnedNode(root);
+  // Another pin is another base.
+  const sums = createHash('sha256').update(`${node.integrity} ${npm.integrity}`).digest('hex');
+  const name = `localhost/node:${node.version}-${codename}-${sums.slice(0, 12)}`;
   if (buildah.ask('inspect', '--type', 'image', name) !== undefined) return name;
   say(`making ${name} with debootstrap`);
   const rootfs = join(scratch, 'rootfs');
   debootstrap(codename, rootfs);
-  addNode(rootfs, scratch);
+  await addNode(rootfs, node, scratch);
   commit(buildah, rootfs, name);
   rmSync(rootfs, { recursive: true, force: true });
   return name;
@@ -50,7 +52,8 @@ function debootstrap(codename, rootfs) {
   const format = ['--format', '$(REPO_URI)', `Codename: ${codename}`];
   const source = ask('apt-get', ['indextargets', ...format])?.split('\n')[0];
   if (!source) throw new Refusal(`apt knows no source of ${codename}: run apt-get update first`);
-  const args = ['--variant=minbase', codename, rootfs, source];
+  // Without the option it goes on where it cannot check the signature of the release.
+  const args = ['--force-check-gpg', '--variant=minbase', codename, rootfs, source];
   execFileSync('debootstrap', args, { stdio: ['ignore', 'ignore', 2] });
   for (const waste of [
     'var/cache/apt',
@@ -67,23 +70,13 @@ function debootstrap(codename, rootfs) {
     writeFileSync(join(rootfs, 'etc', file), '');
 }
 
-function addNode(rootfs, scratch) {
+async function addNode(rootfs, node, scratch) {
   const local = join(rootfs, 'usr', 'local');
-  copyFileSync(node, join(local, 'bin', 'node'));
-  const packages = join(scratch, 'npm');
-  const args = [
-    'install',
-    '--silent',
-    '--no-save',
-    '--ignore-scripts',
-    '--prefix',
-    packages,
-    'npm@11',
-  ];
-  execFileSync('npm', args, { stdio: ['ignore', 'ignore', 2] });
+  const unpacked = await unpackPinned(node, join(scratch, 'node'));
+  copyFileSync(join(unpacked, 'bin', 'node'), join(local, 'bin', 'node'));
   const modules = join(local, 'lib', 'node_modules');
   mkdirSync(modules, { recursive: true });
-  cpSync(join(packages, 'node_modules', 'npm'), join(modules, 'npm'), { recursive: true });
+  cpSync(await unpackPinned(npm, join(scratch, 'npm')), join(modules, 'npm'), { recursive: true });
   symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(local, 'bin', 'npm'));
   symlinkSync('../lib/node_modules/npm/bin/npx-cli.js', join(local, 'bin', 'npx'));
 }

@@ -1,6 +1,6 @@
 import { access, mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { cache, checkout } from '../setup/places.ts';
 import { attempt, sh } from '../setup/shell.ts';
 
@@ -37,12 +37,14 @@ export async function makeOlder(name: string): Promise<Older | undefined> {
     const tar = join(work, 'tree.tar');
     await sh([...git, 'archive', '--output', tar, olderCommit]);
     await sh(['tar', '-C', draft, '-xf', tar]);
-    // The base of both images is made with the Node that is installed here.
-    await symlink(join(checkout, 'node_modules'), join(draft, 'node_modules'));
+    // Its scripts make a base with the Node that they find there.
+    const node = join(draft, 'node_modules', 'node');
+    await mkdir(node, { recursive: true });
+    await symlink(dirname(process.execPath), join(node, 'bin'));
     const script = join(draft, 'scripts', 'image.mjs');
     const options = ['--tag', name, '--out', join(draft, 'gpfs-csi.tar')];
     await sh([process.execPath, script, ...options], { cwd: draft, limitMs: 20 * 60_000 });
-    await rm(join(draft, 'node_modules'));
+    await rm(join(draft, 'node_modules'), { recursive: true });
     await rm(folder, { recursive: true, force: true });
     await rename(draft, folder);
   } finally {

@@ -8,7 +8,7 @@ const description = z.object({ version: z.string().min(1) });
 /** The version in package.json, which lies above src/cli in a checkout, above dist in a package, and beside the program in an image. */
 export function packageVersion(): string {
   const here = dirname(fileURLToPath(import.meta.url));
-  for (const above of ['.', '..', '../..']) {
+  for (const above of ['.', '..', '../../..']) {
     const text = readOrNothing(join(here, above, 'package.json'));
     if (text !== undefined) return description.parse(JSON.parse(text)).version;
   }

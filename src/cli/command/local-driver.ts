@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf } from '../../model/ids.ts';
@@ -11,6 +10,7 @@ import { defaultCompaction } from '../../service/compaction/options.ts';
 import { driverOf, type Driver } from '../../service/driver.ts';
 import { heartbeatMs } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
+import { readMachineIds } from './machine.ts';
 import { lookHost, type LookConfig, type LookHost } from './root-flags.ts';
 import { packageVersion } from './version.ts';
 
@@ -40,8 +40,7 @@ export async function act(config: LookConfig, progress?: Progress): Promise<Acti
     log: telling(jsonLog('warn', { write: (line) => process.stderr.write(line) }), progress),
     self: {
       node,
-      machineId: await readId(config.machineIdPath),
-      bootId: await readId(config.bootIdPath),
+      ...(await readMachineIds(config)),
       instance: `${randomNonce()}${randomNonce()}`,
       version: packageVersion(),
       maxVolumes: 1,
@@ -72,8 +71,6 @@ function interrupted(): AbortSignal {
     });
   return stop.signal;
 }
-
-const readId = async (path: string): Promise<string> => (await readFile(path, 'utf8')).trim();
 
 /** The same log; of a copy under way, which a server writes into its log, people are told as of any other. */
 export const telling = (log: Log, progress: Progress | undefined): Log => ({

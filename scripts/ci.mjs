@@ -1,5 +1,5 @@
 // Runs `npm test`, then `npm run test:e2e`, whatever became of the first, and counts both in one last line.
-// Stands on any Node from 20 and on nothing that npm installs.
+// Stands on any Node from 18 and on nothing that npm installs.
 import { spawn } from 'node:child_process';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
 // Makes a fresh clone runnable, then runs what was asked for on the project's own Node.
-// Stands on any Node from 20 and on nothing that npm installs.
+// Stands on any Node from 18 and on nothing that npm installs.
 import { spawn } from 'node:child_process';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,8 +31,8 @@ function checkMachine(task) {
       `this needs Linux: loop devices and mounts, which ${process.platform} has not`,
     );
   }
-  if (Number(process.versions.node.split('.')[0]) < 20) {
-    throw new Refusal(`this needs Node 20 or newer to start, and this is ${process.version}`);
+  if (Number(process.versions.node.split('.')[0]) < 18) {
+    throw new Refusal(`this needs Node 18 or newer to start, and this is ${process.version}`);
   }
   if (process.getuid() !== 0) {
     const again = { test: 'npm test', e2e: 'npm run test:e2e' }[task] ?? `npm run ${task}`;
@@ -69,8 +69,8 @@ try {
   checkMachine(task);
   await ensurePackages(root);
   await ensureHostTools(task === 'bench-node');
-  const goPath = ['test', 'e2e', 'bench:k8s'].includes(task) ? ensureGo() : [];
-  const path = [join(root, 'node_modules', '.bin'), process.env.PATH, ...goPath].join(delimiter);
+  const goPath = ['test', 'e2e', 'bench:k8s'].includes(task) ? await ensureGo() : [];
+  const path = [join(root, 'node_modules', '.bin'), ...goPath, process.env.PATH].join(delimiter);
   become(entries[task], rest[0] === '--' ? rest.slice(1) : rest, path);
 } catch (error) {
   stop(error);

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { ask, complete, findProgram, Refusal, say } from './run.mjs';
+import { existsSync } from 'node:fs';
+import { installPackages } from './apt.mjs';
+import { ask, findProgram, Refusal } from './run.mjs';
 
 // Debian and Ubuntu keep losetup and mount apart from the rest of util-linux.
 const packages = {
@@ -15,7 +16,11 @@ const packages = {
 export async function ensureHostTools(measuring = false) {
   if (measuring) packages.fio = ['fio'];
   const wanted = missingPackages();
-  if (wanted.length > 0) await install(wanted);
+  if (wanted.length > 0) await installPackages(wanted, 'programs of the host');
+  const still = missingPackages();
+  if (still.length > 0) {
+    throw new Refusal(`programs of ${still.join(' ')} are missing after their installation`);
+  }
   if (existsSync('/dev/loop-control')) return;
   ask('modprobe', ['loop']);
   if (!existsSync('/dev/loop-control')) {
@@ -29,35 +34,3 @@ const missingPackages = () =>
   Object.keys(packages).filter((name) =>
     packages[name].some((program) => findProgram(program) === undefined),
   );
-
-async function install(names) {
-  const list = names.join(' ');
-  if (findProgram('apt-get') === undefined) {
-    throw new Refusal(
-      `programs are missing and there is no apt-get to install them: install ${list}`,
-    );
-  }
-  say(`installing ${list} with apt-get`);
-  const first = hasPackageLists() ? await aptInstall(names) : { ok: false };
-  if (!first.ok) {
-    await apt(['update']);
-    const { ok, output } = await aptInstall(names);
-    if (!ok) throw new Refusal(`apt-get could not install ${list}:\n${output.trimEnd()}`);
-  }
-  const still = missingPackages();
-  if (still.length > 0) {
-    throw new Refusal(`programs of ${still.join(' ')} are missing after their installation`);
-  }
-}
-
-const aptInstall = (names) => apt(['install', '-y', '--no-install-recommends', ...names]);
-
-const apt = (args) =>
-  complete('apt-get', ['-q', ...args], {
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-
-function hasPackageLists() {
-  const folder = '/var/lib/apt/lists';
-  return existsSync(folder) && readdirSync(folder).some((name) => name.includes('_Packages'));
-}

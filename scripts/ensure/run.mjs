@@ -20,13 +20,16 @@ export function stop(error) {
 // root's own PATH may lack these, after `su` for one.
 const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
 
-/** Where a program is, or undefined. */
-export function findProgram(name, folders = []) {
+/** Every place where a program is, the first of the PATH first. */
+export function findPrograms(name, folders = []) {
   const path = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   return [...path, ...systemFolders, ...folders]
     .map((folder) => join(folder, name))
-    .find(isProgram);
+    .filter(isProgram);
 }
+
+/** Where a program is, or undefined. */
+export const findProgram = (name) => findPrograms(name)[0];
 
 function isProgram(file) {
   try {
@@ -48,13 +51,24 @@ export function complete(program, args, options = {}) {
   return new Promise((resolve) => {
     const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
+    let stdout = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (output += text));
     }
-    child.on('error', (error) => resolve({ ok: false, output: error.message }));
-    child.on('close', (status) => resolve({ ok: status === 0, output }));
+    child.stdout.on('data', (text) => (stdout += text));
+    child.on('error', (error) => resolve({ ok: false, output: error.message, stdout }));
+    child.on('close', (status) => resolve({ ok: status === 0, output, stdout }));
   });
 }
 
 /** A line of progress: on stderr, because stdout belongs to what runs afterwards. */
 export const say = (line) => console.error(`gpfs-csi: ${line}`);
+
+/** Says what is about to be done, does it, and says how long that took. */
+export async function timed(line, work) {
+  const start = Date.now();
+  say(line);
+  const result = await work();
+  say(`  took ${((Date.now() - start) / 1000).toFixed(0)} s`);
+  return result;
+}

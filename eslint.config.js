@@ -68,6 +68,7 @@ export default tseslint.config(
         console: 'readonly',
         URL: 'readonly',
         setTimeout: 'readonly',
+        AbortController: 'readonly',
       },
     },
     rules: {

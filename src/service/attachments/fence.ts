@@ -1,11 +1,9 @@
-import { isMultiNode, sameCapability, type Capability } from '../../model/capability.ts';
+import { sameCapability, type Capability } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import { fileKey } from '../../model/ids.ts';
 import { cloneErrno } from '../../gpfs/mmclone.ts';
-import { isDeadMark, isSameMachine } from '../../store/nodes.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
-import type { NodeFile } from '../../store/schema/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import { releaseClaim } from '../claims/claims.ts';
 import type { ClaimPlan, ServiceHost } from '../host.ts';
@@ -21,35 +19,12 @@ export interface Fencer {
   readonly readonly: boolean;
 }
 
-/**
- * Nodes that may still write to a volume which is attached nowhere: they left a mark on its image, and are
- * neither this node nor known to have booted since. A node is its name and its machine together, so a machine
- * that took over the name of another one does not answer for it. Raw block volumes that several nodes share
- * are left to those who share them.
- */
-export async function nodesToFence(
-  store: RootStore,
-  value: VolumeRecord,
-  capability: Capability,
-  self: NodeFile,
-): Promise<readonly string[]> {
-  if (capability.access.kind === 'block' && isMultiNode(capability.mode)) return [];
-  if (value.attachments.length > 0) return [];
-  const found: string[] = [];
-  for (const mark of await store.marks.of(imageOf(value).key)) {
-    if (isSameMachine(mark, self)) continue;
-    if (!isDeadMark(mark, await store.nodes.read(mark.node))) found.push(mark.node);
-  }
-  return found;
-}
-
 /** Cuts these nodes off from a volume, and attaches it. Throws in-use where GPFS cannot do that. */
 export async function fence(
   host: ServiceHost,
   store: RootStore,
   held: Held<VolumeRecord>,
-  attachment: Attachment,
-  nodes: readonly string[],
+  { attachment, nodes }: { readonly attachment: Attachment; readonly nodes: readonly string[] },
 ): Promise<void> {
   const { id, value } = held;
   if (!(await store.abilities.read()).snapOpen) throw stillOpen(id, nodes);
@@ -60,7 +35,7 @@ export async function fence(
     attachments: [...value.attachments, { ...attachment, state: 'fencing' as const }],
   };
   try {
-    await generate(host, store, held, during, parent);
+    await generate(host, store, held, { during, parent });
   } catch (error) {
     throw cloneErrno(error) === 'EBUSY' ? stillOpen(id, nodes, error) : error;
   }
@@ -77,8 +52,7 @@ function generate(
   host: ServiceHost,
   store: RootStore,
   from: Held<VolumeRecord>,
-  during: VolumeRecord,
-  parent: ClaimPlan['parent'],
+  { during, parent }: Pick<ClaimPlan, 'parent'> & { readonly during: VolumeRecord },
 ): Promise<Held<VolumeRecord>> {
   const image = fileKey(during.id, from.version + 1, host.nonce());
   return operate(host, store, {
@@ -112,7 +86,7 @@ export async function resumeFence(
   try {
     const taken = await store.volumes.swap(id, held, { ...value, claim: mine.claim });
     await dropNext(store, taken.value);
-    await generate(host, store, taken, taken.value, claim.parent);
+    await generate(host, store, taken, { during: taken.value, parent: claim.parent });
   } catch (error) {
     await host.claims.release(() => releaseClaim(store.volumes, id, mine.claim));
     throw error;

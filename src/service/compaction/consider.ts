@@ -1,7 +1,7 @@
 import { judge, type Verdict } from '../../model/compaction.ts';
 import type { FileKey } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
-import { usersOf } from '../attachments/attachments.ts';
+import { usersOf } from '../attachments/users.ts';
 import type { ServiceHost } from '../host.ts';
 import { readChain } from './chain.ts';
 import { endAbandoned } from './give-way.ts';

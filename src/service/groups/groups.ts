@@ -7,36 +7,58 @@ import type { GroupRecord } from '../../store/schema/groups.ts';
 import type { SnapshotGroups } from '../api.ts';
 import { underClaim } from '../claims/claims.ts';
 import { endGroup, settleGroup } from './settle.ts';
-import { isMember, shown } from '../snapshots/snapshots.ts';
+import { isMember, shown as shownSnapshot } from '../snapshots/snapshots.ts';
 import { createGroup, type FoundGroup } from './create.ts';
 import type { ServiceHost } from '../host.ts';
 import { requireOwnFile } from '../parents/ownership.ts';
-import type { PlacedObject } from '../roots/roots.ts';
 
 /** Group snapshots, as the controller serves them. */
-export function groupsOf(host: ServiceHost): SnapshotGroups {
+export const groupsOf = (host: ServiceHost): SnapshotGroups => ({
+  create: async (spec) => shown(await createGroup(host, spec)),
+  remove: (id, snapshotIds) => remove(host, id, snapshotIds),
+  get: async (id, snapshotIds) => shown(await find(host, id, snapshotIds)),
+});
+
+/** The group, ready. Throws group-missing, or invalid-request where these are not its snapshots. */
+async function find(
+  { roots }: Pick<ServiceHost, 'roots'>,
+  id: string,
+  snapshotIds: readonly string[],
+): Promise<FoundGroup> {
+  const place = await roots.byId(id);
+  const held = place && (await place.store.groups.read(place.local));
+  if (!place || held?.value.state !== 'ready') throw groupMissing(id);
+  requireSameMembers(place.store, held.value, snapshotIds);
+  return { store: place.store, record: held.value };
+}
+
+/** A group as callers see it. Throws unreadable-record where a snapshot of it is missing. */
+async function shown({ store, record }: FoundGroup): Promise<SnapshotGroup> {
+  const snapshots = record.members.map(async ({ snapshot }) => {
+    const held = await store.snapshots.read(snapshot);
+    if (held?.value.state === 'ready' && isMember(record, held.value))
+      return shownSnapshot({ store, record: held.value }, record);
+    throw new DriverError(
+      'unreadable-record',
+      `group snapshot ${record.id} lists snapshot ${snapshot}, which is not there any more; delete the group, or see gpfs-csi doctor`,
+    );
+  });
   return {
-    create: async (spec) => shownGroup(await createGroup(host, spec)),
-    remove: async (id, snapshotIds) => {
-      const place = await host.roots.byId(id);
-      if (place) await removeGroup(host, place, snapshotIds);
-    },
-    get: async (id, snapshotIds) => {
-      const place = await host.roots.byId(id);
-      const held = place && (await place.store.groups.read(place.local));
-      if (!place || held?.value.state !== 'ready') throw groupMissing(id);
-      requireSameMembers(place.store, held.value, snapshotIds);
-      return shownGroup({ store: place.store, record: held.value });
-    },
+    id: publicId(store.id, record.id),
+    snapshots: await Promise.all(snapshots),
+    createdMs: record.createdMs,
   };
 }
 
 /** Deletes a group with its snapshots, in whatever order they hang on each other; a missing one is success. */
-async function removeGroup(
+async function remove(
   host: ServiceHost,
-  { store, local }: PlacedObject,
+  id: string,
   snapshotIds: readonly string[],
 ): Promise<void> {
+  const place = await host.roots.byId(id);
+  if (!place) return;
+  const { store, local } = place;
   const held = await settleGroup(host, store, local);
   if (held?.value.state !== 'ready') return;
   requireSameMembers(store, held.value, snapshotIds);
@@ -61,23 +83,6 @@ function requireSameMembers(
     'snapshot_ids',
     `must be those of group snapshot ${id}: ${has.join(', ')}; it was given ${snapshotIds.join(', ') || 'none'}`,
   );
-}
-
-async function shownGroup({ store, record }: FoundGroup): Promise<SnapshotGroup> {
-  const snapshots = record.members.map(async ({ snapshot }) => {
-    const held = await store.snapshots.read(snapshot);
-    if (held?.value.state === 'ready' && isMember(record, held.value))
-      return shown(store, held.value, record);
-    throw new DriverError(
-      'unreadable-record',
-      `group snapshot ${record.id} lists snapshot ${snapshot}, which is not there any more; delete the group, or see gpfs-csi doctor`,
-    );
-  });
-  return {
-    id: publicId(store.id, record.id),
-    snapshots: await Promise.all(snapshots),
-    createdMs: record.createdMs,
-  };
 }
 
 const groupMissing = (id: string): DriverError =>

@@ -4,7 +4,7 @@ import type { DataRef } from '../../model/clone-tree.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { usersOf } from '../attachments/attachments.ts';
+import { usersOf } from '../attachments/users.ts';
 import { removeVolume, removeImage } from '../volumes/remove.ts';
 import { newFill } from '../claims/claims.ts';
 import { buildFilled } from '../volumes/fill.ts';

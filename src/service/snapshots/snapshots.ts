@@ -11,44 +11,58 @@ import type { ServiceHost } from '../host.ts';
 import { listPage } from '../pages.ts';
 import type { PlacedObject } from '../roots/roots.ts';
 import { snapshotMissing } from '../claims/settle.ts';
-import { createSnapshot } from './create.ts';
+import { createSnapshot, type FoundSnapshot } from './create.ts';
 
 /** Snapshots, as the controller serves them. */
-export function snapshotsOf(host: ServiceHost): Snapshots {
-  const get = async (id: string): Promise<Snapshot | undefined> => {
-    const place = await host.roots.byId(id);
-    const held = place && (await place.store.snapshots.read(place.local));
-    return place && held ? shownReady(place.store, held.value) : undefined;
-  };
-  return {
-    create: async (spec) => {
-      const { store, record } = await createSnapshot(host, spec);
-      return shown(store, record);
-    },
-    remove: async (id) => {
-      const place = await host.roots.byId(id);
-      if (!place) return;
-      await refuseMember(place);
-      await removeSnapshot(host, place);
-    },
-    get: async (id) => {
-      const snapshot = await get(id);
-      if (snapshot) return snapshot;
-      throw snapshotMissing(id);
-    },
-    list: async (filter, page) => {
-      if (filter.id === '') return listAll(host, filter.sourceVolumeId, page);
-      positionOf('snapshots', page.token);
-      const found = page.token === '' ? await get(filter.id) : undefined;
-      return { items: found && isOf(found, filter.sourceVolumeId) ? [found] : [], next: '' };
-    },
-  };
+export const snapshotsOf = (host: ServiceHost): Snapshots => ({
+  create: async (spec) => shown(await createSnapshot(host, spec)),
+  remove: (id) => remove(host, id),
+  get: (id) => find(host, id),
+  list: (filter, page) => list(host, filter, page),
+});
+
+/** The snapshot as callers see it, ready. Throws snapshot-missing. */
+async function find(host: RootsHost, id: string): Promise<Snapshot> {
+  const snapshot = await lookUp(host, id);
+  if (snapshot) return snapshot;
+  throw snapshotMissing(id);
+}
+
+type RootsHost = Pick<ServiceHost, 'roots'>;
+
+async function lookUp({ roots }: RootsHost, id: string): Promise<Snapshot | undefined> {
+  const place = await roots.byId(id);
+  const held = place && (await place.store.snapshots.read(place.local));
+  return place && held ? shownReady(place.store, held.value) : undefined;
+}
+
+/** A snapshot as callers see it, perhaps one of a group. */
+export const shown = (
+  { store, record }: FoundSnapshot,
+  group?: Pick<GroupRecord, 'id'>,
+): Snapshot => ({
+  id: publicId(store.id, record.id),
+  sourceVolumeId: record.handle ?? publicId(store.id, record.volume),
+  bytes: record.bytes,
+  createdMs: record.createdMs,
+  ready: true,
+  ...(group ? { groupId: publicId(store.id, group.id) } : {}),
+});
+
+type ListHost = Pick<ServiceHost, 'roots' | 'log'>;
+type Filter = Parameters<Snapshots['list']>[0];
+
+async function list(host: ListHost, filter: Filter, page: Page): Promise<Paged<Snapshot>> {
+  if (filter.id === '') return listAll(host, filter.sourceVolumeId, page);
+  positionOf('snapshots', page.token);
+  const found = page.token === '' ? await lookUp(host, filter.id) : undefined;
+  return { items: found && isOf(found, filter.sourceVolumeId) ? [found] : [], next: '' };
 }
 
 const isOf = ({ sourceVolumeId }: Snapshot, wanted: string): boolean =>
   wanted === '' || sourceVolumeId === wanted;
 
-async function listAll(host: ServiceHost, source: string, page: Page): Promise<Paged<Snapshot>> {
+async function listAll(host: ListHost, source: string, page: Page): Promise<Paged<Snapshot>> {
   const stores = await host.roots.all();
   const wanted = source === '' ? undefined : parseId(source);
   const entry = async (store: RootStore, record: SnapshotRecord) => {
@@ -63,25 +77,11 @@ async function listAll(host: ServiceHost, source: string, page: Page): Promise<P
   );
 }
 
-/** A snapshot as callers see it, perhaps one of a group. */
-export const shown = (
-  store: RootStore,
-  record: SnapshotRecord,
-  group?: Pick<GroupRecord, 'id'>,
-): Snapshot => ({
-  id: publicId(store.id, record.id),
-  sourceVolumeId: record.handle ?? publicId(store.id, record.volume),
-  bytes: record.bytes,
-  createdMs: record.createdMs,
-  ready: true,
-  ...(group ? { groupId: publicId(store.id, group.id) } : {}),
-});
-
-// One that is being cut is not listed, alone or in a group: nobody could use it, and it may yet be taken back.
+/** Undefined while it is being cut, alone or in a group: nobody could use it, and it may yet be taken back. */
 async function shownReady(store: RootStore, record: SnapshotRecord): Promise<Snapshot | undefined> {
   if (record.state !== 'ready') return undefined;
   const group = await groupWith(store, record);
-  return group && group.state !== 'ready' ? undefined : shown(store, record, group);
+  return group && group.state !== 'ready' ? undefined : shown({ store, record }, group);
 }
 
 /** The group that a snapshot is a member of, if there is one; one whose group was lost is a snapshot like others. */
@@ -91,6 +91,14 @@ async function groupWith(
 ): Promise<GroupRecord | undefined> {
   const group = record.group && (await store.groups.read(record.group.id))?.value;
   return group && group.state !== 'deleted' && isMember(group, record) ? group : undefined;
+}
+
+/** Deletes a snapshot; a missing one is success. */
+async function remove(host: ServiceHost, id: string): Promise<void> {
+  const place = await host.roots.byId(id);
+  if (!place) return;
+  await refuseMember(place);
+  await removeSnapshot(host, place);
 }
 
 async function refuseMember({ store, local }: PlacedObject): Promise<void> {

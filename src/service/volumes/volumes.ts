@@ -3,11 +3,11 @@ import { requireSupported, whyUnsupported, type Capability } from '../../model/c
 import { publicId } from '../../model/ids.ts';
 import { volumeChange, whatIsLeft } from '../../model/class/mutable.ts';
 import { sizeOfGrown } from '../../model/sizing.ts';
-import type { CapacityRange, Volume } from '../../model/volume.ts';
+import type { CapacityRange, Page, Paged, Volume } from '../../model/volume.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { ValidateAsk, Validation, Volumes } from '../api.ts';
-import { createVolume } from './create.ts';
+import { createVolume, type PlacedVolume } from './create.ts';
 import { removeVolume } from './remove.ts';
 import { growClaimed } from './expand.ts';
 import type { ServiceHost } from '../host.ts';
@@ -19,59 +19,64 @@ import type { PlacedObject } from '../roots/roots.ts';
 import { readyVolume, volumeMissing } from '../claims/settle.ts';
 
 /** Volumes, as the controller serves them. */
-export function volumesOf(host: ServiceHost): Volumes {
-  const find = async (id: string): Promise<PlacedObject> => {
-    const place = await host.roots.byId(id);
-    if (place) return place;
-    throw volumeMissing(id);
-  };
-  const read = async (id: string) => {
-    const { store, local } = await find(id);
-    const held = await store.volumes.read(local);
-    if (held?.value.state !== 'ready') throw volumeMissing(id);
-    return { store, record: held.value };
-  };
-  const { shown, shownReady } = shownBy(host);
-  return {
-    create: async (spec) => {
-      const { store, record } = await createVolume(host, spec);
-      return shown(store, record);
-    },
-    remove: async (id) => {
-      const place = await host.roots.byId(id);
-      if (!place) return;
-      await removeVolume(host, place);
-      await host.limits.removed(place.store, place.local);
-    },
-    get: async (id) => {
-      const { store, record } = await read(id);
-      return shown(store, record);
-    },
-    list: async (page) =>
-      listPage(
-        { list: 'volumes', records: (store) => store.volumes, entry: shownReady, log: host.log },
-        await host.roots.all(),
-        page,
-      ),
-    expand: async (id, range, capability) => expand(host, await find(id), range, capability),
-    modify: async (id, parameters) => modifyVolume(host, await find(id), parameters),
-    validate: async (id, ask) => validation((await read(id)).record, ask),
-  };
+export const volumesOf = (host: ServiceHost): Volumes => ({
+  create: async (spec) => shown(host, await createVolume(host, spec)),
+  remove: (id) => remove(host, id),
+  get: async (id) => shown(host, await find(host, id)),
+  list: (page) => list(host, page),
+  expand: async (id, range, capability) => expand(host, await placeOf(host, id), range, capability),
+  modify: async (id, parameters) => modifyVolume(host, await placeOf(host, id), parameters),
+  validate: async (id, ask) => validation((await find(host, id)).record, ask),
+});
+
+type RootsHost = Pick<ServiceHost, 'roots'>;
+
+async function placeOf({ roots }: RootsHost, id: string): Promise<PlacedObject> {
+  const place = await roots.byId(id);
+  if (place) return place;
+  throw volumeMissing(id);
 }
 
-/** Volumes as callers see them. One that was moved shows the root that it is in now, whatever its handle says. */
-function shownBy({ topology }: Pick<ServiceHost, 'topology'>) {
-  const shown = (store: RootStore, record: VolumeRecord): Volume => ({
-    id: record.handle ?? publicId(store.id, record.id),
-    bytes: record.bytes,
-    context: record.context,
-    source: record.asked.source ?? undefined,
-    publishedNodes: record.attachments.filter((each) => !isFencing(each)).map(({ node }) => node),
-    ...(topology ? { topology: topology.of(store.id) } : {}),
-  });
-  const shownReady = (store: RootStore, record: VolumeRecord): Volume | undefined =>
-    record.state === 'ready' ? shown(store, record) : undefined;
-  return { shown, shownReady };
+/** The volume, ready. Throws volume-missing. */
+async function find(host: RootsHost, id: string): Promise<PlacedVolume> {
+  const { store, local } = await placeOf(host, id);
+  const held = await store.volumes.read(local);
+  if (held?.value.state !== 'ready') throw volumeMissing(id);
+  return { store, record: held.value };
+}
+
+/** A volume as callers see it. One that was moved is where it is now, whatever its handle says. */
+const shown = (
+  { topology }: Pick<ServiceHost, 'topology'>,
+  { store, record }: PlacedVolume,
+): Volume => ({
+  id: record.handle ?? publicId(store.id, record.id),
+  bytes: record.bytes,
+  context: record.context,
+  source: record.asked.source ?? undefined,
+  publishedNodes: record.attachments.filter((each) => !isFencing(each)).map(({ node }) => node),
+  ...(topology ? { topology: topology.of(store.id) } : {}),
+});
+
+async function list(
+  host: Pick<ServiceHost, 'roots' | 'topology' | 'log'>,
+  page: Page,
+): Promise<Paged<Volume>> {
+  const entry = (store: RootStore, record: VolumeRecord) =>
+    record.state === 'ready' ? shown(host, { store, record }) : undefined;
+  return listPage(
+    { list: 'volumes', records: (store) => store.volumes, entry, log: host.log },
+    await host.roots.all(),
+    page,
+  );
+}
+
+/** Deletes a volume; a missing one is success. */
+async function remove(host: ServiceHost, id: string): Promise<void> {
+  const place = await host.roots.byId(id);
+  if (!place) return;
+  await removeVolume(host, place);
+  await host.limits.removed(place.store, place.local);
 }
 
 async function expand(

@@ -108,7 +108,7 @@ function hostOf(on: DriverHost, roots: Roots, placement: Placement): ServiceHost
   return {
     ...{ roots, self, clock, nonce, log, placement },
     commands: gpfs,
-    claims: claimsOf(self, clock, nonce),
+    claims: claimsOf(on),
     endings,
     ...backgroundOf(on),
     limits: limitsOf(on.limits ?? noLimits, placement, clock),

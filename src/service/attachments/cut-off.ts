@@ -44,7 +44,11 @@ export async function cutOff(
   try {
     await makeNext(host, store, claimed);
     const ended = await dropFenced(store, await switchTo(store, claimed));
-    // The parent is dead from the beginning, and nobody will delete anything to have it looked at.
+    host.log.info(
+      { volume: claimed.id, parent: claimed.value.claim?.parent },
+      'other nodes are cut off from a volume; its new clone parent stays until compaction',
+    );
+    // The parent is dead from the beginning, and no deletion will put it on the queue.
     await host.backlog.add(store, claimed.id);
     return ended;
   } catch (error) {

@@ -1,20 +1,21 @@
 import { DriverError, isFault } from '../../model/fault.ts';
-import type { Clock, Nonce } from '../../run/clock.ts';
-import type { Self } from '../../store/nodes.ts';
+import type { Log } from '../../observe/log.ts';
 import type { Held, Records } from '../../store/records.ts';
 import type { Claim, Fill } from '../../store/schema/claim.ts';
-import type { Claims, ClaimPlan } from '../host.ts';
+import type { Claims, ClaimPlan, ServiceHost } from '../host.ts';
 import { showBytes, type Bytes } from '../../model/bytes.ts';
 
+type ClaimsHost = Pick<ServiceHost, 'self' | 'clock' | 'nonce' | 'log'>;
+
 /** Claims made by this server. */
-export function claimsOf(self: Self, clock: Clock, nonce: Nonce): Claims {
+export function claimsOf({ self, clock, nonce, log }: ClaimsHost): Claims {
   const active = new Set<string>();
   const fateOf: Claims['fateOf'] = async (store, claim) => {
     if (claim.instance !== self.instance) return store.nodes.fateOf(claim);
     return active.has(claim.nonce) ? 'alive' : 'gone';
   };
   return {
-    ...releasesOf(),
+    ...releasesOf(log),
     fateOf,
     begin: (plan) => {
       const claim = {
@@ -94,14 +95,16 @@ export async function underClaim<T extends { readonly claim: Claim | null }, R>(
   }
 }
 
-function releasesOf(): Pick<Claims, 'release' | 'retry'> {
+function releasesOf(log: Log): Pick<Claims, 'release' | 'retry'> {
   const unreleased = new Set<() => Promise<void>>();
   const release = async (attempt: () => Promise<void>): Promise<void> => {
     try {
       await attempt();
       unreleased.delete(attempt);
-    } catch {
-      // The file system is away: the claim stays until it is back, or until this process is gone.
+    } catch (error) {
+      // Once, and not at each retry: a file system may be away for days.
+      if (!unreleased.has(attempt))
+        log.warn({ error }, 'a claim stays until the file system can be written to again');
       unreleased.add(attempt);
     }
   };

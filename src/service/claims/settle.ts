@@ -26,7 +26,10 @@ export async function settleVolume(
   }
   await host.claims.requireDead(store, held.value.claim, `volume ${id}`);
   const plan = held.value.claim;
-  host.log.warn({ volume: id, op: plan.op }, 'finishing what another server left half done');
+  host.log.warn(
+    { volume: id, op: plan.op, node: plan.node },
+    'finishing an operation that its server left half done',
+  );
   return underClaim(host.claims, store.volumes, { held, plan }, (taken, claim) =>
     host.endings.volume[claim.op].end(host, store, taken),
   );
@@ -45,7 +48,12 @@ export async function settleSnapshot(
   if (held.value.claim.op === 'compact') return settleSnapshot(host, store, id);
   const now = await store.snapshots.read(id);
   if (now?.value.claim?.nonce !== held.value.claim.nonce) return settleSnapshot(host, store, id);
-  return underClaim(host.claims, store.snapshots, { held: now, plan: held.value.claim }, (taken) =>
+  const plan = held.value.claim;
+  host.log.warn(
+    { snapshot: id, op: plan.op, node: plan.node },
+    'finishing an operation that its server left half done',
+  );
+  return underClaim(host.claims, store.snapshots, { held: now, plan }, (taken) =>
     host.endings.snapshot[workOn(taken.value)](host, store, taken),
   );
 }

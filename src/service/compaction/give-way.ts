@@ -58,7 +58,7 @@ async function stopHere(
 }
 
 async function ask<T extends Claimed>(
-  { clock }: ServiceHost,
+  { clock, log }: Pick<ServiceHost, 'clock' | 'log'>,
   records: Records<T>,
   { id }: Held<T>,
   claim: Claim,
@@ -68,10 +68,12 @@ async function ask<T extends Claimed>(
     if (!still(now)) throw new DriverError('busy', `${id} is claimed by another operation`);
     return { ...now, claim: { ...claim, wanted: true } };
   };
-  if (claim.wanted !== true)
+  if (claim.wanted !== true) {
+    log.info({ id, node: claim.node }, 'a request waits for another server to stop a compaction');
     await records.update(id, want).catch((error: unknown) => {
       if (!isFault(error, 'busy')) throw error;
     });
+  }
   for (let waited = 0; waited < patienceMs; waited += lookMs) {
     if (!still((await records.read(id))?.value)) return;
     await clock.sleep(lookMs);
@@ -95,6 +97,10 @@ export async function endAbandoned(
   using mine = host.claims.begin({ op, from, to });
   try {
     await head.begin(mine.claim, undefined);
+    host.log.warn(
+      { id: head.id, op, node: claim.node },
+      'finishing an operation that its server left half done',
+    );
     await endMoveOrRelease(host, store, head, mine.claim);
   } catch (error) {
     // Somebody else took it, or the next one who wants the file does.

@@ -30,7 +30,13 @@ export async function takeLease(host: ServiceHost, store: RootStore): Promise<Le
     released: false,
   };
   try {
-    return leaseOf(store, await store.leases.swap(name, held, lease));
+    const mine = await store.leases.swap(name, held, lease);
+    if (held && isLeft(host, held.value))
+      host.log.info(
+        { root: store.layout.root, node: held.value.node },
+        'took over the upkeep of a root from a server that did not give it back',
+      );
+    return leaseOf(store, mine);
   } catch (error) {
     if (isFault(error, 'busy')) return undefined;
     throw error;
@@ -42,6 +48,10 @@ async function isFree(host: ServiceHost, store: RootStore, lease: LeaseRecord): 
   if (lease.instance === host.self.instance) return true;
   return (await store.nodes.fateOf(lease)) !== 'alive';
 }
+
+/** Another server had it to its end. */
+const isLeft = ({ self }: Pick<ServiceHost, 'self'>, lease: LeaseRecord): boolean =>
+  !lease.released && lease.instance !== self.instance;
 
 const leaseOf = (store: RootStore, mine: Held<LeaseRecord>): Lease => ({
   isMine: async () => (await store.leases.read(name))?.version === mine.version,

@@ -136,7 +136,8 @@ async function workOn(
   name: string,
 ): Promise<number | undefined> {
   const now = host.clock.now();
-  const tries = (await store.queue.putOffBefore(name))?.tries ?? 0;
+  const before = await store.queue.putOffBefore(name);
+  const tries = before?.tries ?? 0;
   // Announced anew from here on: what is put on the queue while we look is looked at again.
   const why = `node ${host.self.node} is at work on it`;
   const { instance } = host.self;
@@ -151,6 +152,9 @@ async function workOn(
       return undefined;
     case 'waits': {
       const item = { tries: 0, untilMs: now + waitMs, why: outcome.why };
+      // Only what is new: the same is found again each hour, perhaps for weeks.
+      if (before?.why !== item.why)
+        host.log.info({ name, why: item.why }, 'work on a clone tree waits');
       // What it waits for may have happened while we looked.
       await store.queue.putOff(name, item, { keepAnnounced: true });
       return undefined;

@@ -29,7 +29,10 @@ export async function settleGroup(
   if (!held?.value.claim) return held;
   await host.claims.requireDead(store, held.value.claim, `group ${id}`);
   const plan = held.value.claim;
-  host.log.warn({ group: id, op: plan.op }, 'finishing what another server left half done');
+  host.log.warn(
+    { group: id, op: plan.op, node: plan.node },
+    'finishing an operation that its server left half done',
+  );
   return underClaim(host.claims, store.groups, { held, plan }, (taken) =>
     endGroup(host, store, taken),
   );

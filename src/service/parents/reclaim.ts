@@ -84,7 +84,8 @@ async function reclaimOne(
     await store.hidden.swap(key, marked, { ...marked.value, state: 'waiting' });
     return null;
   }
-  const { parent } = marked.value;
+  const { parent, why } = marked.value;
+  host.log.info({ key, why }, 'removed a clone parent that nothing reads through any more');
   if (parent !== null) await store.edges.remove(parent, key);
   await store.hidden.forget(marked).catch(() => host.backlog.add(store, key));
   return parent;

@@ -37,11 +37,11 @@ export async function finishSnapshotRemoval(
   const { key } = file;
   // An import that failed has no inode to compare: its claim names the file, whose key is used but once.
   if (held.value.state === 'deleting') await requireOwnFile(store, held.value);
-  const childless = (await store.edges.children(key)).length === 0;
-  const unlinked = childless && (await unlinkParent(host, store, 'snapshots', key));
+  const children = (await store.edges.children(key)).length;
+  const unlinked = children === 0 && (await unlinkParent(host, store, 'snapshots', key));
   if (!unlinked) {
-    await bury(store, held.value);
-    // Not in bury: a repetition finds the tombstone there, and nobody may have heard of it.
+    await bury(host, store, held.value, children);
+    // Not in bury: a repetition finds the tombstone there, and perhaps no server has heard of it.
     await host.backlog.add(store, key);
   } else if (parent !== null) await store.edges.remove(parent, key);
   const gone = asDeleted(host, held.value);
@@ -49,8 +49,13 @@ export async function finishSnapshotRemoval(
   return reclaimAfter(host, store, next, store.snapshots.swap(held.id, held, gone, 'name'));
 }
 
-/** Makes a tombstone of a snapshot's file: the id is free again, the blocks stay for those who need them. */
-async function bury(store: RootStore, snapshot: SnapshotRecord): Promise<void> {
+/** Makes a tombstone of a snapshot's file: the id is free again, the blocks stay for the files that need them. */
+async function bury(
+  { log }: Pick<ServiceHost, 'log'>,
+  store: RootStore,
+  snapshot: SnapshotRecord,
+  children: number,
+): Promise<void> {
   const { file } = snapshot;
   if (!file || (await store.hidden.read(file.key))) return;
   const tombstone: HiddenRecord = {
@@ -68,6 +73,12 @@ async function bury(store: RootStore, snapshot: SnapshotRecord): Promise<void> {
     claim: null,
   };
   await store.hidden.swap(file.key, undefined, tombstone, 'name');
+  // Without children GPFS refused to remove the file, which has a line of its own.
+  if (children > 0)
+    log.info(
+      { snapshot: snapshot.id, key: file.key, children },
+      'a snapshot is deleted; its file stays as a tombstone while other files read through it',
+    );
 }
 
 /** Ends the import of an image that stopped somewhere: its file goes, or stays while its origin reads through it. */

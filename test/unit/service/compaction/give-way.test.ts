@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { silentLog } from '../../../../src/observe/log.ts';
 import { errnoError } from '../../../../src/run/files.ts';
 import { goneAfterMs } from '../../../../src/store/nodes.ts';
 import { clusterWithRoot, serverOn, snap, tend } from '../../../support/memory/driver.ts';
@@ -27,7 +28,10 @@ describe('a request that wants a volume while it is compacted', () => {
         await gate.promise;
       },
     });
-    const [a1, b1] = [serverOn(gpfs), serverOn(gpfs.server('b1'), 'b1')];
+    const said: string[] = [];
+    const say = (_: unknown, message: string) => void said.push(message);
+    const log = { ...silentLog, info: say, warn: say };
+    const [a1, b1] = [serverOn(gpfs), serverOn(gpfs.server('b1'), 'b1', { log })];
     const [store] = await a1.roots.all();
     await b1.roots.all();
     const here = { gpfs, driver: a1, root: store?.id ?? '' };
@@ -49,7 +53,7 @@ describe('a request that wants a volume while it is compacted', () => {
     const release = (): void => {
       gate.resolve(null);
     };
-    return { here, b1, release, round };
+    return { here, b1, said, release, round };
   };
 
   test('stops it at once in the same process', async () => {
@@ -63,8 +67,9 @@ describe('a request that wants a volume while it is compacted', () => {
   });
 
   test('asks another server to stop, which it does', async () => {
-    const { here, b1, release, round } = await stalled();
+    const { here, b1, said, release, round } = await stalled();
     await b1.snapshots.create(snap('s2', idOf(here, 'v')));
+    expect(said.filter((line) => line.includes('waits for another server'))).toHaveLength(1);
     release();
     expect(await round).toBe('ended');
     expect(bytesOf(here, 'snapshots/s2')).toEqual(all.map(() => 'last'));
@@ -72,11 +77,12 @@ describe('a request that wants a volume while it is compacted', () => {
   });
 
   test('is refused once where that server is gone, and finds the way free then', async () => {
-    const { here, b1, release, round } = await stalled();
+    const { here, b1, said, release, round } = await stalled();
     here.gpfs.crashed = true;
     here.gpfs.clock.tick(goneAfterMs + 1);
     await expect(b1.snapshots.create(snap('s2', idOf(here, 'v')))).rejects.toThrow(/which is gone/);
     await quiet(here.gpfs);
+    expect(said).toContain('finishing an operation that its server left half done');
     await b1.snapshots.create(snap('s2', idOf(here, 'v')));
     release();
     expect(await round).toMatch(/cannot be used/);

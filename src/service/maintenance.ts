@@ -10,7 +10,7 @@ import { isTooDeep } from './parents/depth.ts';
 import { settleGroup } from './groups/settle.ts';
 import { inEachRoot } from './roots/roots.ts';
 import type { ServiceHost } from './host.ts';
-import { reclaim } from './parents/reclaim.ts';
+import { reclaim, type ReclaimHost } from './parents/reclaim.ts';
 
 /** How long the record of a deleted object stays: far longer than any server sleeps and wakes up again. */
 const keepDeletedMs = 24 * 3_600_000;
@@ -19,7 +19,9 @@ const keepDeletedMs = 24 * 3_600_000;
 const temporaryMs = 3_600_000;
 
 /** One round of what every server does now and then: show that it lives, give claims back, write what it could not. */
-export async function beat(host: ServiceHost): Promise<void> {
+export async function beat(
+  host: Pick<ServiceHost, 'roots' | 'self' | 'claims' | 'backlog'>,
+): Promise<void> {
   await inEachRoot(host, (store) => store.nodes.beat(host.self.node)).finally(async () => {
     await host.claims.retry();
     await host.backlog.retry();
@@ -72,7 +74,7 @@ async function sweepGroups(host: ServiceHost, store: RootStore): Promise<void> {
 }
 
 /** Clone parents that a server left which died between a deletion and what that set free, and lost queue items. */
-async function sweepHidden(host: ServiceHost, store: RootStore): Promise<void> {
+async function sweepHidden(host: ReclaimHost, store: RootStore): Promise<void> {
   for await (const key of hiddenKeys(store)) {
     const stays = await reclaim(host, store, key);
     if (stays?.children === 1) await host.backlog.add(store, stays.key);
@@ -80,7 +82,7 @@ async function sweepHidden(host: ServiceHost, store: RootStore): Promise<void> {
 }
 
 /** Looks at every hidden clone parent when a root is opened: what this server left when it died. */
-export async function reclaimAll(host: ServiceHost, store: RootStore): Promise<void> {
+export async function reclaimAll(host: ReclaimHost, store: RootStore): Promise<void> {
   for await (const key of hiddenKeys(store)) await reclaim(host, store, key);
 }
 

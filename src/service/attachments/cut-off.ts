@@ -9,7 +9,7 @@ import type { ServiceHost } from '../host.ts';
 import { deeper, endClaim, isClaimed, isFencing, requireClaim } from '../claims/own-claim.ts';
 import { dropLateEdges, endParenting, recordCut } from '../parents/cut.ts';
 import { statOf, pathOf } from '../claims/data-files.ts';
-import { reclaim } from '../parents/reclaim.ts';
+import { reclaim, type ReclaimHost } from '../parents/reclaim.ts';
 import { perform } from '../claims/steps.ts';
 
 /** A volume whose record carries a claim to cut other nodes off from its image. */
@@ -37,7 +37,7 @@ function announced({ id, claim }: VolumeRecord): Announced {
  * on writing, to a file without a name; the volume starts from what that held when its parent was cut.
  */
 export async function cutOff(
-  host: ServiceHost,
+  host: ReclaimHost & Pick<ServiceHost, 'commands'>,
   store: RootStore,
   claimed: Fencing,
 ): Promise<Held<VolumeRecord>> {
@@ -59,7 +59,11 @@ export async function cutOff(
   }
 }
 
-async function makeNext(host: ServiceHost, store: RootStore, claimed: Fencing): Promise<void> {
+async function makeNext(
+  host: Pick<ServiceHost, 'commands'>,
+  store: RootStore,
+  claimed: Fencing,
+): Promise<void> {
   const { value } = claimed;
   const { fenced, parent, next } = announced(value);
   const { cut, next: copy } = planFence(fenced, parent, next, value);
@@ -108,7 +112,7 @@ async function dropFenced(store: RootStore, switched: Fencing): Promise<Held<Vol
  * takes no parent out again. No command is run, so that any request on the volume can get past it.
  */
 export async function endFence(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'backlog'>,
   store: RootStore,
   held: Fencing,
 ): Promise<Held<VolumeRecord>> {
@@ -138,7 +142,7 @@ export async function isCut(store: RootStore, record: VolumeRecord): Promise<boo
 }
 
 /** What this server made after another one had taken its claim: that one never uses these names. */
-async function dropLate(host: ServiceHost, store: RootStore, claimed: Fencing): Promise<void> {
+async function dropLate(host: ReclaimHost, store: RootStore, claimed: Fencing): Promise<void> {
   const { id, value } = claimed;
   const { parent, next } = announced(value);
   const now = (await store.volumes.read(id))?.value;

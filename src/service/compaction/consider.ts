@@ -6,7 +6,10 @@ import type { ServiceHost } from '../host.ts';
 import { readChain } from './chain.ts';
 import { endAbandoned } from './give-way.ts';
 import type { Head } from './heads.ts';
-import { redirect } from './redirect.ts';
+import { redirect, type EndMoveHost, type RedirectHost } from './redirect.ts';
+
+/** What compaction of one file stands on. */
+export type CompactionHost = RedirectHost & Pick<ServiceHost, 'compaction' | 'compacted'>;
 
 /** Block counts lag behind on other nodes of GPFS: they are read twice, this far apart, before anything is copied. */
 const settleMs = 2_000;
@@ -27,7 +30,7 @@ interface Goal {
 
 /** Looks at a head until nothing is left to compact; `find` reads it anew after each step. */
 export async function consider(
-  host: ServiceHost,
+  host: CompactionHost,
   store: RootStore,
   find: () => Promise<Head | undefined>,
 ): Promise<CheckOutcome> {
@@ -48,7 +51,7 @@ export async function consider(
 
 /** One redirect towards the goal, or towards a new one; or what ends the work on this head. */
 async function oneStep(
-  host: ServiceHost,
+  host: CompactionHost,
   store: RootStore,
   head: Head,
   goal: Goal | undefined,
@@ -68,7 +71,7 @@ const isUnderWay = ({ parent }: Head, { verdict, next }: Goal): boolean =>
   parent === next && parent !== verdict.until;
 
 async function step(
-  host: ServiceHost,
+  host: CompactionHost,
   store: RootStore,
   head: Head,
   { reason }: NonNullable<Verdict>,
@@ -86,14 +89,18 @@ async function step(
   return move.to;
 }
 
-async function judged(host: ServiceHost, store: RootStore, head: Head): Promise<Verdict> {
+async function judged(
+  host: Pick<ServiceHost, 'compaction'>,
+  store: RootStore,
+  head: Head,
+): Promise<Verdict> {
   const { redirectParent } = await store.abilities.read();
   if (head.kind !== 'volume' && !redirectParent) return undefined;
   return judge(await readChain(store, head, { redirectParent }), host.compaction.rule);
 }
 
 async function isStillSo(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'compaction' | 'clock'>,
   store: RootStore,
   head: Head,
   { until }: NonNullable<Verdict>,
@@ -105,7 +112,7 @@ async function isStillSo(
 
 /** Why a head that deserves it must not be redirected now. */
 async function obstacleTo(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'compaction'>,
   store: RootStore,
   { volume }: Head,
 ): Promise<string | undefined> {
@@ -121,7 +128,7 @@ async function obstacleTo(
 
 /** Ends a compaction whose server is gone. Undefined when there is no claim, or none any more. */
 export async function ofLostClaim(
-  host: ServiceHost,
+  host: EndMoveHost,
   store: RootStore,
   { id, claim }: Head,
   find: () => Promise<Head | undefined>,

@@ -4,7 +4,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { ServiceHost } from '../host.ts';
 import type { Head } from './heads.ts';
-import { endMoveOrRelease } from './redirect.ts';
+import { endMoveOrRelease, type EndMoveHost, type RedirectHost } from './redirect.ts';
 
 /** How long a request waits for another server to let go of its file, and how often it looks. */
 const patienceMs = 3_000;
@@ -20,7 +20,7 @@ interface Claimed {
  * command: the request is refused as busy, and its retry finds the way free.
  */
 export async function giveWay<T extends Claimed>(
-  host: ServiceHost,
+  host: RedirectHost & Pick<ServiceHost, 'background'>,
   store: RootStore,
   records: Records<T>,
   held: Held<T>,
@@ -42,7 +42,7 @@ export async function giveWay<T extends Claimed>(
 
 /** Stops a redirect of this process, and waits a while for its end; false when there is none. */
 async function stopHere(
-  { compacting, clock }: ServiceHost,
+  { compacting, clock }: Pick<ServiceHost, 'compacting' | 'clock'>,
   { nonce }: Claim,
   id: string,
 ): Promise<boolean> {
@@ -86,7 +86,7 @@ async function ask<T extends Claimed>(
 
 /** Takes the claim of a server that is gone, and ends its move where GPFS says it stopped. */
 export async function endAbandoned(
-  host: ServiceHost,
+  host: EndMoveHost,
   store: RootStore,
   claim: Claim,
   headOf: () => Promise<Head | undefined>,

@@ -18,7 +18,10 @@ export interface Lease {
 }
 
 /** Takes the lease of a root, unless a server that lives has it: its heartbeat is the lease's. */
-export async function takeLease(host: ServiceHost, store: RootStore): Promise<Lease | undefined> {
+export async function takeLease(
+  host: Pick<ServiceHost, 'self' | 'clock' | 'log'>,
+  store: RootStore,
+): Promise<Lease | undefined> {
   const held = await store.leases.read(name);
   if (held && !(await isFree(host, store, held.value))) return undefined;
   const lease: LeaseRecord = {
@@ -43,7 +46,11 @@ export async function takeLease(host: ServiceHost, store: RootStore): Promise<Le
   }
 }
 
-async function isFree(host: ServiceHost, store: RootStore, lease: LeaseRecord): Promise<boolean> {
+async function isFree(
+  host: Pick<ServiceHost, 'self'>,
+  store: RootStore,
+  lease: LeaseRecord,
+): Promise<boolean> {
   // This process takes one lease at a time: what its name stands under is left from a failure.
   if (lease.instance === host.self.instance) return true;
   return (await store.nodes.fateOf(lease)) !== 'alive';

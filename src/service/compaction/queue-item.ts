@@ -1,19 +1,23 @@
 import type { FileKey, LocalId } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { ServiceHost } from '../host.ts';
-import { reclaim } from '../parents/reclaim.ts';
+import { reclaim, type ReclaimHost } from '../parents/reclaim.ts';
 import { isFewChildren } from './chain.ts';
-import { consider, ofLostClaim, type CheckOutcome } from './consider.ts';
+import { consider, ofLostClaim, type CheckOutcome, type CompactionHost } from './consider.ts';
 import { headWith, volumeHead, type Head } from './heads.ts';
 
 /** Looks at one item: the id of a volume, or the key of a clone parent that is to be removed or absorbed. */
-export const look = (host: ServiceHost, store: RootStore, name: string): Promise<CheckOutcome> =>
+export const look = (
+  host: CompactionHost,
+  store: RootStore,
+  name: string,
+): Promise<CheckOutcome> =>
   name.includes('.')
     ? lookAtParent(host, store, name as FileKey)
     : lookAtVolume(host, store, name as LocalId);
 
 async function lookAtVolume(
-  host: ServiceHost,
+  host: CompactionHost,
   store: RootStore,
   id: LocalId,
 ): Promise<CheckOutcome> {
@@ -24,7 +28,7 @@ async function lookAtVolume(
 }
 
 async function lookAtParent(
-  host: ServiceHost,
+  host: CompactionHost,
   store: RootStore,
   key: FileKey,
 ): Promise<CheckOutcome> {
@@ -38,7 +42,7 @@ async function lookAtParent(
 }
 
 async function lookAtChildren(
-  host: ServiceHost,
+  host: CompactionHost,
   store: RootStore,
   children: readonly FileKey[],
 ): Promise<CheckOutcome> {
@@ -59,7 +63,11 @@ const parentHead = async (store: RootStore, key: FileKey): Promise<Head | undefi
 };
 
 /** The volume that reads through this file, where it is the only one, is looked at: a detach finds it by its name. */
-async function announceReader(host: ServiceHost, store: RootStore, first: FileKey): Promise<void> {
+async function announceReader(
+  host: Pick<ServiceHost, 'backlog'>,
+  store: RootStore,
+  first: FileKey,
+): Promise<void> {
   const seen = new Set<FileKey>();
   for (let key: FileKey | undefined = first; key !== undefined && !seen.has(key);) {
     seen.add(key);
@@ -71,7 +79,7 @@ async function announceReader(host: ServiceHost, store: RootStore, first: FileKe
 }
 
 async function lookAtChildless(
-  host: ServiceHost,
+  host: ReclaimHost,
   store: RootStore,
   key: FileKey,
 ): Promise<CheckOutcome> {

@@ -5,8 +5,14 @@ import type { Claim } from '../../store/schema/claim.ts';
 import type { ServiceHost } from '../host.ts';
 import { parentRecord } from '../parents/record.ts';
 import { statOf, pathOf } from '../claims/data-files.ts';
-import { reclaim, reclaimAfter } from '../parents/reclaim.ts';
+import { reclaim, reclaimAfter, type ReclaimHost } from '../parents/reclaim.ts';
 import type { Head } from './heads.ts';
+
+/** What ending a redirect that was cut short stands on. */
+export type EndMoveHost = ReclaimHost & Pick<ServiceHost, 'claims' | 'commands'>;
+
+/** What a redirect stands on. */
+export type RedirectHost = EndMoveHost & Pick<ServiceHost, 'compacting' | 'clock'>;
 
 /** How often a running redirect looks whether somebody waits for its file. */
 const lookMs = 1_000;
@@ -25,7 +31,7 @@ export interface Move {
  * valid clone of the parent it had. Throws `busy` then, or when the claim was taken over.
  */
 export async function redirect(
-  host: ServiceHost,
+  host: RedirectHost,
   store: RootStore,
   head: Head,
   { from, to, depth }: Move,
@@ -44,7 +50,7 @@ export async function redirect(
 }
 
 async function move(
-  host: ServiceHost,
+  host: RedirectHost,
   store: RootStore,
   head: Head,
   claim: Claim,
@@ -74,7 +80,7 @@ async function requireMine(head: Head, { nonce }: Claim): Promise<void> {
 
 /** Ends a move; where even that fails, its claim is given back, so that any server may end it. */
 export async function endMoveOrRelease(
-  host: ServiceHost,
+  host: EndMoveHost,
   store: RootStore,
   head: Head,
   claim: Claim,
@@ -95,7 +101,7 @@ const hangsElsewhere = ({ path }: Head): DriverError =>
 
 /** Runs the command, and stops it when the record says that somebody waits for the file. */
 async function watched(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'commands' | 'clock'>,
   head: Head,
   claim: Claim,
   signal: AbortSignal,
@@ -124,7 +130,7 @@ const gaveWay = ({ id }: Head, cause: unknown): DriverError =>
  * was cut short, and never while a request waits. Throws when the file hangs on neither of the two.
  */
 async function endMove(
-  host: ServiceHost,
+  host: EndMoveHost,
   store: RootStore,
   head: Head,
   claim: Claim,
@@ -139,7 +145,7 @@ async function endMove(
 }
 
 async function endMoved(
-  host: ServiceHost,
+  host: ReclaimHost,
   store: RootStore,
   head: Head,
   claim: Claim,
@@ -153,13 +159,13 @@ async function endMoved(
 }
 
 /** A dead parent that was redirected may have lost its last child meanwhile, and nobody else looks again. */
-async function reclaimHead(host: ServiceHost, store: RootStore, head: Head): Promise<void> {
+async function reclaimHead(host: ReclaimHost, store: RootStore, head: Head): Promise<void> {
   if (head.kind === 'hidden') await reclaim(host, store, head.ref.key);
 }
 
 /** Where GPFS says that the head hangs. */
 async function placeOf(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'commands'>,
   store: RootStore,
   head: Head,
   { from, to }: Claim,

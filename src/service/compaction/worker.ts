@@ -3,9 +3,11 @@ import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import { inEachRoot } from '../roots/roots.ts';
 import type { ServiceHost } from '../host.ts';
-import type { CheckOutcome } from './consider.ts';
+import type { CheckOutcome, CompactionHost } from './consider.ts';
 import { takeLease } from './lease.ts';
 import { look } from './queue-item.ts';
+
+type WorkerHost = CompactionHost & Pick<ServiceHost, 'roots' | 'self' | 'turn'>;
 
 /** Items taken from the queue at a time; between them it is seen whether the lease is still ours. */
 const batch = 100;
@@ -40,7 +42,7 @@ export interface Worker {
 }
 
 /** The worker of this process. */
-export function workerOf(host: ServiceHost): Worker {
+export function workerOf(host: WorkerHost): Worker {
   const due = new Map<string, number>();
   const lengths = new Map<string, Lengths>();
   return {
@@ -69,7 +71,7 @@ const lengthsOf = async ({ queue }: RootStore): Promise<Lengths> => ({
 
 /** What was put off and is due by now. */
 async function putOffAndDue(
-  { self, clock }: ServiceHost,
+  { self, clock }: Pick<ServiceHost, 'self' | 'clock'>,
   { queue }: RootStore,
 ): Promise<readonly string[]> {
   // What another server was at work on is due at once: who works has the lease, and that one has it no more.
@@ -83,7 +85,7 @@ async function putOffAndDue(
  * Resolves to when the first of those that were put off is due again.
  */
 async function workOff(
-  host: ServiceHost,
+  host: WorkerHost,
   store: RootStore,
   waiting: boolean,
   stopping: AbortSignal | undefined,
@@ -111,7 +113,7 @@ const earliest = (moments: readonly number[]): number | undefined =>
 
 /** Several at once; resolves to the moments when those that were put off are due again. */
 async function workOnAll(
-  host: ServiceHost,
+  host: WorkerHost,
   store: RootStore,
   names: readonly string[],
   stopping: AbortSignal | undefined,
@@ -131,7 +133,7 @@ async function workOnAll(
 
 /** One item, from the queue to its end; resolves to when it is due again, if it is put off. */
 async function workOn(
-  host: ServiceHost,
+  host: WorkerHost,
   store: RootStore,
   name: string,
 ): Promise<number | undefined> {

@@ -46,7 +46,7 @@ export async function createGroup(host: ServiceHost, spec: GroupSpec): Promise<F
 
 /** The volumes in the one root that has them all. */
 async function placesOf(
-  { roots }: ServiceHost,
+  { roots }: Pick<ServiceHost, 'roots'>,
   ids: readonly string[],
 ): Promise<{ readonly store: RootStore; readonly volumes: readonly LocalId[] }> {
   const places: PlacedObject[] = [];
@@ -93,7 +93,11 @@ async function takeGroup(
   }
 }
 
-function newGroup(host: ServiceHost, name: string, volumes: readonly LocalId[]): GroupRecord {
+function newGroup(
+  host: Pick<ServiceHost, 'clock' | 'nonce'>,
+  name: string,
+  volumes: readonly LocalId[],
+): GroupRecord {
   const id = localIdOf(name);
   return {
     format: recordFormat,
@@ -133,7 +137,7 @@ async function planCuts(
  * refused. One volume alone is cut like any snapshot.
  */
 async function freezing(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'clock' | 'log'>,
   store: RootStore,
   cuts: readonly PlannedCut[],
 ): Promise<(work: () => Promise<void>) => Promise<void>> {

@@ -26,7 +26,7 @@ function claimedParent(record: VolumeRecord): DataRef {
 
 /** Puts the clone parent that a claim announces above the image, and ends the claim. */
 export async function cutParent(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'commands' | 'log' | 'backlog'>,
   store: RootStore,
   claimed: Parenting,
 ): Promise<void> {
@@ -47,7 +47,7 @@ export async function cutParent(
  * late has a record of its own: GPFS keeps it while the image reads through it, and it goes when that goes.
  */
 export async function dropLateEdges(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'backlog'>,
   store: RootStore,
   { id, value }: Parenting,
 ): Promise<void> {
@@ -65,7 +65,7 @@ export async function dropLateEdges(
 
 /** Makes the parent that a claim announces: edges, then the command. */
 async function makeParent(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'commands'>,
   store: RootStore,
   { value }: Parenting,
 ): Promise<void> {
@@ -89,7 +89,7 @@ async function isCalm(store: RootStore, record: VolumeRecord): Promise<boolean> 
  * Resolves to the volume without the claim. `calm`: the image could not change since the parent was cut.
  */
 export async function endParenting(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'backlog'>,
   store: RootStore,
   volume: Parenting,
   calm: boolean,

@@ -42,7 +42,7 @@ export const brokenChain = (id: string, what: string): DriverError =>
  * done: GPFS itself ends at 1,000, and fencing a lost node must stay possible.
  */
 export async function deepen(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'compaction' | 'log'>,
   store: RootStore,
   what: Placed & { readonly id: string; readonly help: string },
 ): Promise<number> {

@@ -4,6 +4,9 @@ import { ignoring } from '../../store/edges.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { ServiceHost } from '../host.ts';
 
+/** What reclaiming stands on. */
+export type ReclaimHost = Pick<ServiceHost, 'log' | 'backlog'>;
+
 /** A clone parent that stays, and how many read through it. */
 interface Staying {
   readonly key: FileKey;
@@ -17,7 +20,7 @@ interface Staying {
  * the pass, if one did.
  */
 export async function reclaim(
-  host: ServiceHost,
+  host: ReclaimHost,
   store: RootStore,
   first: FileKey,
 ): Promise<Staying | undefined> {
@@ -41,7 +44,7 @@ export async function reclaim(
  * may absorb it.
  */
 export async function reclaimAfter<T>(
-  host: ServiceHost,
+  host: ReclaimHost,
   store: RootStore,
   parent: FileKey | null,
   work: Promise<T>,
@@ -59,7 +62,7 @@ export async function reclaimAfter<T>(
 
 /** The parent of what was removed, null where nothing is left to do, or what stays. */
 async function reclaimOne(
-  host: ServiceHost,
+  host: ReclaimHost,
   store: RootStore,
   key: FileKey,
 ): Promise<FileKey | null | Staying> {
@@ -96,7 +99,7 @@ async function reclaimOne(
  * deleted in the background, or are unknown to us.
  */
 export async function unlinkParent(
-  host: ServiceHost,
+  host: ReclaimHost,
   store: RootStore,
   data: 'snapshots' | 'hidden',
   key: FileKey,

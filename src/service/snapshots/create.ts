@@ -146,7 +146,7 @@ async function readReady(store: RootStore, id: string): Promise<SnapshotRecord> 
 
 /** Where nothing was cut the name is free again at once; where something was, the next call finds it. */
 async function forgetUnmade(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'clock'>,
   store: RootStore,
   { id, volume }: SnapshotRecord,
   claim: Claim,
@@ -158,7 +158,11 @@ async function forgetUnmade(
   await store.snapshots.swap(id, now, asDeleted(host, now.value));
 }
 
-const newRecord = (host: ServiceHost, called: Called, volume: VolumeRecord): SnapshotRecord => ({
+const newRecord = (
+  host: Pick<ServiceHost, 'clock'>,
+  called: Called,
+  volume: VolumeRecord,
+): SnapshotRecord => ({
   format: recordFormat,
   ...called,
   state: 'creating',

@@ -6,6 +6,8 @@ import type { RootStore } from '../../store/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
 
+type FreezeHost = Pick<ServiceHost, 'clock' | 'log'>;
+
 /** How long a snapshot waits for the node that has the volume mounted; then it is cut as it is. */
 const answerMs = 5_000;
 const pollMs = 100;
@@ -25,7 +27,7 @@ interface NotFrozen {
  * same: the cut is then as after a power cut, with all that was fsynced. The log says which it was.
  */
 export async function whileFrozen<T>(
-  host: ServiceHost,
+  host: FreezeHost,
   store: RootStore,
   record: VolumeRecord,
   work: () => Promise<T>,
@@ -54,7 +56,7 @@ export async function whileFrozen<T>(
  * caller to take back.
  */
 export async function whileAllFrozen<T>(
-  host: ServiceHost,
+  host: FreezeHost,
   store: RootStore,
   records: readonly VolumeRecord[],
   work: () => Promise<T>,
@@ -92,7 +94,7 @@ const isMountedForWriting = ({ readonly, capability: { access, mode } }: Attachm
 
 /** Undefined where nobody is to be asked, or could be: a snapshot alone does not fail for want of a freeze. */
 async function ask(
-  { clock, log }: ServiceHost,
+  { clock, log }: FreezeHost,
   store: RootStore,
   record: VolumeRecord,
 ): Promise<Asked | undefined> {
@@ -109,7 +111,11 @@ async function ask(
   }
 }
 
-async function retract({ log }: ServiceHost, store: RootStore, asked: Asked): Promise<void> {
+async function retract(
+  { log }: Pick<ServiceHost, 'log'>,
+  store: RootStore,
+  asked: Asked,
+): Promise<void> {
   await store.freezes.retract(asked.node, asked.nonce).catch((error: unknown) => {
     log.warn({ ...asked, error }, 'a request to freeze a volume may be left');
   });
@@ -117,7 +123,7 @@ async function retract({ log }: ServiceHost, store: RootStore, asked: Asked): Pr
 
 /** Waits until all are frozen; or the first that is not, or did not answer in time. */
 async function refusal(
-  { clock }: ServiceHost,
+  { clock }: Pick<ServiceHost, 'clock'>,
   store: RootStore,
   all: readonly Asked[],
 ): Promise<NotFrozen | undefined> {
@@ -135,7 +141,7 @@ async function refusal(
 
 /** Which of them is not frozen any more, or may not be. */
 async function ending(
-  { clock }: ServiceHost,
+  { clock }: Pick<ServiceHost, 'clock'>,
   store: RootStore,
   all: readonly Asked[],
 ): Promise<NotFrozen | undefined> {

@@ -8,8 +8,10 @@ import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import { asDeleted } from '../claims/own-claim.ts';
-import { reclaimAfter, unlinkParent } from '../parents/reclaim.ts';
+import { reclaimAfter, unlinkParent, type ReclaimHost } from '../parents/reclaim.ts';
 import { sectorsOf } from '../../model/sectors.ts';
+
+type RemovalHost = ReclaimHost & Pick<ServiceHost, 'clock'>;
 
 /** Deletes a snapshot; a missing one is success. While children read through its file, that stays hidden. */
 export async function removeSnapshot(
@@ -28,7 +30,7 @@ export async function removeSnapshot(
 
 /** Ends the deletion of a snapshot, from any point it stopped at. */
 export async function finishSnapshotRemoval(
-  host: ServiceHost,
+  host: RemovalHost,
   store: RootStore,
   held: Held<SnapshotRecord>,
 ): Promise<Held<SnapshotRecord>> {
@@ -83,7 +85,7 @@ async function bury(
 
 /** Ends the import of an image that stopped somewhere: its file goes, or stays while its origin reads through it. */
 export async function endImport(
-  host: ServiceHost,
+  host: RemovalHost,
   store: RootStore,
   held: Held<SnapshotRecord>,
 ): Promise<Held<SnapshotRecord>> {

@@ -106,7 +106,12 @@ export function driverOf(on: DriverHost): Driver {
 function hostOf(on: DriverHost, roots: Roots, placement: Placement): ServiceHost {
   const { self, clock, nonce, log, gpfs } = on;
   return {
-    ...{ roots, self, clock, nonce, log, placement },
+    roots,
+    self,
+    clock,
+    nonce,
+    log,
+    placement,
     commands: gpfs,
     claims: claimsOf(on),
     endings,

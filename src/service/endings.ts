@@ -11,7 +11,7 @@ import { endParenting } from './parents/cut.ts';
 import type { Claim } from '../store/schema/claim.ts';
 
 const cut: VolumeEnding = {
-  end: (host, store, held) => endParenting(host, store, held, held.value.unchanged),
+  end: (host, store, held) => endParenting(host, store, held, { calm: held.value.unchanged }),
 };
 
 const ofVolumes = {
@@ -43,10 +43,16 @@ export const endings: Endings = {
   },
   giveWay: {
     volume: (host, store, held) =>
-      giveWay(host, store, store.volumes, held, () => volumeHead(store, held.value.id)),
+      giveWay(host, store, {
+        records: store.volumes,
+        held,
+        headOf: () => volumeHead(store, held.value.id),
+      }),
     snapshot: async (host, store, held) => {
       const { file } = held.value;
-      if (file) await giveWay(host, store, store.snapshots, held, () => headWith(store, file.key));
+      if (!file) return;
+      const headOf = () => headWith(store, file.key);
+      await giveWay(host, store, { records: store.snapshots, held, headOf });
     },
   },
 };

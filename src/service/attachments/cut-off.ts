@@ -91,7 +91,10 @@ async function switchTo(store: RootStore, claimed: Fencing): Promise<Fencing> {
     // The node may write from now on, so no clone may share the parent.
     return {
       ...now,
-      ...{ image, parent: parent.key, unchanged: false, attachments },
+      image,
+      parent: parent.key,
+      unchanged: false,
+      attachments,
       ...deeper(now),
     };
   };
@@ -119,7 +122,7 @@ export async function endFence(
   const { image, attachments } = held.value;
   if (image?.key === announced(held.value).next.key) return dropFenced(store, held);
   await dropNext(store, held.value);
-  const ended = await endParenting(host, store, held, false);
+  const ended = await endParenting(host, store, held, { calm: false });
   for (const { node } of attachments.filter(isFencing))
     await store.attached.remove(localIdOf(node), held.id);
   await host.backlog.add(store, held.id);

@@ -14,6 +14,13 @@ interface Claimed {
   readonly claim: Claim | null;
 }
 
+/** The record of a file that a request found claimed, and how the file is found as a head. */
+interface BusyFile<T> {
+  readonly records: Records<T>;
+  readonly held: Held<T>;
+  readonly headOf: () => Promise<Head | undefined>;
+}
+
 /**
  * Makes a compaction give way to a request that wants its file; resolves when the claim is gone. Another server
  * is asked through the record. Of a server that is gone this one ends the work in the background, since that runs a
@@ -22,9 +29,7 @@ interface Claimed {
 export async function giveWay<T extends Claimed>(
   host: RedirectHost & Pick<ServiceHost, 'background'>,
   store: RootStore,
-  records: Records<T>,
-  held: Held<T>,
-  headOf: () => Promise<Head | undefined>,
+  { records, held, headOf }: BusyFile<T>,
 ): Promise<void> {
   const { claim } = held.value;
   if (claim?.op !== 'compact' || (await stopHere(host, claim, held.id))) return;

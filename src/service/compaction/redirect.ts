@@ -43,7 +43,7 @@ export async function redirect(
     // Should this server die, a volume is found by the item that led here, and any other file by its own.
     if (!head.volume) await host.backlog.add(store, head.ref.key);
     await head.begin(claim, depth);
-    await move(host, store, head, claim, running.signal);
+    await move(host, store, head, { claim, signal: running.signal });
   } finally {
     running.end();
   }
@@ -53,8 +53,7 @@ async function move(
   host: RedirectHost,
   store: RootStore,
   head: Head,
-  claim: Claim,
-  signal: AbortSignal,
+  { claim, signal }: { readonly claim: Claim; readonly signal: AbortSignal },
 ): Promise<void> {
   try {
     if (claim.to) await store.edges.add(claim.to, head.ref.key);

@@ -54,7 +54,9 @@ export function workerOf(host: WorkerHost): Worker {
         const isListed = next <= host.clock.now();
         const before = await lengthsOf(store);
         const isIdle = before.ready === 0 && (!isListed || before.waiting === 0);
-        const soonest = isIdle ? undefined : await workOff(host, store, isListed, stopping);
+        const soonest = isIdle
+          ? undefined
+          : await workOff(host, store, { waiting: isListed, stopping });
         const later = isListed ? host.clock.now() + listMs : next;
         due.set(root, Math.min(soonest ?? Infinity, later));
         lengths.set(root, isIdle ? before : await lengthsOf(store));
@@ -87,8 +89,7 @@ async function putOffAndDue(
 async function workOff(
   host: WorkerHost,
   store: RootStore,
-  waiting: boolean,
-  stopping: AbortSignal | undefined,
+  { waiting, stopping }: { readonly waiting: boolean; readonly stopping: AbortSignal | undefined },
 ): Promise<number | undefined> {
   const lease = await takeLease(host, store);
   if (!lease) return undefined;

@@ -34,7 +34,10 @@ export async function createGroup(host: ServiceHost, spec: GroupSpec): Promise<F
   const id = localIdOf(spec.name);
   const held = await settleGroup(host, store, id);
   if (!held || held.value.state === 'deleted')
-    return { store, record: await takeGroup(host, store, spec.name, volumes, held) };
+    return {
+      store,
+      record: await takeGroup(host, store, { name: spec.name, volumes, from: held }),
+    };
   const has = held.value.members.map(({ volume }) => volume);
   if (!isSameSet(has, volumes))
     throw new DriverError(
@@ -69,12 +72,17 @@ async function placesOf(
   return { store: first.store, volumes };
 }
 
+/** A group that is asked for, and the record that its id has already. */
+interface WantedGroup {
+  readonly name: string;
+  readonly volumes: readonly LocalId[];
+  readonly from: Held<GroupRecord> | undefined;
+}
+
 async function takeGroup(
   host: ServiceHost,
   store: RootStore,
-  name: string,
-  volumes: readonly LocalId[],
-  from: Held<GroupRecord> | undefined,
+  { name, volumes, from }: WantedGroup,
 ): Promise<GroupRecord> {
   const group = newGroup(host, name, volumes);
   // All that may stand against it is looked for before the first word is written.
@@ -126,7 +134,7 @@ async function planCuts(
       );
     const { id, attempt } = group;
     const called = { id: snapshot, name: memberName(group, volume), group: { id, attempt } };
-    cuts.push(await planCut(host, store, called, volume, held));
+    cuts.push(await planCut(host, store, { called, of: volume, from: held }));
   }
   return cuts;
 }

@@ -33,7 +33,7 @@ export async function cutParent(
   const calm = await isCalm(store, claimed.value);
   try {
     await makeParent(host, store, claimed);
-    await endParenting(host, store, claimed, calm);
+    await endParenting(host, store, claimed, { calm });
   } catch (error) {
     await dropLateEdges(host, store, claimed).catch((cause: unknown) => {
       host.log.warn({ volume: claimed.id, cause }, 'edges of a lost operation may be left');
@@ -92,7 +92,7 @@ export async function endParenting(
   host: Pick<ServiceHost, 'backlog'>,
   store: RootStore,
   volume: Parenting,
-  calm: boolean,
+  { calm }: { readonly calm: boolean },
 ): Promise<Held<VolumeRecord>> {
   const parent = claimedParent(volume.value);
   const stat = await statOf(store, pathOf(store, parent));
@@ -100,18 +100,9 @@ export async function endParenting(
   // Before the claim goes: whoever looks too early finds it and looks again, and no failure can come between.
   const { id, value } = volume;
   if (isTooDeep((value.depth ?? 0) + 1, value)) await host.backlog.add(store, id);
-  return adoptParent(store, volume, stat, calm);
-}
-
-async function adoptParent(
-  store: RootStore,
-  volume: Parenting,
-  stat: FileStat,
-  calm: boolean,
-): Promise<Held<VolumeRecord>> {
-  const parent = claimedParent(volume.value).key;
   await recordCut(store, volume, stat);
-  return endClaim(store, volume, (now) => ({ parent, unchanged: calm, ...deeper(now) }));
+  const { key } = parent;
+  return endClaim(store, volume, (now) => ({ parent: key, unchanged: calm, ...deeper(now) }));
 }
 
 /** Gives a parent that was cut its record, and takes the image from the parent it had before. */

@@ -50,7 +50,11 @@ export async function createSnapshot(
     await endCut(host, store, held.value);
     return { store, record: held.value };
   }
-  const plan = await planCut(host, store, { id, name: spec.name }, local, held);
+  const plan = await planCut(host, store, {
+    called: { id, name: spec.name },
+    of: local,
+    from: held,
+  });
   const record = await takeSnapshot(host, store, plan, (volume, work) =>
     whileFrozen(host, store, volume, work),
   );
@@ -83,6 +87,13 @@ async function endCut(
 /** What a new snapshot is called, and the group that it belongs to. */
 type Called = Pick<SnapshotRecord, 'id' | 'name' | 'group'>;
 
+/** A snapshot that is asked for: of which volume, and the record that its id has already. */
+interface WantedCut {
+  readonly called: Called;
+  readonly of: LocalId;
+  readonly from: Held<SnapshotRecord> | undefined;
+}
+
 /** A snapshot that nothing stands against, and the records it starts from. */
 export interface PlannedCut {
   readonly called: Called;
@@ -96,9 +107,7 @@ export interface PlannedCut {
 export async function planCut(
   host: ServiceHost,
   store: RootStore,
-  called: Called,
-  of: LocalId,
-  from: Held<SnapshotRecord> | undefined,
+  { called, of, from }: WantedCut,
 ): Promise<PlannedCut> {
   const volume = await readyVolume(host, store, of);
   await requireCuttable(store, volume.value);

@@ -7,11 +7,11 @@ import { finishVolumeRemoval } from './volumes/remove.ts';
 import { endGrowing } from './volumes/expand.ts';
 import type { Endings, VolumeEnding } from './host.ts';
 import { undoVolume } from './volumes/undo-create.ts';
-import { endParenting } from './parents/cut.ts';
+import { endCut } from './parents/cut.ts';
 import type { Claim } from '../store/schema/claim.ts';
 
 const cut: VolumeEnding = {
-  end: (host, store, held) => endParenting(host, store, held, { calm: held.value.unchanged }),
+  end: (host, store, held) => endCut(host, store, held, { unchanged: held.value.unchanged }),
 };
 
 const ofVolumes = {

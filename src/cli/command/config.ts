@@ -1,6 +1,6 @@
 import { messageOf } from '../../model/fault.ts';
 import type { z } from 'zod';
-import { defaultCompaction } from '../../service/compaction/options.ts';
+import { defaultCompaction } from '../../service/compaction/worker.ts';
 import type { CompactionOptions } from '../../service/host.ts';
 import type { LimitOptions } from '../../service/volumes/overcommit.ts';
 import type { LogLevel } from '../../observe/logger.ts';

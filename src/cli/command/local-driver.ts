@@ -6,7 +6,7 @@ import { jsonLog } from '../../observe/logger.ts';
 import { fallocate } from '../../linux/fallocate.ts';
 import { randomNonce, systemClock } from '../../run/clock.ts';
 import type { Progress } from '../../run/streams.ts';
-import { defaultCompaction } from '../../service/compaction/options.ts';
+import { defaultCompaction } from '../../service/compaction/worker.ts';
 import { driverOf, type Driver } from '../../service/driver.ts';
 import { heartbeatMs } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';

@@ -1,7 +1,7 @@
 import { messageOf } from '../../model/fault.ts';
 import { posix } from 'node:path';
 import { z } from 'zod';
-import { defaultCompaction } from '../../service/compaction/options.ts';
+import { defaultCompaction } from '../../service/compaction/worker.ts';
 import { logLevels } from '../../observe/logger.ts';
 import { socketPath } from '../../server/transport/endpoint.ts';
 

@@ -6,7 +6,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { NodeFile } from '../../store/schema/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
-import { fence, type Fencer } from './fence.ts';
+import { fence, type WantedAttachment } from './fence.ts';
 import { nodesToFence } from './users.ts';
 
 /**
@@ -17,7 +17,7 @@ export async function attach(
   host: ServiceHost,
   store: RootStore,
   held: Held<VolumeRecord>,
-  wanted: Fencer,
+  wanted: WantedAttachment,
 ): Promise<void> {
   const { value } = held;
   const node = await requireNode(store, wanted.node);
@@ -57,7 +57,7 @@ async function requireNode(store: RootStore, name: string): Promise<NodeFile> {
 }
 
 /** Attached to this node as wanted. Throws used-differently when it is, but otherwise. */
-function isAttached({ id, attachments }: VolumeRecord, wanted: Fencer): boolean {
+function isAttached({ id, attachments }: VolumeRecord, wanted: WantedAttachment): boolean {
   const here = attachments.find(({ node }) => node === wanted.node);
   if (!here) return false;
   if (here.readonly === wanted.readonly && sameCapability(here.capability, wanted.capability))
@@ -68,7 +68,7 @@ function isAttached({ id, attachments }: VolumeRecord, wanted: Fencer): boolean 
   );
 }
 
-function refuseBeside({ id }: VolumeRecord, other: Attachment, wanted: Fencer): void {
+function refuseBeside({ id }: VolumeRecord, other: Attachment, wanted: WantedAttachment): void {
   const shareable = isMultiNode(other.capability.mode) && isMultiNode(wanted.capability.mode);
   refuseMixed(id, other, wanted);
   const oneWriter =
@@ -83,7 +83,7 @@ function refuseBeside({ id }: VolumeRecord, other: Attachment, wanted: Fencer): 
 }
 
 /** A file system that many nodes read stands still: no writer beside it, and no device that shows its replay. */
-function refuseMixed(id: string, other: Attachment, wanted: Fencer): void {
+function refuseMixed(id: string, other: Attachment, wanted: WantedAttachment): void {
   if (![other, wanted].some(({ capability }) => capability.mode === 'MULTI_NODE_READER_ONLY'))
     return;
   const sameAccess = other.capability.access.kind === wanted.capability.access.kind;
@@ -95,7 +95,10 @@ function refuseMixed(id: string, other: Attachment, wanted: Fencer): void {
   );
 }
 
-const writes = ({ capability, readonly }: Pick<Fencer, 'capability' | 'readonly'>): boolean =>
+const writes = ({
+  capability,
+  readonly,
+}: Pick<WantedAttachment, 'capability' | 'readonly'>): boolean =>
   !readonly && !isReaderOnly(capability.mode);
 
 /** The index may name volumes that a crash left in it, so at the limit each is looked at. */

@@ -7,13 +7,13 @@ import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
 import { deeper, endClaim, isClaimed, isFencing, requireClaim } from '../claims/own-claim.ts';
-import { dropLateEdges, endParenting, recordCut } from '../parents/cut.ts';
+import { dropLateEdges, endCut, recordCut } from '../parents/cut.ts';
 import { statOf, pathOf } from '../claims/data-files.ts';
 import { reclaim, type ReclaimHost } from '../parents/reclaim.ts';
 import { perform } from '../claims/steps.ts';
 
 /** A volume whose record carries a claim to cut other nodes off from its image. */
-type Fencing = Held<VolumeRecord>;
+type FencingVolume = Held<VolumeRecord>;
 
 /** The files that such a claim announces: the image so far, the parent above it, and the next image. */
 interface Announced {
@@ -39,7 +39,7 @@ function announced({ id, claim }: VolumeRecord): Announced {
 export async function cutOff(
   host: ReclaimHost & Pick<ServiceHost, 'commands'>,
   store: RootStore,
-  claimed: Fencing,
+  claimed: FencingVolume,
 ): Promise<Held<VolumeRecord>> {
   try {
     await makeNext(host, store, claimed);
@@ -62,7 +62,7 @@ export async function cutOff(
 async function makeNext(
   host: Pick<ServiceHost, 'commands'>,
   store: RootStore,
-  claimed: Fencing,
+  claimed: FencingVolume,
 ): Promise<void> {
   const { value } = claimed;
   const { fenced, parent, next } = announced(value);
@@ -75,7 +75,7 @@ async function makeNext(
 }
 
 /** The one write that gives the volume its next generation, and the node its attachment. */
-async function switchTo(store: RootStore, claimed: Fencing): Promise<Fencing> {
+async function switchTo(store: RootStore, claimed: FencingVolume): Promise<FencingVolume> {
   const { id, value } = claimed;
   const { parent, next } = announced(value);
   const stat = await statOf(store, pathOf(store, next));
@@ -102,7 +102,7 @@ async function switchTo(store: RootStore, claimed: Fencing): Promise<Fencing> {
 }
 
 /** Takes the old image its name: nobody looks for it there any more. */
-async function dropFenced(store: RootStore, switched: Fencing): Promise<Held<VolumeRecord>> {
+async function dropFenced(store: RootStore, switched: FencingVolume): Promise<Held<VolumeRecord>> {
   const { fenced, parent } = announced(switched.value);
   await ignoring(store.files.unlink(pathOf(store, fenced)), 'ENOENT');
   await store.edges.remove(parent.key, fenced.key);
@@ -117,12 +117,12 @@ async function dropFenced(store: RootStore, switched: Fencing): Promise<Held<Vol
 export async function endFence(
   host: Pick<ServiceHost, 'backlog'>,
   store: RootStore,
-  held: Fencing,
+  held: FencingVolume,
 ): Promise<Held<VolumeRecord>> {
   const { image, attachments } = held.value;
   if (image?.key === announced(held.value).next.key) return dropFenced(store, held);
   await dropNext(store, held.value);
-  const ended = await endParenting(host, store, held, { calm: false });
+  const ended = await endCut(host, store, held, { unchanged: false });
   for (const { node } of attachments.filter(isFencing))
     await store.attached.remove(localIdOf(node), held.id);
   await host.backlog.add(store, held.id);
@@ -145,7 +145,11 @@ export async function isCut(store: RootStore, record: VolumeRecord): Promise<boo
 }
 
 /** What this server made after another one had taken its claim: that one never uses these names. */
-async function dropLate(host: ReclaimHost, store: RootStore, claimed: Fencing): Promise<void> {
+async function dropLate(
+  host: ReclaimHost,
+  store: RootStore,
+  claimed: FencingVolume,
+): Promise<void> {
   const { id, value } = claimed;
   const { parent, next } = announced(value);
   const now = (await store.volumes.read(id))?.value;

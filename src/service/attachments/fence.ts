@@ -13,7 +13,7 @@ import { isFencing } from '../claims/own-claim.ts';
 import { imageOf } from '../claims/data-files.ts';
 
 /** Who wants a volume, and how. */
-export interface Fencer {
+export interface WantedAttachment {
   readonly node: string;
   readonly capability: Capability;
   readonly readonly: boolean;
@@ -35,7 +35,7 @@ export async function fence(
     attachments: [...value.attachments, { ...attachment, state: 'fencing' as const }],
   };
   try {
-    await generate(host, store, held, { during, parent });
+    await makeGeneration(host, store, held, { during, parent });
   } catch (error) {
     throw cloneErrno(error) === 'EBUSY' ? stillOpen(id, nodes, error) : error;
   }
@@ -48,7 +48,7 @@ const stillOpen = (id: string, nodes: readonly string[], cause?: unknown): Drive
     cause,
   );
 
-function generate(
+function makeGeneration(
   host: ServiceHost,
   store: RootStore,
   from: Held<VolumeRecord>,
@@ -74,7 +74,7 @@ export async function resumeFence(
   host: ServiceHost,
   store: RootStore,
   held: Held<VolumeRecord>,
-  wanted: Fencer,
+  wanted: WantedAttachment,
 ): Promise<boolean> {
   const { id, value } = held;
   const { claim } = value;
@@ -86,7 +86,7 @@ export async function resumeFence(
   try {
     const taken = await store.volumes.swap(id, held, { ...value, claim: mine.claim });
     await dropNext(store, taken.value);
-    await generate(host, store, taken, { during: taken.value, parent: claim.parent });
+    await makeGeneration(host, store, taken, { during: taken.value, parent: claim.parent });
   } catch (error) {
     await host.claims.release(() => releaseClaim(store.volumes, id, mine.claim));
     throw error;
@@ -94,7 +94,7 @@ export async function resumeFence(
   return true;
 }
 
-const isFor = ({ attachments }: VolumeRecord, wanted: Fencer): boolean =>
+const isFor = ({ attachments }: VolumeRecord, wanted: WantedAttachment): boolean =>
   attachments.some(
     (each) =>
       isFencing(each) &&

@@ -39,7 +39,7 @@ export async function consider(
     const head = await find();
     if (!head) return { kind: 'done' };
     if (head.claim) {
-      const busy = await ofLostClaim(host, store, head, find);
+      const busy = await endLostClaim(host, store, head, find);
       if (busy) return busy;
       continue;
     }
@@ -127,7 +127,7 @@ async function obstacleTo(
 }
 
 /** Ends a compaction whose server is gone. Undefined when there is no claim, or none any more. */
-export async function ofLostClaim(
+export async function endLostClaim(
   host: EndMoveHost,
   store: RootStore,
   { id, claim }: Head,

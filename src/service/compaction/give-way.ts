@@ -8,7 +8,7 @@ import { endMoveOrRelease, type EndMoveHost, type RedirectHost } from './redirec
 
 /** How long a request waits for another server to let go of its file, and how often it looks. */
 const patienceMs = 3_000;
-const lookMs = 250;
+const pollMs = 250;
 
 interface Claimed {
   readonly claim: Claim | null;
@@ -34,7 +34,7 @@ export async function giveWay<T extends Claimed>(
   const { claim } = held.value;
   if (claim?.op !== 'compact' || (await stopHere(host, claim, held.id))) return;
   const fate = await host.claims.fateOf(store, claim);
-  if (fate === 'alive') return ask(host, records, held, claim);
+  if (fate === 'alive') return askToStop(host, records, held, claim);
   host.background(endAbandoned(host, store, claim, headOf), {
     id: held.id,
     what: 'a compaction that was cut short',
@@ -52,8 +52,8 @@ async function stopHere(
   id: string,
 ): Promise<boolean> {
   const stopped = compacting.stop(nonce);
-  for (let waited = 0; waited < patienceMs; waited += lookMs) {
-    const ended = await Promise.race([stopped, clock.sleep(lookMs)]);
+  for (let waited = 0; waited < patienceMs; waited += pollMs) {
+    const ended = await Promise.race([stopped, clock.sleep(pollMs)]);
     if (ended !== undefined) return ended;
   }
   throw new DriverError(
@@ -62,7 +62,7 @@ async function stopHere(
   );
 }
 
-async function ask<T extends Claimed>(
+async function askToStop<T extends Claimed>(
   { clock, log }: Pick<ServiceHost, 'clock' | 'log'>,
   records: Records<T>,
   { id }: Held<T>,
@@ -79,9 +79,9 @@ async function ask<T extends Claimed>(
       if (!isFault(error, 'busy')) throw error;
     });
   }
-  for (let waited = 0; waited < patienceMs; waited += lookMs) {
+  for (let waited = 0; waited < patienceMs; waited += pollMs) {
     if (!still((await records.read(id))?.value)) return;
-    await clock.sleep(lookMs);
+    await clock.sleep(pollMs);
   }
   throw new DriverError(
     'busy',

@@ -3,20 +3,20 @@ import type { RootStore } from '../../store/root.ts';
 import type { ServiceHost } from '../host.ts';
 import { reclaim, type ReclaimHost } from '../parents/reclaim.ts';
 import { isFewChildren } from './chain.ts';
-import { consider, ofLostClaim, type CheckOutcome, type CompactionHost } from './consider.ts';
+import { consider, endLostClaim, type CheckOutcome, type CompactionHost } from './consider.ts';
 import { headWith, volumeHead, type Head } from './heads.ts';
 
 /** Looks at one item: the id of a volume, or the key of a clone parent that is to be removed or absorbed. */
-export const look = (
+export const checkItem = (
   host: CompactionHost,
   store: RootStore,
   name: string,
 ): Promise<CheckOutcome> =>
   name.includes('.')
-    ? lookAtParent(host, store, name as FileKey)
-    : lookAtVolume(host, store, name as LocalId);
+    ? checkParent(host, store, name as FileKey)
+    : checkVolume(host, store, name as LocalId);
 
-async function lookAtVolume(
+async function checkVolume(
   host: CompactionHost,
   store: RootStore,
   id: LocalId,
@@ -27,21 +27,21 @@ async function lookAtVolume(
   return consider(host, store, () => volumeHead(store, id));
 }
 
-async function lookAtParent(
+async function checkParent(
   host: CompactionHost,
   store: RootStore,
   key: FileKey,
 ): Promise<CheckOutcome> {
   const own = await headWith(store, key);
-  const claimed = own && (await ofLostClaim(host, store, own, () => headWith(store, key)));
+  const claimed = own && (await endLostClaim(host, store, own, () => headWith(store, key)));
   if (claimed) return claimed;
   const children = await store.edges.children(key);
-  if (children.length === 0) return lookAtChildless(host, store, key);
+  if (children.length === 0) return removeChildless(host, store, key);
   if (!isFewChildren(children) || !(await store.hidden.read(key))) return { kind: 'done' };
-  return lookAtChildren(host, store, children);
+  return checkChildren(host, store, children);
 }
 
-async function lookAtChildren(
+async function checkChildren(
   host: CompactionHost,
   store: RootStore,
   children: readonly FileKey[],
@@ -78,7 +78,7 @@ async function announceReader(
   }
 }
 
-async function lookAtChildless(
+async function removeChildless(
   host: ReclaimHost,
   store: RootStore,
   key: FileKey,

@@ -15,7 +15,7 @@ export type EndMoveHost = ReclaimHost & Pick<ServiceHost, 'claims' | 'commands'>
 export type RedirectHost = EndMoveHost & Pick<ServiceHost, 'compacting' | 'clock'>;
 
 /** How often a running redirect looks whether somebody waits for its file. */
-const lookMs = 1_000;
+const pollMs = 1_000;
 
 /** One redirect: the head copies what its parent `from` holds, and hangs on `to` afterwards. */
 export interface Move {
@@ -61,8 +61,8 @@ async function move(
     const place = await placeOf(host, store, head, claim);
     if (place === 'elsewhere') throw hangsElsewhere(head);
     if (place === 'from') {
-      await requireMine(head, claim);
-      await watched(host, head, claim, signal);
+      await requireOwnClaim(head, claim);
+      await runRedirect(host, head, claim, signal);
     }
     await endMoved(host, store, head, claim);
   } catch (error) {
@@ -72,7 +72,7 @@ async function move(
 }
 
 /** A server that stood still in front of the command finds here that others went on. */
-async function requireMine(head: Head, { nonce }: Claim): Promise<void> {
+async function requireOwnClaim(head: Head, { nonce }: Claim): Promise<void> {
   if ((await head.claimNow())?.nonce !== nonce)
     throw new DriverError('busy', `${head.id} was taken over by another server; try again`);
 }
@@ -99,7 +99,7 @@ const hangsElsewhere = ({ path }: Head): DriverError =>
   );
 
 /** Runs the command, and stops it when the record says that somebody waits for the file. */
-async function watched(
+async function runRedirect(
   host: Pick<ServiceHost, 'commands' | 'clock'>,
   head: Head,
   claim: Claim,
@@ -109,7 +109,7 @@ async function watched(
   const either = AbortSignal.any([signal, wanted.signal]);
   const running = host.commands.clone.redirect(head.path, either);
   const over = running.then(yes, yes);
-  while (!(await Promise.race([over, host.clock.sleep(lookMs)]))) {
+  while (!(await Promise.race([over, host.clock.sleep(pollMs)]))) {
     // A record that cannot be read could not say that somebody waits, so that stops it as well.
     const now = await head.claimNow().catch(() => null);
     if (now?.nonce !== claim.nonce || now.wanted === true) wanted.abort();

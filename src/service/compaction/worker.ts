@@ -1,13 +1,24 @@
+import { defaultRule } from '../../model/compaction.ts';
 import { DriverError } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import { inEachRoot } from '../roots/roots.ts';
-import type { ServiceHost } from '../host.ts';
+import type { CompactionOptions, ServiceHost } from '../host.ts';
 import type { CheckOutcome, CompactionHost } from './consider.ts';
 import { takeLease } from './lease.ts';
-import { look } from './queue-item.ts';
+import { checkItem } from './queue-item.ts';
 
 type WorkerHost = CompactionHost & Pick<ServiceHost, 'roots' | 'self' | 'turn'>;
+
+/** How compaction works where the configuration says nothing else. */
+export const defaultCompaction: CompactionOptions = {
+  rule: defaultRule,
+  paused: false,
+  attached: 'never',
+  perFileSystem: 1,
+  atOnce: 2,
+  maxDepth: 500,
+};
 
 /** Items taken from the queue at a time; between them it is seen whether the lease is still ours. */
 const batch = 100;
@@ -147,7 +158,7 @@ async function workOn(
   await store.queue.putOff(name, { tries, untilMs: now + underWayMs, why, instance });
   // Turns of their own: a volume that is being filled does not wait for a redirect of hours.
   const outcome = await host.turn(`redirects in ${store.facts.fileSystem}`, () =>
-    look(host, store, name).catch(outcomeOfFailure),
+    checkItem(host, store, name).catch(outcomeOfFailure),
   );
   switch (outcome.kind) {
     case 'done':

@@ -17,7 +17,7 @@ export async function volumesToFreeze(
   const found: VolumeRecord[] = [];
   for (const volume of volumes) {
     const writer = volume.attachments.find(isWriting);
-    if (!writer) await requireLetGo(store, volume);
+    if (!writer) await requireNoLostWriter(store, volume);
     else if (freezingNode(volume) === undefined) throw cannotFreeze(volume, writer);
     else found.push(volume);
   }
@@ -28,12 +28,12 @@ const isWriting = ({ readonly, capability }: Attachment): boolean =>
   !readonly && !isReaderOnly(capability.mode);
 
 /** A node that was lost may write to an image although the volume is attached to it no more. */
-async function requireLetGo(store: RootStore, volume: VolumeRecord): Promise<void> {
+async function requireNoLostWriter(store: RootStore, volume: VolumeRecord): Promise<void> {
   const readers = volume.attachments.map(({ node }) => node);
   for (const mark of await store.marks.of(imageOf(volume).key)) {
     if (readers.includes(mark.node)) continue;
     if (isDeadMark(mark, await store.nodes.read(mark.node))) continue;
-    throw outOfStep(
+    throw notAtOneMoment(
       volume,
       `node ${mark.node} may still have it open for writing`,
       'bring that node back or restart it',
@@ -43,19 +43,19 @@ async function requireLetGo(store: RootStore, volume: VolumeRecord): Promise<voi
 
 function cannotFreeze(volume: VolumeRecord, { node, capability }: Attachment): DriverError {
   if (capability.access.kind === 'block')
-    return outOfStep(
+    return notAtOneMoment(
       volume,
       `it is attached to node ${node} for writing as a raw block device, and only file systems can be frozen`,
       'detach it, or take it out of the group',
     );
-  return outOfStep(
+  return notAtOneMoment(
     volume,
     `it is mounted on node ${node} for writing, and its class does not let its file system be frozen`,
     'set freeze: auto with a VolumeAttributesClass and start its pod anew, or detach it',
   );
 }
 
-const outOfStep = ({ id }: VolumeRecord, why: string, help: string): DriverError =>
+const notAtOneMoment = ({ id }: VolumeRecord, why: string, help: string): DriverError =>
   new DriverError(
     'wrong-state',
     `volume ${id} cannot be cut at one moment with the others of its group: ${why}; ${help}`,

@@ -15,7 +15,7 @@ import { perform } from '../claims/steps.ts';
 import { parentRecord } from './record.ts';
 
 /** A volume whose record carries a claim to put a clone parent above its image. */
-export type Parenting = Held<VolumeRecord>;
+export type CuttingVolume = Held<VolumeRecord>;
 
 /** Where the clone parent of a running claim lies: a snapshot's file, or a hidden one. */
 function claimedParent(record: VolumeRecord): DataRef {
@@ -28,12 +28,12 @@ function claimedParent(record: VolumeRecord): DataRef {
 export async function cutParent(
   host: Pick<ServiceHost, 'commands' | 'log' | 'backlog'>,
   store: RootStore,
-  claimed: Parenting,
+  claimed: CuttingVolume,
 ): Promise<void> {
-  const calm = await isCalm(store, claimed.value);
+  const unchanged = await noNodeCanWrite(store, claimed.value);
   try {
     await makeParent(host, store, claimed);
-    await endParenting(host, store, claimed, { calm });
+    await endCut(host, store, claimed, { unchanged });
   } catch (error) {
     await dropLateEdges(host, store, claimed).catch((cause: unknown) => {
       host.log.warn({ volume: claimed.id, cause }, 'edges of a lost operation may be left');
@@ -49,7 +49,7 @@ export async function cutParent(
 export async function dropLateEdges(
   host: Pick<ServiceHost, 'backlog'>,
   store: RootStore,
-  { id, value }: Parenting,
+  { id, value }: CuttingVolume,
 ): Promise<void> {
   const { key } = claimedParent(value);
   const now = (await store.volumes.read(id))?.value;
@@ -67,7 +67,7 @@ export async function dropLateEdges(
 async function makeParent(
   host: Pick<ServiceHost, 'commands'>,
   store: RootStore,
-  { value }: Parenting,
+  { value }: CuttingVolume,
 ): Promise<void> {
   const parent = claimedParent(value);
   const steps = planSnap(imageOf(value), parent, value.parent);
@@ -78,7 +78,7 @@ async function makeParent(
  * No node can write to the image while the claim stands: none has it attached, none left a mark. Only asked
  * before the parent is cut; afterwards a node may have written, and have been detached since.
  */
-async function isCalm(store: RootStore, record: VolumeRecord): Promise<boolean> {
+async function noNodeCanWrite(store: RootStore, record: VolumeRecord): Promise<boolean> {
   if (record.attachments.length > 0) return false;
   return (await store.marks.of(imageOf(record).key)).length === 0;
 }
@@ -86,13 +86,13 @@ async function isCalm(store: RootStore, record: VolumeRecord): Promise<boolean> 
 /**
  * Brings a claim on a clone parent to its end, from any point it stopped at: where the parent's file is
  * there, `mmclone snap` took effect (it is one transaction) and the records follow; else all is undone.
- * Resolves to the volume without the claim. `calm`: the image could not change since the parent was cut.
+ * Resolves to the volume without the claim. `unchanged`: the image could not change since the parent was cut.
  */
-export async function endParenting(
+export async function endCut(
   host: Pick<ServiceHost, 'backlog'>,
   store: RootStore,
-  volume: Parenting,
-  { calm }: { readonly calm: boolean },
+  volume: CuttingVolume,
+  { unchanged }: { readonly unchanged: boolean },
 ): Promise<Held<VolumeRecord>> {
   const parent = claimedParent(volume.value);
   const stat = await statOf(store, pathOf(store, parent));
@@ -102,13 +102,13 @@ export async function endParenting(
   if (isTooDeep((value.depth ?? 0) + 1, value)) await host.backlog.add(store, id);
   await recordCut(store, volume, stat);
   const { key } = parent;
-  return endClaim(store, volume, (now) => ({ parent: key, unchanged: calm, ...deeper(now) }));
+  return endClaim(store, volume, (now) => ({ parent: key, unchanged, ...deeper(now) }));
 }
 
 /** Gives a parent that was cut its record, and takes the image from the parent it had before. */
 export async function recordCut(
   store: RootStore,
-  { id, value }: Parenting,
+  { id, value }: CuttingVolume,
   stat: FileStat,
 ): Promise<void> {
   await recordParent(store, value, stat);
@@ -185,7 +185,7 @@ async function completeSnapshot(
 const isWaitingFor = ({ state, claim }: SnapshotRecord, parent: FileKey): boolean =>
   state === 'creating' && claim?.image === parent;
 
-async function dropParent(store: RootStore, volume: Parenting): Promise<Held<VolumeRecord>> {
+async function dropParent(store: RootStore, volume: CuttingVolume): Promise<Held<VolumeRecord>> {
   const { value } = volume;
   const parent = claimedParent(value).key;
   await store.edges.remove(parent, imageOf(value).key);

@@ -47,7 +47,7 @@ export async function createSnapshot(
         'name-taken',
         `snapshot ${JSON.stringify(spec.name)} exists already, of volume ${held.value.volume}; use another name`,
       );
-    await endCut(host, store, held.value);
+    await endLeftCut(host, store, held.value);
     return { store, record: held.value };
   }
   const plan = await planCut(host, store, {
@@ -72,7 +72,7 @@ export function refuseParameters(parameters: ReadonlyMap<string, string>): void 
 }
 
 /** A server that is gone may have left its claim on the volume after the snapshot was ready. */
-async function endCut(
+async function endLeftCut(
   host: ServiceHost,
   store: RootStore,
   { id, volume }: SnapshotRecord,

@@ -13,11 +13,13 @@ const answerMs = 5_000;
 const pollMs = 100;
 
 /** Which node was asked, for what, and since when; `nonce` names the request. */
-type Asked = Readonly<Record<'node' | 'volume' | 'nonce', string>> & { readonly sinceMs: number };
+type FreezeRequest = Readonly<Record<'node' | 'volume' | 'nonce', string>> & {
+  readonly sinceMs: number;
+};
 
 /** Why a volume was not frozen, or not for long enough. */
 interface NotFrozen {
-  readonly asked: Asked;
+  readonly asked: FreezeRequest;
   readonly why: string;
 }
 
@@ -32,12 +34,12 @@ export async function whileFrozen<T>(
   record: VolumeRecord,
   work: () => Promise<T>,
 ): Promise<T> {
-  const asked = await ask(host, store, record);
+  const asked = await requestFreeze(host, store, record);
   if (!asked) return work();
   try {
-    const before = await refusal(host, store, [asked]);
+    const before = await firstNotFrozen(host, store, [asked]);
     const result = await work();
-    const failed = before ?? (await ending(host, store, [asked]));
+    const failed = before ?? (await firstThawed(host, store, [asked]));
     if (failed)
       host.log.warn(
         { ...asked, reason: failed.why },
@@ -46,7 +48,7 @@ export async function whileFrozen<T>(
     else host.log.info(asked, 'cut while the file system was frozen');
     return result;
   } finally {
-    await retract(host, store, asked);
+    await withdraw(host, store, asked);
   }
 }
 
@@ -61,17 +63,17 @@ export async function whileAllFrozen<T>(
   records: readonly VolumeRecord[],
   work: () => Promise<T>,
 ): Promise<T> {
-  const tried = await Promise.all(records.map((record) => ask(host, store, record)));
+  const tried = await Promise.all(records.map((record) => requestFreeze(host, store, record)));
   const asked = tried.filter((each) => each !== undefined);
   try {
     const unasked = records[tried.indexOf(undefined)];
     if (unasked) throw notFrozen(unasked.id, 'its node could not be asked');
-    refuse(await refusal(host, store, asked));
+    refuse(await firstNotFrozen(host, store, asked));
     const result = await work();
-    refuse(await ending(host, store, asked));
+    refuse(await firstThawed(host, store, asked));
     return result;
   } finally {
-    await Promise.all(asked.map((each) => retract(host, store, each)));
+    await Promise.all(asked.map((each) => withdraw(host, store, each)));
   }
 }
 
@@ -93,11 +95,11 @@ const isMountedForWriting = ({ readonly, capability: { access, mode } }: Attachm
   access.kind === 'mount' && !readonly && !isReaderOnly(mode);
 
 /** Undefined where nobody is to be asked, or could be: a snapshot alone does not fail for want of a freeze. */
-async function ask(
+async function requestFreeze(
   { clock, log }: FreezeHost,
   store: RootStore,
   record: VolumeRecord,
-): Promise<Asked | undefined> {
+): Promise<FreezeRequest | undefined> {
   const node = freezingNode(record);
   if (node === undefined || !record.image) return undefined;
   // A volume that moved is known to its node by the id it came with.
@@ -111,10 +113,10 @@ async function ask(
   }
 }
 
-async function retract(
+async function withdraw(
   { log }: Pick<ServiceHost, 'log'>,
   store: RootStore,
-  asked: Asked,
+  asked: FreezeRequest,
 ): Promise<void> {
   await store.freezes.retract(asked.node, asked.nonce).catch((error: unknown) => {
     log.warn({ ...asked, error }, 'a request to freeze a volume may be left');
@@ -122,10 +124,10 @@ async function retract(
 }
 
 /** Waits until all are frozen; or the first that is not, or did not answer in time. */
-async function refusal(
+async function firstNotFrozen(
   { clock }: Pick<ServiceHost, 'clock'>,
   store: RootStore,
-  all: readonly Asked[],
+  all: readonly FreezeRequest[],
 ): Promise<NotFrozen | undefined> {
   let open = all;
   for (let waited = 0; waited < answerMs; waited += pollMs) {
@@ -140,10 +142,10 @@ async function refusal(
 }
 
 /** Which of them is not frozen any more, or may not be. */
-async function ending(
+async function firstThawed(
   { clock }: Pick<ServiceHost, 'clock'>,
   store: RootStore,
-  all: readonly Asked[],
+  all: readonly FreezeRequest[],
 ): Promise<NotFrozen | undefined> {
   const read = await Promise.all(all.map((asked) => answerOf(store, asked)));
   const refused = read.find(({ why }) => why !== '');
@@ -156,7 +158,7 @@ async function ending(
 const endedEarly = 'it was over before the snapshot was cut';
 
 /** An answer that cannot be read is none. */
-const answerOf = async (store: RootStore, asked: Asked) => ({
+const answerOf = async (store: RootStore, asked: FreezeRequest) => ({
   asked,
   why: await store.freezes.answerTo(asked.node, asked.nonce).catch(() => undefined),
 });

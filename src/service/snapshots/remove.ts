@@ -42,7 +42,7 @@ export async function finishSnapshotRemoval(
   const children = (await store.edges.children(key)).length;
   const unlinked = children === 0 && (await unlinkParent(host, store, 'snapshots', key));
   if (!unlinked) {
-    await bury(host, store, held.value, children);
+    await leaveTombstone(host, store, held.value, children);
     // Not in bury: a repetition finds the tombstone there, and perhaps no server has heard of it.
     await host.backlog.add(store, key);
   } else if (parent !== null) await store.edges.remove(parent, key);
@@ -52,7 +52,7 @@ export async function finishSnapshotRemoval(
 }
 
 /** Makes a tombstone of a snapshot's file: the id is free again, the blocks stay for the files that need them. */
-async function bury(
+async function leaveTombstone(
   { log }: Pick<ServiceHost, 'log'>,
   store: RootStore,
   snapshot: SnapshotRecord,

@@ -5,7 +5,7 @@ import { silentLog } from '../../../src/observe/log.ts';
 import { randomNonce, systemClock } from '../../../src/run/clock.ts';
 import { hostRun } from '../../../src/run/host-run.ts';
 import { hostFiles, hostMounts } from '../../../src/run/host-files.ts';
-import { defaultCompaction } from '../../../src/service/compaction/options.ts';
+import { defaultCompaction } from '../../../src/service/compaction/worker.ts';
 import { driverOf, type Driver } from '../../../src/service/driver.ts';
 import type { Csi } from '../csi.ts';
 import { timed, timing, upTo, type Timing } from '../measure.ts';

@@ -5,7 +5,7 @@ import type { LimitOptions } from '../../../src/service/volumes/overcommit.ts';
 import type { Allocate } from '../../../src/linux/fallocate.ts';
 import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { silentLog, type Log } from '../../../src/observe/log.ts';
-import { defaultCompaction } from '../../../src/service/compaction/options.ts';
+import { defaultCompaction } from '../../../src/service/compaction/worker.ts';
 import { driverOf, type Driver } from '../../../src/service/driver.ts';
 import type { CompactionOptions } from '../../../src/service/host.ts';
 import { beat } from '../../../src/service/maintenance.ts';

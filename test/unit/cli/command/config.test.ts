@@ -6,7 +6,7 @@ import {
   type Config,
 } from '../../../../src/cli/command/config.ts';
 import { allSettings, type Environment } from '../../../../src/cli/command/settings.ts';
-import { defaultCompaction } from '../../../../src/service/compaction/options.ts';
+import { defaultCompaction } from '../../../../src/service/compaction/worker.ts';
 
 const endpoint = { CSI_ENDPOINT: 'unix:///run/csi.sock' };
 const read = (argv: readonly string[], env: Environment = {}): Config =>

@@ -11,17 +11,17 @@ import type {
   SnapshotGroup,
 } from '../model/volume.ts';
 
-/** Volumes: create, clone, restore, delete, grow, list. All ids are as callers gave them, unchecked. */
+/** Volumes: create, clone, restore, delete, expand, list. All ids are as callers gave them, unchecked. */
 export interface Volumes {
   create(spec: VolumeSpec): Promise<Volume>;
   /** Unknown ids succeed; ids of a root that is not reachable fail as unavailable. */
   remove(id: string): Promise<void>;
   get(id: string): Promise<Volume>;
   list(page: Page): Promise<Paged<Volume>>;
-  /** The size the volume has afterwards. */
+  /** Resolves to the size that the volume has afterwards. */
   expand(id: string, range: CapacityRange, capability: Capability | undefined): Promise<Bytes>;
   validate(id: string, ask: ValidateAsk): Promise<Validation>;
-  /** Changes attributes: all that are given, or none. */
+  /** Changes all the attributes that are given, or none. */
   modify(id: string, parameters: ReadonlyMap<string, string>): Promise<void>;
 }
 
@@ -29,7 +29,7 @@ export interface ValidateAsk {
   readonly capabilities: readonly Capability[];
   readonly context: ReadonlyMap<string, string>;
   readonly parameters: ReadonlyMap<string, string>;
-  /** What a class of attributes said, to be compared with what the volume has now. */
+  /** What a VolumeAttributesClass says; compared with what the volume has now. */
   readonly mutable: ReadonlyMap<string, string>;
 }
 
@@ -52,14 +52,14 @@ export interface Snapshots {
   ): Promise<Paged<Snapshot>>;
 }
 
-/** Snapshots of several volumes that hold what these held at one moment. */
+/** Snapshots of several volumes, all taken at one moment. */
 export interface SnapshotGroups {
   create(ask: {
     readonly name: string;
     readonly sourceVolumeIds: readonly string[];
     readonly parameters: ReadonlyMap<string, string>;
   }): Promise<SnapshotGroup>;
-  /** With all its snapshots, which must be the ones listed. Unknown ids succeed. */
+  /** Deletes the group and its snapshots, which must be the ones listed. Unknown ids succeed. */
   remove(id: string, snapshotIds: readonly string[]): Promise<void>;
   get(id: string, snapshotIds: readonly string[]): Promise<SnapshotGroup>;
 }
@@ -73,7 +73,7 @@ export interface Attachments {
     readonly readonly: boolean;
     readonly context: ReadonlyMap<string, string>;
   }): Promise<Readonly<Record<string, string>>>;
-  /** `node` empty: from every node. */
+  /** Detaches from every node where `node` is empty. */
   unpublish(id: string, node: string): Promise<void>;
 }
 
@@ -82,11 +82,11 @@ export interface Capacity {
   capacity(ask: {
     readonly capabilities: readonly Capability[];
     readonly parameters: ReadonlyMap<string, string>;
-    /** From where it must be within reach; counts only where topology is on. */
+    /** The place that must reach the volume; used only where topology is on. */
     readonly place?: Segments | undefined;
   }): Promise<{
     readonly available: Bytes;
-    /** Undefined where no volume can be had at all, of whatever size. */
+    /** The largest volume; undefined where no volume of any size can be made. */
     readonly maximum: Bytes | undefined;
     readonly minimum: Bytes;
   }>;
@@ -119,14 +119,16 @@ export type VolumeUsage =
       readonly available?: bigint;
     };
 
-/** What happens on the node that the pod runs on. */
+/** Volumes on the node that the pod runs on. */
 export interface NodeVolumes {
   stage(ask: StageAsk): Promise<void>;
   unstage(id: string, stagingPath: string): Promise<void>;
   publish(ask: PublishAsk): Promise<void>;
   unpublish(id: string, targetPath: string): Promise<void>;
   stats(id: string, volumePath: string): Promise<readonly VolumeUsage[]>;
-  /** The size of the volume on this node afterwards. `kind`: how the caller believes that it is used. */
+  /**
+   * Resolves to the size that the volume has on this node afterwards. `kind`: how the caller says that it is used.
+   */
   expand(
     id: string,
     volumePath: string,
@@ -135,12 +137,15 @@ export interface NodeVolumes {
   ): Promise<Bytes>;
 }
 
-/** Which roots this node has, as keys and values for whoever chooses nodes. */
+/** Which roots this node has, as keys and values for the scheduler. */
 export interface NodeTopology {
   readonly here: () => Promise<Readonly<Record<string, string>>>;
 }
 
-/** Whether the driver can work: 'starting' may become ready by itself; 'ready' works now. Throws misconfigured when it never will. */
+/**
+ * Whether the driver can work: 'ready' works now; 'starting' may become ready without help. Throws misconfigured
+ * where only an administrator can help.
+ */
 export type Readiness = () => Promise<'ready' | 'starting'>;
 
 /** Everything the gRPC server calls. */

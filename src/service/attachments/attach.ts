@@ -10,8 +10,8 @@ import { fence, type WantedAttachment } from './fence.ts';
 import { nodesToFence } from './users.ts';
 
 /**
- * Attaches a volume to a node as wanted, and cuts off other nodes first that may still write to it. Throws
- * node-missing, in-use, used-differently, limit-reached.
+ * Attaches a volume to a node, and first cuts off other nodes that may still write to it. Throws node-missing,
+ * in-use, used-differently or limit-reached.
  */
 export async function attach(
   host: ServiceHost,
@@ -56,7 +56,10 @@ async function requireNode(store: RootStore, name: string): Promise<NodeFile> {
   );
 }
 
-/** Attached to this node as wanted. Throws used-differently when it is, but otherwise. */
+/**
+ * Whether the volume is attached to this node as wanted. Throws used-differently where it is attached in another
+ * way.
+ */
 function isAttached({ id, attachments }: VolumeRecord, wanted: WantedAttachment): boolean {
   const here = attachments.find(({ node }) => node === wanted.node);
   if (!here) return false;
@@ -82,7 +85,10 @@ function refuseBeside({ id }: VolumeRecord, other: Attachment, wanted: WantedAtt
   );
 }
 
-/** A file system that many nodes read stands still: no writer beside it, and no device that shows its replay. */
+/**
+ * A file system that many nodes read must not change: no node writes to it, and no raw device shows its journal
+ * being replayed.
+ */
 function refuseMixed(id: string, other: Attachment, wanted: WantedAttachment): void {
   if (![other, wanted].some(({ capability }) => capability.mode === 'MULTI_NODE_READER_ONLY'))
     return;
@@ -101,7 +107,7 @@ const writes = ({
 }: Pick<WantedAttachment, 'capability' | 'readonly'>): boolean =>
   !readonly && !isReaderOnly(capability.mode);
 
-/** The index may name volumes that a crash left in it, so at the limit each is looked at. */
+/** A crash may leave volumes in the index that are not attached, so at the limit each record is read. */
 async function refuseOverLimit(
   store: RootStore,
   value: VolumeRecord,

@@ -15,7 +15,10 @@ import { perform } from '../claims/steps.ts';
 /** A volume whose record carries a claim to cut other nodes off from its image. */
 type FencingVolume = Held<VolumeRecord>;
 
-/** The files that such a claim announces: the image so far, the parent above it, and the next image. */
+/**
+ * The files that such a claim announces: the present image, the clone parent that is cut from it, and the next
+ * image.
+ */
 interface Announced {
   readonly fenced: DataRef;
   readonly parent: DataRef;
@@ -33,8 +36,8 @@ function announced({ id, claim }: VolumeRecord): Announced {
 }
 
 /**
- * Makes the next generation that a claim announces, and ends the claim. Whoever still has the image open goes
- * on writing, to a file without a name; the volume starts from what that held when its parent was cut.
+ * Makes the next generation that a claim announces, and ends the claim. A node that still has the old image open
+ * continues to write, to a file without a name. The volume starts from what the image held when its parent was cut.
  */
 export async function cutOff(
   host: ReclaimHost & Pick<ServiceHost, 'commands'>,
@@ -48,7 +51,7 @@ export async function cutOff(
       { volume: claimed.id, parent: claimed.value.claim?.parent },
       'other nodes are cut off from a volume; its new clone parent stays until compaction',
     );
-    // The parent is dead from the beginning, and no deletion will put it on the queue.
+    // Nobody asked to keep the parent, and no deletion will put it on the queue.
     await host.backlog.add(store, claimed.id);
     return ended;
   } catch (error) {
@@ -67,14 +70,14 @@ async function makeNext(
   const { value } = claimed;
   const { fenced, parent, next } = announced(value);
   const { cut, next: copy } = planFence(fenced, parent, next, value);
-  // An attempt that was cut short may have left its parent: a second one would only make the tree deeper.
+  // An interrupted attempt may have left its parent: a second one would only make the tree deeper.
   const there = await statOf(store, pathOf(store, parent));
   if (!there) await perform(store, host.commands, cut);
   await recordCut(store, claimed, there ?? (await store.files.stat(pathOf(store, parent))));
   await perform(store, host.commands, copy);
 }
 
-/** The one write that gives the volume its next generation, and the node its attachment. */
+/** The one write that gives the volume its next image, and the node its attachment. */
 async function switchTo(store: RootStore, claimed: FencingVolume): Promise<FencingVolume> {
   const { id, value } = claimed;
   const { parent, next } = announced(value);
@@ -101,7 +104,7 @@ async function switchTo(store: RootStore, claimed: FencingVolume): Promise<Fenci
   return store.volumes.update(id, change, 'name', claimed);
 }
 
-/** Takes the old image its name: nobody looks for it there any more. */
+/** Removes the name of the old image: no record uses it any more. */
 async function dropFenced(store: RootStore, switched: FencingVolume): Promise<Held<VolumeRecord>> {
   const { fenced, parent } = announced(switched.value);
   await ignoring(store.files.unlink(pathOf(store, fenced)), 'ENOENT');
@@ -110,9 +113,9 @@ async function dropFenced(store: RootStore, switched: FencingVolume): Promise<He
 }
 
 /**
- * Ends a fence that stopped somewhere. Once the record names the next generation, only the old name is left to
- * remove. Before, all is undone but for the parent, where one was cut: the image reads through that, and GPFS
- * takes no parent out again. No command is run, so that any request on the volume can get past it.
+ * Ends an interrupted fence. Once the record names the next image, only the old name is left to remove. Before
+ * that, all is undone except for a parent that was cut: the image reads through it, and GPFS cannot take a parent
+ * out again. No command is run, so that no request on the volume waits for one.
  */
 export async function endFence(
   host: Pick<ServiceHost, 'backlog'>,
@@ -129,14 +132,14 @@ export async function endFence(
   return ended;
 }
 
-/** Removes the next image of a fence that came to nothing. Its name is used once, so nobody can need it. */
+/** Removes the next image of a fence that failed. Its name is used only once, so no other operation needs it. */
 export async function dropNext(store: RootStore, record: VolumeRecord): Promise<void> {
   const { parent, next } = announced(record);
   await ignoring(store.files.unlink(pathOf(store, next)), 'ENOENT');
   await store.edges.remove(parent.key, next.key);
 }
 
-/** Whether a fence got as far as its parent, and not yet to the next generation. */
+/** Whether a fence has cut its parent, and the record does not name the next image yet. */
 export async function isCut(store: RootStore, record: VolumeRecord): Promise<boolean> {
   if (record.claim?.op !== 'fence') return false;
   const { parent, next } = announced(record);
@@ -144,7 +147,7 @@ export async function isCut(store: RootStore, record: VolumeRecord): Promise<boo
   return (await statOf(store, pathOf(store, parent))) !== undefined;
 }
 
-/** What this server made after another one had taken its claim: that one never uses these names. */
+/** Removes what this server made after another one had taken its claim: the other one never uses these names. */
 async function dropLate(
   host: ReclaimHost,
   store: RootStore,

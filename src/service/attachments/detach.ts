@@ -20,12 +20,12 @@ export async function detach(
   if (going.length > 0)
     await store.volumes.update(id, (now) => withoutAttachments(now, isGoing), 'name');
   for (const each of going) await store.attached.remove(localIdOf(each.node), id);
-  // What could not be compacted while it was in use can be now. Also when there is nothing to detach: this may be
-  // the repetition of a call that failed after its effect.
+  // A volume that could not be compacted while it was in use can be compacted now. Also where there is nothing to
+  // detach: this may be the repetition of a call that failed after it had detached.
   if (value.parent !== null) await host.backlog.add(store, id);
 }
 
-/** What becomes of the attachments of a fence is known only once that has ended. */
+/** The attachments of a volume are certain only once a fence on it has ended. */
 async function withoutFence(
   host: ServiceHost,
   store: RootStore,

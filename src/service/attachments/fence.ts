@@ -12,14 +12,14 @@ import { operate } from '../claims/operate.ts';
 import { isFencing } from '../claims/own-claim.ts';
 import { imageOf } from '../claims/data-files.ts';
 
-/** Who wants a volume, and how. */
+/** The node that a volume is attached to, and how it uses it. */
 export interface WantedAttachment {
   readonly node: string;
   readonly capability: Capability;
   readonly readonly: boolean;
 }
 
-/** Cuts these nodes off from a volume, and attaches it. Throws in-use where GPFS cannot do that. */
+/** Cuts nodes off from a volume, and attaches it. Throws in-use where this GPFS cannot cut them off. */
 export async function fence(
   host: ServiceHost,
   store: RootStore,
@@ -66,9 +66,8 @@ function makeGeneration(
 }
 
 /**
- * Goes on with a fence for the same attachment that stopped after its parent was cut, from that parent. Its
- * next image gets another name: whoever stalled may still be about to make, or to remove, the one before.
- * False when there is none.
+ * Resumes an interrupted fence for the same attachment from the parent that it cut. The next image gets another
+ * name: a server that stalled may still make or remove the one before. False when there is no such fence.
  */
 export async function resumeFence(
   host: ServiceHost,

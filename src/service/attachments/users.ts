@@ -5,7 +5,10 @@ import type { NodeFile } from '../../store/schema/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { imageOf } from '../claims/data-files.ts';
 
-/** Nodes that use a volume's image, or may: attached, or with a mark of a machine that has not booted since. */
+/**
+ * Nodes that use a volume's image, or may use it: it is attached to them, or they left a mark and have not booted
+ * since.
+ */
 export async function usersOf(
   store: RootStore,
   { attachments, image }: VolumeRecord,
@@ -20,10 +23,10 @@ export async function usersOf(
 }
 
 /**
- * Nodes that may still write to a volume which is attached nowhere: they left a mark on its image, and are
- * neither this node nor known to have booted since. A node is its name and its machine together, so a machine
- * that took over the name of another one does not answer for it. Raw block volumes that several nodes share
- * are left to those who share them.
+ * Nodes that may still write to a volume which is attached nowhere: they left a mark on its image, and are neither
+ * this node nor known to have booted since. A node is its name and its machine together: a new machine with the
+ * name of an old one does not vouch for the old one. Raw block volumes that several nodes share are not fenced:
+ * their users coordinate themselves.
  */
 export async function nodesToFence(
   store: RootStore,

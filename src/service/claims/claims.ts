@@ -44,8 +44,8 @@ function refuseLiving(fate: 'alive' | 'silent' | 'gone', claim: Claim, what: str
       'busy',
       `${what} is busy: node ${claim.node} is at work on it (${doing(claim)}); try again`,
     );
-  // A server that only stalled could still cut the file back to the size it was asked for, so
-  // growing is taken over only from one that is known to be gone.
+  // A stalled server could still truncate the file to the size that it was asked for, so an expansion is taken over
+  // only from a server that is known to be gone.
   if (fate === 'silent' && claim.op === 'expand')
     throw new DriverError(
       'unavailable',
@@ -53,7 +53,7 @@ function refuseLiving(fate: 'alive' | 'silent' | 'gone', claim: Claim, what: str
     );
 }
 
-/** Says in the record that nobody works on it any more; nothing when the claim there is another one. */
+/** Marks the claim in the record as released; does nothing where the record has another claim. */
 export async function releaseClaim<T extends { readonly claim: Claim | null }>(
   records: Records<T>,
   id: string,
@@ -64,20 +64,23 @@ export async function releaseClaim<T extends { readonly claim: Claim | null }>(
       throw new DriverError('busy', `${id} is claimed by another server`);
     return { ...now, claim: { ...now.claim, released: true } };
   };
-  // Somebody else writes the record, so it is no longer ours to release.
+  // Another server changed the record, so the claim is not ours any more.
   await records.update(id, release).catch((error: unknown) => {
     if (!isFault(error, 'busy')) throw error;
   });
 }
 
-/** What is written before the work on a record begins, beside the claim. */
+/** What is written into a record, beside the claim, before the work on it begins. */
 export interface Marking<T> {
   readonly held: Held<T>;
   readonly plan: ClaimPlan;
   readonly during?: Partial<T>;
 }
 
-/** Works on a record under a claim of this server's, which is given back where the work, or the claiming, fails. */
+/**
+ * Works on a record under a claim of this server; the claim is released where the work, or writing the claim,
+ * fails.
+ */
 export async function underClaim<T extends { readonly claim: Claim | null }, R>(
   claims: Claims,
   records: Records<T>,
@@ -116,7 +119,7 @@ function releasesOf(log: Log): Pick<Claims, 'release' | 'retry'> {
   };
 }
 
-/** A fill of which nothing is done yet. */
+/** The progress of a fill that has not begun. */
 export const newFill = (thick: boolean): Fill => ({
   thick,
   allocatedBytes: 0n,
@@ -124,7 +127,7 @@ export const newFill = (thick: boolean): Fill => ({
   from: null,
 });
 
-/** How far a fill is, for people who wait for it. */
+/** The progress of a fill in words. */
 export function showFill({ thick, allocatedBytes, copiedBytes, from }: Fill): string {
   const copied = (bytes: Bytes) => `${showBytes(copiedBytes)} of ${showBytes(bytes)} copied`;
   return [

@@ -8,13 +8,13 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 export const pathOf = (store: RootStore, { data, key }: DataRef): string =>
   store.layout.data(data, key);
 
-/** The file of the image a record names as current. */
+/** The file of the image that a volume has now. Throws wrong-state where it has none yet. */
 export const imageOf = (record: VolumeRecord): DataRef => {
   if (record.image) return { data: 'volumes', key: record.image.key };
   throw new DriverError('wrong-state', `volume ${record.id} has no image file yet`);
 };
 
-/** lstat, or undefined when nothing is there on a root that is there. */
+/** lstat; undefined where there is no such file. Throws unavailable where the root itself is not there. */
 export async function statOf(store: RootStore, path: string): Promise<FileStat | undefined> {
   try {
     return await store.files.stat(path);

@@ -7,21 +7,24 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { releaseClaim } from './claims.ts';
 import type { ClaimPlan, ServiceHost } from '../host.ts';
 
-/** One operation on a volume: which version it starts from, what it announces, and what it does. */
+/**
+ * One operation on a volume: the version of the record that it starts from, what its claim announces, and what it
+ * does.
+ */
 export interface VolumeOperation<R> {
   readonly id: string;
   readonly from: Held<VolumeRecord> | undefined;
   readonly plan: ClaimPlan;
-  /** The record while the operation runs, but for its claim. */
+  /** The record while the operation runs, without the claim. */
   readonly during: VolumeRecord;
-  /** 'name' where a command follows that a power cut would not take back. */
+  /** 'name' where a command follows whose effect survives a power cut. */
   readonly durability?: Durability;
   readonly work: (claimed: Held<VolumeRecord>) => Promise<R>;
 }
 
 /**
- * Claims the volume, works, and leaves no claim behind: what fails half way is taken back here and now, or,
- * where even that fails, marked so that any server may take it over.
+ * Claims the volume, works, and leaves no claim behind. Work that fails is undone at once; where that fails too,
+ * the claim is released, so that any server may take it over.
  */
 export async function operate<R>(
   host: ServiceHost,
@@ -33,7 +36,7 @@ export async function operate<R>(
   const announced = { ...during, claim: mine.claim };
   let begun = false;
   try {
-    // Inside: a swap that fails may have written the claim all the same.
+    // Inside the try: a swap that fails may have written the claim all the same.
     const claimed = await store.volumes.swap(id, from, announced, durability);
     begun = true;
     return await work(claimed);
@@ -44,8 +47,8 @@ export async function operate<R>(
 }
 
 /**
- * Where another server took the claim over, whatever failed here says nothing about the volume: a file that
- * went away, for one, must not reach the caller as NOT_FOUND.
+ * Where another server took the claim over, an error here says nothing about the volume: a missing file, for
+ * example, must not reach the caller as NOT_FOUND.
  */
 function overtaken(id: string, error: unknown): unknown {
   const defect = !(error instanceof DriverError) && errnoOf(error) === undefined;
@@ -53,7 +56,7 @@ function overtaken(id: string, error: unknown): unknown {
   return new DriverError('busy', `volume ${id} was taken over by another server; try again`, error);
 }
 
-/** False when the claim in the record is not, or no more, the one given. */
+/** False where the record does not have the given claim, or has it no longer. */
 async function takeBack(
   host: ServiceHost,
   store: RootStore,
@@ -62,11 +65,11 @@ async function takeBack(
 ): Promise<boolean> {
   try {
     const now = await store.volumes.read(id);
-    // As the record has it: what began as a move may be a deletion by now.
+    // The operation that the record names: what began as a move may be a deletion by now.
     const ours = now?.value.claim;
     if (!now || ours?.nonce !== claim.nonce) return false;
     const { end, stays } = host.endings.volume[ours.op];
-    // A deletion is not taken back, nor a fence that has its parent: the next caller goes on with it.
+    // A deletion is not undone, nor a fence that has cut its parent: the next request resumes it.
     if (await stays?.(store, now.value)) await releaseClaim(store.volumes, id, claim);
     else await end(host, store, now);
   } catch (error) {

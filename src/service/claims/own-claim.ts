@@ -5,8 +5,8 @@ import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import type { Clock } from '../../run/clock.ts';
 
 /**
- * Drops the claim, beside whatever else changed in the record meanwhile; busy when the claim was taken over. An
- * attachment that was still waiting for the end of a fence goes with it.
+ * Removes the claim and changes the record, and keeps what other servers changed in it meanwhile. Attachments that
+ * were waiting for a fence are removed too. Throws busy when the claim was taken over.
  */
 export function endClaim(
   store: RootStore,
@@ -21,14 +21,14 @@ export function endClaim(
   return store.volumes.update(held.id, end, 'name', held);
 }
 
-/** Attached only once the other nodes are cut off. */
+/** An attachment that counts only once the other nodes are cut off. */
 export const isFencing = ({ state }: Attachment): boolean => state === 'fencing';
 
-/** Still carries the same claim. */
+/** Whether the record still has the same claim. */
 export const isClaimed = (now: VolumeRecord, { claim }: Pick<VolumeRecord, 'claim'>): boolean =>
   now.claim?.nonce === claim?.nonce;
 
-/** Throws busy when the record no longer carries the same claim. */
+/** Throws busy when the record no longer has the same claim. */
 export function requireClaim(now: VolumeRecord | undefined, { id, claim }: VolumeRecord): void {
   if (!now || !isClaimed(now, { claim }))
     throw new DriverError('busy', `volume ${id} was taken over by another server; try again`);
@@ -38,7 +38,9 @@ export function requireClaim(now: VolumeRecord | undefined, { id, claim }: Volum
 export const deeper = ({ depth }: Pick<VolumeRecord, 'depth'>) =>
   depth === undefined ? {} : { depth: depth + 1 };
 
-/** The last version of a record: it says when the object went, so that nobody who slept brings it back. */
+/**
+ * The last version of a record: it says when the object was deleted, so that no server that stalled brings it back.
+ */
 export const asDeleted = <T extends object>({ clock }: { readonly clock: Clock }, record: T) => ({
   ...record,
   state: 'deleted' as const,

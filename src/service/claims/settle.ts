@@ -9,9 +9,9 @@ import { underClaim } from './claims.ts';
 import type { ServiceHost, SnapshotWork } from '../host.ts';
 
 /**
- * The volume's record with no operation under way: what a server that is gone left half done is finished or
- * undone first. Undefined when there never was one; a deleted one keeps its record. Throws busy while
- * its server is alive.
+ * The volume's record with no operation under way: an operation that a dead server left is finished or undone
+ * first. Undefined when there never was such a volume; a deleted one keeps its record. Throws busy while the
+ * operation's server is alive.
  */
 export async function settleVolume(
   host: ServiceHost,
@@ -35,7 +35,10 @@ export async function settleVolume(
   );
 }
 
-/** The same for a snapshot; what was begun on its volume is settled first, since that decides. */
+/**
+ * The same for a snapshot. The operation on its volume is settled first, since that decides whether the snapshot
+ * was taken.
+ */
 export async function settleSnapshot(
   host: ServiceHost,
   store: RootStore,
@@ -44,7 +47,8 @@ export async function settleSnapshot(
   const held = await store.snapshots.read(id);
   if (!held?.value.claim) return held;
   await requireFree(host, store, held, held.value.claim);
-  // What gave way may have left its claim after all: that is looked at anew, and never ended as another operation.
+  // The compaction may have left its claim all the same: the record is read again, and the claim never ended as
+  // another operation.
   if (held.value.claim.op === 'compact') return settleSnapshot(host, store, id);
   const now = await store.snapshots.read(id);
   if (now?.value.claim?.nonce !== held.value.claim.nonce) return settleSnapshot(host, store, id);
@@ -71,7 +75,7 @@ async function requireFree(
   if (state === 'creating') await settleVolume(host, store, volume);
 }
 
-/** What was under way on a snapshot that carries a claim. */
+/** The operation that is under way on a snapshot with a claim. */
 function workOn({ id, state, golden }: SnapshotRecord): SnapshotWork {
   if (state === 'deleting') return 'delete';
   if (state !== 'creating')
@@ -101,10 +105,10 @@ export async function readySnapshot(
   throw snapshotMissing(id);
 }
 
-/** There is no such volume. */
+/** The error for a volume that does not exist. */
 export const volumeMissing = (id: string): DriverError =>
   new DriverError('volume-missing', `volume ${id} does not exist`);
 
-/** There is no such snapshot. */
+/** The error for a snapshot that does not exist. */
 export const snapshotMissing = (id: string): DriverError =>
   new DriverError('snapshot-missing', `snapshot ${id} does not exist`);

@@ -36,7 +36,7 @@ async function performOne(
     case 'grow':
       await store.files.grow(at(step.file), step.bytes);
       return;
-    // mm commands do not go through the guarded files: the mount is looked at just before them.
+    // mm commands do not go through the guarded files: the mount is checked just before them.
     case 'snap':
       await store.directoryOf(at(step.parent));
       return commands.clone.snap(at(step.file), at(step.parent));
@@ -49,17 +49,20 @@ async function performOne(
   }
 }
 
-/** Where GPFS does not change the mode of a clone parent, it keeps the one of the image, which none but root may read either. */
+/**
+ * Where GPFS refuses to change the mode of a clone parent, the parent keeps the mode of the image, which only the
+ * superuser may read as well.
+ */
 async function setMode(store: RootStore, file: DataRef, mode: number): Promise<void> {
   const change = store.files.chmod(pathOf(store, file), mode);
   await (file.data === 'volumes' ? change : ignoring(change, 'EROFS', 'EPERM'));
 }
 
-/** Throws snapshot-missing unless the parent is still one that may get children. */
+/** Throws snapshot-missing unless the parent may still get children. */
 export async function confirmParent(store: RootStore, parent: DataRef): Promise<void> {
   const hidden = await store.hidden.read(parent.key);
   if (hidden) {
-    // A tombstone will do as well: the edge made before keeps its file where it is.
+    // A tombstone may get children too: the edge that was made before keeps its file.
     if (hidden.value.state === 'waiting') return;
   } else {
     const snapshot = await store.snapshots.read(ownerOfKey(parent.key));

@@ -28,7 +28,7 @@ import { checkRoot } from './roots/startup.ts';
 import { readinessIn, surveyOf, type Needs, type Survey } from './roots/readiness.ts';
 import { volumesOf } from './volumes/volumes.ts';
 
-/** What the driver is told, and what it stands on. */
+/** The settings of the driver, and the ports that it uses. */
 export interface DriverHost {
   readonly gpfs: Gpfs;
   readonly files: Files;
@@ -39,23 +39,23 @@ export interface DriverHost {
   readonly self: Self;
   readonly roots: readonly string[];
   readonly mountType: string;
-  /** Pool of volumes whose class names none; undefined leaves it to GPFS. */
+  /** The pool of volumes whose class names none; undefined: GPFS chooses. */
   readonly pool: string | undefined;
   /** The Kubernetes cluster that owns the roots; '' where there is none. */
   readonly owner: string;
   readonly compaction: CompactionOptions;
   readonly limits?: LimitOptions;
-  /** How callers learn which nodes have which root; absent: every node is taken to have all. */
+  /** How callers learn which nodes have which root; absent: every node is assumed to have all. */
   readonly topology?: RootTopology | undefined;
-  /** How blocks of thick volumes are allocated; zeros are written where this is absent or cannot. */
+  /** How blocks of thick volumes are allocated; zeros are written where this is absent or not supported. */
   readonly allocate?: Allocate;
-  /** How long a request waits for a volume to be filled; absent: for ever. */
+  /** How long a request waits for a volume to be filled; absent: without limit. */
   readonly patienceMs?: number;
-  /** Called with the path of a root and what a redirect there copied at most. */
+  /** Called with the path of a root and the most bytes that a redirect there may have copied. */
   readonly compacted?: (root: string, bytes: Bytes) => void;
 }
 
-/** The controller's side of the driver, and what is needed to look after it. */
+/** The controller's side of the driver, and what its upkeep needs. */
 export interface Driver extends Pick<
   Services,
   'readiness' | 'volumes' | 'snapshots' | 'groups' | 'attachments' | 'capacity'
@@ -65,11 +65,11 @@ export interface Driver extends Pick<
   readonly worker: Worker;
   /** Which roots can be used now. */
   readonly survey: () => Promise<Survey>;
-  /** Where callers know which nodes have which root, a node that has one of them is as it is meant to be. */
+  /** Where callers know which nodes have which root, one root is enough for a node. */
   readonly needs: Needs;
 }
 
-/** How long the answer that a root cannot be used stands: checks run commands, and callers come in crowds. */
+/** How long the answer that a root cannot be used is kept: checks run commands, and many callers ask at once. */
 const keepFailureMs = 5_000;
 
 /** The driver over one host. Nothing is read or written before it is first used. */
@@ -102,7 +102,7 @@ export function driverOf(on: DriverHost): Driver {
   };
 }
 
-/** What the operations stand on. */
+/** The services below the operations. */
 function hostOf(on: DriverHost, roots: Roots, placement: Placement): ServiceHost {
   const { self, clock, nonce, log, gpfs } = on;
   return {
@@ -124,7 +124,7 @@ function hostOf(on: DriverHost, roots: Roots, placement: Placement): ServiceHost
   };
 }
 
-/** What work stands on that no request waits for. */
+/** What work uses that no request waits for. */
 const backgroundOf = ({
   log,
   compaction,
@@ -145,7 +145,7 @@ const backgroundOf = ({
   },
 });
 
-/** Checks a root, opens it, and writes there who this server is. */
+/** Checks a root, opens it, and registers this server in it. */
 function opener(
   on: DriverHost,
   placement: Placement,

@@ -18,7 +18,7 @@ const ofVolumes = {
   create: { end: undoVolume },
   snapshot: cut,
   clone: cut,
-  // Once other nodes are cut off, the next caller goes on from the parent that is there.
+  // A fence that has cut its parent is resumed from there by the next request.
   fence: { end: endFence, stays: isCut },
   expand: { end: (_host, store, held) => endGrowing(store, held) },
   delete: { end: finishVolumeRemoval, stays: () => Promise.resolve(true) },

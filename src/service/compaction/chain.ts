@@ -6,17 +6,17 @@ import { brokenChain } from '../parents/depth.ts';
 import { parentRecord } from '../parents/record.ts';
 import { headWith, type Head } from './heads.ts';
 
-/** With more children than this, a dead parent is not worth a look: copying it into each would cost too much. */
+/** A dead parent with more children than this is not considered: copying it into each child would cost too much. */
 const fewChildren = 8;
 
-/** Few enough children that it may be worth it to redirect them all. */
+/** Whether there are so few children that redirecting them all may pay off. */
 export const isFewChildren = (children: readonly FileKey[]): boolean =>
   children.length <= fewChildren;
 
-/** No GPFS allows a deeper tree (docs/gpfs.md 1.4), so records that say so go round in a circle. */
+/** No GPFS allows a deeper tree (docs/gpfs.md 1.4), so records of a deeper one form a circle. */
 const deepest = 1000;
 
-/** What the records and block counts say of a head and of everything above it. */
+/** The records and block counts of a head and of every clone parent above it. */
 export async function readChain(
   store: RootStore,
   head: Head,
@@ -57,7 +57,7 @@ async function readParent(
   };
 }
 
-// Counts as one into which everything would be copied.
+// Counts as a child into which everything would be copied.
 const unknownChild: Child = { heldBytes: 0n, bytes: 1n << 62n };
 
 const readChildren = (store: RootStore, children: readonly FileKey[]): Promise<readonly Child[]> =>

@@ -8,27 +8,27 @@ import { endAbandoned } from './give-way.ts';
 import type { Head } from './heads.ts';
 import { redirect, type EndMoveHost, type RedirectHost } from './redirect.ts';
 
-/** What compaction of one file stands on. */
+/** What compaction of one file uses. */
 export type CompactionHost = RedirectHost & Pick<ServiceHost, 'compaction' | 'compacted'>;
 
-/** Block counts lag behind on other nodes of GPFS: they are read twice, this far apart, before anything is copied. */
+/** Block counts reach other nodes of GPFS late: they are read twice, this far apart, before anything is copied. */
 const settleMs = 2_000;
 
-/** What a look at a head came to. */
+/** The outcome of checking one file for compaction. */
 export type CheckOutcome =
   | { readonly kind: 'done' }
-  /** Nothing can be done before something happens that puts the item on the queue again. */
+  /** Nothing can be done until an event puts the item on the queue again. */
   | { readonly kind: 'waits'; readonly why: string }
-  /** It did not work, and may later. */
+  /** It failed, and may succeed later. */
   | { readonly kind: 'failed'; readonly why: string };
 
-/** What is being worked towards: hang on `until`; `next` is where the last step left the head. */
+/** The parent that the head shall hang on is `verdict.until`; `next` is the parent that the last step gave it. */
 interface Goal {
   readonly verdict: NonNullable<Verdict>;
   readonly next: FileKey | null;
 }
 
-/** Looks at a head until nothing is left to compact; `find` reads it anew after each step. */
+/** Compacts a head step by step until nothing is left to do; `find` reads it again after each step. */
 export async function consider(
   host: CompactionHost,
   store: RootStore,
@@ -49,7 +49,10 @@ export async function consider(
   }
 }
 
-/** One redirect towards the goal, or towards a new one; or what ends the work on this head. */
+/**
+ * One redirect towards the goal, or towards a new goal. Resolves to that goal, or to the outcome where the work on
+ * this head ends.
+ */
 async function oneStep(
   host: CompactionHost,
   store: RootStore,
@@ -66,7 +69,7 @@ async function oneStep(
   return { verdict, next: await step(host, store, head, verdict) };
 }
 
-/** Whoever put another parent above the head meanwhile did not have it judged. */
+/** False where another operation put a parent above the head meanwhile: the goal does not know that one. */
 const isUnderWay = ({ parent }: Head, { verdict, next }: Goal): boolean =>
   parent === next && parent !== verdict.until;
 
@@ -110,7 +113,7 @@ async function isStillSo(
   return again?.until === until;
 }
 
-/** Why a head that deserves it must not be redirected now. */
+/** Why a head must not be redirected now, although that would pay off. */
 async function obstacleTo(
   host: Pick<ServiceHost, 'compaction'>,
   store: RootStore,
@@ -126,7 +129,7 @@ async function obstacleTo(
   return `attached to node ${user}, and no probe has shown that this GPFS redirects files in use`;
 }
 
-/** Ends a compaction whose server is gone. Undefined when there is no claim, or none any more. */
+/** Ends a compaction whose server is gone. Undefined where no claim is left. */
 export async function endLostClaim(
   host: EndMoveHost,
   store: RootStore,
@@ -138,7 +141,7 @@ export async function endLostClaim(
     kind: 'failed',
     why: `${id} is busy (${claim.op} by node ${claim.node})`,
   } as const;
-  // Another operation's own retry ends it; a compaction has no caller but us.
+  // The retry of a request ends its operation; a compaction is ended only here, since no request repeats it.
   if (claim.op !== 'compact' || (await host.claims.fateOf(store, claim)) === 'alive') return busy;
   await endAbandoned(host, store, claim, find);
   return (await find())?.claim?.nonce === claim.nonce ? busy : undefined;

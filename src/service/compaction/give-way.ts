@@ -6,7 +6,7 @@ import type { ServiceHost } from '../host.ts';
 import type { Head } from './heads.ts';
 import { endMoveOrRelease, type EndMoveHost, type RedirectHost } from './redirect.ts';
 
-/** How long a request waits for another server to let go of its file, and how often it looks. */
+/** How long a request waits for a compaction of its file to stop, and how often it checks. */
 const patienceMs = 3_000;
 const pollMs = 250;
 
@@ -14,7 +14,7 @@ interface Claimed {
   readonly claim: Claim | null;
 }
 
-/** The record of a file that a request found claimed, and how the file is found as a head. */
+/** The record of a file that a request found claimed, and how to read the file as a head. */
 interface BusyFile<T> {
   readonly records: Records<T>;
   readonly held: Held<T>;
@@ -22,9 +22,9 @@ interface BusyFile<T> {
 }
 
 /**
- * Makes a compaction give way to a request that wants its file; resolves when the claim is gone. Another server
- * is asked through the record. Of a server that is gone this one ends the work in the background, since that runs a
- * command: the request is refused as busy, and its retry finds the way free.
+ * Makes a compaction give way to a request that wants its file; resolves when the claim is gone. Another server is
+ * asked through the record. The work of a dead server is ended in the background, since that runs a command: the
+ * request is refused as busy, and its retry finds the file free.
  */
 export async function giveWay<T extends Claimed>(
   host: RedirectHost & Pick<ServiceHost, 'background'>,
@@ -45,7 +45,7 @@ export async function giveWay<T extends Claimed>(
   );
 }
 
-/** Stops a redirect of this process, and waits a while for its end; false when there is none. */
+/** Stops a redirect of this process, and waits up to `patienceMs` for its end; false when there is none. */
 async function stopHere(
   { compacting, clock }: Pick<ServiceHost, 'compacting' | 'clock'>,
   { nonce }: Claim,
@@ -89,7 +89,7 @@ async function askToStop<T extends Claimed>(
   );
 }
 
-/** Takes the claim of a server that is gone, and ends its move where GPFS says it stopped. */
+/** Takes over the claim of a dead server, and ends its move from where GPFS says that it stopped. */
 export async function endAbandoned(
   host: EndMoveHost,
   store: RootStore,
@@ -108,7 +108,7 @@ export async function endAbandoned(
     );
     await endMoveOrRelease(host, store, head, mine.claim);
   } catch (error) {
-    // Somebody else took it, or the next one who wants the file does.
+    // Another server took it over, or the next request for the file will.
     if (!isFault(error, 'busy')) throw error;
   }
 }

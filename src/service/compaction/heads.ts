@@ -9,7 +9,7 @@ import type { Claim } from '../../store/schema/claim.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 
-/** A file that hangs on a clone parent and may be redirected, with the record that says so. */
+/** A file below a clone parent that may be redirected, with its record. */
 export interface Head {
   readonly kind: 'volume' | 'snapshot' | 'hidden';
   /** The id of its record. */
@@ -19,27 +19,30 @@ export interface Head {
   readonly bytes: Bytes;
   readonly parent: FileKey | null;
   readonly claim: Claim | null;
-  /** The volume itself, where it is one. */
+  /** The record of the volume, where the file is the image of one. */
   readonly volume: VolumeRecord | undefined;
-  /** Writes the claim into the version that was read. Throws busy when it is no longer the highest. */
+  /** Writes the claim into the version that was read. Throws busy when there is a newer version. */
   begin(claim: Claim, depth: number | undefined): Promise<void>;
-  /** Drops the claim, and moves the file to another parent where it went there. Throws busy when it was taken over. */
+  /**
+   * Removes the claim, and records the new parent where the file was moved. Throws busy when the claim was taken
+   * over.
+   */
   end(claim: Claim, moved: { readonly to: FileKey | null } | undefined): Promise<void>;
-  /** Says in the record that nobody works on it any more; nothing when the claim there is another one. */
+  /** Marks the claim in the record as released; does nothing where the record has another claim. */
   release(claim: Claim): Promise<void>;
-  /** The claim that the record carries now. */
+  /** The claim that the record has now. */
   claimNow(): Promise<Claim | null>;
 }
 
 type HeadRecord = VolumeRecord | SnapshotRecord | HiddenRecord;
 
-/** The volume of this id as a head; undefined unless it is there and has an image. */
+/** The volume of this id as a head; undefined unless it is ready and has an image. */
 export async function volumeHead(store: RootStore, id: LocalId): Promise<Head | undefined> {
   const held = await store.volumes.read(id);
   if (held?.value.state !== 'ready' || !held.value.image) return undefined;
   const moved = (now: VolumeRecord, to: FileKey | null): VolumeRecord => ({
     ...under(now, to),
-    // The parent it hangs on now does not hold what the volume holds, so no clone may share it.
+    // The new parent does not hold what the volume holds, so no clone may share it.
     unchanged: false,
   });
   const ref = { data: 'volumes', key: held.value.image.key } as const;
@@ -51,7 +54,7 @@ export async function volumeHead(store: RootStore, id: LocalId): Promise<Head | 
   };
 }
 
-/** Whatever has this data file; undefined when no record that stands has it. */
+/** The hidden parent, snapshot or volume whose data file this is; undefined when no valid record names it. */
 export async function headWith(store: RootStore, key: FileKey): Promise<Head | undefined> {
   const hidden = await store.hidden.read(key);
   if (hidden?.value.state === 'waiting') {

@@ -7,17 +7,17 @@ import type { ServiceHost } from '../host.ts';
 
 const name = 'upkeep';
 
-/** Upkeep of one root by this server. Two at once would do some work twice, and no harm. */
+/** The right of this server to maintain one root. Two servers at once would do some work twice, and no harm. */
 export interface Lease {
-  /** False when another server took over. */
+  /** False when another server took it over. */
   isMine(): Promise<boolean>;
-  /** When the root was last swept by anybody; 0: never. */
+  /** When any server last swept the root; 0: never. */
   readonly sweptMs: number;
-  /** Gives the lease back; `sweptMs` where a sweep was made under it. */
+  /** Gives the lease back; `sweptMs`: when this server swept the root under it. */
   release(sweptMs?: number): Promise<void>;
 }
 
-/** Takes the lease of a root, unless a server that lives has it: its heartbeat is the lease's. */
+/** Takes the lease of a root; undefined while a live server has it. The heartbeat of the server keeps its lease. */
 export async function takeLease(
   host: Pick<ServiceHost, 'self' | 'clock' | 'log'>,
   store: RootStore,
@@ -51,12 +51,12 @@ async function isFree(
   store: RootStore,
   lease: LeaseRecord,
 ): Promise<boolean> {
-  // This process takes one lease at a time: what its name stands under is left from a failure.
+  // This process takes one lease at a time: a lease in its name is the leftover of a failure.
   if (lease.instance === host.self.instance) return true;
   return (await store.nodes.fateOf(lease)) !== 'alive';
 }
 
-/** Another server had it to its end. */
+/** Whether another server had the lease and never gave it back. */
 const isLeft = ({ self }: Pick<ServiceHost, 'self'>, lease: LeaseRecord): boolean =>
   !lease.released && lease.instance !== self.instance;
 
@@ -66,7 +66,7 @@ const leaseOf = (store: RootStore, mine: Held<LeaseRecord>): Lease => ({
   release: async (sweptMs) => {
     const given = { ...mine.value, released: true, ...(sweptMs === undefined ? {} : { sweptMs }) };
     await store.leases.swap(name, mine, given).catch((error: unknown) => {
-      // Somebody took it over meanwhile: nothing is left to give back.
+      // Another server took it over meanwhile: nothing is left to give back.
       if (!isFault(error, 'busy')) throw error;
     });
   },

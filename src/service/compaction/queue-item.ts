@@ -6,7 +6,7 @@ import { isFewChildren } from './chain.ts';
 import { consider, endLostClaim, type CheckOutcome, type CompactionHost } from './consider.ts';
 import { headWith, volumeHead, type Head } from './heads.ts';
 
-/** Looks at one item: the id of a volume, or the key of a clone parent that is to be removed or absorbed. */
+/** Checks one item: the id of a volume, or the key of a clone parent to remove or to absorb. */
 export const checkItem = (
   host: CompactionHost,
   store: RootStore,
@@ -62,7 +62,10 @@ const parentHead = async (store: RootStore, key: FileKey): Promise<Head | undefi
   return head?.volume ? undefined : head;
 };
 
-/** The volume that reads through this file, where it is the only one, is looked at: a detach finds it by its name. */
+/**
+ * Puts the volume that reads through this file on the queue, where it is the only one: a detach finds it there by
+ * its id.
+ */
 async function announceReader(
   host: Pick<ServiceHost, 'backlog'>,
   store: RootStore,

@@ -8,27 +8,27 @@ import { statOf, pathOf } from '../claims/data-files.ts';
 import { reclaim, reclaimAfter, type ReclaimHost } from '../parents/reclaim.ts';
 import type { Head } from './heads.ts';
 
-/** What ending a redirect that was cut short stands on. */
+/** What ending an interrupted redirect uses. */
 export type EndMoveHost = ReclaimHost & Pick<ServiceHost, 'claims' | 'commands'>;
 
-/** What a redirect stands on. */
+/** What a redirect uses. */
 export type RedirectHost = EndMoveHost & Pick<ServiceHost, 'compacting' | 'clock'>;
 
-/** How often a running redirect looks whether somebody waits for its file. */
+/** How often a running redirect checks whether a request waits for its file. */
 const pollMs = 1_000;
 
-/** One redirect: the head copies what its parent `from` holds, and hangs on `to` afterwards. */
+/** One redirect: the head copies what its parent `from` holds, and reads through `to` afterwards. */
 export interface Move {
   readonly from: FileKey;
   readonly to: FileKey | null;
-  /** Clone parents above the head before it, counted. */
+  /** The number of clone parents above the head before the redirect. */
   readonly depth: number;
 }
 
 /**
- * Redirects one file under a claim in its record, and reclaims the parent it came from where nothing else needs
- * that. A request that wants the file meanwhile makes it stop: what was copied by then is kept, and the file is a
- * valid clone of the parent it had. Throws `busy` then, or when the claim was taken over.
+ * Redirects one file under a claim in its record, and reclaims its old parent where nothing else needs that. A
+ * request that wants the file meanwhile stops the redirect: what was copied by then is kept, and the file stays a
+ * valid clone of its old parent. Throws busy then, or when the claim was taken over.
  */
 export async function redirect(
   host: RedirectHost,
@@ -40,7 +40,8 @@ export async function redirect(
   const { claim } = mine;
   const running = host.compacting.begin(claim.nonce);
   try {
-    // Should this server die, a volume is found by the item that led here, and any other file by its own.
+    // Should this server die, the queue item that led here leads to a volume again; any other file needs an item of
+    // its own.
     if (!head.volume) await host.backlog.add(store, head.ref.key);
     await head.begin(claim, depth);
     await move(host, store, head, { claim, signal: running.signal });
@@ -57,7 +58,7 @@ async function move(
 ): Promise<void> {
   try {
     if (claim.to) await store.edges.add(claim.to, head.ref.key);
-    // The records may be behind: a redirect of a server that stalled then would go one parent too far.
+    // The records may be old: a redirect of a server that stalled would then move the file one parent too far.
     const place = await placeOf(host, store, head, claim);
     if (place === 'elsewhere') throw hangsElsewhere(head);
     if (place === 'from') {
@@ -71,13 +72,13 @@ async function move(
   }
 }
 
-/** A server that stood still in front of the command finds here that others went on. */
+/** Throws busy where another server took over while this one stalled before the command. */
 async function requireOwnClaim(head: Head, { nonce }: Claim): Promise<void> {
   if ((await head.claimNow())?.nonce !== nonce)
     throw new DriverError('busy', `${head.id} was taken over by another server; try again`);
 }
 
-/** Ends a move; where even that fails, its claim is given back, so that any server may end it. */
+/** Ends a move; where that fails, its claim is released, so that any server may end it. */
 export async function endMoveOrRelease(
   host: EndMoveHost,
   store: RootStore,
@@ -98,7 +99,7 @@ const hangsElsewhere = ({ path }: Head): DriverError =>
     `${path} hangs on another clone parent than its record says; see gpfs-csi doctor`,
   );
 
-/** Runs the command, and stops it when the record says that somebody waits for the file. */
+/** Runs the command, and stops it when the record says that a request waits for the file. */
 async function runRedirect(
   host: Pick<ServiceHost, 'commands' | 'clock'>,
   head: Head,
@@ -110,7 +111,7 @@ async function runRedirect(
   const running = host.commands.clone.redirect(head.path, either);
   const over = running.then(yes, yes);
   while (!(await Promise.race([over, host.clock.sleep(pollMs)]))) {
-    // A record that cannot be read could not say that somebody waits, so that stops it as well.
+    // A record that cannot be read cannot say that a request waits, so that stops the command as well.
     const now = await head.claimNow().catch(() => null);
     if (now?.nonce !== claim.nonce || now.wanted === true) wanted.abort();
   }
@@ -125,8 +126,8 @@ const gaveWay = ({ id }: Head, cause: unknown): DriverError =>
   new DriverError('busy', `${id} was wanted while it was being compacted`, cause);
 
 /**
- * Ends a move from any point it stopped at. GPFS says where the file hangs; this is asked only of a move that
- * was cut short, and never while a request waits. Throws when the file hangs on neither of the two.
+ * Ends a move from any point where it stopped. GPFS is asked which parent the file has, only for an interrupted
+ * move and never while a request waits. Throws wrong-state when the parent is neither of the two.
  */
 async function endMove(
   host: EndMoveHost,
@@ -149,7 +150,7 @@ async function endMoved(
   head: Head,
   claim: Claim,
 ): Promise<void> {
-  // While the claim still says that there is something to end: nobody looks for this edge later.
+  // Done while the claim is still there: no server looks for this edge later.
   if ((await head.claimNow())?.nonce === claim.nonce && claim.from)
     await store.edges.remove(claim.from, head.ref.key);
   const ended = head.end(claim, { to: claim.to ?? null });
@@ -157,12 +158,12 @@ async function endMoved(
   await reclaimHead(host, store, head);
 }
 
-/** A dead parent that was redirected may have lost its last child meanwhile, and nobody else looks again. */
+/** A dead parent that was redirected may have lost its last child meanwhile, and no other operation checks that. */
 async function reclaimHead(host: ReclaimHost, store: RootStore, head: Head): Promise<void> {
   if (head.kind === 'hidden') await reclaim(host, store, head.ref.key);
 }
 
-/** Where GPFS says that the head hangs. */
+/** Which parent of the two GPFS says that the head has. */
 async function placeOf(
   host: Pick<ServiceHost, 'commands'>,
   store: RootStore,

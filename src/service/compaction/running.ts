@@ -27,7 +27,7 @@ export function compactingOf(): Compacting {
   };
 }
 
-/** Bounds what copies data at once in each file system of this node. */
+/** Limits how many operations copy data at once in each file system, on this node. */
 export function turnsOf(
   perFileSystem: number,
 ): <T>(fileSystem: string, work: () => Promise<T>) => Promise<T> {

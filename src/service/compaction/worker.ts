@@ -20,22 +20,22 @@ export const defaultCompaction: CompactionOptions = {
   maxDepth: 500,
 };
 
-/** Items taken from the queue at a time; between them it is seen whether the lease is still ours. */
+/** Items taken from the queue at a time; before each batch the server checks that it still has the lease. */
 const batch = 100;
 
-/** How long an item that was begun counts as under way, should its server die with it. */
+/** How long a started item counts as under way, should its server die. */
 export const underWayMs = 10 * 60_000;
 
-/** An item that waits for something else is looked at this often all the same. */
+/** How often an item that waits for an event is checked without one. */
 const waitMs = 60 * 60_000;
 
-/** The first pause after a failure, and the longest. Each is twice the one before. */
+/** The first pause after a failure, and the longest. Each pause is twice the one before. */
 const pauseMs = { first: 1_000, longest: 60 * 60_000 };
 
-/** Items put off are listed this often where this process knows of none. */
+/** How often items that were put off are listed where this process knows of none. */
 const listMs = 10 * 60_000;
 
-/** Items announced and not begun, and items put off or begun. */
+/** How many items are announced and not started, and how many are put off or started. */
 interface Lengths {
   readonly ready: number;
   readonly waiting: number;
@@ -43,11 +43,11 @@ interface Lengths {
 
 /** Works off the queues of all roots. */
 export interface Worker {
-  /** How long the queues were when they were last listed, by the path of the root. */
+  /** The lengths of the queues when they were last listed, by the path of the root. */
   lengths(): ReadonlyMap<string, Lengths>;
   /**
-   * What is due now, or what of it was begun when `stopping` says so; resolves to the moment when the next item
-   * of this process is due, if there is one.
+   * Works on what is due now; after `stopping` only what was started is ended. Resolves to the time when the next
+   * item of this process is due, if there is one.
    */
   round(stopping?: AbortSignal): Promise<number | undefined>;
 }
@@ -82,20 +82,21 @@ const lengthsOf = async ({ queue }: RootStore): Promise<Lengths> => ({
   waiting: await queue.countWaiting(),
 });
 
-/** What was put off and is due by now. */
+/** Items that were put off and are due now. */
 async function putOffAndDue(
   { self, clock }: Pick<ServiceHost, 'self' | 'clock'>,
   { queue }: RootStore,
 ): Promise<readonly string[]> {
-  // What another server was at work on is due at once: who works has the lease, and that one has it no more.
+  // An item that another server was working on is due at once: only the holder of the lease works, and that server
+  // lost it.
   return [...(await queue.waiting())].flatMap(([name, { untilMs, instance }]) =>
     untilMs <= clock.now() || (instance !== undefined && instance !== self.instance) ? [name] : [],
   );
 }
 
 /**
- * Under the lease: what was put off and is due by now, what is announced, and what is put on the queue meanwhile.
- * Resolves to when the first of those that were put off is due again.
+ * Works under the lease on items that were put off and are due, on announced ones, and on those that are announced
+ * meanwhile. Resolves to the time when the first item that was put off is due again.
  */
 async function workOff(
   host: WorkerHost,
@@ -123,7 +124,7 @@ async function workOff(
 const earliest = (moments: readonly number[]): number | undefined =>
   moments.length === 0 ? undefined : Math.min(...moments);
 
-/** Several at once; resolves to the moments when those that were put off are due again. */
+/** Works on several at once; resolves to the times when those that were put off are due again. */
 async function workOnAll(
   host: WorkerHost,
   store: RootStore,
@@ -143,7 +144,7 @@ async function workOnAll(
   return again;
 }
 
-/** One item, from the queue to its end; resolves to when it is due again, if it is put off. */
+/** Works on one item; resolves to the time when it is due again, if it is put off. */
 async function workOn(
   host: WorkerHost,
   store: RootStore,
@@ -152,11 +153,11 @@ async function workOn(
   const now = host.clock.now();
   const before = await store.queue.putOffBefore(name);
   const tries = before?.tries ?? 0;
-  // Announced anew from here on: what is put on the queue while we look is looked at again.
+  // From here on it can be announced again: what is put on the queue during the check is checked again.
   const why = `node ${host.self.node} is at work on it`;
   const { instance } = host.self;
   await store.queue.putOff(name, { tries, untilMs: now + underWayMs, why, instance });
-  // Turns of their own: a volume that is being filled does not wait for a redirect of hours.
+  // Redirects take turns among themselves: a volume that is being filled does not wait for a redirect of hours.
   const outcome = await host.turn(`redirects in ${store.facts.fileSystem}`, () =>
     checkItem(host, store, name).catch(outcomeOfFailure),
   );
@@ -166,10 +167,10 @@ async function workOn(
       return undefined;
     case 'waits': {
       const item = { tries: 0, untilMs: now + waitMs, why: outcome.why };
-      // Only what is new: the same is found again each hour, perhaps for weeks.
+      // Only a new reason is logged: the same one is found each hour, perhaps for weeks.
       if (before?.why !== item.why)
         host.log.info({ name, why: item.why }, 'work on a clone tree waits');
-      // What it waits for may have happened while we looked.
+      // What it waits for may have happened during the check.
       await store.queue.putOff(name, item, { keepAnnounced: true });
       return undefined;
     }
@@ -182,7 +183,7 @@ async function workOn(
   }
 }
 
-/** What a failure of one item comes to; a defect of ours goes on up. */
+/** The outcome of an item that failed; a defect of the driver is thrown on. */
 function outcomeOfFailure(error: unknown): CheckOutcome {
   if (error instanceof DriverError) return { kind: 'failed', why: error.message };
   if (error instanceof Error && errnoOf(error) !== undefined)

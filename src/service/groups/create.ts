@@ -20,7 +20,7 @@ export interface FoundGroup {
   readonly record: GroupRecord;
 }
 
-/** What CreateVolumeGroupSnapshot asks for. */
+/** What CreateVolumeGroupSnapshot requests. */
 export interface GroupSpec {
   readonly name: string;
   readonly sourceVolumeIds: readonly string[];
@@ -47,7 +47,7 @@ export async function createGroup(host: ServiceHost, spec: GroupSpec): Promise<F
   return { store, record: held.value };
 }
 
-/** The volumes in the one root that has them all. */
+/** The volumes, and the one root that has them all. Throws wrong-state where they are in different roots. */
 async function placesOf(
   { roots }: Pick<ServiceHost, 'roots'>,
   ids: readonly string[],
@@ -72,7 +72,7 @@ async function placesOf(
   return { store: first.store, volumes };
 }
 
-/** A group that is asked for, and the record that its id has already. */
+/** The group that is requested, and the record that its id has already. */
 interface WantedGroup {
   readonly name: string;
   readonly volumes: readonly LocalId[];
@@ -85,7 +85,7 @@ async function takeGroup(
   { name, volumes, from }: WantedGroup,
 ): Promise<GroupRecord> {
   const group = newGroup(host, name, volumes);
-  // All that may stand against it is looked for before the first word is written.
+  // Every reason to refuse is checked before anything is written.
   const cuts = await planCuts(host, store, group);
   const around = await freezing(host, store, cuts);
   using mine = host.claims.begin({ op: 'create' });
@@ -140,9 +140,9 @@ async function planCuts(
 }
 
 /**
- * How the cuts are kept at one moment: from before the first of them until after the last, what can be written to is
- * frozen; and what nobody has attached stays so, or its record is another one than was planned with, and the cut is
- * refused. One volume alone is cut like any snapshot.
+ * How all cuts are of one moment: from before the first until after the last, each volume that can be written to is
+ * frozen. A detached volume stays detached; otherwise its record changes, and its cut is refused. A group of one
+ * volume is cut like any snapshot.
  */
 async function freezing(
   host: Pick<ServiceHost, 'clock' | 'log'>,
@@ -159,7 +159,7 @@ async function freezing(
   return (work) => whileAllFrozen(host, store, frozen, work);
 }
 
-/** All of them, or throws once none is under way any more; then some may have been cut. */
+/** Makes all cuts. Where one fails, throws once none is under way any more; some may have been made by then. */
 async function cutAll(
   host: ServiceHost,
   store: RootStore,

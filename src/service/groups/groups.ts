@@ -50,7 +50,7 @@ async function shown({ store, record }: FoundGroup): Promise<SnapshotGroup> {
   };
 }
 
-/** Deletes a group with its snapshots, in whatever order they hang on each other; a missing one is success. */
+/** Deletes a group with its snapshots, whichever of them reads through another; a missing group is success. */
 async function remove(
   host: ServiceHost,
   id: string,

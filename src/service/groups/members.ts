@@ -7,8 +7,8 @@ import { freezingNode } from '../snapshots/freeze.ts';
 import { imageOf } from '../claims/data-files.ts';
 
 /**
- * The volumes of a group that have to be frozen while it is cut; no node can write to the others as long as their
- * records stay as they are. Throws wrong-state for one that may be written to and cannot be frozen.
+ * The volumes of a group that must be frozen while it is cut. No node can write to the others while their records
+ * do not change. Throws wrong-state for a volume that may be written to and cannot be frozen.
  */
 export async function volumesToFreeze(
   store: RootStore,
@@ -27,7 +27,10 @@ export async function volumesToFreeze(
 const isWriting = ({ readonly, capability }: Attachment): boolean =>
   !readonly && !isReaderOnly(capability.mode);
 
-/** A node that was lost may write to an image although the volume is attached to it no more. */
+/**
+ * Throws wrong-state where a lost node may still write to the image, although the volume is no longer attached to
+ * it.
+ */
 async function requireNoLostWriter(store: RootStore, volume: VolumeRecord): Promise<void> {
   const readers = volume.attachments.map(({ node }) => node);
   for (const mark of await store.marks.of(imageOf(volume).key)) {

@@ -16,9 +16,9 @@ import { isMember } from '../snapshots/snapshots.ts';
 type Member = GroupRecord['members'][number];
 
 /**
- * The group's record with no operation under way: what a server that is gone left half made is taken back, since
- * nobody can tell any more whether it was of one moment; a deletion is finished. Throws busy while its server
- * is alive.
+ * The group's record with no operation under way. A creation that a dead server left is undone, since nothing shows
+ * whether its snapshots were of one moment; a deletion is finished. Throws busy while the operation's server is
+ * alive.
  */
 export async function settleGroup(
   host: ServiceHost,
@@ -38,7 +38,7 @@ export async function settleGroup(
   );
 }
 
-/** Takes back what was made of a group here and now, or else leaves it to whoever comes next. */
+/** Undoes the creation of a group; where that fails, releases the claim, so that the next request undoes it. */
 export async function takeBackGroup(
   host: ServiceHost,
   store: RootStore,
@@ -54,7 +54,7 @@ export async function takeBackGroup(
   }
 }
 
-/** Removes what there is of a group that was never ready, or is being deleted; its own record last. */
+/** Removes the snapshots of a group that was never ready or is being deleted, and its own record last. */
 export async function endGroup(
   host: ServiceHost,
   store: RootStore,
@@ -79,7 +79,7 @@ async function removeMember(
   return true;
 }
 
-/** A server that only sleeps may be about to cut the member: it finds a version that it does not know. */
+/** A stalled server may be about to cut the member: this writes a version that the other server does not expect. */
 async function undoMember(
   host: ServiceHost,
   store: RootStore,
@@ -113,6 +113,6 @@ const neverMade = (group: GroupRecord, { snapshot, volume }: Member): SnapshotRe
   claim: null,
 });
 
-/** What people read where a snapshot of a group has a name. */
+/** The name that people read for a snapshot of a group. */
 export const memberName = ({ name }: Pick<GroupRecord, 'name'>, volume: LocalId): string =>
   `${name}/${volume}`;

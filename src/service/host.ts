@@ -23,16 +23,16 @@ export type VolumeCommands = Pick<Gpfs, 'clone' | 'setAttributes'>;
 export interface CompactionOptions {
   readonly rule: CompactionRule;
   readonly paused: boolean;
-  /** `auto`: volumes in use too, where a probe of two nodes has shown that this is safe. */
+  /** `auto`: attached volumes too, where a probe of two nodes has shown that this is safe. */
   readonly attached: 'auto' | 'never';
-  /** Redirects at once in one file system, and in all of them. */
+  /** How many redirects run at once in one file system, and how many in all. */
   readonly perFileSystem: number;
   readonly atOnce: number;
-  /** Clone parents above a file, at most: beyond it snapshots and clones are refused. */
+  /** The most clone parents above a file: beyond that snapshots and clones are refused. */
   readonly maxDepth: number;
 }
 
-/** What the controller's operations stand on. */
+/** The services below the controller's operations. A function takes only those that it uses. */
 export interface ServiceHost {
   readonly roots: Roots;
   readonly self: Self;
@@ -46,21 +46,21 @@ export interface ServiceHost {
   readonly backlog: Backlog;
   readonly compaction: CompactionOptions;
   readonly compacting: Compacting;
-  /** Called with what a redirect copied at most. */
+  /** Called with the most bytes that a redirect may have copied. */
   readonly compacted: (store: RootStore, bytes: Bytes) => void;
-  /** Waits for one of the turns that a file system has for what copies data. */
+  /** Runs `work` in one of the turns that a file system has for operations that copy data. */
   readonly turn: <T>(fileSystem: string, work: () => Promise<T>) => Promise<T>;
-  /** Work that goes on though its request was answered; what fails is logged. */
+  /** Work that continues after its request was answered; a failure is logged. */
   readonly background: (work: Promise<void>, about: Readonly<Record<string, unknown>>) => void;
   readonly allocate: Allocate;
-  /** How long a request waits for a volume to be filled before it tells how far that is. */
+  /** How long a request waits for a volume to be filled before it fails with the progress. */
   readonly patienceMs: number;
-  /** What a class that says nothing else gets. */
+  /** The attributes of volumes whose class says nothing else. */
   readonly defaults: FileAttributes;
   readonly limits: Limits;
-  /** What the file systems below the roots have to offer. */
+  /** What the file systems of the roots offer: pools, encryption. */
   readonly placement: Placement;
-  /** How callers learn which nodes have which root; undefined where they are not told. */
+  /** How callers learn which nodes have which root; undefined where topology is off. */
   readonly topology: RootTopology | undefined;
 }
 
@@ -70,78 +70,79 @@ export interface Claims {
   /** Whether the server that made a claim may still be at work on it. */
   fateOf(store: RootStore, claim: Claim): Promise<'alive' | 'silent' | 'gone'>;
   /**
-   * Throws busy while the claim's server may still be at work, unavailable where only a proof of its death
-   * would do; returns when the claim may be taken over. `what` names the object for the message.
+   * Resolves when the claim may be taken over. Throws busy while the claim's server may still be at work,
+   * unavailable where that server must be known to be gone and is only silent. `what` names the object for the
+   * message.
    */
   requireDead(store: RootStore, claim: Claim, what: string): Promise<void>;
-  /** Tells the others that a claim is free; what fails is tried again at `retry`. */
+  /** Runs `attempt`, which releases a claim; where it fails, `retry` runs it again. */
   release(attempt: () => Promise<void>): Promise<void>;
   retry(): Promise<void>;
 }
 
-/** A claim that this process works on, until it is disposed of. */
+/** A claim that this process works on until it disposes of it. */
 export interface LiveClaim extends Disposable {
   readonly claim: Claim;
 }
 
-/** What an operation says in its claim about what it will do. */
+/** What an operation announces in its claim. */
 export type ClaimPlan = Pick<
   Claim,
   'op' | 'parent' | 'snapshot' | 'image' | 'fenced' | 'bytes' | 'from' | 'to' | 'fill'
 >;
 
-/** Puts work on the queues of the roots, and tells whoever works them off in this process. */
+/** Puts work on the queues of the roots, and wakes the worker of this process. */
 export interface Backlog {
-  /** Never fails: what cannot be written now is kept and written later; what is lost, the next sweep finds. */
+  /** Never fails: an item that cannot be written now is kept and written later; the next sweep finds a lost one. */
   add(store: RootStore, name: string): Promise<void>;
-  /** Writes what could not be written before. */
+  /** Writes the items that could not be written before. */
   retry(): Promise<void>;
-  /** There may be something on a queue: a root was opened, and the server that died here may have left it. */
+  /** Says that a queue may hold items: a root was opened, and a server that died may have left some. */
   wake(): void;
   /** Calls `listener` after each addition, and at each `wake`. */
   follow(listener: () => void): void;
 }
 
-/** The redirects that run in this process, by the nonce of their claim. */
+/** The redirects that run in this process, each by the nonce of its claim. */
 export interface Compacting {
   begin(nonce: string): { readonly signal: AbortSignal; end(): void };
-  /** Stops a redirect of this process; resolves when it has ended, and to false when there is none. */
+  /** Stops a redirect of this process. Resolves to true when it has ended, to false when there is none. */
   stop(nonce: string): Promise<boolean>;
 }
 
-/** Guards a root against more than it can keep. */
+/** Limits what is promised in a root. */
 export interface Limits {
   /**
-   * Makes or grows a volume by `work`, which counts from before it starts and is given back where it fails.
+   * Runs `work`, which creates or expands a volume. Its bytes count before it starts, and no longer where it fails.
    * Throws limit-reached or no-space, naming the limit, where that would be too many.
    */
   admit<T>(store: RootStore, wanted: Wanted, work: () => Promise<T>): Promise<T>;
-  /** A volume was removed: there is room for others at once. */
+  /** Says that a volume was removed: its bytes are free for others at once. */
   removed(store: RootStore, id: LocalId): Promise<void>;
-  /** What may still be promised; undefined without a limit. */
+  /** The bytes that may still be promised; undefined without a limit. */
   left(store: RootStore): Promise<Bytes | undefined>;
-  /** The reserve in bytes. */
+  /** The reserve of the root in bytes. */
   reserve(store: RootStore): Promise<Bytes>;
 }
 
-/** A volume that is to be made or to grow. */
+/** A volume that a request creates or expands. */
 export interface Wanted {
   readonly id: LocalId;
   readonly bytes: Bytes;
-  /** What its record says it has; 0 for a new one. */
+  /** The size in its record; 0 for a new volume. */
   readonly had: Bytes;
 }
 
-/** Ends the operation that the claim of a record announces; resolves to the record without the claim. */
+/** Ends the operation that the claim of a record announces. Resolves to the record without the claim. */
 export type End<T> = (host: ServiceHost, store: RootStore, held: Held<T>) => Promise<Held<T>>;
 
-/** How one kind of operation on a volume ends where it did not end by itself. */
+/** How another server, or a later request, ends one kind of operation on a volume. */
 export interface VolumeEnding {
-  /** Finishes or undoes the operation, from any point it stopped at. */
+  /** Finishes or undoes the operation, from any point where it stopped. */
   readonly end: End<VolumeRecord>;
   /**
-   * Whether a server whose operation failed leaves the claim in the record, so that the next caller goes on from
-   * there. Where this is absent, or resolves to false, that server ends the operation at once.
+   * Whether a server whose operation failed leaves the claim in the record, so that the next request resumes it.
+   * Where this is absent or resolves to false, that server ends the operation at once.
    */
   readonly stays?: (store: RootStore, record: VolumeRecord) => Promise<boolean>;
 }
@@ -149,10 +150,10 @@ export interface VolumeEnding {
 /** What may be under way on a snapshot. */
 export type SnapshotWork = 'snapshot' | 'import' | 'delete';
 
-/** Lets a compaction stop for a request that wants its file; resolves when the claim is gone, or throws busy. */
+/** Makes a compaction stop for a request that wants its file. Resolves when the claim is gone, or throws busy. */
 export type GiveWay<T> = (host: ServiceHost, store: RootStore, held: Held<T>) => Promise<void>;
 
-/** How each operation ends: handed down, so that what works under claims knows none of the operations. */
+/** How each operation ends: handed down, so that the code below the claims imports no operation. */
 export interface Endings {
   readonly volume: Readonly<Record<Claim['op'], VolumeEnding>>;
   readonly snapshot: Readonly<Record<SnapshotWork, End<SnapshotRecord>>>;

@@ -12,13 +12,16 @@ import { inEachRoot } from './roots/roots.ts';
 import type { ServiceHost } from './host.ts';
 import { reclaim, type ReclaimHost } from './parents/reclaim.ts';
 
-/** How long the record of a deleted object stays: far longer than any server sleeps and wakes up again. */
+/** How long the record of a deleted object stays: far longer than any server stalls and then continues. */
 const keepDeletedMs = 24 * 3_600_000;
 
-/** How old a temporary file is when nobody can still be writing it. */
+/** The age at which no server can still be writing a temporary file. */
 const temporaryMs = 3_600_000;
 
-/** One round of what every server does now and then: show that it lives, give claims back, write what it could not. */
+/**
+ * One round of what every server does regularly: its heartbeat, claims and queue items that it could not write
+ * before.
+ */
 export async function beat(
   host: Pick<ServiceHost, 'roots' | 'self' | 'claims' | 'backlog'>,
 ): Promise<void> {
@@ -28,19 +31,19 @@ export async function beat(
   });
 }
 
-/** How often a root is swept, by whichever server gets there first. */
+/** How often a root is swept, by the server that takes its lease first. */
 export const sweepMs = 6 * 3_600_000;
 
 /**
- * Forgets records of objects deleted long ago, and temporary files that crashes left. A writer that slept
- * all that time had its temporary file before it, finds it gone, and writes nothing. Puts on the queue what is
- * worth a look and may have been lost: announced to a server that could not write it, and died.
+ * Removes records of objects that were deleted long ago, and temporary files that crashes left. A writer that
+ * stalled all that time finds its temporary file gone, and writes nothing. Puts on the queue again what may have
+ * been lost: items of a server that could not write them, and died.
  */
 export async function sweepRoot(host: ServiceHost, store: RootStore): Promise<void> {
   const lease = await takeLease(host, store);
   if (!lease) return;
   const now = host.clock.now();
-  // Every server has such a timer; one of them is enough.
+  // Every server has such a timer; one sweep is enough.
   if (now - lease.sweptMs < 0.9 * sweepMs) return lease.release();
   try {
     await sweepTemporary(store, host.clock);
@@ -60,20 +63,25 @@ export async function sweepRoot(host: ServiceHost, store: RootStore): Promise<vo
   await lease.release(now);
 }
 
-/** Nobody may ask again for a group that came to nothing, and its snapshots belong to nobody. */
+/**
+ * Ends interrupted creations and deletions of groups: perhaps no request repeats them, and their snapshots take
+ * space.
+ */
 async function sweepGroups(host: ServiceHost, store: RootStore): Promise<void> {
   await sweepRecords(store.groups, host.clock, async ({ value: { id, claim } }) => {
     if (!claim) return;
     await settleGroup(host, store, id).catch((error: unknown) => {
       host.log.info(
         { group: id, error },
-        'a group that is half made or half deleted stays for now',
+        'a group whose creation or deletion was interrupted stays for now',
       );
     });
   });
 }
 
-/** Clone parents that a server left which died between a deletion and what that set free, and lost queue items. */
+/**
+ * Reclaims clone parents that a server left because it died in a deletion, and puts lost items on the queue again.
+ */
 async function sweepHidden(host: ReclaimHost, store: RootStore): Promise<void> {
   for await (const key of hiddenKeys(store)) {
     const stays = await reclaim(host, store, key);
@@ -81,7 +89,9 @@ async function sweepHidden(host: ReclaimHost, store: RootStore): Promise<void> {
   }
 }
 
-/** Looks at every hidden clone parent when a root is opened: what this server left when it died. */
+/**
+ * Reclaims hidden clone parents that nothing needs, when a root is opened: this server may have died before it did.
+ */
 export async function reclaimAll(host: ReclaimHost, store: RootStore): Promise<void> {
   for await (const key of hiddenKeys(store)) await reclaim(host, store, key);
 }
@@ -106,7 +116,7 @@ interface Deletable {
   readonly deletedMs?: number | undefined;
 }
 
-/** Forgets what was deleted long ago; `living` gets all else. */
+/** Removes records of what was deleted long ago; calls `living` with every other record. */
 async function sweepRecords<T extends Deletable>(
   records: Records<T>,
   clock: Clock,

@@ -6,13 +6,13 @@ import type { Log } from '../observe/log.ts';
 import type { Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 
-/** The most one page holds: replies stay far below the 4 MiB that callers accept. */
+/** The most entries of one page: replies stay far below the 4 MiB that callers accept. */
 const largestPage = 1000;
 
-/** Shards or records read at once; node:fs has sixteen threads at most to read with. */
+/** How many shards or records are read at once; node:fs reads with sixteen threads at most. */
 const width = 16;
 
-/** What is listed, and how a record becomes an entry; undefined for one that is not listed. */
+/** What is listed, and how a record becomes an entry: undefined where it is not listed. */
 export interface Listing<T, R> {
   readonly list: 'volumes' | 'snapshots';
   readonly records: (store: RootStore) => Records<T>;
@@ -26,7 +26,10 @@ interface Listed<R> {
   readonly entry: R;
 }
 
-/** One page, in the order of roots, shards and ids. Memory holds a page, whatever the number of records. */
+/**
+ * One page, in the order of roots, shards and ids. Memory holds one page, however many records there are. Throws
+ * bad-token.
+ */
 export async function listPage<T, R>(
   listing: Listing<T, R>,
   stores: readonly RootStore[],
@@ -36,7 +39,7 @@ export async function listPage<T, R>(
   const max = page.max > 0 ? Math.min(page.max, largestPage) : largestPage;
   const found: Listed<R>[] = [];
   for await (const item of walk(listing, stores, after)) {
-    // One more than fits tells that there is a next page.
+    // One entry more than fits shows that there is a next page.
     if (found.length === max) return { items: entries(found), next: tokenAfter(listing, found) };
     found.push(item);
   }
@@ -68,7 +71,7 @@ async function* walkRoot<T, R>(
   const records = listing.records(store);
   const from = after === undefined ? '' : shardOf(after);
   const shards = (await records.shards()).filter((each) => each >= from);
-  // Shards hold a few records each: one after the other, most of the time would be spent waiting.
+  // Shards hold a few records each: reading one after the other would mostly be waiting.
   for (const some of inGroups(shards)) {
     const found = some.map(async (shard) => {
       const ids = [...(await records.ids(shard))];
@@ -82,7 +85,7 @@ async function* walkRoot<T, R>(
   await store.check();
 }
 
-/** So many at a time as are read at once. */
+/** The items in groups of `atOnce`. */
 export function* inGroups<Item>(
   items: readonly Item[],
   atOnce = width,
@@ -90,7 +93,9 @@ export function* inGroups<Item>(
   for (let at = 0; at < items.length; at += atOnce) yield items.slice(at, at + atOnce);
 }
 
-/** A record that cannot be read is reported each time and keeps nobody from seeing the others. */
+/**
+ * The entry of one record. A record that cannot be read is logged each time, and the others are listed without it.
+ */
 async function readListed<T, R>(
   listing: Listing<T, R>,
   store: RootStore,

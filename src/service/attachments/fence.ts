@@ -80,7 +80,10 @@ export async function resumeFence(
   if (!claim || !isFor(value, wanted)) return false;
   if (!(await isCut(store, value))) return false;
   await host.claims.requireDead(store, claim, `volume ${id}`);
-  host.log.warn({ volume: id, for: wanted.node }, 'going on with a fence that was left half done');
+  host.log.warn(
+    { volume: id, for: wanted.node },
+    'resuming a fence that its server left half done',
+  );
   using mine = host.claims.begin(claim);
   try {
     const taken = await store.volumes.swap(id, held, { ...value, claim: mine.claim });

@@ -73,7 +73,10 @@ async function takeBack(
     if (await stays?.(store, now.value)) await releaseClaim(store.volumes, id, claim);
     else await end(host, store, now);
   } catch (error) {
-    host.log.warn({ volume: id, op: claim.op, error }, 'an operation could not be taken back');
+    host.log.warn(
+      { volume: id, op: claim.op, error },
+      'an operation that failed could not be undone',
+    );
     await host.claims.release(() => releaseClaim(store.volumes, id, claim));
   }
   return true;

@@ -54,7 +54,7 @@ function cannotFreeze(volume: VolumeRecord, { node, capability }: Attachment): D
   return notAtOneMoment(
     volume,
     `it is mounted on node ${node} for writing, and its class does not let its file system be frozen`,
-    'set freeze: auto with a VolumeAttributesClass and start its pod anew, or detach it',
+    'set freeze: auto with a VolumeAttributesClass and restart its pod, or detach it',
   );
 }
 

@@ -49,7 +49,7 @@ export async function takeBackGroup(
     const now = await store.groups.read(id);
     if (now?.value.claim?.nonce === claim.nonce) await endGroup(host, store, now);
   } catch (error) {
-    host.log.warn({ group: id, error }, 'a group could not be taken back');
+    host.log.warn({ group: id, error }, 'the creation of a group could not be undone');
     await host.claims.release(() => releaseClaim(store.groups, id, claim));
   }
 }

@@ -17,7 +17,7 @@ import { parentRecord } from './record.ts';
 /** A volume whose record carries a claim to put a clone parent above its image. */
 export type CuttingVolume = Held<VolumeRecord>;
 
-/** Where the clone parent of a running claim lies: a snapshot's file, or a hidden one. */
+/** The file of the clone parent that a claim announces: a snapshot's file, or a hidden one. */
 function claimedParent(record: VolumeRecord): DataRef {
   const { claim } = record;
   if (!claim?.parent) throw new Error(`volume ${record.id} has no claim on a clone parent`);
@@ -43,8 +43,8 @@ export async function cutParent(
 }
 
 /**
- * Edges that this server made after another one had taken its claim and ended it. A parent that was cut so
- * late has a record of its own: GPFS keeps it while the image reads through it, and it goes when that goes.
+ * Removes edges that this server made after another one had taken over and ended its claim. A parent that was cut
+ * so late has a record of its own: GPFS keeps it while the image reads through it, and it is reclaimed after that.
  */
 export async function dropLateEdges(
   host: Pick<ServiceHost, 'backlog'>,
@@ -53,7 +53,7 @@ export async function dropLateEdges(
 ): Promise<void> {
   const { key } = claimedParent(value);
   const now = (await store.volumes.read(id))?.value;
-  // Somebody goes on from the very parent, under a claim of its own: these edges are that one's by now.
+  // Another server resumed with the same parent under its own claim: the edges are needed there now.
   if (!now || isClaimed(now, value) || [now.parent, now.claim?.parent].includes(key)) return;
   await store.edges.remove(key, imageOf(value).key);
   if (await parentRecord(store, key)) await host.backlog.add(store, key);
@@ -63,7 +63,7 @@ export async function dropLateEdges(
   }
 }
 
-/** Makes the parent that a claim announces: edges, then the command. */
+/** Makes the parent that a claim announces: first the edges, then the command. */
 async function makeParent(
   host: Pick<ServiceHost, 'commands'>,
   store: RootStore,
@@ -75,8 +75,8 @@ async function makeParent(
 }
 
 /**
- * No node can write to the image while the claim stands: none has it attached, none left a mark. Only asked
- * before the parent is cut; afterwards a node may have written, and have been detached since.
+ * Whether no node can write to the image while the claim is there: it is attached to none, and none left a mark.
+ * Asked only before the parent is cut: later a node may have written, and have been detached since.
  */
 async function noNodeCanWrite(store: RootStore, record: VolumeRecord): Promise<boolean> {
   if (record.attachments.length > 0) return false;
@@ -84,9 +84,9 @@ async function noNodeCanWrite(store: RootStore, record: VolumeRecord): Promise<b
 }
 
 /**
- * Brings a claim on a clone parent to its end, from any point it stopped at: where the parent's file is
- * there, `mmclone snap` took effect (it is one transaction) and the records follow; else all is undone.
- * Resolves to the volume without the claim. `unchanged`: the image could not change since the parent was cut.
+ * Ends the cut of a clone parent, from any point where it stopped. Where the parent's file exists, `mmclone snap`
+ * took effect (it is one transaction) and the records are completed; otherwise all is undone. Resolves to the
+ * volume without the claim. `unchanged`: the image could not change since the parent was cut.
  */
 export async function endCut(
   host: Pick<ServiceHost, 'backlog'>,
@@ -97,7 +97,8 @@ export async function endCut(
   const parent = claimedParent(volume.value);
   const stat = await statOf(store, pathOf(store, parent));
   if (!stat) return dropParent(store, volume);
-  // Before the claim goes: whoever looks too early finds it and looks again, and no failure can come between.
+  // Before the claim is removed: a worker that checks too early finds it and checks again, and no failure can lose
+  // the item.
   const { id, value } = volume;
   if (isTooDeep((value.depth ?? 0) + 1, value)) await host.backlog.add(store, id);
   await recordCut(store, volume, stat);
@@ -105,7 +106,7 @@ export async function endCut(
   return endClaim(store, volume, (now) => ({ parent: key, unchanged, ...deeper(now) }));
 }
 
-/** Gives a parent that was cut its record, and takes the image from the parent it had before. */
+/** Writes the record of a parent that was cut, and removes the edge from the image's old parent. */
 export async function recordCut(
   store: RootStore,
   { id, value }: CuttingVolume,
@@ -113,7 +114,7 @@ export async function recordCut(
 ): Promise<void> {
   await recordParent(store, value, stat);
   if (value.parent === null || value.parent === claimedParent(value).key) return;
-  // While the claim still says that there is something to end: nobody looks for this edge later.
+  // Done while the claim is still there: no server looks for this edge later.
   requireClaim((await store.volumes.read(id))?.value, value);
   await store.edges.remove(value.parent, imageOf(value).key);
 }
@@ -127,7 +128,7 @@ async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileSt
   const record: HiddenRecord = {
     format: recordFormat,
     id: parent.key,
-    // Made for a snapshot that is gone by now, or to cut a node off: nobody asked to keep it.
+    // It was cut for a snapshot that is deleted by now, or for a fence: nobody asked to keep it.
     why: volume.claim?.op === 'clone' ? 'clone' : 'tombstone',
     state: 'waiting',
     data: ofSnapshot ? 'snapshots' : 'hidden',
@@ -143,8 +144,8 @@ async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileSt
 }
 
 /**
- * What a parent holds, when its node may have been formatting the volume while it was cut. A mkfs that has
- * not ended can be done again; one that ended about then may have data behind it, so nobody formats that.
+ * What a parent holds whose node may have been formatting the volume during the cut. A mkfs that has not ended can
+ * be repeated. After one that ended at about that time there may be data, so no node formats such a volume again.
  */
 async function contentAtCut(store: RootStore, before: VolumeRecord): Promise<Content> {
   const after = (await store.volumes.read(before.id))?.value.content ?? before.content;
@@ -156,7 +157,7 @@ const depthOf = ({ depth }: VolumeRecord) => (depth === undefined ? {} : { depth
 
 const sinceMs = ({ claim }: VolumeRecord): number => claim?.sinceMs ?? 0;
 
-/** Makes the snapshot ready that the parent was made for; false when there is none that waits for it. */
+/** Makes the snapshot ready that the parent was cut for; false when no snapshot waits for it. */
 async function completeSnapshot(
   store: RootStore,
   volume: VolumeRecord,

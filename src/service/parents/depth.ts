@@ -13,11 +13,14 @@ interface Placed {
   readonly depth?: number | undefined;
 }
 
-/** How many clone parents are above a file: as its record says, which may be more than there are by now. */
+/** How many clone parents the record of a file says are above it: perhaps more than there are now. */
 const recordedDepth = async (store: RootStore, id: string, file: Placed): Promise<number> =>
   file.depth ?? (await exactDepth(store, id, file.parent));
 
-/** The same, counted. Throws unreadable-record for a chain that ends nowhere or in a circle. */
+/**
+ * How many clone parents are above a file, counted. Throws unreadable-record where one has no record, or where they
+ * form a circle.
+ */
 async function exactDepth(store: RootStore, id: string, parent: FileKey | null): Promise<number> {
   const seen = new Set<FileKey>();
   for (let key = parent; key !== null;) {
@@ -30,7 +33,7 @@ async function exactDepth(store: RootStore, id: string, parent: FileKey | null):
   return seen.size;
 }
 
-/** The records above an object contradict each other; nothing is done on a guess. */
+/** The error for records above an object that contradict each other. */
 export const brokenChain = (id: string, what: string): DriverError =>
   new DriverError(
     'unreadable-record',
@@ -38,8 +41,8 @@ export const brokenChain = (id: string, what: string): DriverError =>
   );
 
 /**
- * The depth that one more clone parent gives a file. Throws limit-reached at the hard bound, before anything was
- * done: GPFS itself ends at 1,000, and fencing a lost node must stay possible.
+ * The depth of a file under one more clone parent. Throws limit-reached at the hard limit, before anything is done:
+ * GPFS itself allows 1,000, and fencing a lost node must stay possible.
  */
 export async function deepen(
   host: Pick<ServiceHost, 'compaction' | 'log'>,
@@ -59,7 +62,7 @@ export async function deepen(
   return depth;
 }
 
-/** What brings a volume's depth down, for its owner. */
+/** How the owner of a volume can reduce its depth. */
 export const helpFor = ({ attachments }: VolumeRecord): string => {
   const [first] = attachments;
   return first
@@ -67,17 +70,17 @@ export const helpFor = ({ attachments }: VolumeRecord): string => {
     : 'compaction brings it down, see gpfs-csi tree; try again later';
 };
 
-/** The same for whoever makes a volume from another, or from a snapshot. */
+/** What helps a caller that creates a volume from another volume, or from a snapshot. */
 export const helpForClone =
   'use a source that is not as deep: a newer restore, or a volume that compaction has brought down';
 
-/** Deeper than its class allows, so that compaction should look at it. */
+/** Whether a volume is deeper than its class allows, so that compaction should check it. */
 export const isTooDeep = (depth: number, { options }: Pick<VolumeRecord, 'options'>): boolean => {
   const most = options.maxCloneDepth ?? 0;
   return most > 0 && depth > most;
 };
 
-/** Throws wrong-state where this GPFS allows no clone parent above an image that is in use. */
+/** Throws wrong-state where this GPFS cannot cut a clone parent from an image in use. */
 export async function requireCuttable(store: RootStore, volume: VolumeRecord): Promise<void> {
   const [first] = volume.attachments;
   if (!first) return;

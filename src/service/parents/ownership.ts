@@ -7,8 +7,8 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { statOf, pathOf } from '../claims/data-files.ts';
 
 /**
- * Throws wrong-state unless the image is the one that the record is about, or gone: a record that somebody
- * changed, or a file that somebody replaced, must not take another object's data away.
+ * Throws wrong-state unless the image is the one that the record names, or is gone: a changed record or a replaced
+ * file must not delete another object's data.
  */
 export async function requireOwnImage(store: RootStore, record: VolumeRecord): Promise<void> {
   const { image, id } = record;

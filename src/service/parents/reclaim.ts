@@ -4,20 +4,19 @@ import { ignoring } from '../../store/edges.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { ServiceHost } from '../host.ts';
 
-/** What reclaiming stands on. */
+/** What reclaiming uses. */
 export type ReclaimHost = Pick<ServiceHost, 'log' | 'backlog'>;
 
-/** A clone parent that stays, and how many read through it. */
+/** A clone parent that stays, and how many files read through it. */
 interface Staying {
   readonly key: FileKey;
   readonly children: number;
 }
 
 /**
- * Removes a hidden clone parent that nothing reads through any more, and then those above it that this
- * leaves childless, all in one pass. What still has children, or belongs to a user, stays. Never fails: no
- * request depends on it, so where it cannot go on it is put on the queue. Resolves to the hidden parent that ended
- * the pass, if one did.
+ * Removes a hidden clone parent that nothing reads through any more, and then those above it that become childless.
+ * A parent that has children, or is a snapshot, stays. Never fails: no request depends on it, so a parent that
+ * cannot be removed now is put on the queue. Resolves to the hidden parent at which it stopped, if there is one.
  */
 export async function reclaim(
   host: ReclaimHost,
@@ -39,9 +38,9 @@ export async function reclaim(
 }
 
 /**
- * Does what leaves a clone parent perhaps childless, then reclaims. A failed write may have taken effect, and
- * then nobody asks for it again, so the parent is put on the queue. So is one that has a single child left, which
- * may absorb it.
+ * Awaits work that may leave a clone parent childless, then reclaims the parent. Work that failed may have taken
+ * effect without being repeated, so the parent is put on the queue then. So is a parent with a single child left,
+ * which may absorb it.
  */
 export async function reclaimAfter<T>(
   host: ReclaimHost,
@@ -60,7 +59,7 @@ export async function reclaimAfter<T>(
   }
 }
 
-/** The parent of what was removed, null where nothing is left to do, or what stays. */
+/** The parent of what was removed, null where nothing is left to do, or the parent that stays. */
 async function reclaimOne(
   host: ReclaimHost,
   store: RootStore,
@@ -69,18 +68,18 @@ async function reclaimOne(
   const held = await store.hidden.read(key);
   if (!held) return null;
   if (held.value.claim) {
-    // It is being redirected, and looked at again when that ends.
+    // It is being redirected, and checked again after that.
     await host.backlog.add(store, key);
     return null;
   }
   const children = await store.edges.children(key);
   if (children.length > 0) {
-    // Marked by a server that died before it looked again: a child came between, and needs it.
+    // Marked by a server that died before it checked the children again: a new child needs the parent.
     if (held.value.state === 'removing')
       await store.hidden.swap(key, held, { ...held.value, state: 'waiting' });
     return { key, children: children.length };
   }
-  // Marked first, looked at again afterwards: a child that came between has its edge by now.
+  // First marked, then checked again: a child that was added in between has its edge by now.
   const marked = await store.hidden.swap(key, held, { ...held.value, state: 'removing' });
   const free = (await store.edges.children(key)).length === 0;
   if (!free || !(await unlinkParent(host, store, held.value.data, key))) {
@@ -95,8 +94,8 @@ async function reclaimOne(
 }
 
 /**
- * Unlinks a clone parent without children of ours; false when GPFS refuses: children of it are still being
- * deleted in the background, or are unknown to us.
+ * Unlinks a clone parent that has no children in our records. False when GPFS refuses: children are still being
+ * deleted in the background, or have no record.
  */
 export async function unlinkParent(
   host: ReclaimHost,

@@ -4,18 +4,18 @@ import { ownerOfKey, type FileKey } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Content } from '../../store/schema/data.ts';
 
-/** A clone parent, and what a child of it holds at first. */
+/** A clone parent, and what a new child of it holds. */
 export interface Parent {
   readonly ref: DataRef;
   readonly bytes: Bytes;
   readonly content: Content;
   readonly sectorBytes?: number | undefined;
-  /** Its own clone parent, and how many there are above it at most. */
+  /** Its own clone parent; `depth`: the most clone parents that there may be above it. */
   readonly parent: FileKey | null;
   readonly depth?: number | undefined;
 }
 
-/** What the records say of a clone parent; undefined when they know none of this key. */
+/** The clone parent of this key as the records have it; undefined where none has the key. */
 export async function parentRecord(store: RootStore, key: FileKey): Promise<Parent | undefined> {
   const hidden = await store.hidden.read(key);
   if (hidden) return { ...hidden.value, ref: { data: hidden.value.data, key } };

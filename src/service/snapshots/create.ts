@@ -23,7 +23,7 @@ export interface FoundSnapshot {
   readonly record: SnapshotRecord;
 }
 
-/** What CreateSnapshot asks for. */
+/** What CreateSnapshot requests. */
 export interface SnapshotSpec {
   readonly name: string;
   readonly sourceVolumeId: string;
@@ -61,7 +61,7 @@ export async function createSnapshot(
   return { store, record };
 }
 
-/** Throws invalid-request for what a class of snapshots says: this driver takes nothing. */
+/** Throws invalid-request for parameters of a snapshot class: this driver has none. */
 export function refuseParameters(parameters: ReadonlyMap<string, string>): void {
   const [unknown] = ownParameters(parameters).keys();
   if (unknown === undefined) return;
@@ -71,7 +71,7 @@ export function refuseParameters(parameters: ReadonlyMap<string, string>): void 
   );
 }
 
-/** A server that is gone may have left its claim on the volume after the snapshot was ready. */
+/** Ends the claim that a dead server may have left on the volume after the snapshot was ready. */
 async function endLeftCut(
   host: ServiceHost,
   store: RootStore,
@@ -84,26 +84,26 @@ async function endLeftCut(
   });
 }
 
-/** What a new snapshot is called, and the group that it belongs to. */
+/** The id and the name of a new snapshot, and its group. */
 type Called = Pick<SnapshotRecord, 'id' | 'name' | 'group'>;
 
-/** A snapshot that is asked for: of which volume, and the record that its id has already. */
+/** The snapshot that is requested, its volume, and the record that its id has already. */
 interface WantedCut {
   readonly called: Called;
   readonly of: LocalId;
   readonly from: Held<SnapshotRecord> | undefined;
 }
 
-/** A snapshot that nothing stands against, and the records it starts from. */
+/** A snapshot that may be taken, and the records that it starts from. */
 export interface PlannedCut {
   readonly called: Called;
   readonly volume: Held<VolumeRecord>;
   readonly from: Held<SnapshotRecord> | undefined;
-  /** Of the volume, afterwards. */
+  /** The depth of the volume afterwards. */
   readonly depth: number;
 }
 
-/** Looks whether a snapshot of a volume can be cut now; nothing is changed. */
+/** Checks whether a snapshot of a volume can be taken now; changes nothing. */
 export async function planCut(
   host: ServiceHost,
   store: RootStore,
@@ -117,8 +117,8 @@ export async function planCut(
 }
 
 /**
- * Cuts a snapshot as it was planned. Busy where the volume changed since; `around` is given its record, and does
- * the work.
+ * Takes a snapshot as it was planned. Throws busy where the volume changed since. `around` gets its record, and
+ * runs the work.
  */
 export async function takeSnapshot(
   host: ServiceHost,
@@ -153,7 +153,7 @@ async function readReady(store: RootStore, id: string): Promise<SnapshotRecord> 
   throw new DriverError('busy', `snapshot ${id} was deleted while it was taken; try again`);
 }
 
-/** Where nothing was cut the name is free again at once; where something was, the next call finds it. */
+/** Frees the name at once where nothing was cut; where a parent was cut, the next request finds it. */
 async function forgetUnmade(
   host: Pick<ServiceHost, 'clock'>,
   store: RootStore,

@@ -8,11 +8,11 @@ import type { ServiceHost } from '../host.ts';
 
 type FreezeHost = Pick<ServiceHost, 'clock' | 'log'>;
 
-/** How long a snapshot waits for the node that has the volume mounted; then it is cut as it is. */
+/** How long a snapshot waits for the node that has the volume mounted; after that it is taken without a freeze. */
 const answerMs = 5_000;
 const pollMs = 100;
 
-/** Which node was asked, for what, and since when; `nonce` names the request. */
+/** A request to a node to freeze a volume, and when it was made; `nonce` names it. */
 type FreezeRequest = Readonly<Record<'node' | 'volume' | 'nonce', string>> & {
   readonly sinceMs: number;
 };
@@ -24,9 +24,9 @@ interface NotFrozen {
 }
 
 /**
- * Does something while the file system on the volume is frozen, where its class wants that and the volume
- * is mounted for writing. Without an answer in time, or when the freeze ended too early, it is done all the
- * same: the cut is then as after a power cut, with all that was fsynced. The log says which it was.
+ * Does something while the file system on the volume is frozen, where its class wants that and the volume is
+ * mounted for writing. Without an answer in time, or when the freeze ended too early, it is done all the same: the
+ * snapshot is then as after a power cut, with all that was fsynced. The log says which it was.
  */
 export async function whileFrozen<T>(
   host: FreezeHost,
@@ -53,9 +53,8 @@ export async function whileFrozen<T>(
 }
 
 /**
- * Does something while the file systems on all these volumes are frozen: begun only when the last of them is, and
- * ended before the first thaws. Throws busy where that was not so; what was done then means nothing, and is for the
- * caller to take back.
+ * Does something while the file systems on all these volumes are frozen: it begins after the last freeze, and ends
+ * before the first thaw. Throws busy where that was not so; the caller must then undo what was done.
  */
 export async function whileAllFrozen<T>(
   host: FreezeHost,
@@ -87,14 +86,20 @@ const notFrozen = (volume: string, why: string): DriverError =>
     `the file system on volume ${volume} was not frozen while its group was cut (${why}), so the snapshots would not be of one moment; nothing was kept, try again`,
   );
 
-/** The node that would have to freeze a volume; undefined where nobody would, or its class does not want it. */
+/**
+ * The node that must freeze a volume; undefined where no node has it mounted for writing, or its class does not
+ * want it.
+ */
 export const freezingNode = ({ options, image, attachments }: VolumeRecord): string | undefined =>
   options.freeze === 'auto' && image ? attachments.find(isMountedForWriting)?.node : undefined;
 
 const isMountedForWriting = ({ readonly, capability: { access, mode } }: Attachment): boolean =>
   access.kind === 'mount' && !readonly && !isReaderOnly(mode);
 
-/** Undefined where nobody is to be asked, or could be: a snapshot alone does not fail for want of a freeze. */
+/**
+ * Asks the node to freeze a volume. Undefined where no node must freeze it, or where the node could not be asked: a
+ * single snapshot is taken without a freeze too.
+ */
 async function requestFreeze(
   { clock, log }: FreezeHost,
   store: RootStore,
@@ -102,7 +107,7 @@ async function requestFreeze(
 ): Promise<FreezeRequest | undefined> {
   const node = freezingNode(record);
   if (node === undefined || !record.image) return undefined;
-  // A volume that moved is known to its node by the id it came with.
+  // A volume that was moved is known to its node by its first id.
   const volume = record.handle ?? publicId(store.id, record.id);
   const asked = { node, volume, sinceMs: clock.now() };
   try {
@@ -123,7 +128,7 @@ async function withdraw(
   });
 }
 
-/** Waits until all are frozen; or the first that is not, or did not answer in time. */
+/** Waits until all are frozen. Resolves to the first volume that is not, or whose node did not answer in time. */
 async function firstNotFrozen(
   { clock }: Pick<ServiceHost, 'clock'>,
   store: RootStore,
@@ -141,7 +146,7 @@ async function firstNotFrozen(
   return open[0] && { asked: open[0], why: 'the node did not answer in time' };
 }
 
-/** Which of them is not frozen any more, or may not be. */
+/** The first volume that is not frozen any more, or may not be. */
 async function firstThawed(
   { clock }: Pick<ServiceHost, 'clock'>,
   store: RootStore,
@@ -150,14 +155,14 @@ async function firstThawed(
   const read = await Promise.all(all.map((asked) => answerOf(store, asked)));
   const refused = read.find(({ why }) => why !== '');
   if (refused) return { asked: refused.asked, why: refused.why ?? endedEarly };
-  // Nobody thaws earlier than this, not even the watchdog of a node whose driver died.
+  // No node thaws earlier than this, not even the watchdog of a node whose driver died.
   const late = all.find(({ sinceMs }) => clock.now() - sinceMs >= freezeMs);
   return late && { asked: late, why: endedEarly };
 }
 
 const endedEarly = 'it was over before the snapshot was cut';
 
-/** An answer that cannot be read is none. */
+/** An answer that cannot be read counts as none. */
 const answerOf = async (store: RootStore, asked: FreezeRequest) => ({
   asked,
   why: await store.freezes.answerTo(asked.node, asked.nonce).catch(() => undefined),

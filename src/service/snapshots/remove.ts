@@ -13,7 +13,7 @@ import { sectorsOf } from '../../model/sectors.ts';
 
 type RemovalHost = ReclaimHost & Pick<ServiceHost, 'clock'>;
 
-/** Deletes a snapshot; a missing one is success. While children read through its file, that stays hidden. */
+/** Deletes a snapshot; a missing one is success. Its file stays as a tombstone while children read through it. */
 export async function removeSnapshot(
   host: ServiceHost,
   { store, local }: PlacedObject,
@@ -21,14 +21,14 @@ export async function removeSnapshot(
   const held = await settleSnapshot(host, store, local);
   if (held?.value.state !== 'ready') return;
   await requireOwnFile(store, held.value);
-  // Once it is marked nobody clones it any more; whoever began before has an edge by then.
+  // Once it is marked no server clones it any more; a clone that was begun before has its edge by then.
   const marking = { held, plan: { op: 'delete' }, during: { state: 'deleting' } } as const;
   await underClaim(host.claims, store.snapshots, marking, (marked) =>
     finishSnapshotRemoval(host, store, marked),
   );
 }
 
-/** Ends the deletion of a snapshot, from any point it stopped at. */
+/** Ends the deletion of a snapshot, from any point where it stopped. */
 export async function finishSnapshotRemoval(
   host: RemovalHost,
   store: RootStore,
@@ -43,7 +43,7 @@ export async function finishSnapshotRemoval(
   const unlinked = children === 0 && (await unlinkParent(host, store, 'snapshots', key));
   if (!unlinked) {
     await leaveTombstone(host, store, held.value, children);
-    // Not in bury: a repetition finds the tombstone there, and perhaps no server has heard of it.
+    // Each time, also where the tombstone is there already: perhaps it never got on the queue.
     await host.backlog.add(store, key);
   } else if (parent !== null) await store.edges.remove(parent, key);
   const gone = asDeleted(host, held.value);
@@ -75,7 +75,7 @@ async function leaveTombstone(
     claim: null,
   };
   await store.hidden.swap(file.key, undefined, tombstone, 'name');
-  // Without children GPFS refused to remove the file, which has a line of its own.
+  // Without children it was GPFS that refused to remove the file, which has a log line of its own.
   if (children > 0)
     log.info(
       { snapshot: snapshot.id, key: file.key, children },
@@ -83,7 +83,7 @@ async function leaveTombstone(
     );
 }
 
-/** Ends the import of an image that stopped somewhere: its file goes, or stays while its origin reads through it. */
+/** Ends an interrupted import of an image: its file is removed, or stays while the original file reads through it. */
 export async function endImport(
   host: RemovalHost,
   store: RootStore,

@@ -77,14 +77,14 @@ async function listAll(host: ListHost, source: string, page: Page): Promise<Page
   );
 }
 
-/** Undefined while it is being cut, alone or in a group: nobody could use it, and it may yet be taken back. */
+/** Undefined while it is being taken, alone or in a group: nobody could use it, and it may still be undone. */
 async function shownReady(store: RootStore, record: SnapshotRecord): Promise<Snapshot | undefined> {
   if (record.state !== 'ready') return undefined;
   const group = await groupWith(store, record);
   return group && group.state !== 'ready' ? undefined : shown({ store, record }, group);
 }
 
-/** The group that a snapshot is a member of, if there is one; one whose group was lost is a snapshot like others. */
+/** The group of a snapshot, if there is one. A snapshot whose group was lost is a snapshot like others. */
 async function groupWith(
   store: RootStore,
   record: SnapshotRecord,
@@ -112,7 +112,7 @@ async function refuseMember({ store, local }: PlacedObject): Promise<void> {
     );
 }
 
-/** Cut in the try that made the group what it is. */
+/** Whether a snapshot was taken by the attempt that made this group. */
 export const isMember = (
   { id, attempt }: Pick<GroupRecord, 'id' | 'attempt'>,
   { group }: Pick<SnapshotRecord, 'group'>,

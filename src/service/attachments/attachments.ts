@@ -12,11 +12,11 @@ export const attachmentsOf = (host: ServiceHost): Attachments => ({
   unpublish: (id, node) => unpublish(host, id, node),
 });
 
-type PublishedTo = Parameters<Attachments['publish']>[0];
+type AttachAsk = Parameters<Attachments['publish']>[0];
 
 async function publish(
   host: ServiceHost,
-  ask: PublishedTo,
+  ask: AttachAsk,
 ): Promise<Readonly<Record<string, string>>> {
   requireSupported([ask.capability], 'volume_capability');
   const place = await host.roots.byId(ask.id);

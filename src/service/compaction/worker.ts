@@ -105,13 +105,13 @@ async function workOff(
 ): Promise<number | undefined> {
   const lease = await takeLease(host, store);
   if (!lease) return undefined;
-  const goesOn = async () => !stopping?.aborted && (await lease.isMine());
+  const mayContinue = async () => !stopping?.aborted && (await lease.isMine());
   const again: number[] = [];
   try {
     let left = waiting ? await putOffAndDue(host, store) : [];
     for (;;) {
       if (left.length === 0) left = await store.queue.ready();
-      if (left.length === 0 || !(await goesOn())) break;
+      if (left.length === 0 || !(await mayContinue())) break;
       again.push(...(await workOnAll(host, store, left.slice(0, batch), stopping)));
       left = left.slice(batch);
     }

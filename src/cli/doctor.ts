@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sectorBytesIn } from '../linux/image-head.ts';
+import { sectorBytesIn } from '../linux/disk-head.ts';
 import { hostTrials } from '../linux/trials.ts';
 import { isHealthy, type Check } from '../model/audit/check.ts';
 import { silentLog } from '../observe/log.ts';

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { pipeline } from 'node:stream/promises';
-import { qemuImg } from '../linux/qemuimg.ts';
+import { qemuImg } from '../linux/qemu-img.ts';
 import { exportDisk, type Export } from '../service/images/export.ts';
 import { act, progressTo } from './command/local-driver.ts';
 import { UsageError } from './command/config.ts';

@@ -4,7 +4,7 @@ import { showBytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { publicId } from '../model/ids.ts';
 import { imageName } from '../model/class/parameter-keys.ts';
-import { qemuImg } from '../linux/qemuimg.ts';
+import { qemuImg } from '../linux/qemu-img.ts';
 import { exactly } from '../run/streams.ts';
 import { imageId, importImage, listImages } from '../service/images/images.ts';
 import { incomingOf, type Import } from '../service/images/import.ts';

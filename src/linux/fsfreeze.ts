@@ -1,11 +1,10 @@
-import type { Run } from '../run/run.ts';
-import { complaintOf, done } from './command.ts';
+import { complaintOf, explainFailure, type Run } from '../run/run.ts';
 
 /** Holds up writes to a mounted file system, and lets them go on. */
 export const fsfreeze = (run: Run) => ({
   /** Resolves when everything written is on the disk and nothing more is let through. */
   freeze: (path: string): Promise<void> =>
-    done(`the file system at ${path} could not be frozen`, freeze(run, path)),
+    explainFailure(`the file system at ${path} could not be frozen`, freeze(run, path)),
 
   /** Also when it is not frozen. */
   thaw: async (path: string): Promise<void> => {
@@ -13,7 +12,7 @@ export const fsfreeze = (run: Run) => ({
       await run(['fsfreeze', '-u', path], 'write', { isAnswer: isThawed });
     } catch (error) {
       if (isThawed(error)) return;
-      await done(`the file system at ${path} could not be thawed`, Promise.reject(error as Error));
+      await explainFailure(`the file system at ${path} could not be thawed`, Promise.reject(error as Error));
     }
   },
 });

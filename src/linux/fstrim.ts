@@ -1,13 +1,12 @@
 import type { Bytes } from '../model/bytes.ts';
-import type { Run } from '../run/run.ts';
-import { done } from './command.ts';
+import { explainFailure, type Run } from '../run/run.ts';
 
 /** Gives the free blocks of a mounted file system, or of a part of it, back to what lies under it. */
 export const fstrim =
   (run: Run) =>
   async (path: string, part?: { readonly from: Bytes; readonly length: Bytes }): Promise<void> => {
     const range = part ? ['-o', String(part.from), '-l', String(part.length)] : [];
-    await done(
+    await explainFailure(
       `the free blocks of the file system at ${path} could not be given back`,
       run(['fstrim', ...range, path], 'write'),
     );

@@ -1,7 +1,6 @@
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
-import { CommandFailed, type Run } from '../run/run.ts';
-import { complaintOf, done } from './command.ts';
+import { CommandFailed, complaintOf, explainFailure, type Run } from '../run/run.ts';
 
 // e2fsck: 0 nothing to mend, 1 mended.
 const isMended = ({ exitCode }: CommandFailed): boolean => exitCode === 1;
@@ -11,7 +10,7 @@ export const growfs = (run: Run) => ({
   /** XFS, by its mount point; resolves to its size. */
   xfs: async (mountPoint: string): Promise<Bytes> =>
     parseXfsGrowfs(
-      await done(
+      await explainFailure(
         `the xfs file system at ${mountPoint} could not be grown`,
         run(['xfs_growfs', '-d', mountPoint], 'write'),
       ),
@@ -21,7 +20,7 @@ export const growfs = (run: Run) => ({
   btrfs: async (mountPoint: string): Promise<void> => {
     const resize = ['btrfs', 'filesystem', 'resize', 'max', mountPoint] as const;
     const what = `the btrfs file system at ${mountPoint} could not be grown`;
-    await done(what, run(resize, 'write'));
+    await explainFailure(what, run(resize, 'write'));
   },
 
   /** A mounted ext4, by its device. `not-permitted`: the kernel wants CAP_SYS_RESOURCE for this. */
@@ -56,7 +55,7 @@ async function growUnmounted(run: Run, device: string): Promise<void> {
       );
   }
   const what = `the ext4 file system on ${device} could not be grown`;
-  await done(what, run(['resize2fs', device], 'write'));
+  await explainFailure(what, run(['resize2fs', device], 'write'));
 }
 
 /** The size of an XFS after `xfs_growfs -d`, in bytes. */

@@ -2,8 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import type { Clock } from '../run/clock.ts';
-import type { Run } from '../run/run.ts';
-import { complaintOf, done } from './command.ts';
+import { complaintOf, explainFailure, type Run } from '../run/run.ts';
 import {
   isSmall,
   sameFile,
@@ -49,13 +48,13 @@ export const losetup = (run: Run, clock: Clock) => ({
   /** Lets the device see that its file has grown; resolves to its size. */
   refresh: async (loop: Loop): Promise<Bytes> => {
     const what = `${loop.path} could not take over the new size of its file`;
-    await done(what, run(['losetup', '-c', loop.path], 'write'));
+    await explainFailure(what, run(['losetup', '-c', loop.path], 'write'));
     return deviceSize(loop.path);
   },
 
   /** Every attachment of a file, under whatever name. /sys tells names only, so this one look needs a command. */
   loopsOf: async (file: FileIdentity): Promise<readonly Loop[]> => {
-    const listed = await done('loop devices could not be listed', list(run));
+    const listed = await explainFailure('loop devices could not be listed', list(run));
     const ours = listed.filter(({ backing }) => sameFile(backing, file));
     const loops = await Promise.all(ours.map(({ path }) => loopWith(run, path, file)));
     return loops.filter((loop) => loop !== undefined);

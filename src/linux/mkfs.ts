@@ -2,8 +2,7 @@ import type { FsType } from '../model/capability.ts';
 import { GiB, sector, showBytes, type Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { smallestFor } from '../model/sizing.ts';
-import type { Run } from '../run/run.ts';
-import { done } from './command.ts';
+import { explainFailure, type Run } from '../run/run.ts';
 
 /** What a file system is made like. */
 export interface Making {
@@ -26,7 +25,7 @@ export const mkfs =
         `${showBytes(size)} is too small for ${type}, which needs ${showBytes(smallestFor[type])}; make the volume larger or choose another file system`,
       );
     const named = label === undefined ? [] : ['-L', label];
-    await done(
+    await explainFailure(
       `${type} could not be made on ${device}`,
       run([`mkfs.${type}`, '-q', ...words[type](making), ...named, device], 'write'),
     );

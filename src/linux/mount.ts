@@ -1,7 +1,6 @@
 import { DriverError } from '../model/fault.ts';
 import type { Mount, Mounts } from '../run/mounts.ts';
-import type { Run } from '../run/run.ts';
-import { complaintOf, done } from './command.ts';
+import { complaintOf, explainFailure, type Run } from '../run/run.ts';
 
 export type Mounter = ReturnType<typeof mounter>;
 
@@ -56,7 +55,7 @@ export const mounter = (run: Run, mounts: Mounts) => ({
 });
 
 async function act(run: Run, what: string, argv: [string, ...string[]]): Promise<void> {
-  await done(what, run(argv, 'write'));
+  await explainFailure(what, run(argv, 'write'));
 }
 
 /** A block device: `major:minor`, and its name under /dev. */

@@ -1,3 +1,5 @@
+import { DriverError } from '../model/fault.ts';
+
 /**
  * Whether ending the command half way is harmless. Writes are never killed: a killed one does not say how far
  * it went. What is interruptible may take hours and leaves, when it is stopped, something that can be done again.
@@ -67,4 +69,20 @@ function howItEnded(what: {
   return what.exitCode === undefined
     ? 'did not run to its end'
     : `ended with status ${what.exitCode}`;
+}
+
+/** What a host command printed on standard error when it failed, or undefined when the error is of another kind. */
+export const complaintOf = (error: unknown): string | undefined =>
+  error instanceof CommandFailed ? error.stderr : undefined;
+
+/**
+ * Waits for a host command. Its failure becomes a command-failed with this one sentence. What the command printed
+ * stays in the cause, for the log: it may repeat mount flags, which callers may keep secret.
+ */
+export async function explainFailure<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof CommandFailed ? new DriverError('command-failed', what, error) : error;
+  }
 }

@@ -1,4 +1,4 @@
-import { sectorBytesIn } from '../../linux/image-head.ts';
+import { sectorBytesIn } from '../../linux/disk-head.ts';
 import { sectorSizes, type SectorBytes } from '../../model/sectors.ts';
 import { UsageError } from './config.ts';
 

@@ -1,4 +1,4 @@
-import { readHead } from '../../linux/image-head.ts';
+import { readHead } from '../../linux/disk-head.ts';
 import { roundUp, sector, type Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';

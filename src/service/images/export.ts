@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf, parseId, publicId, type LocalId } from '../../model/ids.ts';
-import type { QemuImg } from '../../linux/qemuimg.ts';
+import type { QemuImg } from '../../linux/qemu-img.ts';
 import { errnoOf } from '../../run/files.ts';
 import {
   bytesIn,

@@ -5,8 +5,8 @@ import { DriverError } from '../../model/fault.ts';
 import { qcow2HeaderBytes, readQcow2 } from '../../model/qcow2.ts';
 import type { SectorBytes } from '../../model/sectors.ts';
 import { maximumBytes } from '../../model/sizing.ts';
-import { readHead, sectorBytesIn } from '../../linux/image-head.ts';
-import type { QemuImg } from '../../linux/qemuimg.ts';
+import { readHead, sectorBytesIn } from '../../linux/disk-head.ts';
+import type { QemuImg } from '../../linux/qemu-img.ts';
 import type { Gpfs } from '../../gpfs/commands.ts';
 import {
   bytesOf,

@@ -3,7 +3,7 @@ import { fsTypes, type Access, type FsType } from '../../model/capability.ts';
 import { DriverError, invalid } from '../../model/fault.ts';
 import type { CapacityRange } from '../../model/volume.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
-import { superblock } from '../../linux/superblock.ts';
+import { superblock } from '../../linux/disk-head.ts';
 import { loopsIn } from './device/loops.ts';
 import { isSmall } from './device/filesystem.ts';
 import type { NodeRecord } from './state/records.ts';

@@ -2,7 +2,7 @@ import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
-import { superblock } from '../../../src/linux/superblock.ts';
+import { superblock } from '../../../src/linux/disk-head.ts';
 import type { Run } from '../../../src/run/run.ts';
 import { blockAs, fault, mountAs, publishAsk } from '../../support/node/asks.ts';
 import { run, type Ground, type Ready } from '../../support/node/ground.ts';

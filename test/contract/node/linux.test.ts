@@ -9,7 +9,7 @@ import { sameFile } from '../../../src/linux/loop.ts';
 import { losetup } from '../../../src/linux/losetup.ts';
 import { mkfs } from '../../../src/linux/mkfs.ts';
 import { mounter } from '../../../src/linux/mount.ts';
-import { superblock } from '../../../src/linux/superblock.ts';
+import { superblock } from '../../../src/linux/disk-head.ts';
 import { deviceNumber, deviceSize, loopState, nodeIn } from '../../../src/linux/sysblock.ts';
 import { systemClock } from '../../../src/run/clock.ts';
 import { hostRun } from '../../../src/run/host-run.ts';

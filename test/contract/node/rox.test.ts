@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
 import { loopState } from '../../../src/linux/sysblock.ts';
-import { superblock } from '../../../src/linux/superblock.ts';
+import { superblock } from '../../../src/linux/disk-head.ts';
 import type { Run } from '../../../src/run/run.ts';
 import { blockAs, fault, mountAs, publishAsk, stageAsk } from '../../support/node/asks.ts';
 import { run, self, type Ground, type GroundVolume } from '../../support/node/ground.ts';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { sectorBytesIn } from '../../../src/linux/image-head.ts';
+import { sectorBytesIn } from '../../../src/linux/disk-head.ts';
 import { loopState } from '../../../src/linux/sysblock.ts';
 import { MiB } from '../../../src/model/bytes.ts';
 import type { Capability } from '../../../src/model/capability.ts';

@@ -4,7 +4,7 @@ import { parseProbe } from '../../../src/linux/blkid.ts';
 import { parseXfsGrowfs } from '../../../src/linux/growfs.ts';
 import { parseListed } from '../../../src/linux/losetup.ts';
 import { shows } from '../../../src/linux/mount.ts';
-import { parseSuperblock } from '../../../src/linux/superblock.ts';
+import { parseSuperblock } from '../../../src/linux/disk-head.ts';
 
 describe('parseListed', () => {
   test('reads a line with its padding', () => {

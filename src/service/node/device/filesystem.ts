@@ -2,7 +2,7 @@ import { fsTypeOf, fsTypes, type Access, type FsType } from '../../../model/capa
 import { MiB, type Bytes } from '../../../model/bytes.ts';
 import { DriverError } from '../../../model/fault.ts';
 import { looksBlank, readsAsZeros, type DeviceContent } from '../../../linux/blkid.ts';
-import { superblock, type Superblock } from '../../../linux/superblock.ts';
+import { superblock, type Superblock } from '../../../linux/disk-head.ts';
 import { deviceSize } from '../../../linux/sysblock.ts';
 import type { NodeHost } from '../host.ts';
 import { recordContent, type NodeVolume } from './volume.ts';

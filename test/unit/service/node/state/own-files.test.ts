@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
 import { gpfsCommands } from '../../../../../src/gpfs/commands.ts';
-import { qemuImg } from '../../../../../src/linux/qemuimg.ts';
+import { qemuImg } from '../../../../../src/linux/qemu-img.ts';
 import { adoptFile } from '../../../../../src/service/adopt/adopt.ts';
 import { adoptDirectory } from '../../../../../src/service/adopt/adopt-directory.ts';
 import { incomingOf } from '../../../../../src/service/images/import.ts';

@@ -1,11 +1,15 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Bytes } from '../model/bytes.ts';
 import type { FsType } from '../model/capability.ts';
+import { headBytes, sectorBytesOf, type SectorBytes } from '../model/sectors.ts';
 
-const smallHead = 4096;
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+
+const smallBytes = 4096;
 // btrfs keeps its superblock this far in.
 const btrfsAt = 64 * 1024;
-const headBytes = btrfsAt + smallHead;
+const probedBytes = btrfsAt + smallBytes;
 const ext4At = 1024;
 const ext4Magic = 0xef53;
 const ext464Bit = 0x80;
@@ -23,7 +27,7 @@ export interface Superblock {
 export async function superblock(device: string): Promise<Superblock | undefined> {
   const handle = await open(device, 'r');
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(headBytes), 0, headBytes, 0);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(probedBytes), 0, probedBytes, 0);
     return parseSuperblock(buffer.subarray(0, bytesRead));
   } finally {
     await handle.close();
@@ -32,7 +36,7 @@ export async function superblock(device: string): Promise<Superblock | undefined
 
 /** The superblock in the first bytes of a device: 4096 of them, or 68 KiB to find btrfs too. */
 export function parseSuperblock(head: Buffer): Superblock | undefined {
-  if (head.length < smallHead) return undefined;
+  if (head.length < smallBytes) return undefined;
   if (head.toString('latin1', 0, 4) === 'XFSB')
     return { type: 'xfs', bytes: BigInt(head.readUInt32BE(4)) * head.readBigUInt64BE(8) };
   if (head.toString('latin1', btrfsAt + 0x40, btrfsAt + 0x48) === '_BHRfS_M')
@@ -45,3 +49,15 @@ export function parseSuperblock(head: Buffer): Superblock | undefined {
   const foundErrors = (head.readUInt16LE(ext4At + 0x3a) & ext4FoundErrors) !== 0;
   return { type: 'ext4', bytes, ...(foundErrors ? { wantsCheck: true } : {}) };
 }
+
+/** The first bytes of a file, fewer where it is shorter. */
+export async function readHead(path: string, bytes: number): Promise<Uint8Array> {
+  await using handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  const buffer = new Uint8Array(bytes);
+  const { bytesRead } = await handle.read(buffer, 0, bytes, 0);
+  return buffer.subarray(0, bytesRead);
+}
+
+/** The sector size that the disk in a file was made for, as far as it says so. */
+export const sectorBytesIn = async (path: string): Promise<SectorBytes> =>
+  sectorBytesOf(await readHead(path, headBytes));

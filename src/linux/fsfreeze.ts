@@ -12,7 +12,10 @@ export const fsfreeze = (run: Run) => ({
       await run(['fsfreeze', '-u', path], 'write', { isAnswer: isThawed });
     } catch (error) {
       if (isThawed(error)) return;
-      await explainFailure(`the file system at ${path} could not be thawed`, Promise.reject(error as Error));
+      await explainFailure(
+        `the file system at ${path} could not be thawed`,
+        Promise.reject(error as Error),
+      );
     }
   },
 });

@@ -9,8 +9,8 @@ import { isSmall } from './device/filesystem.ts';
 import type { NodeRecord } from './state/records.ts';
 import type { NodeHost } from './host.ts';
 import { placeOf, type SeenVolume } from './device/places.ts';
-import { readSource, waitForSize } from './device/volume.ts';
-import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
+import { readVolume, waitForSize } from './device/volume.ts';
+import { endedFault, whyEnded } from './device/ended-by-kernel.ts';
 
 // What a file system may leave unused at the end of its device: less than one group of ext4, less than
 // the smallest allocation group of XFS, or a last sector of btrfs.
@@ -24,23 +24,23 @@ export async function expand(
   range: CapacityRange | undefined,
   kind?: Access['kind'],
 ): Promise<Bytes> {
-  using volume = host.lock(id);
-  const place = await placeOf(host, volume.id, volumePath);
+  using lock = host.lock(id);
+  const place = await placeOf(host, lock.id, volumePath);
   if (kind !== undefined && kind !== place.record.kind)
     throw invalid(
       'volume_capability',
       `says ${kind}, but volume ${id} is used as ${place.record.kind} here`,
     );
-  await host.background.settle(volume.id);
-  const source = await readSource(host, volume.id);
-  if (source.key !== place.record.generation)
+  await host.background.settle(lock.id);
+  const volume = await readVolume(host, lock.id);
+  if (volume.key !== place.record.generation)
     throw new DriverError(
       'wrong-state',
       `volume ${id} got a new image since it was staged here; unstage it and stage it again`,
     );
-  requireRange(id, source.record.bytes, range);
-  const { size: file } = await waitForSize(host, source);
-  const size = await refreshDevices(host, place, source.record.bytes, file);
+  requireRange(id, volume.record.bytes, range);
+  const { size: file } = await waitForSize(host, volume);
+  const size = await refreshDevices(host, place, volume.record.bytes, file);
   if (place.record.kind === 'mount') await growFilesystem(host, place, size);
   return size;
 }
@@ -83,8 +83,8 @@ async function refreshDevices(
 
 async function growFilesystem(host: NodeHost, place: SeenVolume, size: Bytes): Promise<void> {
   const { record, loop, path } = place;
-  const why = await whyStopped(host, record);
-  if (why !== undefined) throw stoppedFault(record, why);
+  const why = await whyEnded(host, record);
+  if (why !== undefined) throw endedFault(record, why);
   const grown = await grow(host, place, size);
   const wanted = size - slack[typeOf(record)];
   if (grown > wanted) return;

@@ -3,15 +3,15 @@ import { DriverError } from '../../model/fault.ts';
 import type { Loop } from '../../linux/loop.ts';
 import type { Mount } from '../../run/mounts.ts';
 import type { PublishAsk } from '../api.ts';
-import { intend } from './device/attach.ts';
+import { noteAttaching } from './device/attach.ts';
 import { detachUnnamed, obtainLoop, serves } from './device/loops.ts';
 import type { NodeRecord, Target } from './state/records.ts';
 import type { NodeHost } from './host.ts';
 import { lookAt, resolvePath } from './state/paths.ts';
 import { isMountedAt, isOfVolume, isLive } from './device/places.ts';
-import { requireRoomFor } from './state/targets.ts';
-import { readSource, requireAttached, type NodeVolume } from './device/volume.ts';
-import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
+import { targetFor } from './state/targets.ts';
+import { readVolume, requireAttached, type NodeVolume } from './device/volume.ts';
+import { endedFault, whyEnded } from './device/ended-by-kernel.ts';
 import { drop, removePlace } from './unpublish.ts';
 
 const field = 'target_path';
@@ -19,12 +19,12 @@ const field = 'target_path';
 /** Makes a staged volume visible to a pod: a bind of the mount, or of the device node. */
 export async function publish(host: NodeHost, ask: PublishAsk): Promise<void> {
   requireSupported([ask.capability], 'volume_capability');
-  using volume = host.lock(ask.id);
-  const source = await readSource(host, volume.id);
-  requireAttached(host, source, ask.capability);
-  const { record, loop } = await requireStaged(host, source, ask);
+  using lock = host.lock(ask.id);
+  const volume = await readVolume(host, lock.id);
+  requireAttached(host, volume, ask.capability);
+  const { record, loop } = await requireStaged(host, volume, ask);
   const path = await resolvePath(field, ask.targetPath, host.kubeletDirectory);
-  const target = requireRoomFor(record, {
+  const target = targetFor(record, {
     asked: ask.targetPath,
     path,
     readonly: ask.readonly,
@@ -36,10 +36,10 @@ export async function publish(host: NodeHost, ask: PublishAsk): Promise<void> {
   const noted = await note(host, record, target);
   try {
     if (!before.isThere) await makePlace(host, path, record.kind);
-    const device = await deviceFor(host, source, noted, { target, loop });
+    const device = await deviceFor(host, volume, noted, { target, loop });
     await bind(host, record.kind === 'mount' ? record.stagingPath : device.path, device, target);
   } catch (error) {
-    if (before.isNew) await withdraw(host, source, path, before);
+    if (before.isNew) await withdraw(host, volume, path, before);
     throw error;
   }
 }
@@ -93,7 +93,7 @@ async function withdraw(
 
 async function requireStaged(
   host: NodeHost,
-  source: NodeVolume,
+  volume: NodeVolume,
   { id, stagingPath, capability }: PublishAsk,
 ): Promise<{ readonly record: NodeRecord; readonly loop: Loop }> {
   const refuse = (why: string) => new DriverError('wrong-state', `volume ${id} ${why}`);
@@ -101,9 +101,9 @@ async function requireStaged(
   const isHere = record && [record.stagingPath, record.stagingAsked].includes(stagingPath);
   if (!isHere || !record.loop || !(await isLive(host, record)))
     throw refuse(`is not staged at ${JSON.stringify(stagingPath)} here; stage it first`);
-  const why = await whyStopped(host, record);
-  if (why !== undefined) throw stoppedFault(record, why);
-  if (record.generation !== source.key)
+  const why = await whyEnded(host, record);
+  if (why !== undefined) throw endedFault(record, why);
+  if (record.generation !== volume.key)
     throw refuse('got a new image since it was staged here; unstage it and stage it again');
   if (!sameUse(record.capability, canonicalCapability(capability)))
     throw refuse(
@@ -123,16 +123,16 @@ async function note(host: NodeHost, record: NodeRecord, target: Target): Promise
 /** A bind cannot make a device read-only: a read-only publication of a writable device gets one of its own. */
 async function deviceFor(
   host: NodeHost,
-  source: NodeVolume,
+  volume: NodeVolume,
   record: NodeRecord,
   { target, loop }: { readonly target: Target; readonly loop: Loop },
 ): Promise<Loop> {
   if (record.kind === 'mount' || !target.readonly || loop.readonly) return loop;
   const { loop: own } = target;
-  const wanted = { record: source.record, readonly: true };
+  const wanted = { record: volume.record, readonly: true };
   if (own && (await serves(host, own, record, wanted))) return own;
-  const intended = await intend(host, source, record);
-  const made = await obtainLoop(host, source, intended, { readonly: true, resumed: true });
+  const intended = await noteAttaching(host, volume, record);
+  const made = await obtainLoop(host, volume, intended, { readonly: true, resumed: true });
   await note(host, { ...intended, attaching: undefined }, { ...target, loop: made });
   return made;
 }

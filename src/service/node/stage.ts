@@ -3,7 +3,7 @@ import { DriverError } from '../../model/fault.ts';
 import { isSameMachine } from '../../store/nodes.ts';
 import type { StageAsk } from '../api.ts';
 import { attach, type HeldRecord } from './device/attach.ts';
-import { detachUnnamed, intending } from './device/loops.ts';
+import { detachUnnamed, withAttaching } from './device/loops.ts';
 import { requireFit } from './device/fitness.ts';
 import { makeClean } from './device/replay.ts';
 import { mountVolume } from './device/mount.ts';
@@ -13,48 +13,56 @@ import { lookAt, resolvePath } from './state/paths.ts';
 import { isMountedAt, firstPublished, isLive } from './device/places.ts';
 import {
   imageIdentity,
-  readSource,
+  readVolume,
   recordContent,
   requireAttached,
   mayBeFrozen,
   type NodeVolume,
 } from './device/volume.ts';
-import { stoppedFault, whyStopped } from './device/ended-by-kernel.ts';
+import { endedFault, whyEnded } from './device/ended-by-kernel.ts';
 import { forget, release, tearDown } from './device/release.ts';
 
 const field = 'staging_target_path';
 
+/** What a call asks for: a volume as its record was before this node set its mark, at a resolved path. */
+interface Staging {
+  readonly first: NodeVolume;
+  readonly ask: StageAsk;
+  readonly path: string;
+}
+
 /** Makes a volume usable on this node: mark, loop device, file system, mount. */
 export async function stage(host: NodeHost, ask: StageAsk): Promise<void> {
   requireSupported([ask.capability], 'volume_capability');
-  using volume = host.lock(ask.id);
-  const first = await readSource(host, volume.id);
-  const { readonly: readers } = requireAttached(host, first, ask.capability);
+  using lock = host.lock(ask.id);
+  const first = await readVolume(host, lock.id);
+  const { readonly } = requireAttached(host, first, ask.capability);
   const path = await resolvePath(field, ask.stagingPath, host.kubeletDirectory);
-  const found = await host.records.read(volume.id);
-  const before = await withoutStopped(host, await reusable(host, first, found, ask, path));
-  await requireDirectory(host, path, ask.stagingPath);
+  const staging = { first, ask, path };
+  const found = await host.records.read(lock.id);
+  const before = await withoutEnded(host, await reusable(host, staging, found));
+  await requireDirectory(host, staging);
   if (before && (await isLive(host, before))) return;
   await refuseOtherMachine(host, first);
-  await requireFit(host, first, ask, readers);
+  await requireFit(host, first, { capability: ask.capability, readonly });
   const resumed = before?.attaching !== undefined;
-  // The record comes before the mark, or a crash between them would leave a mark that nobody takes away.
-  const record = await begin(host, first, ask, path, before);
+  // The record comes before the mark: a crash between them would else leave a mark that nothing clears.
+  const record = await begin(host, staging, before);
   try {
     const marked = await mark(host, first, ask);
-    const { source, held } = await device(host, marked, { ask, record, resumed });
-    const fsType = await fill(host, source, ask, held);
+    const { volume, held } = await attachFor(host, marked, { ask, record, resumed });
+    const fsType = await mountOrNote(host, volume, ask, held);
     await host.records.write({ ...held, fsType, staged: true });
-    if (mayBeFrozen(source, held)) await host.freezer.watch(volume.id, source.store);
+    if (mayBeFrozen(volume, held)) await host.freezer.watch(lock.id, volume.store);
   } catch (error) {
-    await abandon(host, volume.id);
+    await abandon(host, lock.id);
     throw error;
   }
 }
 
 /**
- * A machine that took over the name of another one must not put its mark over that one's, which may still
- * write. Attaching the volume anew cuts it off.
+ * A machine that took over the name of another one must not overwrite the mark of that one, which may still
+ * write. Attaching the volume again cuts the other machine off.
  */
 async function refuseOtherMachine(host: NodeHost, { id, key, store }: NodeVolume): Promise<void> {
   const own = (await store.marks.of(key)).find(({ node }) => node === host.self.node);
@@ -65,95 +73,93 @@ async function refuseOtherMachine(host: NodeHost, { id, key, store }: NodeVolume
   );
 }
 
+/** A stage whose record is written. */
 interface Begun {
   readonly ask: StageAsk;
   readonly record: NodeRecord;
   readonly resumed: boolean;
 }
 
-/** The volume's device here, writable or not as its use has it. */
-async function device(
+/** Attaches the volume's device, read-only where its use allows that. */
+async function attachFor(
   host: NodeHost,
-  { source, readonly, shared }: Marked,
+  { volume, readonly, shared }: Marked,
   { ask, record, resumed }: Begun,
-): Promise<{ readonly source: NodeVolume; readonly held: HeldRecord }> {
+): Promise<{ readonly volume: NodeVolume; readonly held: HeldRecord }> {
   const { access } = ask.capability;
   const known = { ...record, readonly };
   if (!shared || access.kind === 'block') {
-    // Else a file system is read-only by its mount: a journal that needs a replay needs a writable device.
+    // The mount makes a file system read-only, not the device: replaying a journal needs a writable device.
     const how = { readonly: readonly && access.kind === 'block', resumed };
-    return { source, held: await attach(host, source, known, how) };
+    return { volume, held: await attach(host, volume, known, how) };
   }
-  const emptied = await makeClean(host, { source, record: known, access, resumed });
-  const held = await attach(host, source, emptied, { readonly: true, resumed });
-  return { source: await readSource(host, ask.id), held };
+  const emptied = await makeClean(host, { volume, record: known, access, resumed });
+  const held = await attach(host, volume, emptied, { readonly: true, resumed });
+  return { volume: await readVolume(host, ask.id), held };
 }
 
-/** After a failure nobody may ever call unstage. What cannot be undone stays in the record, for the next call. */
+/** After a failed stage the kubelet may never call unstage. What cannot be undone stays in the record, for the next call. */
 async function abandon(host: NodeHost, id: string): Promise<void> {
   try {
     const record = await host.records.read(id);
     if (!record || record.targets.length > 0) return;
     await forget(host, await release(host, record));
   } catch {
-    // The failure that brought us here is the one to report.
+    // The caller gets the failure of the stage, not this one.
   }
 }
 
-async function requireDirectory(host: NodeHost, path: string, asked: string): Promise<void> {
+async function requireDirectory(host: NodeHost, { ask, path }: Staging): Promise<void> {
   const found = await lookAt(host.files, field, path);
-  if (found?.kind !== 'directory')
-    throw new DriverError('wrong-state', `${field} ${JSON.stringify(asked)} is not a directory`);
+  if (found?.kind === 'directory') return;
+  const shown = JSON.stringify(ask.stagingPath);
+  throw new DriverError('wrong-state', `${field} ${shown} is not a directory`);
 }
 
-/** A file system that the kernel ended works again once it is mounted anew, which its pods would not see. */
-async function withoutStopped(
+/**
+ * Releases a file system that the kernel ended, so that it is mounted again. Throws wrong-state where pods
+ * have it: they would keep the old mount, which stays broken.
+ */
+async function withoutEnded(
   host: NodeHost,
   before: NodeRecord | undefined,
 ): Promise<NodeRecord | undefined> {
-  const why = before?.staged === true ? await whyStopped(host, before) : undefined;
+  const why = before?.staged === true ? await whyEnded(host, before) : undefined;
   if (!before || why === undefined) return before;
-  if (await firstPublished(host, before)) throw stoppedFault(before, why);
+  if (await firstPublished(host, before)) throw endedFault(before, why);
   return release(host, { ...before, targets: [] });
 }
 
 /**
- * What this node has of the volume and may go on with. An older generation never counts: its image belongs
- * to nobody any more, so whatever uses it is taken down first.
+ * What an earlier stage left here that this one can continue with. An older generation never counts: no
+ * volume has its image any more, so its mounts and devices are taken down first.
  */
 async function reusable(
   host: NodeHost,
-  source: NodeVolume,
+  staging: Staging,
   before: NodeRecord | undefined,
-  ask: StageAsk,
-  path: string,
 ): Promise<NodeRecord | undefined> {
   if (!before) return undefined;
-  if (before.generation === source.key && before.staged) {
-    requireSameUse(host, source, before, ask, path);
+  const { first, ask, path } = staging;
+  if (before.generation === first.key && before.staged) {
+    requireSameUse(host, staging, before);
     return before;
   }
-  const same = before.generation === source.key && before.stagingPath === path;
+  const same = before.generation === first.key && before.stagingPath === path;
   if (same && before.capability === canonicalCapability(ask.capability)) return before;
-  await detachUnnamed(host, source.store, await tearDown(host, before));
-  if (before.generation !== source.key)
-    await source.store.marks.clear(before.generation, host.self.node);
+  await detachUnnamed(host, first.store, await tearDown(host, before));
+  if (before.generation !== first.key)
+    await first.store.marks.clear(before.generation, host.self.node);
   return undefined;
 }
 
-function requireSameUse(
-  host: NodeHost,
-  source: NodeVolume,
-  before: NodeRecord,
-  ask: StageAsk,
-  path: string,
-): void {
+function requireSameUse(host: NodeHost, { first, ask, path }: Staging, before: NodeRecord): void {
   if (before.stagingPath !== path)
     throw new DriverError(
       'in-use',
       `volume ${ask.id} is staged at ${JSON.stringify(before.stagingPath)} on this node; unstage it there first`,
     );
-  const { readonly } = requireAttached(host, source, ask.capability);
+  const { readonly } = requireAttached(host, first, ask.capability);
   if (before.capability !== canonicalCapability(ask.capability) || before.readonly !== readonly)
     throw new DriverError(
       'used-differently',
@@ -161,61 +167,65 @@ function requireSameUse(
     );
 }
 
-/** A volume that has this node's mark on it, and how it may be used. */
-type Marked = ReturnType<typeof requireAttached> & { readonly source: NodeVolume };
+/** A volume that this node has marked, and how this node may use it. */
+type Marked = ReturnType<typeof requireAttached> & { readonly volume: NodeVolume };
 
 /**
- * Leaves the mark, and only then believes the attachment: whoever takes the volume away from this node
- * either sees the mark, or has changed the record before we read it.
+ * Sets the mark, and checks the attachment again afterwards: a server that detaches the volume from this node
+ * either sees the mark, or changed the record before this node reads it.
  */
 async function mark(host: NodeHost, first: NodeVolume, ask: StageAsk): Promise<Marked> {
   await first.store.marks.set(first.key, host.self);
-  const source = await readSource(host, ask.id);
-  const use = requireAttached(host, source, ask.capability);
-  if (source.key === first.key) return { source, ...use };
+  const volume = await readVolume(host, ask.id);
+  const use = requireAttached(host, volume, ask.capability);
+  if (volume.key === first.key) return { volume, ...use };
   throw new DriverError('busy', `volume ${ask.id} got a new image at this moment; try again`);
 }
 
+/** Writes the record of a stage that begins. It keeps the device and targets that this node has already. */
 async function begin(
   host: NodeHost,
-  source: NodeVolume,
-  ask: StageAsk,
-  path: string,
+  { first, ask, path }: Staging,
   before: NodeRecord | undefined,
 ): Promise<NodeRecord> {
-  const nothing = { readonly: false, fsType: '', loop: null, attaching: undefined, targets: [] };
-  const { readonly, fsType, loop, attaching, targets } = before ?? nothing;
   const record: NodeRecord = {
     format: 1,
     volumeId: ask.id,
     bootId: host.self.bootId,
     stagingPath: path,
     stagingAsked: ask.stagingPath,
-    generation: source.key,
-    imagePath: source.path,
-    image: await imageIdentity(host, source),
+    generation: first.key,
+    imagePath: first.path,
+    image: await imageIdentity(host, first),
     kind: ask.capability.access.kind,
     capability: canonicalCapability(ask.capability),
     staged: false,
-    ...{ readonly, fsType, loop, attaching, targets },
+    readonly: before?.readonly ?? false,
+    fsType: before?.fsType ?? '',
+    loop: before?.loop ?? null,
+    attaching: before?.attaching,
+    targets: before?.targets ?? [],
   };
-  // One write for both: what is begun, and that a device will be attached unless the record has one.
-  const intended = loop ? record : await intending(host, source.store, record);
+  // One write says both: a stage begins, and a device will be attached unless the record names one.
+  const intended = record.loop ? record : await withAttaching(host, first.store, record);
   await host.records.write(intended);
   return intended;
 }
 
-/** Mounts the file system, or notes that a pod may write anything to the device; resolves to the file system's type. */
-async function fill(
+/**
+ * Mounts the file system and resolves to its type. For a raw block volume it records that a pod may write
+ * anything to the device, and resolves to ''.
+ */
+async function mountOrNote(
   host: NodeHost,
-  source: NodeVolume,
+  volume: NodeVolume,
   { capability: { access } }: StageAsk,
   held: HeldRecord,
 ): Promise<string> {
-  const { content } = source.record;
+  const { content } = volume.record;
   if (access.kind === 'block') {
     const untouched = content.kind === 'empty' || content.kind === 'formatting';
-    if (untouched && !held.readonly) await recordContent(host, source, { kind: 'unknown' });
+    if (untouched && !held.readonly) await recordContent(host, volume, { kind: 'unknown' });
     return '';
   }
   const path = held.stagingPath;
@@ -224,8 +234,8 @@ async function fill(
   if (top)
     throw new DriverError(
       'wrong-state',
-      `${top.source} is mounted at ${JSON.stringify(path)}, which is to become the staging path of volume ${source.id}; unmount it first`,
+      `${top.source} is mounted at ${JSON.stringify(path)}, which must become the staging path of volume ${volume.id}; unmount it first`,
     );
   const { readonly, loop } = held;
-  return mountVolume(host, source, access, { loop, path, readonly, mayGrow: !loop.readonly });
+  return mountVolume(host, volume, access, { loop, path, readonly, mayGrow: !loop.readonly });
 }

@@ -8,10 +8,10 @@ const field = 'target_path';
 
 /** Takes a volume from a pod and removes the target. Comes to the same end from every half-done state. */
 export async function unpublish(host: NodeHost, id: string, targetPath: string): Promise<void> {
-  using volume = host.lock(id);
-  const record = await host.records.read(volume.id);
+  using lock = host.lock(id);
+  const record = await host.records.read(lock.id);
   const target = record?.targets.find(({ asked, path }) => [asked, path].includes(targetPath));
-  const path = target?.path ?? (await placeOf(host, targetPath));
+  const path = target?.path ?? (await targetPathOf(host, targetPath));
   if (path === undefined) return;
   if (!target) await requireOurs(host, id, record, path);
   await host.mounter.unmount(path);
@@ -20,7 +20,7 @@ export async function unpublish(host: NodeHost, id: string, targetPath: string):
 }
 
 /** Undefined when not even the directory above is there, so nothing can be left. */
-async function placeOf(host: NodeHost, path: string): Promise<string | undefined> {
+async function targetPathOf(host: NodeHost, path: string): Promise<string | undefined> {
   try {
     return await resolvePath(field, path, host.kubeletDirectory);
   } catch (error) {

@@ -6,8 +6,8 @@ import { forget, release } from './device/release.ts';
 
 /** Undoes a stage, whole or half done. What needs the shared file system comes last, so that a retry finishes. */
 export async function unstage(host: NodeHost, id: string, stagingPath: string): Promise<void> {
-  using volume = host.lock(id);
-  const record = await host.records.read(volume.id);
+  using lock = host.lock(id);
+  const record = await host.records.read(lock.id);
   if (!record || !isPathOf(record, stagingPath)) {
     await requireNothing(host, id, stagingPath);
     return;

@@ -3,7 +3,7 @@ import { loopState } from '../../../linux/sysblock.ts';
 import { detachUnnamed, loopsIn } from '../device/loops.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
-import { readSource, mayBeFrozen, type NodeVolume } from '../device/volume.ts';
+import { readVolume, mayBeFrozen, type NodeVolume } from '../device/volume.ts';
 import { isLive } from '../device/places.ts';
 import { forget, release, tearDown } from '../device/release.ts';
 
@@ -29,26 +29,26 @@ export async function reconcile(host: NodeHost): Promise<readonly string[]> {
 }
 
 async function reconcileVolume(host: NodeHost, id: string): Promise<string | undefined> {
-  using volume = host.lock(id);
+  using lock = host.lock(id);
   // Read again: the kubelet may have staged it anew since the list was made.
-  const found = await host.records.asWritten(volume.id);
+  const found = await host.records.asWritten(lock.id);
   if (!found) return undefined;
   if (found.bootId !== host.self.bootId) {
     // Devices of an earlier boot are gone; what has their numbers now is not ours.
     await forget(host, { ...found, attaching: undefined });
-    return `volume ${volume.id} was in use here before the machine booted, and is no longer`;
+    return `volume ${lock.id} was in use here before the machine booted, and is no longer`;
   }
   const outdated = await whyOutdated(host, found);
   if (outdated !== undefined) {
     await forget(host, await tearDown(host, found));
-    return `volume ${volume.id} was ${outdated} while it was staged here; what used its old image was taken down`;
+    return `volume ${lock.id} was ${outdated} while it was staged here; what used its old image was taken down`;
   }
-  const current = await currentSource(host, volume.id);
+  const current = await currentVolume(host, lock.id);
   if (!found.staged && found.targets.length === 0 && !isOurs(host, current)) {
     await forget(host, await release(host, found));
-    return `volume ${volume.id} was staged here half way when the driver ended, and is not attached here any more; it was taken down`;
+    return `volume ${lock.id} was staged here half way when the driver ended, and is not attached here any more; it was taken down`;
   }
-  await goOn(host, found, current);
+  await resume(host, found, current);
   return await whatIsWrong(host, found);
 }
 
@@ -68,20 +68,20 @@ async function whyOutdated(
 }
 
 /** A restarted driver looks for requests again, and takes down what a publication that died had attached. */
-async function goOn(
+async function resume(
   host: NodeHost,
   record: NodeRecord,
-  source: NodeVolume | undefined,
+  volume: NodeVolume | undefined,
 ): Promise<void> {
-  if (!source || !record.staged) return;
-  if (mayBeFrozen(source, record)) await host.freezer.watch(source.id, source.store);
+  if (!volume || !record.staged) return;
+  if (mayBeFrozen(volume, record)) await host.freezer.watch(volume.id, volume.store);
   if (!record.attaching) return;
-  await detachUnnamed(host, source.store, record);
+  await detachUnnamed(host, volume.store, record);
   await host.records.write({ ...record, attaching: undefined });
 }
 
-const isOurs = ({ self }: NodeHost, source: NodeVolume | undefined): boolean =>
-  source?.record.attachments.some(({ node }) => node === self.node) ?? false;
+const isOurs = ({ self }: NodeHost, volume: NodeVolume | undefined): boolean =>
+  volume?.record.attachments.some(({ node }) => node === self.node) ?? false;
 
 async function whatIsWrong(host: NodeHost, found: NodeRecord): Promise<string | undefined> {
   const states = await Promise.all(loopsIn(found).map(({ path }) => loopState(path)));
@@ -113,9 +113,9 @@ async function unrecorded(
   return told;
 }
 
-async function currentSource(host: NodeHost, id: string): Promise<NodeVolume | undefined> {
+async function currentVolume(host: NodeHost, id: string): Promise<NodeVolume | undefined> {
   try {
-    return await readSource(host, id);
+    return await readVolume(host, id);
   } catch (error) {
     // A record that is not there, or not ready, is no reason to take anything from a running pod.
     if (isFault(error, 'volume-missing', 'wrong-state')) return undefined;

@@ -5,7 +5,7 @@ import { isScheduled, type VolumeOptions } from '../../../model/class/parameters
 import { deviceSize } from '../../../linux/sysblock.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
-import { readSource } from '../device/volume.ts';
+import { readVolume } from '../device/volume.ts';
 import { isLive } from '../device/places.ts';
 
 // One command does so much at most: a request that wants the volume waits for no more than that.
@@ -83,7 +83,7 @@ function forgetOthers(here: readonly NodeRecord[], ...maps: readonly Map<string,
 
 /** As the record of the volume says now; 0 where that cannot be read. */
 async function intervalOf(host: NodeHost, id: string, usualMs: number): Promise<number> {
-  const options = await readSource(host, id).then(
+  const options = await readVolume(host, id).then(
     ({ record }) => record.options,
     () => undefined,
   );

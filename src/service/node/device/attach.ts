@@ -1,5 +1,5 @@
 import type { Loop } from '../../../linux/loop.ts';
-import { intending, obtainLoop, serves } from './loops.ts';
+import { withAttaching, obtainLoop, serves } from './loops.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
 import type { NodeVolume } from './volume.ts';
@@ -17,26 +17,26 @@ export interface Attaching {
 /** Gives a volume its device here and names it in the record; one that was for another use goes first. */
 export async function attach(
   host: NodeHost,
-  source: NodeVolume,
+  volume: NodeVolume,
   record: NodeRecord,
   how: Attaching,
 ): Promise<HeldRecord> {
   const { loop } = record;
-  const wanted = { record: source.record, readonly: how.readonly };
+  const wanted = { record: volume.record, readonly: how.readonly };
   if (loop && (await serves(host, loop, record, wanted))) return named(host, record, loop);
   const before = loop ? await release(host, record) : record;
-  const intended = await intend(host, source, before);
-  return named(host, intended, await obtainLoop(host, source, intended, how));
+  const intended = await noteAttaching(host, volume, before);
+  return named(host, intended, await obtainLoop(host, volume, intended, how));
 }
 
 /** Writes down that a device is about to be attached, where the record does not say so yet. */
-export async function intend(
+export async function noteAttaching(
   host: NodeHost,
   { store }: NodeVolume,
   record: NodeRecord,
 ): Promise<NodeRecord> {
   if (record.attaching) return record;
-  const intended = await intending(host, store, record);
+  const intended = await withAttaching(host, store, record);
   await host.records.write(intended);
   return intended;
 }

@@ -7,7 +7,7 @@ import type { NodeHost } from '../host.ts';
 const ended = ['shutdown', 'emergency_ro'];
 
 /** What the kernel did to a mounted file system whose device failed it, in words; undefined when it works. */
-export async function whyStopped(
+export async function whyEnded(
   host: NodeHost,
   { kind, stagingPath }: NodeRecord,
 ): Promise<string | undefined> {
@@ -28,7 +28,7 @@ export async function whyStopped(
 }
 
 /** What to tell whoever wants to use it. */
-export const stoppedFault = (
+export const endedFault = (
   { volumeId, fsType, stagingPath }: NodeRecord,
   why: string,
 ): DriverError =>

@@ -16,19 +16,19 @@ export type MountAccess = Extract<Access, { kind: 'mount' }>;
 /** Puts a file system on a device that never had one; resolves to the type that is there. Never overwrites. */
 export async function ensureFilesystem(
   host: NodeHost,
-  source: NodeVolume,
+  volume: NodeVolume,
   access: MountAccess,
   device: string,
 ): Promise<FsType> {
   const found = await host.blkid.probe(device);
-  const { content } = source.record;
-  const wanted = fsTypeOf(access, source.record.options.fsType);
-  if (content.kind === 'formatting') return format(host, source, wanted, device, true);
-  if (found.kind === 'nothing' && content.kind === 'empty' && (await isBlank(host, source, device)))
-    return format(host, source, wanted, device, false);
-  const type = knownType(source, access, found);
+  const { content } = volume.record;
+  const wanted = fsTypeOf(access, volume.record.options.fsType);
+  if (content.kind === 'formatting') return format(host, volume, wanted, device, true);
+  if (found.kind === 'nothing' && content.kind === 'empty' && (await isBlank(host, volume, device)))
+    return format(host, volume, wanted, device, false);
+  const type = knownType(volume, access, found);
   if (content.kind === 'empty')
-    await recordContent(host, source, { kind: 'filesystem', fsType: type });
+    await recordContent(host, volume, { kind: 'filesystem', fsType: type });
   return type;
 }
 
@@ -48,13 +48,13 @@ async function isBlank(
 
 async function format(
   host: NodeHost,
-  source: NodeVolume,
+  volume: NodeVolume,
   fsType: FsType,
   device: string,
   again: boolean,
 ): Promise<FsType> {
-  const { options } = source.record;
-  await recordContent(host, source, { kind: 'formatting', fsType });
+  const { options } = volume.record;
+  await recordContent(host, volume, { kind: 'formatting', fsType });
   await host.mkfs(device, fsType, {
     size: await deviceSize(device),
     again,
@@ -62,7 +62,7 @@ async function format(
     // Options of one file system mean something else to another.
     options: options.fsType === fsType ? options.mkfsOptions : undefined,
   });
-  await recordContent(host, source, { kind: 'filesystem', fsType });
+  await recordContent(host, volume, { kind: 'filesystem', fsType });
   return fsType;
 }
 

@@ -1,25 +1,23 @@
 import { whyNotUsed } from '../../../model/abilities.ts';
-import { isMultiNode, isReaderOnly } from '../../../model/capability.ts';
+import { isMultiNode, isReaderOnly, type Capability } from '../../../model/capability.ts';
 import { DriverError } from '../../../model/fault.ts';
 import type { VolumeRecord } from '../../../store/schema/volume.ts';
-import type { StageAsk } from '../../api.ts';
 import type { NodeHost } from '../host.ts';
 import type { NodeVolume } from './volume.ts';
 
-/** Attached in a mode in which several nodes use one device: it must never be buffered. */
+/** True for a volume attached in a mode in which several nodes use one device: it must never be buffered. */
 export const isShared = ({ attachments }: VolumeRecord): boolean =>
   attachments.some(
     ({ capability: { access, mode } }) => access.kind === 'block' && isMultiNode(mode),
   );
 
-/** Throws wrong-state where what the probe of this root found out forbids to use the volume so. */
+/** Throws wrong-state where the root, as its probe found it, cannot carry this use of the volume. */
 export async function requireFit(
-  { allowBuffered }: NodeHost,
+  { allowBuffered }: Pick<NodeHost, 'allowBuffered'>,
   { id, store, record }: NodeVolume,
-  { capability }: StageAsk,
-  readonly: boolean,
+  { capability, readonly }: { readonly capability: Capability; readonly readonly: boolean },
 ): Promise<void> {
-  // A file system is replayed before it is used, so its device is written to also for readers.
+  // A journal is replayed before a file system is used, so its device is written to for readers too.
   const writable =
     capability.access.kind === 'mount' || !(readonly || isReaderOnly(capability.mode));
   const why = whyNotUsed(await store.abilities.read(), {

@@ -25,7 +25,7 @@ async function straysOf(host: NodeHost, record: NodeRecord): Promise<readonly Lo
  * The record with what it must say before a device is attached. Throws wrong-state for a device of the image
  * that somebody put there by hand: two devices on one image would ruin a file system.
  */
-export async function intending(
+export async function withAttaching(
   host: NodeHost,
   store: RootStore,
   record: NodeRecord,
@@ -80,15 +80,15 @@ export async function detachUnnamed(
 /** A new device for the image, or one of ours that nobody came to name, when there may be such a one. */
 export async function obtainLoop(
   host: NodeHost,
-  source: NodeVolume,
+  volume: NodeVolume,
   record: NodeRecord,
   how: { readonly readonly: boolean; readonly resumed: boolean },
 ): Promise<Loop> {
-  const options = attachOptions(host, source, how.readonly);
-  const found = how.resumed ? await adopt(host, source, record, options) : undefined;
+  const options = attachOptions(host, volume, how.readonly);
+  const found = how.resumed ? await adopt(host, volume, record, options) : undefined;
   if (found) return found;
   const { imagePath, image } = record;
-  const loop = await host.losetup.attach(imagePath, options).catch(explain(source));
+  const loop = await host.losetup.attach(imagePath, options).catch(explain(volume));
   // The name could have been given to another file between our look at it and losetup's.
   if (sameFile(loop.backing, image)) return loop;
   await host.losetup.detach(loop);

@@ -20,14 +20,14 @@ export interface MountHow extends Pick<MountAsk, 'path' | 'readonly' | 'mayGrow'
  */
 export const mountVolume = (
   host: NodeHost,
-  source: NodeVolume,
+  volume: NodeVolume,
   access: MountAccess,
   { loop, ...how }: MountHow,
 ): Promise<FsType> =>
   host.losetup.whileHeld(loop, async () => {
     const { path: device } = loop;
-    const fsType = await ensureFilesystem(host, source, access, device);
-    const { discard } = source.record.options;
+    const fsType = await ensureFilesystem(host, volume, access, device);
+    const { discard } = volume.record.options;
     await mountFilesystem(host, { ...how, device, fsType, flags: access.flags, discard });
     return fsType;
   });

@@ -5,7 +5,7 @@ import type { Mount } from '../../../run/mounts.ts';
 import { blockDevice, loopsIn, isUsable } from './loops.ts';
 import type { NodeRecord, Target } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
-import { readSource } from './volume.ts';
+import { readVolume } from './volume.ts';
 
 /** A volume where a caller says it is: its record, and the device that is seen there. */
 export interface SeenVolume {
@@ -20,7 +20,7 @@ export interface SeenVolume {
  */
 export async function placeOf(host: NodeHost, id: string, asked: string): Promise<SeenVolume> {
   const record = await host.records.read(id);
-  if (!record) await readSource(host, id);
+  if (!record) await readVolume(host, id);
   const place = record && (await seenAt(host, record, asked));
   if (place) return place;
   throw new DriverError('path-missing', `volume ${id} is not at ${JSON.stringify(asked)} here`);

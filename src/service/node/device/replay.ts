@@ -10,32 +10,32 @@ import { isMountedAt } from './places.ts';
 import { updateOurs, type NodeVolume } from './volume.ts';
 import { release } from './release.ts';
 
-/** A volume that many nodes are about to read, and what this node has of it. */
+/** A volume that many nodes are about to read, and the record that this node has of it. */
 export interface Reading {
-  readonly source: NodeVolume;
+  readonly volume: NodeVolume;
   readonly record: NodeRecord;
   readonly access: MountAccess;
   readonly resumed: boolean;
 }
 
 /**
- * Makes sure that the file system can be mounted from a read-only device: the first node to come formats
- * an empty one, replays the journal and grows it to its device, through a writable device that nobody else
- * has beside it; all others wait. Resolves to the record of this node, without a device.
+ * Makes sure that the file system can be mounted from a read-only device. The first node formats an empty
+ * volume, replays the journal and grows the file system to its device, through the only writable device there
+ * is; the other nodes wait. Resolves to the record of this node, without a device.
  */
 export async function makeClean(host: NodeHost, reading: Reading): Promise<NodeRecord> {
-  const { source } = reading;
-  const wasClean = journalOf(source)?.state === 'clean';
-  if (wasClean && !(await isSmall(source.path, source.record.bytes)))
+  const { volume } = reading;
+  const wasClean = journalOf(volume)?.state === 'clean';
+  if (wasClean && !(await isSmall(volume.path, volume.record.bytes)))
     return withoutWritable(host, reading.record);
-  await claim(host, source);
-  if (wasClean && (await isMarkedByOthers(host, source))) {
-    // They may have it mounted, and nothing was written since: small is better than changed under them.
-    await note(host, source, 'clean');
+  await claim(host, volume);
+  if (wasClean && (await isMarkedByOthers(host, volume))) {
+    // Other nodes may have it mounted. A file system that stays too small is better than one that changes under them.
+    await note(host, volume, 'clean');
     return withoutWritable(host, reading.record);
   }
   const emptied = await replay(host, reading);
-  await note(host, source, 'clean');
+  await note(host, volume, 'clean');
   return emptied;
 }
 
@@ -43,19 +43,19 @@ export async function makeClean(host: NodeHost, reading: Reading): Promise<NodeR
 const journalOf = ({ key, record: { journal } }: NodeVolume): JournalState | undefined =>
   journal?.image === key ? journal : undefined;
 
-/** A replay that was cut short leaves its device behind. */
+/** Releases the writable device that an interrupted replay left. */
 const withoutWritable = (host: NodeHost, record: NodeRecord): Promise<NodeRecord> =>
   record.loop && !record.loop.readonly ? release(host, record) : Promise.resolve(record);
 
-/** One node at a time: the one the record names keeps it for as long as its mark says that it may write. */
-async function claim(host: NodeHost, source: NodeVolume): Promise<void> {
+/** One node replays at a time: the node in the record, for as long as its mark says that it may write. */
+async function claim(host: NodeHost, volume: NodeVolume): Promise<void> {
   const { node } = host.self;
-  const holder = holderOf(journalOf(source), node);
-  if (holder !== undefined && (await mayStillWrite(source, holder))) throw busy(source, holder);
-  await updateOurs(host, source, (record) => {
+  const holder = holderOf(journalOf(volume), node);
+  if (holder !== undefined && (await mayStillWrite(volume, holder))) throw busy(volume, holder);
+  await updateOurs(host, volume, (record) => {
     const now = holderOf(record.journal, node);
-    if (now !== undefined && now !== holder) throw busy(source, now);
-    return { ...record, journal: { image: source.key, state: 'replaying', node } };
+    if (now !== undefined && now !== holder) throw busy(volume, now);
+    return { ...record, journal: { image: volume.key, state: 'replaying', node } };
   });
 }
 
@@ -79,27 +79,27 @@ async function isMarkedByOthers(host: NodeHost, { store, key }: NodeVolume): Pro
 
 async function note(
   host: NodeHost,
-  source: NodeVolume,
+  volume: NodeVolume,
   state: JournalState['state'],
 ): Promise<void> {
   const { node } = host.self;
-  await updateOurs(host, source, (record) => {
+  await updateOurs(host, volume, (record) => {
     const now = holderOf(record.journal, node);
-    if (now !== undefined) throw busy(source, now);
-    return { ...record, journal: { image: source.key, state, node } };
+    if (now !== undefined) throw busy(volume, now);
+    return { ...record, journal: { image: volume.key, state, node } };
   });
 }
 
 async function replay(
   host: NodeHost,
-  { source, record, access, resumed }: Reading,
+  { volume, record, access, resumed }: Reading,
 ): Promise<NodeRecord> {
-  const held = await attach(host, source, record, { readonly: false, resumed });
+  const held = await attach(host, volume, record, { readonly: false, resumed });
   const { loop, stagingPath: path } = held;
   if (!(await isMountedAt(host, path, loop))) {
     const flags = access.flags.filter((flag) => flag !== 'ro');
     const how = { loop, path, readonly: false, mayGrow: true };
-    await mountVolume(host, source, { ...access, flags }, how);
+    await mountVolume(host, volume, { ...access, flags }, how);
   }
   return release(host, held);
 }

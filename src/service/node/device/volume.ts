@@ -24,7 +24,7 @@ export interface NodeVolume {
 }
 
 /** Reads a volume's record. Throws volume-missing, or unavailable when its root is not there. */
-export async function readSource(host: NodeHost, id: string): Promise<NodeVolume> {
+export async function readVolume(host: NodeHost, id: string): Promise<NodeVolume> {
   const found = await host.roots.byId(id);
   const held = found && (await found.store.volumes.read(found.local));
   if (!held || held.value.state === 'deleted')
@@ -66,12 +66,12 @@ export function requireAttached(
 }
 
 /** The image file by device and inode. Throws when the name leads to another file than the record says. */
-export async function imageIdentity(host: NodeHost, source: NodeVolume): Promise<FileIdentity> {
-  const stat = await waitForSize(host, source);
-  if (stat.inode === source.inode) return { device: stat.device, inode: stat.inode };
+export async function imageIdentity(host: NodeHost, volume: NodeVolume): Promise<FileIdentity> {
+  const stat = await waitForSize(host, volume);
+  if (stat.inode === volume.inode) return { device: stat.device, inode: stat.inode };
   throw new DriverError(
     'wrong-state',
-    `${source.path} has inode ${stat.inode}, the record of volume ${source.id} says ${source.inode}; do not use it before that is explained`,
+    `${volume.path} has inode ${stat.inode}, the record of volume ${volume.id} says ${volume.inode}; do not use it before that is explained`,
   );
 }
 
@@ -101,9 +101,9 @@ export async function waitForSize(host: NodeHost, { id, path, record }: NodeVolu
  */
 export const recordContent = (
   host: NodeHost,
-  source: NodeVolume,
+  volume: NodeVolume,
   content: Content,
-): Promise<void> => updateOurs(host, source, (record) => ({ ...record, content }));
+): Promise<void> => updateOurs(host, volume, (record) => ({ ...record, content }));
 
 /** Changes the volume's record, unless the volume was given to another node or got a new image meanwhile. */
 export async function updateOurs(

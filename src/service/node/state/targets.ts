@@ -9,7 +9,7 @@ const severalTargets = (mode: AccessMode): boolean =>
  * The target to publish at: a new one, or the one that is there when it was asked for in the same words.
  * Throws used-differently for other words, and wrong-state where the mode allows one target only.
  */
-export function requireRoomFor(record: NodeRecord, wanted: Target): Target {
+export function targetFor(record: NodeRecord, wanted: Target): Target {
   const { volumeId, targets } = record;
   const same = targets.find(({ path }) => path === wanted.path);
   if (same) {

@@ -36,7 +36,7 @@ export const mounter = (run: Run, mounts: Mounts) => ({
     }
   },
 
-  bind: (source: string, path: string, readonly: boolean) =>
+  bind: (source: string, path: string, { readonly }: { readonly readonly: boolean }) =>
     act(run, `${source} could not be bound to ${path}`, [
       'mount',
       '-o',

@@ -12,11 +12,11 @@ import { placeOf, type SeenVolume } from './device/places.ts';
 import { readVolume, waitForSize } from './device/volume.ts';
 import { endedFault, whyEnded } from './device/ended-by-kernel.ts';
 
-// What a file system may leave unused at the end of its device: less than one group of ext4, less than
-// the smallest allocation group of XFS, or a last sector of btrfs.
+// What a file system may leave unused at the end of its device: less than one block group of ext4, less than
+// the smallest allocation group of XFS, or the last sectors of btrfs.
 const slack: Readonly<Record<FsType, Bytes>> = { ext4: 128n * MiB, xfs: 16n * MiB, btrfs: MiB };
 
-/** Lets a volume on this node take the size its image has: devices, then the file system. Resolves to that size. */
+/** Grows what this node shows of a volume to the size of its image: devices, then the file system. Resolves to that size. */
 export async function expand(
   host: NodeHost,
   id: string,
@@ -56,7 +56,7 @@ function requireRange(id: string, bytes: Bytes, range: CapacityRange | undefined
 }
 
 async function refreshDevices(
-  host: NodeHost,
+  { losetup }: Pick<NodeHost, 'losetup'>,
   { record, loop }: SeenVolume,
   bytes: Bytes,
   file: Bytes,
@@ -64,13 +64,13 @@ async function refreshDevices(
   let size = 0n;
   for (const each of loopsIn(record)) {
     const before = await deviceSize(each.path);
-    // losetup would cut the end off without a word, under the file system.
+    // losetup would shrink the device under the file system without an error.
     if (before > file)
       throw new DriverError(
         'wrong-state',
         `${each.path} shows ${before} bytes of volume ${record.volumeId}, but its image has only ${file} now; its end is lost, restore a snapshot`,
       );
-    const refreshed = await host.losetup.refresh(each);
+    const refreshed = await losetup.refresh(each);
     if (each.path === loop.path) size = refreshed;
     if (refreshed < bytes)
       throw new DriverError(
@@ -81,7 +81,11 @@ async function refreshDevices(
   return size;
 }
 
-async function growFilesystem(host: NodeHost, place: SeenVolume, size: Bytes): Promise<void> {
+async function growFilesystem(
+  host: Pick<NodeHost, 'growfs' | 'mounter' | 'files'>,
+  place: SeenVolume,
+  size: Bytes,
+): Promise<void> {
   const { record, loop, path } = place;
   const why = await whyEnded(host, record);
   if (why !== undefined) throw endedFault(record, why);
@@ -95,20 +99,24 @@ async function growFilesystem(host: NodeHost, place: SeenVolume, size: Bytes): P
 }
 
 /** Resolves to the size of the file system afterwards. */
-async function grow(host: NodeHost, place: SeenVolume, size: Bytes): Promise<Bytes> {
+async function grow(
+  { growfs }: Pick<NodeHost, 'growfs'>,
+  place: SeenVolume,
+  size: Bytes,
+): Promise<Bytes> {
   const { record, loop, path } = place;
   const fsType = typeOf(record);
-  // The superblock of a mounted XFS may lag behind on the device; those of the others do not.
+  // On the device, the superblock of a mounted XFS may be older than its state; those of ext4 and btrfs are not.
   if (fsType !== 'xfs' && !(await isSmall(loop.path, size))) return size;
   if (record.readonly) throw later(record, 'is mounted read-only');
   switch (fsType) {
     case 'xfs':
-      return host.growfs.xfs(path);
+      return growfs.xfs(path);
     case 'btrfs':
-      await host.growfs.btrfs(path);
+      await growfs.btrfs(path);
       break;
     case 'ext4':
-      if ((await host.growfs.ext4Online(loop.path)) === 'not-permitted')
+      if ((await growfs.ext4Online(loop.path)) === 'not-permitted')
         throw later(record, 'cannot be grown while mounted (the kernel asks for CAP_SYS_RESOURCE)');
   }
   return (await superblock(loop.path))?.bytes ?? 0n;

@@ -15,17 +15,17 @@ import type { FrozenNotes } from './state/frozen.ts';
 import type { VolumeLocks } from './state/locks.ts';
 import type { NodeRecords } from './state/records.ts';
 
-/** Finds the root an id belongs to. */
+/** Finds the root that an id belongs to. */
 export interface NodeRoots {
   /** Undefined for an id that was never given out. Throws unavailable when its root is not mounted. */
   byId(id: string): Promise<{ readonly store: RootStore; readonly local: LocalId } | undefined>;
 }
 
-/** How long the node waits for things that only come about by and by. */
+/** How long the node waits, and how busy it may be. */
 export interface NodeLimits {
-  /** For the grown file to show here, when another node grew it. */
+  /** Milliseconds until a file that another node grew shows its size here. */
   readonly sizeMs: number;
-  /** For statfs(2), which hangs on a file system that hangs. */
+  /** Milliseconds for statfs(2), which hangs on a file system that hangs. */
   readonly statfsMs: number;
   /** Load for each processor above which nothing is trimmed. */
   readonly trimLoad: number;
@@ -38,7 +38,7 @@ export interface Watched {
   readonly ms: number;
 }
 
-/** What the node side of the driver works with. */
+/** What the node side of the driver works with; a function takes only the parts that it uses. */
 export interface NodeHost {
   readonly roots: NodeRoots;
   readonly self: Self;
@@ -49,11 +49,11 @@ export interface NodeHost {
   readonly background: Background;
   readonly fsfreeze: ReturnType<typeof fsfreeze>;
   readonly frozen: FrozenNotes;
-  /** Starts what thaws a file system in time even when this process is killed. */
+  /** Starts the process that thaws a file system in time even when this one is killed. */
   readonly watchdog: (what: Watched) => Promise<Companion>;
   readonly freezer: Freezer;
-  /** Looks at file systems that have not come back yet, by path. */
-  readonly looks: Map<string, Promise<Space>>;
+  /** Calls of statfs(2) that have not returned yet, by path. */
+  readonly pendingSpace: Map<string, Promise<Space>>;
   readonly losetup: Losetup;
   readonly mounter: Mounter;
   readonly blkid: ReturnType<typeof blkid>;
@@ -63,28 +63,28 @@ export interface NodeHost {
   readonly limits: NodeLimits;
   /** Below this directory a path must not lead through a symbolic link. */
   readonly kubeletDirectory: string;
-  /** Takes loop devices without direct I/O where GPFS lets none have it. */
+  /** Accepts loop devices without direct I/O on a GPFS that refuses it. */
   readonly allowBuffered: boolean;
 }
 
-/** Work on a volume that nobody asked for and that gives way: trims, freezes. */
+/** Work on a volume that ends as soon as a request wants the volume: trims, freezes. */
 export interface Background {
   /**
-   * Runs work on a volume, unless a request or other such work is on it: then false. The work looks at
-   * `stop` at each point where it can end, and ends soon after it fires.
+   * Runs work on a volume; resolves to false, without running it, when a request or other work has the volume.
+   * The work checks `stop` at each point where it can end, and ends soon after `stop` fires.
    */
   run(id: string, work: (stop: AbortSignal) => Promise<void>): Promise<boolean>;
-  /** Ends what is running on a volume; resolves when it has ended. For requests that hold the volume's lock. */
+  /** Ends the work on a volume; resolves when it has ended. For requests that hold the volume's lock. */
   settle(id: string): Promise<void>;
   /** The same for all volumes, when the driver ends. */
   settleAll(): Promise<void>;
 }
 
-/** Freezes file systems of this node for snapshots that any node cuts. */
+/** Freezes file systems of this node for snapshots, whichever node takes them. */
 export interface Freezer extends Disposable {
-  /** From now on requests for this volume are looked for. */
+  /** Starts to look for freeze requests for this volume. */
   watch(id: string, store: RootStore): Promise<void>;
   unwatch(id: string): void;
-  /** Thaws what a driver that died here left frozen: at start, and before an unstage. */
+  /** Thaws what a driver that died on this node left frozen: at start, and before an unstage. */
   thawLeft(id?: string): Promise<void>;
 }

@@ -35,16 +35,16 @@ export interface NodeVolumesOptions {
   readonly files: Files;
   readonly mounts: Mounts;
   readonly clock: Clock;
-  /** Of this node alone, and kept over restarts of the driver: what is attached and mounted here. */
+  /** Holds what is attached and mounted here. It belongs to this node alone, and restarts of the driver keep it. */
   readonly stateDirectory: string;
   /** Where the kubelet keeps pods and plugins; it may be a symbolic link itself. */
   readonly kubeletDirectory?: string;
   readonly limits?: Partial<NodeLimits>;
-  /** Off unless the operator says so. */
+  /** Off by default; the administrator turns it on. */
   readonly allowBuffered?: boolean;
-  /** Command line of `gpfs-csi thaw`, in the namespaces where it outlives us; without it nothing is frozen. */
+  /** Command line of `gpfs-csi thaw`, in namespaces where it outlives the driver; without it nothing is frozen. */
   readonly watchdog?: readonly [string, ...string[]] | undefined;
-  /** How often the free blocks of each volume are given back; 0, the default: never. */
+  /** How often each volume is trimmed; 0, the default: never. */
   readonly trimIntervalMs?: number;
 }
 
@@ -52,13 +52,13 @@ const defaultLimits: NodeLimits = { sizeMs: 5_000, statfsMs: 5_000, trimLoad: 1.
 
 /** The node side of the driver, and what it does once when it starts. */
 export interface NodeSide extends NodeVolumes {
-  /** Ends what belongs to nobody any more; resolves to sentences for the log. Never throws for a single volume. */
+  /** Takes down what no volume of this node needs any more; resolves to sentences for the log. Never throws for a single volume. */
   reconcile(): Promise<readonly string[]>;
-  /** Gives the free blocks of one volume back that is due; resolves to its id. */
+  /** Trims one volume that is due; resolves to its id. */
   trim(): Promise<string | undefined>;
-  /** Thaws what a driver that died here left frozen. */
+  /** Thaws what a driver that died on this node left frozen. */
   thaw(): Promise<void>;
-  /** Ends what runs by itself. */
+  /** Ends the background work. */
   close(): Promise<void>;
 }
 
@@ -101,7 +101,7 @@ function nodeHostOf(options: NodeVolumesOptions): NodeHost {
     growfs: growfs(run),
     fstrim: fstrim(run),
     fsfreeze: fsfreeze(run),
-    looks: new Map(),
+    pendingSpace: new Map(),
     frozen: frozenNotes(files, options.stateDirectory),
     watchdog: watchdogOf(options.watchdog),
     limits: { ...defaultLimits, ...options.limits },
@@ -111,7 +111,7 @@ function nodeHostOf(options: NodeVolumesOptions): NodeHost {
   return { ...base, freezer: freezerOf(base) };
 }
 
-/** The program that thaws, started so that it outlives this process. */
+/** Starts the program that thaws, so that it outlives this process. */
 const watchdogOf =
   (program: NodeVolumesOptions['watchdog']): NodeHost['watchdog'] =>
   ({ path, device, ms }) => {

@@ -16,7 +16,7 @@ import { drop, removePlace } from './unpublish.ts';
 
 const field = 'target_path';
 
-/** Makes a staged volume visible to a pod: a bind of the mount, or of the device node. */
+/** Makes a staged volume visible to a pod: binds the mount, or the device node, to the target path. */
 export async function publish(host: NodeHost, ask: PublishAsk): Promise<void> {
   requireSupported([ask.capability], 'volume_capability');
   using lock = host.lock(ask.id);
@@ -44,7 +44,7 @@ export async function publish(host: NodeHost, ask: PublishAsk): Promise<void> {
   }
 }
 
-/** What was at a target before a publication came to it. */
+/** What was at a target before this publication. */
 interface Before {
   /** No record of this node has the target. */
   readonly isNew: boolean;
@@ -52,8 +52,12 @@ interface Before {
   readonly isMounted: boolean;
 }
 
-/** Looks before anything is noted or made: what is refused here must leave nothing. */
-async function placeBefore(host: NodeHost, record: NodeRecord, target: Target): Promise<Before> {
+/** Checks the target before anything is written or made, so that a refusal leaves nothing behind. */
+async function placeBefore(
+  host: Pick<NodeHost, 'files' | 'mounter'>,
+  record: NodeRecord,
+  target: Target,
+): Promise<Before> {
   const { path } = target;
   const found = await lookAt(host.files, field, path);
   const fits = record.kind === 'mount' ? ['directory'] : ['file', 'block'];
@@ -69,8 +73,8 @@ async function placeBefore(host: NodeHost, record: NodeRecord, target: Target): 
 }
 
 /**
- * Undoes a publication that failed: the kubelet takes such a target for free and may never unpublish it, which
- * would keep the volume staged for ever. What cannot be undone stays in the record.
+ * Undoes a publication that failed. The kubelet takes its target for unused and may never unpublish it, which
+ * would keep the volume staged permanently. What cannot be undone stays in the record.
  */
 async function withdraw(
   host: NodeHost,
@@ -87,7 +91,7 @@ async function withdraw(
     await detachUnnamed(host, store, record);
     await drop(host, { ...record, attaching: undefined }, target);
   } catch {
-    // The failure that brought us here is the one to report.
+    // The caller gets the failure of the publication, not this one.
   }
 }
 
@@ -113,14 +117,18 @@ async function requireStaged(
 }
 
 /** Writes a target into the record, before or after a step on it. */
-async function note(host: NodeHost, record: NodeRecord, target: Target): Promise<NodeRecord> {
+async function note(
+  { records }: Pick<NodeHost, 'records'>,
+  record: NodeRecord,
+  target: Target,
+): Promise<NodeRecord> {
   const others = record.targets.filter(({ path }) => path !== target.path);
   const noted = { ...record, targets: [...others, target] };
-  await host.records.write(noted);
+  await records.write(noted);
   return noted;
 }
 
-/** A bind cannot make a device read-only: a read-only publication of a writable device gets one of its own. */
+/** The device to bind. A bind cannot make a device read-only, so a read-only publication of a writable device gets its own. */
 async function deviceFor(
   host: NodeHost,
   volume: NodeVolume,
@@ -137,18 +145,27 @@ async function deviceFor(
   return made;
 }
 
-/** The caller makes only the directory above. */
-async function makePlace(host: NodeHost, path: string, kind: NodeRecord['kind']): Promise<void> {
-  if (kind === 'mount') await host.files.makeDirectory(path, 0o750);
-  else await host.files.createSparse(path, 0n, 0o600);
+/** Makes the directory or file to bind to. The caller makes only the directory above it. */
+async function makePlace(
+  { files }: Pick<NodeHost, 'files'>,
+  path: string,
+  kind: NodeRecord['kind'],
+): Promise<void> {
+  if (kind === 'mount') await files.makeDirectory(path, 0o750);
+  else await files.createSparse(path, 0n, 0o600);
 }
 
-async function bind(host: NodeHost, from: string, loop: Loop, target: Target): Promise<void> {
+async function bind(
+  host: Pick<NodeHost, 'mounter'>,
+  from: string,
+  loop: Loop,
+  target: Target,
+): Promise<void> {
   const { path, readonly } = target;
   const before = (await host.mounter.at(path)).at(-1);
   if (before && !(await isMountedAt(host, path, loop))) throw mountedAlready(before, path);
-  if (!before) await host.mounter.bind(from, path, readonly);
-  // mount(8) makes a read-only bind in two steps, and may have died between them.
+  if (!before) await host.mounter.bind(from, path, { readonly });
+  // mount(8) makes a read-only bind in two steps and may have died between them.
   else if (readonly && !isReadonly(before)) await host.mounter.remountBindReadonly(path);
   await verify(host, loop, target);
 }
@@ -159,8 +176,12 @@ const mountedAlready = ({ source }: Mount, path: string): DriverError =>
     `${source} is mounted at ${field} ${JSON.stringify(path)}; unmount it first`,
   );
 
-/** What counts is what the kernel shows, not how a command ended. */
-async function verify(host: NodeHost, loop: Loop, { path, readonly }: Target): Promise<void> {
+/** Checks that the kernel shows the bind; that the command succeeded does not prove it. */
+async function verify(
+  host: Pick<NodeHost, 'mounter'>,
+  loop: Loop,
+  { path, readonly }: Target,
+): Promise<void> {
   const top = (await host.mounter.at(path)).at(-1);
   const right = await isMountedAt(host, path, loop);
   if (top && right && (!readonly || isReadonly(top))) return;

@@ -64,7 +64,10 @@ export async function stage(host: NodeHost, ask: StageAsk): Promise<void> {
  * A machine that took over the name of another one must not overwrite the mark of that one, which may still
  * write. Attaching the volume again cuts the other machine off.
  */
-async function refuseOtherMachine(host: NodeHost, { id, key, store }: NodeVolume): Promise<void> {
+async function refuseOtherMachine(
+  host: Pick<NodeHost, 'self'>,
+  { id, key, store }: NodeVolume,
+): Promise<void> {
   const own = (await store.marks.of(key)).find(({ node }) => node === host.self.node);
   if (!own || isSameMachine(own, host.self)) return;
   throw new DriverError(
@@ -98,7 +101,7 @@ async function attachFor(
   return { volume: await readVolume(host, ask.id), held };
 }
 
-/** After a failed stage the kubelet may never call unstage. What cannot be undone stays in the record, for the next call. */
+/** Undoes a failed stage, since the kubelet may never call unstage. What cannot be undone stays in the record. */
 async function abandon(host: NodeHost, id: string): Promise<void> {
   try {
     const record = await host.records.read(id);
@@ -109,7 +112,10 @@ async function abandon(host: NodeHost, id: string): Promise<void> {
   }
 }
 
-async function requireDirectory(host: NodeHost, { ask, path }: Staging): Promise<void> {
+async function requireDirectory(
+  host: Pick<NodeHost, 'files'>,
+  { ask, path }: Staging,
+): Promise<void> {
   const found = await lookAt(host.files, field, path);
   if (found?.kind === 'directory') return;
   const shown = JSON.stringify(ask.stagingPath);
@@ -153,7 +159,11 @@ async function reusable(
   return undefined;
 }
 
-function requireSameUse(host: NodeHost, { first, ask, path }: Staging, before: NodeRecord): void {
+function requireSameUse(
+  host: Pick<NodeHost, 'self'>,
+  { first, ask, path }: Staging,
+  before: NodeRecord,
+): void {
   if (before.stagingPath !== path)
     throw new DriverError(
       'in-use',
@@ -174,7 +184,11 @@ type Marked = ReturnType<typeof requireAttached> & { readonly volume: NodeVolume
  * Sets the mark, and checks the attachment again afterwards: a server that detaches the volume from this node
  * either sees the mark, or changed the record before this node reads it.
  */
-async function mark(host: NodeHost, first: NodeVolume, ask: StageAsk): Promise<Marked> {
+async function mark(
+  host: Pick<NodeHost, 'self' | 'roots'>,
+  first: NodeVolume,
+  ask: StageAsk,
+): Promise<Marked> {
   await first.store.marks.set(first.key, host.self);
   const volume = await readVolume(host, ask.id);
   const use = requireAttached(host, volume, ask.capability);
@@ -182,12 +196,21 @@ async function mark(host: NodeHost, first: NodeVolume, ask: StageAsk): Promise<M
   throw new DriverError('busy', `volume ${ask.id} got a new image at this moment; try again`);
 }
 
+const nothingKept = {
+  readonly: false,
+  fsType: '',
+  loop: null,
+  attaching: undefined,
+  targets: [],
+} as const satisfies Partial<NodeRecord>;
+
 /** Writes the record of a stage that begins. It keeps the device and targets that this node has already. */
 async function begin(
   host: NodeHost,
   { first, ask, path }: Staging,
   before: NodeRecord | undefined,
 ): Promise<NodeRecord> {
+  const kept = before ?? nothingKept;
   const record: NodeRecord = {
     format: 1,
     volumeId: ask.id,
@@ -200,11 +223,11 @@ async function begin(
     kind: ask.capability.access.kind,
     capability: canonicalCapability(ask.capability),
     staged: false,
-    readonly: before?.readonly ?? false,
-    fsType: before?.fsType ?? '',
-    loop: before?.loop ?? null,
-    attaching: before?.attaching,
-    targets: before?.targets ?? [],
+    readonly: kept.readonly,
+    fsType: kept.fsType,
+    loop: kept.loop,
+    attaching: kept.attaching,
+    targets: kept.targets,
   };
   // One write says both: a stage begins, and a device will be attached unless the record names one.
   const intended = record.loop ? record : await withAttaching(host, first.store, record);

@@ -5,7 +5,7 @@ import type { VolumeUsage } from '../api.ts';
 import type { NodeHost } from './host.ts';
 import { placeOf } from './device/places.ts';
 
-/** How full a volume is: bytes and inodes of a file system, the size alone of a device. */
+/** How full a volume is: bytes and inodes of a file system, only the size of a raw device. */
 export async function stats(
   host: NodeHost,
   id: string,
@@ -15,7 +15,7 @@ export async function stats(
   if (record.kind === 'block') return [{ unit: 'bytes', total: await deviceSize(loop.path) }];
   const { total, used, available, inodes, inodesFree } = await spaceInTime(host, id, path);
   const bytes = { unit: 'bytes', total, used, available } as const;
-  // btrfs makes inodes as it goes and has no count of them.
+  // btrfs makes inodes when it needs them and has no count of them.
   if (inodes === 0n) return [bytes];
   return [
     bytes,
@@ -24,17 +24,26 @@ export async function stats(
 }
 
 /**
- * statfs(2) on a file system whose storage hangs does not return; the caller shall not hang with it. Each such
- * call holds a thread, so later callers wait for the one that is under way.
+ * Throws unavailable when statfs(2) does not return in time, because the storage under the file system hangs.
+ * Each such call holds a thread, so later callers wait for the pending one.
  */
-async function spaceInTime(host: NodeHost, id: string, path: string): Promise<Space> {
-  const { statfsMs } = host.limits;
-  const late = host.clock.sleep(statfsMs).then(() => undefined);
-  const looking = host.looks.get(path) ?? host.files.space(path);
-  host.looks.set(path, looking);
-  const forget = () => host.looks.delete(path);
-  looking.then(forget, forget);
-  const space = await Promise.race([looking, late]);
+async function spaceInTime(
+  {
+    limits,
+    clock,
+    files,
+    pendingSpace,
+  }: Pick<NodeHost, 'limits' | 'clock' | 'files' | 'pendingSpace'>,
+  id: string,
+  path: string,
+): Promise<Space> {
+  const { statfsMs } = limits;
+  const late = clock.sleep(statfsMs).then(() => undefined);
+  const pending = pendingSpace.get(path) ?? files.space(path);
+  pendingSpace.set(path, pending);
+  const forget = () => pendingSpace.delete(path);
+  pending.then(forget, forget);
+  const space = await Promise.race([pending, late]);
   if (space) return space;
   throw new DriverError(
     'unavailable',

@@ -6,7 +6,7 @@ import { isOfVolume } from './device/places.ts';
 
 const field = 'target_path';
 
-/** Takes a volume from a pod and removes the target. Comes to the same end from every half-done state. */
+/** Unmounts a volume from a target and removes the target. Ends the same from every interrupted state. */
 export async function unpublish(host: NodeHost, id: string, targetPath: string): Promise<void> {
   using lock = host.lock(id);
   const record = await host.records.read(lock.id);
@@ -19,24 +19,27 @@ export async function unpublish(host: NodeHost, id: string, targetPath: string):
   if (record && target) await drop(host, record, target);
 }
 
-/** Undefined when not even the directory above is there, so nothing can be left. */
-async function targetPathOf(host: NodeHost, path: string): Promise<string | undefined> {
+/** The resolved path; undefined when the directory above is missing, so that nothing can be left there. */
+async function targetPathOf(
+  { kubeletDirectory }: Pick<NodeHost, 'kubeletDirectory'>,
+  path: string,
+): Promise<string | undefined> {
   try {
-    return await resolvePath(field, path, host.kubeletDirectory);
+    return await resolvePath(field, path, kubeletDirectory);
   } catch (error) {
     if (error instanceof DriverError && error.fault.kind === 'wrong-state') return undefined;
     throw error;
   }
 }
 
-/** Without a record of the target, only what comes from a device of this volume may be unmounted there. */
+/** Throws wrong-state for a mount that is not of this volume: without a record of the target, it stays. */
 async function requireOurs(
-  host: NodeHost,
+  { mounter }: Pick<NodeHost, 'mounter'>,
   id: string,
   record: NodeRecord | undefined,
   path: string,
 ): Promise<void> {
-  for (const mount of await host.mounter.at(path))
+  for (const mount of await mounter.at(path))
     if (!(await isOfVolume(record, mount)))
       throw new DriverError(
         'wrong-state',
@@ -44,24 +47,28 @@ async function requireOurs(
       );
 }
 
-/** Directory or file, whichever is there: but never with somebody's data in it. */
-export async function removePlace(host: NodeHost, path: string): Promise<void> {
-  const found = await lookAt(host.files, field, path);
+/** Removes the directory or file at a target. Throws wrong-state when it holds data. */
+export async function removePlace({ files }: Pick<NodeHost, 'files'>, path: string): Promise<void> {
+  const found = await lookAt(files, field, path);
   if (!found) return;
   const refuse = (why: string, cause?: unknown) =>
     new DriverError('wrong-state', `${field} ${JSON.stringify(path)} ${why}; move it away`, cause);
-  if (found.kind === 'file' && found.size === 0n) return host.files.unlink(path);
+  if (found.kind === 'file' && found.size === 0n) return files.unlink(path);
   if (found.kind !== 'directory') throw refuse('is not what the driver made there');
   try {
-    await host.files.removeDirectory(path);
+    await files.removeDirectory(path);
   } catch (error) {
     throw refuse('holds files that are not on the volume', error);
   }
 }
 
-/** Takes a target out of the record, and the device that it had of its own away. */
-export async function drop(host: NodeHost, record: NodeRecord, target: Target): Promise<void> {
-  if (target.loop) await host.losetup.detach(target.loop);
+/** Removes a target from the record, after its own device, if it has one, is detached. */
+export async function drop(
+  { losetup, records }: Pick<NodeHost, 'losetup' | 'records'>,
+  record: NodeRecord,
+  target: Target,
+): Promise<void> {
+  if (target.loop) await losetup.detach(target.loop);
   const targets = record.targets.filter(({ path }) => path !== target.path);
-  await host.records.write({ ...record, targets });
+  await records.write({ ...record, targets });
 }

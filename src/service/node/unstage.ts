@@ -4,7 +4,7 @@ import type { NodeHost } from './host.ts';
 import { firstPublished } from './device/places.ts';
 import { forget, release } from './device/release.ts';
 
-/** Undoes a stage, whole or half done. What needs the shared file system comes last, so that a retry finishes. */
+/** Undoes a stage, complete or interrupted. Steps on the shared file system come last, so that a retry can finish them. */
 export async function unstage(host: NodeHost, id: string, stagingPath: string): Promise<void> {
   using lock = host.lock(id);
   const record = await host.records.read(lock.id);
@@ -24,9 +24,13 @@ export async function unstage(host: NodeHost, id: string, stagingPath: string): 
 const isPathOf = (record: NodeRecord, path: string): boolean =>
   record.stagingPath === path || record.stagingAsked === path;
 
-/** Success only when nothing is there: a mount without a record means that this node lost its records. */
-async function requireNothing(host: NodeHost, id: string, path: string): Promise<void> {
-  const [mounted] = await host.mounter.at(path);
+/** Throws wrong-state for a mount without a record: this node lost its records. */
+async function requireNothing(
+  { mounter }: Pick<NodeHost, 'mounter'>,
+  id: string,
+  path: string,
+): Promise<void> {
+  const [mounted] = await mounter.at(path);
   if (mounted)
     throw new DriverError(
       'wrong-state',

@@ -247,8 +247,8 @@ describe('mounts', () => {
   test('a stack of binds is taken off to the last', async () => {
     const point = await directoryFor('a b\nc');
     const source = await directoryFor('source');
-    await mounts.bind(source, point, false);
-    await mounts.bind(source, point, true);
+    await mounts.bind(source, point, { readonly: false });
+    await mounts.bind(source, point, { readonly: true });
     expect(await mounts.at(point)).toHaveLength(2);
     await mounts.unmount(point);
     expect(await mounts.at(point)).toEqual([]);
@@ -268,7 +268,7 @@ describe('mounts', () => {
     const loop = await loops.attach(image, { readonly: false });
     const point = join(directory, 'node');
     await writeFile(point, '');
-    await mounts.bind(loop.path, point, false);
+    await mounts.bind(loop.path, point, { readonly: false });
     const name = loop.path.replace('/dev/', '');
     const number = await deviceNumber(loop.path);
     const found = await mounts.of({ number, name, nodeIn: await nodeIn(loop.path) });

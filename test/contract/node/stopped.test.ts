@@ -47,7 +47,7 @@ describe.each(kinds)('a file system that stopped: $what', ({ fsType, stop }) => 
     await done();
   });
 
-  test('is mounted anew by a stage when no pod has it', async () => {
+  test('is mounted again by a stage when no pod has it', async () => {
     const { ask, done } = await stopped('in none');
     await ground.node.stage(ask);
     await writeFile(join(ask.stagingPath, 'new'), 'x', { flush: true });

@@ -1,7 +1,7 @@
 import type { VolumeLocks } from '../state/locks.ts';
 import type { Background } from '../host.ts';
 
-/** The background of one process. */
+/** The background work of one process. */
 export function backgroundOf(lock: VolumeLocks): Background {
   const running = new Map<
     string,

@@ -6,11 +6,11 @@ import type { Freezer, NodeHost } from '../host.ts';
 import type { NodeRecord } from '../state/records.ts';
 import { isLive } from '../device/places.ts';
 
-/** How often a node looks for requests, and only while it holds a volume whose class wants freezes. */
+/** How often a node looks for requests, and only while it has a volume whose class asks for freezes. */
 const pollMs = 1_000;
 const frozenPollMs = 100;
 
-/** What freezing stands on: the node's host without the freezer itself. */
+/** What freezing needs: the node's host without the freezer itself. */
 type FreezingHost = Omit<NodeHost, 'freezer'>;
 
 /** The freezer of one process. */
@@ -28,7 +28,7 @@ export function freezerOf(host: FreezingHost): Freezer {
   });
   return {
     watch: async (id, store) => {
-      // What is there by now was asked of a driver that is gone, by somebody who waits no more.
+      // Requests that are there already were for a driver that is gone; their servers wait no more.
       if (![...watched.values()].includes(store)) await store.freezes.clear(host.self.node);
       watched.set(id, store);
       poll.start();
@@ -46,7 +46,7 @@ export function freezerOf(host: FreezingHost): Freezer {
   };
 }
 
-/** Tells which names were not there the last time, and remembers no others than those that are there now. */
+/** A function that gives the names that were not in its last list; it remembers only the names of the last list. */
 export function newcomersOf(): (names: readonly string[]) => Set<string> {
   let known = new Set<string>();
   return (names) => {
@@ -56,18 +56,18 @@ export function newcomersOf(): (names: readonly string[]) => Set<string> {
   };
 }
 
-/** Runs `look` once a second, never twice at once. */
-function everySecond(look: () => Promise<void>) {
+/** Runs work once a second, never twice at once. */
+function everySecond(work: () => Promise<void>) {
   let timer: NodeJS.Timeout | undefined;
-  let looking = false;
+  let running = false;
   const round = (): void => {
-    if (looking) return;
-    looking = true;
-    // A root that does not answer: its requests find nobody, and the snapshots go on without.
-    void look()
+    if (running) return;
+    running = true;
+    // When a root does not answer, its requests stay unanswered and the snapshots are taken without a freeze.
+    void work()
       .catch(() => undefined)
       .finally(() => {
-        looking = false;
+        running = false;
       });
   };
   return {
@@ -81,7 +81,7 @@ function everySecond(look: () => Promise<void>) {
   };
 }
 
-/** Freezes for one request, and tells how that went; never throws. */
+/** Freezes for one request and answers it; never throws. */
 async function answer(host: FreezingHost, store: RootStore, request: FreezeRequest): Promise<void> {
   const { nonce, volume: id } = request;
   const { node } = host.self;
@@ -91,7 +91,9 @@ async function answer(host: FreezingHost, store: RootStore, request: FreezeReque
     if (!record || !(await mayFreeze(host, record, request)))
       return await refuse('the volume is not mounted here for writing');
     await host.background.settle(id);
-    const ran = await host.background.run(id, (stop) => hold(host, store, request, record, stop));
+    const ran = await host.background.run(id, (stop) =>
+      hold(host, { store, request, record }, stop),
+    );
     if (!ran) await refuse('another operation on the volume is under way on its node');
   } catch (error) {
     await refuse(messageOf(error));
@@ -99,7 +101,7 @@ async function answer(host: FreezingHost, store: RootStore, request: FreezeReque
 }
 
 const mayFreeze = async (
-  host: FreezingHost,
+  host: Pick<NodeHost, 'losetup' | 'mounter'>,
   record: NodeRecord,
   { image }: FreezeRequest,
 ): Promise<boolean> =>
@@ -108,14 +110,21 @@ const mayFreeze = async (
   record.generation === image &&
   isLive(host, record);
 
-/** Frozen until the request is withdrawn, its time is up, or something else wants the volume. */
+/** A request to freeze a volume, and the record of that volume on this node. */
+interface Freeze {
+  readonly store: RootStore;
+  readonly request: FreezeRequest;
+  readonly record: NodeRecord;
+}
+
+/** Keeps a volume frozen until the request is withdrawn, its time is up, or a request wants the volume. */
 async function hold(
   host: FreezingHost,
-  store: RootStore,
-  { nonce }: FreezeRequest,
-  { volumeId, stagingPath: path }: NodeRecord,
+  { store, request, record }: Freeze,
   stop: AbortSignal,
 ): Promise<void> {
+  const { nonce } = request;
+  const { volumeId, stagingPath: path } = record;
   const { clock, self } = host;
   const until = clock.now() + freezeMs;
   const { device } = await host.files.stat(path);
@@ -138,20 +147,20 @@ async function thawOne(host: FreezingHost, left: FrozenNote): Promise<void> {
 }
 
 /**
- * Takes the answer back first: a snapshot that still finds it was cut under the freeze. Where that cannot be
- * done, the freeze is kept for as long as the snapshot may believe in it.
+ * Removes the answer first: a snapshot that still finds it was taken under the freeze. Where it cannot be
+ * removed, the file system stays frozen for as long as the snapshot may rely on the answer.
  */
 async function thaw(
   host: FreezingHost,
   store: RootStore | undefined,
   { volumeId, path, nonce, untilMs }: FrozenNote,
 ): Promise<void> {
-  const taken = await store?.freezes.takeBack(host.self.node, nonce).then(
+  const removed = await store?.freezes.takeBack(host.self.node, nonce).then(
     () => true,
     (error: unknown) => !isFault(error, 'unavailable'),
   );
   const left = untilMs - host.clock.now();
-  if (taken !== true && left > 0) await host.clock.sleep(Math.min(left, freezeMs));
+  if (removed !== true && left > 0) await host.clock.sleep(Math.min(left, freezeMs));
   if ((await host.mounter.at(path)).length > 0) await host.fsfreeze.thaw(path);
   await host.frozen.remove(volumeId);
 }

@@ -8,33 +8,33 @@ import { isLive } from '../device/places.ts';
 import { forget, release, tearDown } from '../device/release.ts';
 
 /**
- * At start: forgets volumes of an earlier boot, takes down what uses an image that is no longer its volume's
- * and what a stage left half done on a volume that is not this node's any more. Tells of what it finds wrong
- * and may not touch: only what records of this node name is ours.
+ * At start: forgets volumes of an earlier boot, takes down what uses the old image of a volume, and what an
+ * interrupted stage left of a volume that is not attached to this node any more. Resolves to sentences about what
+ * was done, and about what is wrong and must be left alone: the driver touches only what its records name.
  */
 export async function reconcile(host: NodeHost): Promise<readonly string[]> {
   const { records, problems } = await host.records.all();
-  const told = [...problems];
+  const findings = [...problems];
   for (const record of records) {
     try {
       const sentence = await reconcileVolume(host, record.volumeId);
-      if (sentence !== undefined) told.push(sentence);
+      if (sentence !== undefined) findings.push(sentence);
     } catch (error) {
-      // A volume under way, busy or on a root that is down: the next call on it does what is left.
+      // The volume is busy or its root is down: the next call for it does what is left.
       const why = messageOf(error);
-      told.push(`volume ${record.volumeId} was left as it is: ${why}`);
+      findings.push(`volume ${record.volumeId} was left as it is: ${why}`);
     }
   }
-  return [...told, ...(await unrecorded(host, records))];
+  return [...findings, ...(await unrecorded(host, records))];
 }
 
 async function reconcileVolume(host: NodeHost, id: string): Promise<string | undefined> {
   using lock = host.lock(id);
-  // Read again: the kubelet may have staged it anew since the list was made.
+  // Read again: the kubelet may have staged the volume since the list was read.
   const found = await host.records.asWritten(lock.id);
   if (!found) return undefined;
   if (found.bootId !== host.self.bootId) {
-    // Devices of an earlier boot are gone; what has their numbers now is not ours.
+    // Devices of an earlier boot are gone; their numbers may belong to others now.
     await forget(host, { ...found, attaching: undefined });
     return `volume ${lock.id} was in use here before the machine booted, and is no longer`;
   }
@@ -52,14 +52,14 @@ async function reconcileVolume(host: NodeHost, id: string): Promise<string | und
   return await whatIsWrong(host, found);
 }
 
-/** Why the image that is staged here belongs to nobody any more; undefined when that is not certain. */
+/** Why no volume has the image that is staged here any more; undefined when that is not certain. */
 async function whyOutdated(
-  host: NodeHost,
+  { roots }: Pick<NodeHost, 'roots'>,
   { volumeId, generation }: NodeRecord,
 ): Promise<string | undefined> {
-  const place = await host.roots.byId(volumeId);
+  const place = await roots.byId(volumeId);
   const held = place && (await place.store.volumes.read(place.local));
-  // A record that is not there, or not ready, is no reason to take anything from a running pod.
+  // A missing record is no reason to unmount anything from a running pod.
   if (!held) return undefined;
   const { state, image } = held.value;
   if (state === 'deleted') return 'deleted';
@@ -67,7 +67,7 @@ async function whyOutdated(
   return isOther ? 'given a new image' : undefined;
 }
 
-/** A restarted driver looks for requests again, and takes down what a publication that died had attached. */
+/** Looks for freeze requests again, and detaches what an interrupted publication had attached. */
 async function resume(
   host: NodeHost,
   record: NodeRecord,
@@ -80,10 +80,13 @@ async function resume(
   await host.records.write({ ...record, attaching: undefined });
 }
 
-const isOurs = ({ self }: NodeHost, volume: NodeVolume | undefined): boolean =>
+const isOurs = ({ self }: Pick<NodeHost, 'self'>, volume: NodeVolume | undefined): boolean =>
   volume?.record.attachments.some(({ node }) => node === self.node) ?? false;
 
-async function whatIsWrong(host: NodeHost, found: NodeRecord): Promise<string | undefined> {
+async function whatIsWrong(
+  host: Pick<NodeHost, 'losetup' | 'mounter'>,
+  found: NodeRecord,
+): Promise<string | undefined> {
   const states = await Promise.all(loopsIn(found).map(({ path }) => loopState(path)));
   if (states.some((state) => state?.backingFile.endsWith(' (deleted)')))
     return `the image of volume ${found.volumeId} was deleted while it is in use here`;
@@ -92,32 +95,35 @@ async function whatIsWrong(host: NodeHost, found: NodeRecord): Promise<string | 
   return undefined;
 }
 
-// The names of our images: a shard, then a key that is used once.
+// The names of the driver's images: a shard, then a key that is used once.
 const imageName = /\/volumes\/[0-9a-f]{3}\/[A-Za-z0-9][A-Za-z0-9_-]*\.\d+-[0-9a-f]+$/;
 
-/** Mounts of image files that look like ours, of which this node has no record: it lost them, or somebody else did it. */
+/** Mounts of the driver's image files without a record: this node lost its records, or an administrator mounted them. */
 async function unrecorded(
-  host: NodeHost,
+  { mounter, kubeletDirectory }: Pick<NodeHost, 'mounter' | 'kubeletDirectory'>,
   records: readonly NodeRecord[],
 ): Promise<readonly string[]> {
   const own = new Set(records.flatMap(loopsIn).map(({ path }) => path));
-  const told: string[] = [];
-  for (const { source, point } of await host.mounter.below(host.kubeletDirectory)) {
+  const findings: string[] = [];
+  for (const { source, point } of await mounter.below(kubeletDirectory)) {
     if (!/^\/dev\/loop\d+$/.test(source) || own.has(source)) continue;
     const file = (await loopState(source))?.backingFile ?? '';
     if (imageName.test(file.replace(/ \(deleted\)$/, '')))
-      told.push(
+      findings.push(
         `${source} with ${file} is mounted at ${JSON.stringify(point)}, and no record of this node names it; unmount it by hand when no pod uses it`,
       );
   }
-  return told;
+  return findings;
 }
 
-async function currentVolume(host: NodeHost, id: string): Promise<NodeVolume | undefined> {
+async function currentVolume(
+  host: Pick<NodeHost, 'roots'>,
+  id: string,
+): Promise<NodeVolume | undefined> {
   try {
     return await readVolume(host, id);
   } catch (error) {
-    // A record that is not there, or not ready, is no reason to take anything from a running pod.
+    // A record that is missing or not ready is no reason to unmount anything from a running pod.
     if (isFault(error, 'volume-missing', 'wrong-state')) return undefined;
     throw error;
   }

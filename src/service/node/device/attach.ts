@@ -8,13 +8,13 @@ import { release } from './release.ts';
 /** A record of this node that names a device. */
 export type HeldRecord = NodeRecord & { readonly loop: Loop };
 
-/** How a device is wanted; `resumed`: an earlier attempt may have attached it and died. */
+/** The device that is wanted. `resumed`: an earlier attempt may have attached it before its process died. */
 export interface Attaching {
   readonly readonly: boolean;
   readonly resumed: boolean;
 }
 
-/** Gives a volume its device here and names it in the record; one that was for another use goes first. */
+/** Attaches a volume's device and names it in the record. A device for another use is detached first. */
 export async function attach(
   host: NodeHost,
   volume: NodeVolume,
@@ -23,15 +23,15 @@ export async function attach(
 ): Promise<HeldRecord> {
   const { loop } = record;
   const wanted = { record: volume.record, readonly: how.readonly };
-  if (loop && (await serves(host, loop, record, wanted))) return named(host, record, loop);
+  if (loop && (await serves(host, loop, record, wanted))) return withNamed(host, record, loop);
   const before = loop ? await release(host, record) : record;
   const intended = await noteAttaching(host, volume, before);
-  return named(host, intended, await obtainLoop(host, volume, intended, how));
+  return withNamed(host, intended, await obtainLoop(host, volume, intended, how));
 }
 
-/** Writes down that a device is about to be attached, where the record does not say so yet. */
+/** Writes into the record that a device is about to be attached, unless it says so already. */
 export async function noteAttaching(
-  host: NodeHost,
+  host: Pick<NodeHost, 'losetup' | 'self' | 'records'>,
   { store }: NodeVolume,
   record: NodeRecord,
 ): Promise<NodeRecord> {
@@ -41,8 +41,12 @@ export async function noteAttaching(
   return intended;
 }
 
-async function named(host: NodeHost, record: NodeRecord, loop: Loop): Promise<HeldRecord> {
+async function withNamed(
+  { records }: Pick<NodeHost, 'records'>,
+  record: NodeRecord,
+  loop: Loop,
+): Promise<HeldRecord> {
   const held = { ...record, loop, attaching: undefined };
-  await host.records.write(held);
+  await records.write(held);
   return held;
 }

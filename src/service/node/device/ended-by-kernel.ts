@@ -3,19 +3,19 @@ import { errnoOf } from '../../../run/files.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
 
-// As the kernel shows a file system that it ended after an error; XFS shows nothing.
+// Options that the kernel shows of a file system that it ended after an error. For XFS it shows none.
 const ended = ['shutdown', 'emergency_ro'];
 
-/** What the kernel did to a mounted file system whose device failed it, in words; undefined when it works. */
+/** What the kernel did to a mounted file system after an error of its device, in words; undefined when it works. */
 export async function whyEnded(
-  host: NodeHost,
+  host: Pick<NodeHost, 'mounter' | 'files'>,
   { kind, stagingPath }: NodeRecord,
 ): Promise<string | undefined> {
   const top = (await host.mounter.at(stagingPath)).at(-1);
   if (!top || kind === 'block') return undefined;
   if (top.superOptions.some((option) => ended.includes(option)))
     return 'was shut down by the kernel';
-  // Mounted writable, and made read-only under its mount: nobody but the kernel does that.
+  // A writable mount of a read-only file system: only the kernel makes that.
   if (top.options.includes('rw') && top.superOptions.includes('ro'))
     return 'was made read-only by the kernel';
   try {
@@ -27,12 +27,12 @@ export async function whyEnded(
   }
 }
 
-/** What to tell whoever wants to use it. */
+/** The error for a call that needs the file system. */
 export const endedFault = (
   { volumeId, fsType, stagingPath }: NodeRecord,
   why: string,
 ): DriverError =>
   new DriverError(
     'wrong-state',
-    `the ${fsType} of volume ${volumeId} at ${JSON.stringify(stagingPath)} ${why} after an error; delete the pods that use it on this node, so that it is mounted anew`,
+    `the ${fsType} of volume ${volumeId} at ${JSON.stringify(stagingPath)} ${why} after an error; delete the pods that use it on this node, so that it is mounted again`,
   );

@@ -13,9 +13,9 @@ const ext4Tables = 3n * MiB;
 /** A volume as a mounted file system. */
 export type MountAccess = Extract<Access, { kind: 'mount' }>;
 
-/** Puts a file system on a device that never had one; resolves to the type that is there. Never overwrites. */
+/** Formats a device that never had a file system; resolves to the type that is there. Overwrites no data. */
 export async function ensureFilesystem(
-  host: NodeHost,
+  host: Pick<NodeHost, 'blkid' | 'mkfs' | 'files' | 'self'>,
   volume: NodeVolume,
   access: MountAccess,
   device: string,
@@ -23,9 +23,11 @@ export async function ensureFilesystem(
   const found = await host.blkid.probe(device);
   const { content } = volume.record;
   const wanted = fsTypeOf(access, volume.record.options.fsType);
-  if (content.kind === 'formatting') return format(host, volume, wanted, device, true);
+  // An earlier attempt was cut short; what is on the device is what mkfs left.
+  if (content.kind === 'formatting')
+    return format(host, volume, device, { fsType: wanted, again: true });
   if (found.kind === 'nothing' && content.kind === 'empty' && (await isBlank(host, volume, device)))
-    return format(host, volume, wanted, device, false);
+    return format(host, volume, device, { fsType: wanted, again: false });
   const type = knownType(volume, access, found);
   if (content.kind === 'empty')
     await recordContent(host, volume, { kind: 'filesystem', fsType: type });
@@ -33,25 +35,24 @@ export async function ensureFilesystem(
 }
 
 /**
- * A thin image that nobody wrote to has no blocks. Where it has some, all of it is read before it counts as
- * blank: there may be data in it that no signature tells of.
+ * A thin image has no blocks before the first write. Where it has some, all of it is read before it counts as
+ * blank: it may hold data without a signature that blkid knows.
  */
 async function isBlank(
-  host: NodeHost,
+  { files }: Pick<NodeHost, 'files'>,
   { path, record }: NodeVolume,
   device: string,
 ): Promise<boolean> {
   if (!(await looksBlank(device))) return false;
   if (record.options.provisioning === 'thick') return true;
-  return (await host.files.held(path)) === 0n || readsAsZeros(device);
+  return (await files.held(path)) === 0n || readsAsZeros(device);
 }
 
 async function format(
-  host: NodeHost,
+  host: Pick<NodeHost, 'mkfs' | 'self'>,
   volume: NodeVolume,
-  fsType: FsType,
   device: string,
-  again: boolean,
+  { fsType, again }: { readonly fsType: FsType; readonly again: boolean },
 ): Promise<FsType> {
   const { options } = volume.record;
   await recordContent(host, volume, { kind: 'formatting', fsType });
@@ -59,7 +60,7 @@ async function format(
     size: await deviceSize(device),
     again,
     label: options.fsLabel,
-    // Options of one file system mean something else to another.
+    // Options of one file system have another meaning for the next.
     options: options.fsType === fsType ? options.mkfsOptions : undefined,
   });
   await recordContent(host, volume, { kind: 'filesystem', fsType });
@@ -85,6 +86,9 @@ function knownType({ id, record }: NodeVolume, access: MountAccess, found: Devic
   return type;
 }
 
+/** What mounting and growing a file system needs. */
+type GrowingHost = Pick<NodeHost, 'growfs' | 'mounter'>;
+
 /** What is mounted where, and how. */
 export interface MountAsk {
   readonly device: string;
@@ -92,49 +96,48 @@ export interface MountAsk {
   readonly fsType: FsType;
   readonly flags: readonly string[];
   readonly readonly: boolean;
-  /** Of the class: whether freed blocks go back to GPFS at once (`on`), by and by (`auto`) or never. */
+  /** Of the class: whether freed blocks return to GPFS at once (`on`), with the next trim (`auto`) or never. */
   readonly discard: 'auto' | 'on' | 'off' | undefined;
-  /** Growing writes to the device, also for a read-only mount. */
+  /** Whether the device may be written to, so that the file system can grow; a read-only mount may grow too. */
   readonly mayGrow: boolean;
 }
 
-/** Mounts a file system; one smaller than its device, as after a restore into a larger volume, is grown first. */
-export async function mountFilesystem(host: NodeHost, ask: MountAsk): Promise<void> {
+/** Mounts a file system. One smaller than its device, as after a restore into a larger volume, is grown first. */
+export async function mountFilesystem(host: GrowingHost, ask: MountAsk): Promise<void> {
   const { device, path, fsType, readonly } = ask;
   const found = ask.mayGrow ? await superblock(device) : undefined;
   const small = found !== undefined && endsEarly(found, await deviceSize(device));
   const flags = withDiscard(ask);
-  if (fsType !== 'ext4') return mountThenGrow(host, { ...ask, flags }, small);
+  if (small && fsType !== 'ext4') return mountThenGrow(host, { ...ask, flags });
   if (small || found?.wantsCheck) await host.growfs.ext4Offline(device);
-  return host.mounter.mount(device, path, 'ext4', optionsOf(flags, readonly));
+  return host.mounter.mount(device, path, fsType, optionsOf({ flags, readonly }));
 }
 
-/** The flags of the claim between what is ours and what the class forbids; the kernel takes the last. */
+/** The driver's flags, then those of the claim, then what the class forbids: the kernel takes the last one. */
 function withDiscard({ fsType, flags, discard }: MountAsk): readonly string[] {
   const ours: Readonly<Record<FsType, readonly string[]>> = {
     ext4: discard === 'on' ? ['discard'] : [],
     // A clone has the UUID of its source; without nouuid XFS refuses to mount both.
     xfs: discard === 'on' ? ['nouuid', 'discard'] : ['nouuid'],
-    // Left to itself, btrfs discards all the time.
+    // Without a flag, btrfs discards all the time.
     btrfs: [discard === 'on' ? 'discard=async' : 'nodiscard'],
   };
   return [...ours[fsType], ...flags, ...(discard === 'off' ? ['nodiscard'] : [])];
 }
 
 /** XFS and btrfs grow only while they are mounted writable. */
-async function mountThenGrow(host: NodeHost, ask: MountAsk, small: boolean): Promise<void> {
+async function mountThenGrow(host: GrowingHost, ask: MountAsk): Promise<void> {
   const { device, path, fsType, flags, readonly } = ask;
-  if (!small) return host.mounter.mount(device, path, fsType, optionsOf(flags, readonly));
   const writable = flags.filter((flag) => flag !== 'ro');
   await host.mounter.mount(device, path, fsType, writable);
   await (fsType === 'xfs' ? host.growfs.xfs(path) : host.growfs.btrfs(path));
   if (readonly || flags.includes('ro')) await host.mounter.remountReadonly(path);
 }
 
-const optionsOf = (flags: readonly string[], readonly: boolean): readonly string[] =>
+const optionsOf = ({ flags, readonly }: Pick<MountAsk, 'flags' | 'readonly'>): readonly string[] =>
   readonly ? [...flags, 'ro'] : flags;
 
-/** Whether the file system on a device ends before the device does, so far that growing it would help. */
+/** True when the file system on a device is so much smaller than the device that growing it would help. */
 export async function isSmall(device: string, size: Bytes): Promise<boolean> {
   const found = await superblock(device);
   return found !== undefined && endsEarly(found, size);
@@ -142,7 +145,7 @@ export async function isSmall(device: string, size: Bytes): Promise<boolean> {
 
 function endsEarly(found: Superblock, size: Bytes): boolean {
   if (found.bytes >= size) return false;
-  // ext4 leaves out a last group that could hold little more than its own tables.
+  // ext4 does not use a last group that could hold little more than its own tables.
   const leftOut = found.bytes % ext4Group === 0n && size - found.bytes < ext4Tables;
   return !(found.type === 'ext4' && leftOut);
 }

@@ -10,23 +10,27 @@ import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
 import type { NodeVolume } from './volume.ts';
 
-/** All devices a record names. */
+/** All devices that a record names. */
 export const loopsIn = (record: NodeRecord): readonly Loop[] =>
   [record.loop, ...record.targets.map(({ loop }) => loop)].filter((loop) => loop !== null);
 
 const nameOf = ({ path, diskseq }: Loop): string => `${path}@${diskseq}`;
 
-async function straysOf(host: NodeHost, record: NodeRecord): Promise<readonly Loop[]> {
+/** Devices of the record's image that the record does not name. */
+async function straysOf(
+  host: Pick<NodeHost, 'losetup'>,
+  record: NodeRecord,
+): Promise<readonly Loop[]> {
   const own = loopsIn(record).map(nameOf);
   return (await host.losetup.loopsOf(record.image)).filter((loop) => !own.includes(nameOf(loop)));
 }
 
 /**
  * The record with what it must say before a device is attached. Throws wrong-state for a device of the image
- * that somebody put there by hand: two devices on one image would ruin a file system.
+ * that an administrator attached: two devices on one image destroy a file system.
  */
 export async function withAttaching(
-  host: NodeHost,
+  host: Pick<NodeHost, 'losetup' | 'self'>,
   store: RootStore,
   record: NodeRecord,
 ): Promise<NodeRecord> {
@@ -41,9 +45,9 @@ export async function withAttaching(
   return { ...record, attaching: strays.map(nameOf) };
 }
 
-/** Devices that this node attached and died before it could name them. */
+/** Devices that a process of this node attached before it died, and so could not name in the record. */
 async function unnamed(
-  host: NodeHost,
+  host: Pick<NodeHost, 'losetup' | 'self'>,
   store: RootStore,
   record: NodeRecord,
 ): Promise<readonly Loop[]> {
@@ -55,41 +59,41 @@ async function unnamed(
   return strays.length > 0 && (await usedByOthers(host, store, record)) ? [] : strays;
 }
 
-// The number of an image that is gone may be that of another volume's by now; names are used once.
+// The inode number of a deleted image may belong to another volume's image now; names are used once.
 const hasName = async ({ path }: Loop, { imagePath }: NodeRecord): Promise<boolean> =>
   hasNameOf(await loopState(path), imagePath);
 
-// Two nodes of a test cluster share one kernel and see each other's devices. Each leaves its mark before it attaches.
+// Two nodes of a test cluster share one kernel and see each other's devices. Each sets its mark before it attaches.
 async function usedByOthers(
-  host: NodeHost,
+  host: Pick<NodeHost, 'self'>,
   store: RootStore,
   { generation }: NodeRecord,
 ): Promise<boolean> {
   return (await store.marks.of(generation)).some(({ node }) => node !== host.self.node);
 }
 
-/** Takes down what an attempt that was cut short attached. */
+/** Detaches the devices that an interrupted attempt left. */
 export async function detachUnnamed(
-  host: NodeHost,
+  host: Pick<NodeHost, 'losetup' | 'self'>,
   store: RootStore,
   record: NodeRecord,
 ): Promise<void> {
   for (const loop of await unnamed(host, store, record)) await host.losetup.detach(loop);
 }
 
-/** A new device for the image, or one of ours that nobody came to name, when there may be such a one. */
+/** A device for the image: one that an interrupted attempt left, where `resumed` says so, or a new one. */
 export async function obtainLoop(
-  host: NodeHost,
+  host: Pick<NodeHost, 'losetup' | 'self' | 'allowBuffered'>,
   volume: NodeVolume,
   record: NodeRecord,
   how: { readonly readonly: boolean; readonly resumed: boolean },
 ): Promise<Loop> {
-  const options = attachOptions(host, volume, how.readonly);
-  const found = how.resumed ? await adopt(host, volume, record, options) : undefined;
+  const options = attachOptions(host, volume, how);
+  const found = how.resumed ? await takeOver(host, volume, record, options) : undefined;
   if (found) return found;
   const { imagePath, image } = record;
   const loop = await host.losetup.attach(imagePath, options).catch(explain(volume));
-  // The name could have been given to another file between our look at it and losetup's.
+  // Another file may have got the name between the driver's check and losetup.
   if (sameFile(loop.backing, image)) return loop;
   await host.losetup.detach(loop);
   throw new DriverError(
@@ -99,30 +103,30 @@ export async function obtainLoop(
 }
 
 const attachOptions = (
-  host: NodeHost,
+  { allowBuffered }: Pick<NodeHost, 'allowBuffered'>,
   { record }: NodeVolume,
-  readonly: boolean,
+  { readonly }: { readonly readonly: boolean },
 ): AttachOptions => ({
   readonly,
   sectorBytes: sectorBytesFor(record),
-  allowBuffered: host.allowBuffered && !isShared(record),
+  allowBuffered: allowBuffered && !isShared(record),
 });
 
-/** The kernel says nothing but that it has no direct I/O; what that means for a volume, and what helps, we know. */
+/** Turns "no direct I/O" into an error that says what it means for the volume, and what helps. */
 const explain =
   ({ id, record }: NodeVolume) =>
   (error: unknown): never => {
     if (!isFault(error, 'wrong-state')) throw error;
     throw new DriverError(
       'wrong-state',
-      `volume ${id} cannot be staged: its disk was made for sectors of ${sectorBytesFor(record)} bytes, and a loop device with these gets no direct I/O on its image, without which written data can be lost; make a whole copy of it (a class with provisioning: thick), import it with --sector-size 4096 where only a hypervisor uses it, or write it out with gpfs-csi export and make it anew for sectors of 4096`,
+      `volume ${id} cannot be staged: its disk was made for sectors of ${sectorBytesFor(record)} bytes, and a loop device with these gets no direct I/O on its image, without which written data can be lost; make a whole copy of it (a class with provisioning: thick), import it with --sector-size 4096 where only a hypervisor uses it, or write it out with gpfs-csi export and recreate it for sectors of 4096`,
       error,
     );
   };
 
 /** True when a device that the record names is as wanted. */
 export const serves = async (
-  host: NodeHost,
+  host: Pick<NodeHost, 'losetup'>,
   loop: Loop,
   record: NodeRecord,
   wanted: { readonly record: NodeVolume['record']; readonly readonly: boolean },
@@ -132,15 +136,16 @@ export const serves = async (
   (await loopState(loop.path))?.sectorBytes === sectorBytesFor(wanted.record) &&
   (await isUsable(host, loop, record));
 
-/** A mount holds its device; the bind of a node does not, so that a device that is leaving must get no new one. */
+/** A mount keeps its device attached. The bind of a device node does not, so a device that is leaving gets no new bind. */
 export const isUsable = (
   { losetup }: Pick<NodeHost, 'losetup'>,
   loop: Loop,
   { kind }: NodeRecord,
 ): Promise<boolean> => (kind === 'block' ? losetup.isThereToStay(loop) : losetup.isAttached(loop));
 
-async function adopt(
-  host: NodeHost,
+/** The device that an interrupted attempt left and that fits; the others that it left are detached. */
+async function takeOver(
+  host: Pick<NodeHost, 'losetup' | 'self'>,
   { store }: NodeVolume,
   record: NodeRecord,
   options: AttachOptions,

@@ -9,14 +9,14 @@ import {
 import type { NodeHost } from '../host.ts';
 import type { NodeVolume } from './volume.ts';
 
-/** A device of the volume, and where and how its file system is to be seen. */
+/** A device of the volume, and where and how to mount it. */
 export interface MountHow extends Pick<MountAsk, 'path' | 'readonly' | 'mayGrow'> {
   readonly loop: Loop;
 }
 
 /**
- * Mounts a volume, formatted first if it never was. The device is held all the time: one that is detached
- * meanwhile would take the next file, and what we write would be in another tenant's image.
+ * Mounts a volume, and formats it first if it has no file system yet. The device is held open meanwhile: one
+ * that is detached could get another file, and the driver would write into another tenant's image.
  */
 export const mountVolume = (
   host: NodeHost,

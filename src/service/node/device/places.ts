@@ -7,7 +7,7 @@ import type { NodeRecord, Target } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
 import { readVolume } from './volume.ts';
 
-/** A volume where a caller says it is: its record, and the device that is seen there. */
+/** A volume at the path that a caller gave: its record, and the device that is mounted there. */
 export interface SeenVolume {
   readonly record: NodeRecord;
   readonly path: string;
@@ -15,10 +15,14 @@ export interface SeenVolume {
 }
 
 /**
- * Finds a volume at a path. The path is only compared, so that a malformed one is just a place where the
- * volume is not. Throws volume-missing or path-missing.
+ * Finds a volume at a path. The path is only compared with the paths of the record, so a malformed one is
+ * simply not found. Throws volume-missing or path-missing.
  */
-export async function placeOf(host: NodeHost, id: string, asked: string): Promise<SeenVolume> {
+export async function placeOf(
+  host: Pick<NodeHost, 'records' | 'roots' | 'losetup' | 'mounter'>,
+  id: string,
+  asked: string,
+): Promise<SeenVolume> {
   const record = await host.records.read(id);
   if (!record) await readVolume(host, id);
   const place = record && (await seenAt(host, record, asked));
@@ -27,18 +31,18 @@ export async function placeOf(host: NodeHost, id: string, asked: string): Promis
 }
 
 async function seenAt(
-  host: NodeHost,
+  host: Pick<NodeHost, 'losetup' | 'mounter'>,
   record: NodeRecord,
   asked: string,
 ): Promise<SeenVolume | undefined> {
   const place = placeIn(record, asked);
   if (!place || !(await host.losetup.isAttached(place.loop))) return undefined;
-  // A raw block volume is staged without anything being visible at the staging path.
+  // A raw block volume that is staged shows nothing at the staging path.
   const hidden = record.kind === 'block' && place.path === record.stagingPath;
   return hidden || (await isMountedAt(host, place.path, place.loop)) ? place : undefined;
 }
 
-/** Where the volume is according to the record alone. */
+/** Where the volume is by the record alone. */
 function placeIn(record: NodeRecord, asked: string): SeenVolume | undefined {
   const target = record.targets.find((each) => [each.asked, each.path].includes(asked));
   const loop = target?.loop ?? record.loop;
@@ -48,7 +52,7 @@ function placeIn(record: NodeRecord, asked: string): SeenVolume | undefined {
   return isStaging ? { record, path: record.stagingPath, loop } : undefined;
 }
 
-/** True when what one sees at a path is this device. */
+/** True when the topmost mount at a path is this device. */
 export async function isMountedAt(
   { mounter }: Pick<NodeHost, 'mounter'>,
   path: string,
@@ -64,7 +68,7 @@ export async function isOfVolume(record: NodeRecord | undefined, mount: Mount): 
   return devices.some((device) => shows(mount, device));
 }
 
-/** True when all that a staged volume needs is there. */
+/** True when the volume is staged and its device and mount are there. */
 export async function isLive(
   host: Pick<NodeHost, 'losetup' | 'mounter'>,
   record: NodeRecord,
@@ -75,11 +79,11 @@ export async function isLive(
 }
 
 /**
- * A target that keeps the volume staged. A file system is held by its mounts alone, so that a pod that was taken
- * away by hand holds nothing. A container may have the number of a device without a mount: there the record counts.
+ * A target that keeps the volume staged. For a file system only a mount counts, so a target that an administrator
+ * unmounted keeps nothing. A container may use a raw device without a mount: for raw block the record counts.
  */
 export async function firstPublished(
-  host: NodeHost,
+  host: Pick<NodeHost, 'mounter'>,
   record: NodeRecord,
 ): Promise<Target | undefined> {
   if (record.kind === 'block') return record.targets[0];

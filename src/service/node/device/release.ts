@@ -10,7 +10,7 @@ export async function tearDown(host: NodeHost, record: NodeRecord): Promise<Node
   return release(host, { ...record, targets: [] }, loopsIn(record));
 }
 
-/** Takes the staging mount and the devices away; each is really gone when this resolves. */
+/** Unmounts the staging path and detaches the devices; all are gone when this resolves. */
 export async function release(
   host: NodeHost,
   record: NodeRecord,
@@ -30,13 +30,13 @@ export async function release(
   return empty;
 }
 
-/** A bind does not hold a loop device: detached under it, the node would show whatever file comes next. */
+/** A bind does not keep a loop device attached: detached under it, the device node would show the next file. */
 async function requireNoOtherMount(
-  host: NodeHost,
+  { mounter }: Pick<NodeHost, 'mounter'>,
   { volumeId, stagingPath }: NodeRecord,
   loop: Loop,
 ): Promise<void> {
-  const mounts = await host.mounter.of(await blockDevice(loop));
+  const mounts = await mounter.of(await blockDevice(loop));
   const other = mounts.find(({ point }) => point !== stagingPath);
   if (!other) return;
   throw new DriverError(
@@ -45,17 +45,17 @@ async function requireNoOtherMount(
   );
 }
 
-/** Only our own device: the path is the caller's, and what else is mounted there is not ours to end. */
+/** True when this device is mounted at the staging path. Another mount there belongs to the caller. */
 async function hasStaging(
-  host: NodeHost,
+  { mounter }: Pick<NodeHost, 'mounter'>,
   { stagingPath }: NodeRecord,
   loop: Loop,
 ): Promise<boolean> {
-  const mounts = await host.mounter.of(await blockDevice(loop));
+  const mounts = await mounter.of(await blockDevice(loop));
   return mounts.some(({ point }) => point === stagingPath);
 }
 
-/** Removes the mark, then the record: while the mark stays, other nodes take the image to be in use here. */
+/** Removes the mark, then the record. While the mark stays, other nodes believe that this node uses the image. */
 export async function forget(host: NodeHost, record: NodeRecord): Promise<void> {
   const root = await host.roots.byId(record.volumeId);
   if (root) {

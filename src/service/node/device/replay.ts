@@ -48,7 +48,7 @@ const withoutWritable = (host: NodeHost, record: NodeRecord): Promise<NodeRecord
   record.loop && !record.loop.readonly ? release(host, record) : Promise.resolve(record);
 
 /** One node replays at a time: the node in the record, for as long as its mark says that it may write. */
-async function claim(host: NodeHost, volume: NodeVolume): Promise<void> {
+async function claim(host: Pick<NodeHost, 'self'>, volume: NodeVolume): Promise<void> {
   const { node } = host.self;
   const holder = holderOf(journalOf(volume), node);
   if (holder !== undefined && (await mayStillWrite(volume, holder))) throw busy(volume, holder);
@@ -73,12 +73,15 @@ const busy = ({ id }: NodeVolume, node: string): DriverError =>
     `node ${node} is replaying the journal of volume ${id}, so that several nodes can read it; try again`,
   );
 
-async function isMarkedByOthers(host: NodeHost, { store, key }: NodeVolume): Promise<boolean> {
-  return (await store.marks.of(key)).some(({ node }) => node !== host.self.node);
+async function isMarkedByOthers(
+  { self }: Pick<NodeHost, 'self'>,
+  { store, key }: NodeVolume,
+): Promise<boolean> {
+  return (await store.marks.of(key)).some(({ node }) => node !== self.node);
 }
 
 async function note(
-  host: NodeHost,
+  host: Pick<NodeHost, 'self'>,
   volume: NodeVolume,
   state: JournalState['state'],
 ): Promise<void> {

@@ -11,7 +11,7 @@ import type { NodeRecord } from '../state/records.ts';
 
 const pollMs = 100;
 
-/** A volume as its record describes it at this moment, for use on this node. */
+/** A volume as its record was when it was read, for use on this node. */
 export interface NodeVolume {
   readonly id: string;
   readonly store: RootStore;
@@ -24,7 +24,7 @@ export interface NodeVolume {
 }
 
 /** Reads a volume's record. Throws volume-missing, or unavailable when its root is not there. */
-export async function readVolume(host: NodeHost, id: string): Promise<NodeVolume> {
+export async function readVolume(host: Pick<NodeHost, 'roots'>, id: string): Promise<NodeVolume> {
   const found = await host.roots.byId(id);
   const held = found && (await found.store.volumes.read(found.local));
   if (!held || held.value.state === 'deleted')
@@ -37,22 +37,25 @@ export async function readVolume(host: NodeHost, id: string): Promise<NodeVolume
   return { id, ...found, record, key, path, inode };
 }
 
-/** How this node may use the volume: only for reading, beside others that read it. Throws wrong-state when it is not attached. */
+/**
+ * How this node may use the volume: `readonly`, and `shared` where several nodes read one file system.
+ * Throws wrong-state when the volume is not attached to this node.
+ */
 export function requireAttached(
-  host: NodeHost,
+  { self }: Pick<NodeHost, 'self'>,
   { id, record }: NodeVolume,
   capability: Capability,
 ): { readonly readonly: boolean; readonly shared: boolean } {
-  const attachment = record.attachments.find(({ node }) => node === host.self.node);
+  const attachment = record.attachments.find(({ node }) => node === self.node);
   if (!attachment)
     throw new DriverError(
       'wrong-state',
-      `volume ${id} is not attached to this node (${host.self.node}); attach it first`,
+      `volume ${id} is not attached to this node (${self.node}); attach it first`,
     );
   if (attachment.state === 'fencing')
     throw new DriverError(
       'wrong-state',
-      `volume ${id} is not ready for this node (${host.self.node}) yet: other nodes are being cut off from it; wait for the attachment`,
+      `volume ${id} is not ready for this node (${self.node}) yet: other nodes are being cut off from it; wait for the attachment`,
     );
   const attached = attachment.capability;
   if (attached.access.kind !== capability.access.kind)
@@ -66,7 +69,7 @@ export function requireAttached(
 }
 
 /** The image file by device and inode. Throws when the name leads to another file than the record says. */
-export async function imageIdentity(host: NodeHost, volume: NodeVolume): Promise<FileIdentity> {
+export async function imageIdentity(host: WaitingHost, volume: NodeVolume): Promise<FileIdentity> {
   const stat = await waitForSize(host, volume);
   if (stat.inode === volume.inode) return { device: stat.device, inode: stat.inode };
   throw new DriverError(
@@ -75,8 +78,11 @@ export async function imageIdentity(host: NodeHost, volume: NodeVolume): Promise
   );
 }
 
+/** What waiting for a size needs. */
+type WaitingHost = Pick<NodeHost, 'files' | 'limits' | 'clock'>;
+
 /** Waits until the image shows the size of the record here; another node may have grown it a moment ago. */
-export async function waitForSize(host: NodeHost, { id, path, record }: NodeVolume) {
+export async function waitForSize(host: WaitingHost, { id, path, record }: NodeVolume) {
   for (let waited = 0; ; waited += pollMs) {
     const stat = await statIfThere(host.files, path);
     if (!stat) {
@@ -95,19 +101,16 @@ export async function waitForSize(host: NodeHost, { id, path, record }: NodeVolu
   }
 }
 
-/**
- * Records what the image holds, unless the volume was given to another node or got a new image meanwhile:
- * then what we know is about a file that nobody uses any more.
- */
+/** Records what the image holds. Throws wrong-state as `updateOurs` does: this node may know only an old image. */
 export const recordContent = (
-  host: NodeHost,
+  host: Pick<NodeHost, 'self'>,
   volume: NodeVolume,
   content: Content,
 ): Promise<void> => updateOurs(host, volume, (record) => ({ ...record, content }));
 
-/** Changes the volume's record, unless the volume was given to another node or got a new image meanwhile. */
+/** Changes the volume's record. Throws wrong-state when it was detached from this node or got a new image meanwhile. */
 export async function updateOurs(
-  host: NodeHost,
+  { self }: Pick<NodeHost, 'self'>,
   { id, store, local, key }: NodeVolume,
   change: (record: VolumeRecord) => VolumeRecord,
 ): Promise<void> {
@@ -115,12 +118,12 @@ export async function updateOurs(
     local,
     (record) => {
       const ours = record.attachments.some(
-        ({ node, state }) => node === host.self.node && state !== 'fencing',
+        ({ node, state }) => node === self.node && state !== 'fencing',
       );
       if (!ours || record.image?.key !== key)
         throw new DriverError(
           'wrong-state',
-          `volume ${id} was taken from this node (${host.self.node}) while it was being staged`,
+          `volume ${id} was taken from this node (${self.node}) while it was being staged`,
         );
       return change(record);
     },
@@ -128,6 +131,6 @@ export async function updateOurs(
   );
 }
 
-/** Its class wants freezes, and it is used in a way that can be frozen. */
+/** True when the volume's class asks for freezes, and it is mounted here for writing. */
 export const mayBeFrozen = ({ record }: NodeVolume, { kind, readonly }: NodeRecord): boolean =>
   record.options.freeze === 'auto' && kind === 'mount' && !readonly;

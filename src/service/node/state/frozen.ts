@@ -7,7 +7,7 @@ import { ownFiles } from './own-files.ts';
 const frozenFile = z.object({
   volumeId: z.string(),
   path: z.string(),
-  /** Of the request that it was frozen for. */
+  /** Of the freeze request. */
   nonce: z.string(),
   untilMs: z.number(),
 });
@@ -18,11 +18,11 @@ export type FrozenNote = z.output<typeof frozenFile>;
 export interface FrozenNotes {
   write(frozen: FrozenNote): Promise<void>;
   remove(volumeId: string): Promise<void>;
-  /** Those that can be read: of the others the watchdogs take care, and no volume waits for a bad one. */
+  /** The notes that can be read. The watchdogs thaw the others, so no volume waits for an unreadable note. */
   all(): Promise<readonly FrozenNote[]>;
 }
 
-/** The notes in `DIRECTORY/frozen`; a boot thaws everything, so that what is left of an earlier one does no harm. */
+/** The notes in `DIRECTORY/frozen`. A boot thaws everything, so notes of an earlier boot do no harm. */
 export function frozenNotes(files: Files, directory: string): FrozenNotes {
   const own = ownFiles(files);
   const folder = join(directory, 'frozen');

@@ -1,6 +1,6 @@
 import { DriverError } from '../../../model/fault.ts';
 
-/** A volume that nobody else on this node works on until this is disposed of. */
+/** A volume that no other operation on this node works on until this is disposed. */
 interface HeldVolume extends Disposable {
   readonly id: string;
 }
@@ -8,7 +8,7 @@ interface HeldVolume extends Disposable {
 /** Refuses a second operation on a volume while one is under way on this node. */
 export type VolumeLocks = (id: string) => HeldVolume;
 
-/** Locks of one process; every server of a node has a state directory of its own, so there is only one process. */
+/** Locks of one process. Only one process uses a state directory, so the locks of one process are enough. */
 export function volumeLocks(): VolumeLocks {
   const held = new Set<string>();
   return (id) => {

@@ -4,12 +4,12 @@ import { errnoOf, undefinedWhenMissing, type Files } from '../../../run/files.ts
 
 /** Small files on this node's own disk, each with one writer at a time. */
 export interface OwnFiles {
-  /** Whole or not at all; durable when it resolves. Makes the directory where it is missing. */
+  /** Writes the whole file or nothing; durable when it resolves. Makes a missing directory. */
   replace(path: string, text: string): Promise<void>;
   remove(path: string): Promise<void>;
 }
 
-// A name of its own for each file, not for each attempt: the next one finds what a driver that died half way left.
+// One name for each file, not one for each attempt: the next attempt finds and replaces what a driver that died left.
 const halfOf = (path: string): string => `${path}.half`;
 
 /** Files that are replaced by a rename. */

@@ -6,8 +6,8 @@ import { errnoOf, type FileStat, type Files } from '../../../run/files.ts';
 const pathMax = 4095;
 
 /**
- * A path of the kubelet's as mountinfo shows it. Refuses one that leads through a symbolic link below
- * `trusted`: whoever can write there could turn our mount or removal to any other place of the host.
+ * A path of the kubelet as mountinfo shows it. Refuses one that leads through a symbolic link below
+ * `trusted`: a user who can write there could redirect the driver's mount or removal to any place of the host.
  */
 export async function resolvePath(field: string, path: string, trusted: string): Promise<string> {
   requirePlain(field, path);
@@ -19,7 +19,7 @@ export async function resolvePath(field: string, path: string, trusted: string):
   return join(real, basename(path));
 }
 
-/** What is at a path; undefined when nothing is. A symbolic link is refused. */
+/** What is at a path; undefined when nothing is. Throws invalid-request for a symbolic link. */
 export async function lookAt(
   files: Files,
   field: string,

@@ -20,13 +20,13 @@ const loop = z.object({
 });
 
 const target = z.object({
-  /** As the caller spelled it, and as the kernel shows it. */
+  /** The path as the caller wrote it, and as the kernel shows it. */
   asked: z.string(),
   path: z.string(),
   readonly: z.boolean(),
   capability: z.string(),
   mode,
-  /** A device of its own, for a read-only publication of a writable raw block volume. */
+  /** Its own device, for a read-only publication of a writable raw block volume. */
   loop: loop.nullable(),
 });
 export type Target = z.output<typeof target>;
@@ -36,10 +36,10 @@ const nodeRecord = z.object({
   volumeId: z.string(),
   /** Loop devices and mounts named here existed in this boot only. */
   bootId: z.string(),
-  /** As the kernel shows it, and as the caller spelled it. */
+  /** The path as the kernel shows it, and as the caller wrote it. */
   stagingPath: z.string(),
   stagingAsked: z.string(),
-  /** The image file that is in use, which is one generation of the volume. */
+  /** The key of the image file that is in use; each image is one generation of the volume. */
   generation: key,
   imagePath: z.string(),
   image: identity,
@@ -49,25 +49,25 @@ const nodeRecord = z.object({
   fsType: z.string(),
   loop: loop.nullable(),
   /**
-   * Set before a device is attached, until the record names it: devices of the image that were there already.
-   * A crash between the two leaves a device that is neither named nor one of these, which so is ours.
+   * Set before a device is attached, until the record names it: the devices of the image that were there before.
+   * A crash in between leaves a device that is neither named nor one of these: the driver attached it.
    */
   attaching: z.array(z.string()).optional(),
-  /** False while staging or unstaging is under way, or was cut short. */
+  /** False while a stage or unstage runs or after it was interrupted. */
   staged: z.boolean(),
   targets: z.array(target),
 });
 export type NodeRecord = z.output<typeof nodeRecord>;
 
-/** What this node remembers of the volumes on it; a loop device or mount is ours only when it is named here. */
+/** What this node remembers of its volumes. A loop device or mount is the driver's only when a record names it. */
 export interface NodeRecords {
   read(id: string): Promise<NodeRecord | undefined>;
   /** Durable when it resolves. */
   write(record: NodeRecord): Promise<void>;
   remove(id: string): Promise<void>;
-  /** As it was written, perhaps in an earlier boot. */
+  /** The record as it was written, perhaps in an earlier boot. */
   asWritten(id: string): Promise<NodeRecord | undefined>;
-  /** All of them as they were written, and sentences about those that cannot be read. */
+  /** All records as they were written, and sentences about those that cannot be read. */
   all(): Promise<{
     readonly records: readonly NodeRecord[];
     readonly problems: readonly string[];
@@ -103,7 +103,7 @@ export function nodeRecords({ files, directory, bootId }: NodeRecordsOptions): N
   };
 }
 
-// After a boot no loop device or mount of the one before is left, and the same numbers name others.
+// A boot ends all loop devices and mounts; their numbers may name others afterwards.
 const ofThisBoot = (record: NodeRecord, bootId: string): NodeRecord =>
   record.bootId === bootId
     ? record

@@ -6,8 +6,8 @@ const severalTargets = (mode: AccessMode): boolean =>
   isMultiNode(mode) || mode === 'SINGLE_NODE_MULTI_WRITER';
 
 /**
- * The target to publish at: a new one, or the one that is there when it was asked for in the same words.
- * Throws used-differently for other words, and wrong-state where the mode allows one target only.
+ * The target to publish at: a new one, or the existing one when the arguments are the same. Throws
+ * used-differently for other arguments, and wrong-state where the mode allows one target only.
  */
 export function targetFor(record: NodeRecord, wanted: Target): Target {
   const { volumeId, targets } = record;

@@ -3,7 +3,7 @@ import { DriverError } from '../model/fault.ts';
 import { CommandFailed, type Run } from '../run/run.ts';
 import { deviceSize } from './sysblock.ts';
 
-/** What is on a device. `nothing` only says that no known signature is there: random data is `nothing` too. */
+/** What is on a device. `nothing` means that blkid knows no signature there; random data is `nothing` too. */
 export type DeviceContent =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'filesystem'; readonly type: string }
@@ -16,7 +16,7 @@ const probed = 1024 * 1024;
 const isAnswer = ({ exitCode }: CommandFailed): boolean =>
   exitCode === nothingFound || exitCode === severalFound;
 
-/** Looks at the device itself; blkid's cache, and any search by UUID, would confuse a clone with its source. */
+/** Probes the device itself: blkid's cache, and a search by UUID, would confuse a clone with its source. */
 export const blkid = (run: Run) => ({
   probe: async (device: string): Promise<DeviceContent> => {
     try {
@@ -33,7 +33,7 @@ export const blkid = (run: Run) => ({
   },
 });
 
-/** Reads what `blkid -p -o export` printed. */
+/** Reads what `blkid -p -o export` printed. Throws unreadable-output. */
 export function parseProbe(output: string): DeviceContent {
   const values = new Map(
     output.split('\n').map((line) => {
@@ -50,7 +50,7 @@ export function parseProbe(output: string): DeviceContent {
   throw new DriverError('unreadable-output', `blkid printed ${JSON.stringify(output)}`);
 }
 
-/** True when the first and the last MiB hold only zeros: second opinion before a format, since blkid knows only signatures. */
+/** True when the first and the last MiB hold only zeros: a second check before a format, since blkid knows only signatures. */
 export const looksBlank = (device: string): Promise<boolean> =>
   withZeros(
     device,

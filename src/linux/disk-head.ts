@@ -15,15 +15,15 @@ const ext4Magic = 0xef53;
 const ext464Bit = 0x80;
 const ext4FoundErrors = 0x2;
 
-/** What a file system believes of itself, from its superblock on the device. */
+/** What the superblock on a device says of its file system. */
 export interface Superblock {
   readonly type: FsType;
   readonly bytes: Bytes;
-  /** An ext4 that found errors while it was mounted: a check has to mend it before it is written to again. */
+  /** An ext4 that found errors while it was mounted: e2fsck must repair it before it is written to again. */
   readonly wantsCheck?: true;
 }
 
-/** Reads the superblock of a device or image; undefined when there is no file system that we mount. */
+/** Reads the superblock of a device or image; undefined when it has no file system that the driver mounts. */
 export async function superblock(device: string): Promise<Superblock | undefined> {
   const handle = await open(device, 'r');
   try {
@@ -58,6 +58,6 @@ export async function readHead(path: string, bytes: number): Promise<Uint8Array>
   return buffer.subarray(0, bytesRead);
 }
 
-/** The sector size that the disk in a file was made for, as far as it says so. */
+/** The sector size that the disk in a file was made for; the usual one where the disk does not say. */
 export const sectorBytesIn = async (path: string): Promise<SectorBytes> =>
   sectorBytesOf(await readHead(path, headBytes));

@@ -2,10 +2,10 @@ import { DriverError } from '../model/fault.ts';
 import type { Range } from '../run/files.ts';
 import { CommandFailed, type Run } from '../run/run.ts';
 
-/** Allocates blocks for a part of a file without touching what is in it; `false` where that cannot be done. */
+/** Allocates blocks for a part of a file and keeps its data; resolves to false where that is not possible. */
 export type Allocate = (path: string, range: Range) => Promise<boolean>;
 
-/** `fallocate`, which node:fs has no call for. Doing it again does no harm. */
+/** Runs `fallocate`, since node:fs has no such call. Repeating it does no harm. */
 export const fallocate =
   (run: Run): Allocate =>
   async (path, { offset, length }) => {

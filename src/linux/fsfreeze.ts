@@ -1,12 +1,12 @@
 import { complaintOf, explainFailure, type Run } from '../run/run.ts';
 
-/** Holds up writes to a mounted file system, and lets them go on. */
+/** Freezes and thaws mounted file systems. */
 export const fsfreeze = (run: Run) => ({
-  /** Resolves when everything written is on the disk and nothing more is let through. */
+  /** Resolves when all written data is on the device and further writes wait. */
   freeze: (path: string): Promise<void> =>
     explainFailure(`the file system at ${path} could not be frozen`, freeze(run, path)),
 
-  /** Also when it is not frozen. */
+  /** Resolves also when the file system is not frozen. */
   thaw: async (path: string): Promise<void> => {
     try {
       await run(['fsfreeze', '-u', path], 'write', { isAnswer: isThawed });
@@ -20,7 +20,7 @@ export const fsfreeze = (run: Run) => ({
   },
 });
 
-// EINVAL: it is not frozen, or not any more.
+// EINVAL: it is not frozen (any more).
 const isThawed = (error: unknown): boolean =>
   complaintOf(error)?.includes('Invalid argument') === true;
 

@@ -1,7 +1,7 @@
 import type { Bytes } from '../model/bytes.ts';
 import { explainFailure, type Run } from '../run/run.ts';
 
-/** Gives the free blocks of a mounted file system, or of a part of it, back to what lies under it. */
+/** Trims a mounted file system, or a part of it: its free blocks return to the device. */
 export const fstrim =
   (run: Run) =>
   async (path: string, part?: { readonly from: Bytes; readonly length: Bytes }): Promise<void> => {

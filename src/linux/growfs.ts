@@ -2,8 +2,8 @@ import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { CommandFailed, complaintOf, explainFailure, type Run } from '../run/run.ts';
 
-// e2fsck: 0 nothing to mend, 1 mended.
-const isMended = ({ exitCode }: CommandFailed): boolean => exitCode === 1;
+// e2fsck: 0 means nothing to repair, 1 repaired.
+const isRepaired = ({ exitCode }: CommandFailed): boolean => exitCode === 1;
 
 /** Grows file systems to the size of their device. */
 export const growfs = (run: Run) => ({
@@ -23,7 +23,7 @@ export const growfs = (run: Run) => ({
     await explainFailure(what, run(resize, 'write'));
   },
 
-  /** A mounted ext4, by its device. `not-permitted`: the kernel wants CAP_SYS_RESOURCE for this. */
+  /** A mounted ext4, by its device. `not-permitted`: the kernel asks for CAP_SYS_RESOURCE. */
   ext4Online: async (device: string): Promise<'grown' | 'not-permitted'> => {
     try {
       await run(['resize2fs', device], 'write');
@@ -42,12 +42,12 @@ export const growfs = (run: Run) => ({
   ext4Offline: (device: string): Promise<void> => growUnmounted(run, device),
 });
 
-/** resize2fs asks for a full check first, which replays the journal too. */
+/** Checks, then grows: resize2fs requires a full check first, which also replays the journal. */
 async function growUnmounted(run: Run, device: string): Promise<void> {
   try {
-    await run(['e2fsck', '-f', '-p', device], 'write', { isAnswer: isMended });
+    await run(['e2fsck', '-f', '-p', device], 'write', { isAnswer: isRepaired });
   } catch (error) {
-    if (!(error instanceof CommandFailed && isMended(error)))
+    if (!(error instanceof CommandFailed && isRepaired(error)))
       throw new DriverError(
         'command-failed',
         `the ext4 file system on ${device} has damage that e2fsck does not mend by itself; mend it by hand`,
@@ -58,7 +58,7 @@ async function growUnmounted(run: Run, device: string): Promise<void> {
   await explainFailure(what, run(['resize2fs', device], 'write'));
 }
 
-/** The size of an XFS after `xfs_growfs -d`, in bytes. */
+/** The size of an XFS after `xfs_growfs -d`, in bytes. Throws unreadable-output. */
 export function parseXfsGrowfs(output: string): Bytes {
   const [, block, before] = /^data\s+=\s+bsize=(\d+)\s+blocks=(\d+)/m.exec(output) ?? [];
   const [, after] = /^data blocks changed from \d+ to (\d+)$/m.exec(output) ?? [];

@@ -5,16 +5,16 @@ import { errnoOf } from '../run/files.ts';
 import { loopState, type LoopState } from './sysblock.ts';
 
 const { O_DIRECT, O_NONBLOCK, O_RDONLY } = constants;
-// How far apart memory of an allocation may begin.
+// The distance between the places in a buffer that are tried.
 const alignment = 16;
 
-/** A file by what stays the same when it is renamed. */
+/** The identity of a file, which a rename does not change. */
 export interface FileIdentity {
   readonly device: bigint;
   readonly inode: bigint;
 }
 
-/** One attachment of a file to a loop device. Device numbers are used again; `diskseq` tells attachments apart. */
+/** One attachment of a file to a loop device. The kernel uses device numbers again; `diskseq` tells attachments apart. */
 export interface Loop {
   readonly path: string;
   readonly diskseq: string;
@@ -22,29 +22,29 @@ export interface Loop {
   readonly backing: FileIdentity;
 }
 
-/** What an attachment must be like. */
+/** How to attach a file. */
 export interface AttachOptions {
   readonly readonly: boolean;
-  /** 4096 where nothing is said: what every file system and every clone can have. */
+  /** 4096 by default, which works on every file system and for every clone. */
   readonly sectorBytes?: number;
-  /** Takes a device for which the kernel does not use direct I/O: slower, and unsynced data is lost with the node. */
+  /** Accepts a device without direct I/O: it is slower, and unsynced data is lost with the node. */
   readonly allowBuffered?: boolean;
 }
 
-/** True when both are the same file. */
+/** True when both name the same file. */
 export const sameFile = (a: FileIdentity, b: FileIdentity): boolean =>
   a.device === b.device && a.inode === b.inode;
 
-/** The sectors asked for. */
+/** The sector size to attach with. */
 export const loopSectorBytes = ({ sectorBytes = usualSectors }: AttachOptions): number =>
   sectorBytes;
 
 const buffered = 'the kernel does not use direct I/O on this file';
 
-/** Sectors smaller than usual were asked for, which not every file system has direct I/O for. */
+/** True for sectors smaller than usual, for which not every file system has direct I/O. */
 export const isSmall = (options: AttachOptions): boolean => loopSectorBytes(options) < usualSectors;
 
-/** Why an attachment cannot serve, in words, and whether that is the file system's word on direct I/O, no accident. */
+/** Why an attachment cannot be used, and whether the reason is that the file system has no direct I/O. */
 interface Unfit {
   readonly why: string;
   readonly lacksDirectIo: boolean;
@@ -53,7 +53,7 @@ interface Unfit {
 const isBufferedUnasked = ({ directIo }: LoopState, options: AttachOptions): boolean =>
   !directIo && options.allowBuffered !== true;
 
-/** Why an attachment that was found cannot serve; undefined when it can. */
+/** Why an existing attachment cannot be used; undefined when it can. */
 export async function unfitness(
   loop: Loop,
   file: string,
@@ -86,14 +86,14 @@ async function whyNotAsAsked(
 }
 
 /**
- * Why one sector of this size cannot be read past the page cache; undefined when it can. The kernel takes a
- * file system's word that it has direct I/O for such sectors, and for some only assumes it.
+ * Why one sector of this size cannot be read past the page cache; undefined when it can. The kernel believes a
+ * file system that claims direct I/O for such sectors, and of some it only assumes it.
  */
 export async function whyNotDirect(device: string, bytes: number): Promise<string | undefined> {
   await using handle = await open(device, O_RDONLY | O_DIRECT | O_NONBLOCK);
   const buffer = Buffer.allocUnsafeSlow(2 * bytes);
   let why: string | undefined;
-  // Direct I/O wants memory aligned to sectors, which Node does not promise: one of these places is.
+  // Direct I/O needs memory aligned to sectors, which Node does not promise: one of these places is aligned.
   for (let at = 0; at < bytes; at += alignment)
     try {
       await handle.read(buffer, at, bytes, bytes);

@@ -21,10 +21,10 @@ const attachAttempts = 8;
 const detachWaitMs = 5_000;
 const pollMs = 25;
 
-/** Attaches image files to loop devices with direct I/O and sectors as asked for, and takes them off again. */
+/** Attaches image files to loop devices with direct I/O and a given sector size, and detaches them. */
 export const losetup = (run: Run, clock: Clock) => ({
   /**
-   * A new attachment, verified; one that does not hold what was asked for is undone. Throws wrong-state
+   * Makes a new attachment and verifies it; one that differs from the options is detached. Throws wrong-state
    * where the kernel has no direct I/O for sectors smaller than usual.
    */
   attach: async (file: string, options: AttachOptions): Promise<Loop> => {
@@ -42,17 +42,17 @@ export const losetup = (run: Run, clock: Clock) => ({
     throw new DriverError(kind, `${file} cannot be used through ${path}: ${unfit.why}`);
   },
 
-  /** Resolves when the attachment is really gone; also when it was gone before. */
+  /** Resolves when the attachment is gone, also when it was gone before. */
   detach: (loop: Loop): Promise<void> => detach(run, clock, loop),
 
-  /** Lets the device see that its file has grown; resolves to its size. */
+  /** Makes the device take the new size of its file; resolves to that size. */
   refresh: async (loop: Loop): Promise<Bytes> => {
     const what = `${loop.path} could not take over the new size of its file`;
     await explainFailure(what, run(['losetup', '-c', loop.path], 'write'));
     return deviceSize(loop.path);
   },
 
-  /** Every attachment of a file, under whatever name. /sys tells names only, so this one look needs a command. */
+  /** Every attachment of a file, whatever its name. /sys has only names, so this needs a command. */
   loopsOf: async (file: FileIdentity): Promise<readonly Loop[]> => {
     const listed = await explainFailure('loop devices could not be listed', list(run));
     const ours = listed.filter(({ backing }) => sameFile(backing, file));
@@ -60,24 +60,24 @@ export const losetup = (run: Run, clock: Clock) => ({
     return loops.filter((loop) => loop !== undefined);
   },
 
-  /** Still the same attachment, not a later one on the same device. */
+  /** True for the same attachment, not for a later one on the same device. */
   isAttached: (loop: Loop): Promise<boolean> => isAttached(run, loop),
 
-  /** Attached, and not only until its last user lets go: then the next file could come behind its number. */
+  /** True when it is attached and stays so after its last user closes it. Otherwise its number may get another file. */
   isThereToStay: async (loop: Loop): Promise<boolean> =>
     (await isAttached(run, loop)) && (await loopState(loop.path))?.isLeaving === false,
 
-  /** Does work while an attachment cannot go, or be replaced, as it has one more user. Throws busy when it is gone. */
+  /** Holds the device open during work, so that the attachment cannot end or be replaced. Throws busy when it is gone. */
   whileHeld: <T>(loop: Loop, work: () => Promise<T>): Promise<T> => whileHeld(run, loop, work),
 
-  /** Whether an attachment that was found can serve. */
+  /** True when an existing attachment can be used. */
   isFit: async (loop: Loop, file: string, options: AttachOptions): Promise<boolean> =>
     (await unfitness(loop, file, options)) === undefined,
 });
 
 /**
- * Whether the device is still what we attached, under whatever inode. By now it may be somebody else's, who was
- * given its number when it was free: that one is not ours to take down.
+ * True when the device still holds the file that the driver attached, by inode or by name. Its number may have been
+ * free for a moment, and another process may have attached its own file: the driver must not detach that one.
  */
 async function isOurs(loop: Loop, file: string): Promise<boolean> {
   const named = await visibleFile(file);
@@ -100,7 +100,7 @@ async function loopAt(run: Run, path: string): Promise<Loop | undefined> {
   return { path, diskseq: before.diskseq, readonly: before.readonly, backing };
 }
 
-/** The attachment at a device, if it is one of this file. Asks losetup again: the device may have changed hands. */
+/** The attachment at a device if it is of this file. Asks losetup again: the device may have another file by now. */
 async function loopWith(run: Run, path: string, file: FileIdentity): Promise<Loop | undefined> {
   const before = await loopState(path);
   const backing = await listedFile(run, path);
@@ -110,7 +110,7 @@ async function loopWith(run: Run, path: string, file: FileIdentity): Promise<Loo
   return after?.diskseq === diskseq ? { path, diskseq, readonly, backing } : undefined;
 }
 
-/** The file that /sys names; undefined for one that was unlinked, or that another namespace attached. */
+/** The file that /sys names; undefined when it was unlinked, or attached in another mount namespace. */
 const visibleFile = async (path: string): Promise<FileIdentity | undefined> => {
   if (path.endsWith(' (deleted)')) return undefined;
   try {
@@ -151,7 +151,7 @@ async function detach(run: Run, clock: Clock, loop: Loop): Promise<void> {
     if (await isAttached(run, loop))
       throw new DriverError('command-failed', `${loop.path} could not be detached`, error);
   }
-  // losetup -d succeeds while somebody has the device open; the file stays in use until the last one is gone.
+  // losetup -d succeeds while a process has the device open; the file stays in use until the last one closes it.
   for (let waited = 0; await isAttached(run, loop); waited += pollMs) {
     if (waited >= detachWaitMs)
       throw new DriverError(
@@ -170,7 +170,7 @@ interface Listed {
 // The device number is padded with blanks, which raw output escapes.
 const listedLine = /^(\/dev\/loop\d+) (?:\\x20)*(\d+):(\d+)(?:\\x20)* (\d+)$/;
 
-/** One line of `losetup --raw -O NAME,BACK-MAJ:MIN,BACK-INO`. */
+/** Reads one line of `losetup --raw -O NAME,BACK-MAJ:MIN,BACK-INO`. Throws unreadable-output. */
 export function parseListed(line: string): Listed {
   const [, path = '', major = '', minor = '', inode = ''] = listedLine.exec(line) ?? [];
   if (path === '')
@@ -181,7 +181,7 @@ export function parseListed(line: string): Listed {
   };
 }
 
-/** st_dev of a major and a minor number, as the C library packs them. */
+/** The st_dev of a major and a minor number, as the C library packs them. */
 const deviceNumber = (major: bigint, minor: bigint): bigint =>
   ((major & 0xfffff000n) << 32n) |
   ((major & 0xfffn) << 8n) |
@@ -201,7 +201,7 @@ async function setUp(
       return (await run(['losetup', '-f', '--show', ...flags, file], 'write')).trim();
     } catch (error) {
       const complaint = complaintOf(error) ?? '';
-      if (attempt === attachAttempts || !isPassing(complaint))
+      if (attempt === attachAttempts || !isTransient(complaint))
         throw new DriverError('command-failed', `${file} could not be attached`, error);
       if (isMissing(complaint)) await makeNode(run);
       await clock.sleep(pollMs * attempt);
@@ -211,11 +211,11 @@ async function setUp(
 
 const isMissing = (complaint: string): boolean => complaint.includes('No such file or directory');
 
-// Another process took the free device first, or its node is not there yet.
-const isPassing = (complaint: string): boolean =>
+// Another process took the free device first, or the device node is not there yet.
+const isTransient = (complaint: string): boolean =>
   isMissing(complaint) || /resource busy|temporarily unavailable/i.test(complaint);
 
-/** A container with a /dev of its own does not get the nodes of loop devices that the kernel adds. */
+/** Makes the device node: a container with its own /dev does not get the nodes of loop devices that the kernel adds. */
 async function makeNode(run: Run): Promise<void> {
   const path = (await run(['losetup', '-f'], 'read').catch(() => '')).trim();
   const [, number] = /^\/dev\/loop(\d+)$/.exec(path) ?? [];

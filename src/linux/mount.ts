@@ -4,10 +4,10 @@ import { complaintOf, explainFailure, type Run } from '../run/run.ts';
 
 export type Mounter = ReturnType<typeof mounter>;
 
-// More layers than anybody stacks on purpose; a mount that comes back each time must not hold us for ever.
+// More layers than an administrator stacks on purpose. A mount that always returns must not keep the driver busy permanently.
 const maxLayers = 64;
 
-/** Mounts and unmounts; what is mounted is read from mountinfo, never from what a command said. */
+/** Mounts and unmounts. What is mounted is read from mountinfo, never from the output of a command. */
 export const mounter = (run: Run, mounts: Mounts) => ({
   /** The mounts on exactly this path, lowest first. */
   at: (path: string): Promise<readonly Mount[]> => at(mounts, path),
@@ -20,7 +20,7 @@ export const mounter = (run: Run, mounts: Mounts) => ({
   of: async (device: BlockDevice): Promise<readonly Mount[]> =>
     (await mounts()).filter((mount) => shows(mount, device)),
 
-  /** Unmounts layer by layer, until mountinfo has nothing at this path. */
+  /** Unmounts layer by layer until mountinfo shows nothing at this path. */
   unmount: (path: string): Promise<void> => unmount(run, mounts, path),
 
   mount: async (
@@ -45,7 +45,7 @@ export const mounter = (run: Run, mounts: Mounts) => ({
       path,
     ]),
 
-  /** Makes a bind read-only without touching what it shows. */
+  /** Makes a bind read-only; the file system under it stays as it is. */
   remountBindReadonly: (path: string) =>
     act(run, `${path} could not be made read-only`, ['mount', '-o', 'remount,bind,ro', path]),
 
@@ -73,8 +73,8 @@ export const shows = (mount: Mount, device: BlockDevice): boolean =>
   (mount.type === 'btrfs' && mount.source === `/dev/${device.name}`) ||
   isNode(mount, device);
 
-// A bind of a device node shows as a part of the file system that /dev is, not as the device. There is one
-// devtmpfs; of any other type it has to be that very one, for anybody may name a directory in memory `loop3`.
+// A bind of a device node shows as a part of the file system of /dev, not as the device. There is only one
+// devtmpfs. Any other type must be the same file system: a directory of another tmpfs may be named `loop3` too.
 const isNode = ({ type, device, root }: Mount, { name, nodeIn }: BlockDevice): boolean =>
   root === `/${name}` && (type === 'devtmpfs' || device === nodeIn);
 
@@ -88,7 +88,7 @@ async function unmount(run: Run, mounts: Mounts, path: string): Promise<void> {
     try {
       await run(['umount', '--no-canonicalize', path], 'write');
     } catch (error) {
-      // Somebody else may have been faster.
+      // Another process may have unmounted it first.
       if ((await at(mounts, path)).length < before) continue;
       throw unmountFailed(path, error);
     }

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { FileIdentity } from './loop.ts';
 
 /**
- * Processes of this host that have a file open, by their numbers. /proc tells the inode without a look at the file
- * itself, which on a file system that hangs would never return.
+ * The numbers of the processes of this host that have a file open. /proc shows the inode without a call to the
+ * file itself, which would never return on a file system that hangs.
  */
 export async function processesWith(
   file: FileIdentity,
@@ -19,13 +19,13 @@ export async function processesWith(
 
 async function hasOpen(process: string, { device, inode }: FileIdentity): Promise<boolean> {
   for (const fd of await namesIn(join(process, 'fdinfo'))) {
-    const told = await readFile(join(process, 'fdinfo', fd), 'latin1').catch(() => '');
-    if (/^ino:\s*(\d+)$/m.exec(told)?.[1] !== String(inode)) continue;
+    const info = await readFile(join(process, 'fdinfo', fd), 'latin1').catch(() => '');
+    if (/^ino:\s*(\d+)$/m.exec(info)?.[1] !== String(inode)) continue;
     const file = await stat(join(process, 'fd', fd), { bigint: true }).catch(() => undefined);
     if (file?.dev === device) return true;
   }
   return false;
 }
 
-// Processes end while we look: what cannot be read is not there.
+// Processes end meanwhile: what cannot be read is gone.
 const namesIn = (path: string): Promise<readonly string[]> => readdir(path).catch(() => []);

@@ -3,13 +3,13 @@ import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { CommandFailed, type Run, type RunOptions } from '../run/run.ts';
 
-/** Memory that qemu-img may use, and seconds of processor time to look at a header, and at all tables. */
+/** Memory that qemu-img may use; seconds of processor time to read a header and all tables. */
 const memoryBytes = 1024 ** 3;
 const lookSeconds = 30;
 const tableSeconds = 120;
 const lookMs = 120_000;
 const tableMs = 30 * 60_000;
-/** A conversion ends with the disk, so only something that is stuck meets this. */
+/** A conversion ends when the disk ends, so only one that hangs reaches this limit. */
 const convertMs = 24 * 3_600_000;
 
 const information = z.looseObject({
@@ -26,14 +26,14 @@ const tables = z.looseObject({
   'allocated-clusters': z.number().nonnegative().default(0),
 });
 
-/** qemu-img under limits. Formats are given, never guessed: a guest can write any header into its disk. */
+/** qemu-img under limits. Formats are given, never detected: a guest can write any header into its disk. */
 export interface QemuImg {
   /**
-   * Throws wrong-state where qemu-img finds more in a qcow2 image than an image, or tables that contradict each
-   * other; resolves to how many of the bytes of its disk are data.
+   * Checks a qcow2 image; resolves to how many bytes of its disk are data. Throws wrong-state for an image that
+   * refers to other files, is corrupt or has tables that contradict each other.
    */
   check(file: string, disk: Bytes): Promise<Bytes>;
-  /** Writes the disk in a qcow2 image into a raw file that is there, of its size, and reads as zeros. */
+  /** Writes the disk of a qcow2 image into an existing raw file, which has its size and reads as zeros. */
   toRaw(file: string, raw: string, options?: RunOptions): Promise<void>;
   /** Makes a qcow2 image from a raw file. */
   toQcow2(raw: string, file: string, options?: RunOptions): Promise<void>;
@@ -45,7 +45,7 @@ export function qemuImg(run: Run): QemuImg {
     ['prlimit', `--as=${memoryBytes}`, ...limits, 'qemu-img', ...args] as [string, ...string[]];
   return {
     check: async (file, disk) => {
-      // Nothing is lost with it when it is killed at a limit.
+      // It only reads, so a kill at a limit loses nothing.
       const look = (verb: string, seconds: number, timeoutMs: number) => {
         const args = [verb, '--output=json', '--image-opts', opened(file)];
         return run(limited([`--cpu=${seconds}`], args), 'read', { timeoutMs });
@@ -85,7 +85,7 @@ function refuseMore(found: z.output<typeof information>): void {
   if (problem !== undefined) throw new DriverError('wrong-state', `the image ${problem}`);
 }
 
-/** Clusters that nothing refers to are no harm; whatever else is wrong with the tables is. */
+/** Accepts leaked clusters, which do no harm. Throws for every other error in the tables. */
 function leaksAtMost(error: unknown): string {
   if (error instanceof CommandFailed && error.exitCode === 3) return error.stdout;
   if (error instanceof CommandFailed && error.exitCode === 2)

@@ -3,26 +3,26 @@ import { basename } from 'node:path';
 import type { Bytes } from '../model/bytes.ts';
 import { errnoOf } from '../run/files.ts';
 
-// The kernel counts in these here, whatever the sector size of the device is.
+// /sys counts in these units, whatever the sector size of the device is.
 const sysfsUnit = 512n;
 
-/** A loop device that has a file behind it, as /sys shows it. */
+/** A loop device with a file, as /sys shows it. */
 export interface LoopState {
   readonly size: Bytes;
   readonly readonly: boolean;
   readonly directIo: boolean;
   readonly sectorBytes: number;
-  /** Goes away by itself with its last user: it was detached while somebody had it open. */
+  /** It was detached while a process had it open, and ends when the last process closes it. */
   readonly isLeaving: boolean;
-  /** Changes whenever another file is put behind the device; '' on kernels before 5.15. */
+  /** Changes with each file that is attached; '' on kernels before 5.15. */
   readonly diskseq: string;
   /** Follows renames; ends in ` (deleted)` after an unlink. */
   readonly backingFile: string;
 }
 
 /**
- * Whether the file behind a device has, or had until it was removed, the name of this one; of a path the kernel may
- * show less than we know.
+ * True when the file of a device has the name of this one, or had it until it was removed. Only the last component is
+ * compared: the kernel may show a shorter path.
  */
 export const hasNameOf = (state: LoopState | undefined, file: string): boolean =>
   state !== undefined &&
@@ -52,7 +52,7 @@ export async function nodeIn(device: string): Promise<string> {
   }
 }
 
-/** The state of `/dev/loopN`; undefined when nothing is behind it. */
+/** The state of `/dev/loopN`; undefined when it has no file. */
 export async function loopState(device: string): Promise<LoopState | undefined> {
   try {
     const [backingFile, directIo, autoclear, readonly, sectorBytes, size, diskseq] =
@@ -75,7 +75,7 @@ export async function loopState(device: string): Promise<LoopState | undefined> 
       backingFile,
     };
   } catch (error) {
-    // A device that is being taken down answers ENXIO, or loses its files between two reads.
+    // A device that is being detached answers ENXIO, or its files in /sys vanish between two reads.
     if (['ENOENT', 'ENXIO', 'ENODEV'].includes(errnoOf(error) ?? '')) return undefined;
     throw error;
   }

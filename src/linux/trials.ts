@@ -40,7 +40,7 @@ export const hostTrials = (run: Run, clock: Clock): Trials => {
 async function heldLoop(run: Run, loop: Loop, detach: () => Promise<void>): Promise<HeldLoop> {
   const state = await loopState(loop.path);
   const { path } = loop;
-  // Opened for each step: what an open device has in its page cache is not what a node would read.
+  // The device is opened for each step, so that no read comes from the page cache of an earlier one.
   const within = async <T>(use: (device: HeldFile) => Promise<T>): Promise<T> => {
     const device = held(await open(path, O_RDWR | O_NONBLOCK));
     try {
@@ -67,7 +67,7 @@ async function heldLoop(run: Run, loop: Loop, detach: () => Promise<void>): Prom
   };
 }
 
-// The kernel's word that a file system cannot do this is an answer; anything else is none.
+// That a file system does not support this is an answer for the probe; any other failure is not.
 const isUnsupported = (error: unknown): boolean =>
   /operation not supported/i.test(complaintOf(error) ?? '');
 

@@ -50,7 +50,7 @@ export function parseProbe(output: string): DeviceContent {
   throw new DriverError('unreadable-output', `blkid printed ${JSON.stringify(output)}`);
 }
 
-/** True when the first and the last MiB hold only zeros: a second check before a format, since blkid knows only signatures. */
+/** True when the first and the last MiB hold only zeros: checked before a format, as blkid knows only signatures. */
 export const looksBlank = (device: string): Promise<boolean> =>
   withZeros(
     device,

@@ -14,7 +14,7 @@ export interface FileIdentity {
   readonly inode: bigint;
 }
 
-/** One attachment of a file to a loop device. The kernel uses device numbers again; `diskseq` tells attachments apart. */
+/** One attachment of a file to a loop device. Device numbers are reused; `diskseq` tells attachments apart. */
 export interface Loop {
   readonly path: string;
   readonly diskseq: string;

@@ -67,7 +67,7 @@ export const losetup = (run: Run, clock: Clock) => ({
   isThereToStay: async (loop: Loop): Promise<boolean> =>
     (await isAttached(run, loop)) && (await loopState(loop.path))?.isLeaving === false,
 
-  /** Holds the device open during work, so that the attachment cannot end or be replaced. Throws busy when it is gone. */
+  /** Holds the device open during work, so that its attachment cannot end or change. Throws busy when it is gone. */
   whileHeld: <T>(loop: Loop, work: () => Promise<T>): Promise<T> => whileHeld(run, loop, work),
 
   /** True when an existing attachment can be used. */

@@ -4,7 +4,7 @@ import { complaintOf, explainFailure, type Run } from '../run/run.ts';
 
 export type Mounter = ReturnType<typeof mounter>;
 
-// More layers than an administrator stacks on purpose. A mount that always returns must not keep the driver busy permanently.
+// More layers than an administrator stacks on purpose: unmounting must end, also when a mount returns each time.
 const maxLayers = 64;
 
 /** Mounts and unmounts. What is mounted is read from mountinfo, never from the output of a command. */

@@ -9,9 +9,9 @@ export interface RequestContext {
 
 const storage = new AsyncLocalStorage<RequestContext>();
 
-/** Runs `work` with these facts added to those it is in already. */
+/** Runs work with these facts added to those of the current request. */
 export const inContext = <Result>(facts: RequestContext, work: () => Result): Result =>
   storage.run({ ...storage.getStore(), ...facts }, work);
 
-/** The facts of the request that is being served; empty outside of one. */
+/** The facts of the current request; empty outside of one. */
 export const currentContext = (): RequestContext => storage.getStore() ?? {};

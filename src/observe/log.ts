@@ -1,7 +1,7 @@
-/** Facts of one log line, as values and not glued into the sentence. */
+/** Facts of one log line, as values and not as parts of the sentence. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Where the driver says what it does. Inner layers take it as a parameter. */
+/** The log of the driver. Inner layers take it as a parameter. */
 export interface Log {
   debug(fields: Fields, message: string): void;
   info(fields: Fields, message: string): void;
@@ -11,5 +11,5 @@ export interface Log {
 
 const nothing = (): void => undefined;
 
-/** A log that nobody reads. */
+/** A log that drops every line. */
 export const silentLog: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };

@@ -3,13 +3,13 @@ import { currentContext } from './context.ts';
 import type { Fields, Log } from './log.ts';
 import { redact } from './redact.ts';
 
-/** From the most to the least talkative. */
+/** The levels, from the most lines to the fewest. */
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
-/** The least important kind of line that is written. */
+/** The least important level that is written. */
 export type LogLevel = (typeof logLevels)[number];
 
-/** Takes one finished line. */
+/** Takes one complete line. */
 export interface LineSink {
   write(line: string): void;
 }
@@ -30,7 +30,7 @@ export function jsonLog(level: LogLevel, sink: LineSink = destination({ fd: 2, s
   const at =
     (name: LogLevel) =>
     (fields: Fields, message: string): void => {
-      // Copying is the dear part, so a line that nobody will see is dropped first.
+      // The copy is expensive, so a line below the level is dropped before it.
       if (logger.isLevelEnabled(name)) logger[name](redact(fields), message);
     };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };

@@ -1,4 +1,4 @@
-/** Names and values that tell one series of a metric from another; few and bounded, never an id. */
+/** Names and values that distinguish the series of a metric; few and bounded, never an id. */
 type Labels = Readonly<Record<string, string>>;
 
 /** Adds to a counter. */
@@ -17,11 +17,11 @@ export interface Series {
 export interface Metrics {
   counter(name: string, help: string): Count;
   histogram(name: string, help: string, buckets?: readonly number[]): Observe;
-  /** A value that is asked for when somebody looks. */
+  /** A value that is read when the metrics are rendered. */
   gauge(name: string, help: string, read: () => number): void;
-  /** Values that are asked for when somebody looks, one for each series there is then. */
+  /** Values that are read when the metrics are rendered, one for each series. */
   gauges(name: string, help: string, read: () => readonly Series[]): void;
-  /** All of it in the text format of Prometheus. */
+  /** All metrics in the text format of Prometheus. */
   render(): string;
 }
 
@@ -90,7 +90,7 @@ function histogram(name: string, buckets: readonly number[]) {
     const key = text(labels);
     const found = series.get(key) ?? { counts: buckets.map(() => 0), sum: 0, total: 0 };
     series.set(key, found);
-    // Buckets of Prometheus are cumulative: each counts all that is not above its bound.
+    // Buckets of Prometheus are cumulative: each counts all values up to its bound.
     buckets.forEach((bound, n) => {
       if (value <= bound) found.counts[n] = (found.counts[n] ?? 0) + 1;
     });

@@ -1,7 +1,7 @@
-/** What stands in a log line where a secret was. */
+/** What replaces a secret in a log line. */
 export const REDACTED = '[redacted]';
 
-// CSI marks the `secrets` maps as secret and forbids to log mount flags, which may hold a password.
+// CSI marks the `secrets` maps as secret and forbids logging mount flags, which may contain a password.
 const secretKeys = new Set(['secrets', 'mount_flags', 'mountflags']);
 
 const MAX_DEPTH = 8;
@@ -29,7 +29,7 @@ function redactObject(value: object, depth: number): unknown {
   );
 }
 
-/** An error and its causes. Only what is known to be harmless: arguments of a command may hold mount flags. */
+/** An error and its causes. Only properties that are known to be harmless: arguments may contain mount flags. */
 function describeError(error: Error, depth: number): Record<string, unknown> {
   const code = 'code' in error ? error.code : undefined;
   return {

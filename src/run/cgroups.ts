@@ -2,19 +2,19 @@ import { readFile, readlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseMountinfo } from './mounts.ts';
 
-/** One line of /proc/PID/cgroup: controllers are empty in version 2. */
+/** One line of /proc/PID/cgroup; `controllers` is empty in version 2. */
 interface Membership {
   readonly controllers: string;
   readonly path: string;
 }
 
 /**
- * Moves this process into the cgroups of another one, named by its directory in /proc: a container is ended by
- * killing what is in its cgroup. Throws where that is not permitted.
+ * Moves this process into the cgroups of another one, given by its directory in /proc. The end of the driver's
+ * container kills what is in its cgroup, and so no longer this process. Throws where that is not permitted.
  */
 export async function joinCgroupsOf(procPath: string): Promise<void> {
   const self = join(dirname(procPath), 'self');
-  // Nobody can enter the pid namespace above its own; the pod has that of the host, or this is in vain.
+  // No process can enter a pid namespace above its own, so the pod must have that of the host.
   if ((await readlink(join(self, 'ns/pid'))) !== (await readlink(join(procPath, 'ns/pid'))))
     throw new Error(`this is not the pid namespace of ${procPath}; the pod needs hostPID`);
   const [own, wanted, mountinfo] = await Promise.all([
@@ -31,7 +31,7 @@ export async function joinCgroupsOf(procPath: string): Promise<void> {
         : type === 'cgroup' && controllers.split(',').every((name) => superOptions.includes(name)),
     )?.point;
     if (point === undefined) throw new Error(`cgroup ${controllers}:${path} is not mounted`);
-    // 0 is whoever writes it.
+    // 0 means the process that writes it.
     await writeFile(join(procPath, 'root', point, path, 'cgroup.procs'), '0');
   }
 }

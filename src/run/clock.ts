@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Time, as the driver needs it; the simulator has a clock of its own. */
+/** The clock of the driver; the simulator has its own. */
 export interface Clock {
   /** Milliseconds since 1970, UTC. */
   now(): number;
@@ -9,7 +9,7 @@ export interface Clock {
   sleep(ms: number): Promise<void>;
 }
 
-/** Eight hex digits that were not used before, as far as chance goes: what makes a file name used once. */
+/** Eight random hex digits, which make a file name unique. */
 export type Nonce = () => string;
 
 export const systemClock: Clock = {

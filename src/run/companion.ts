@@ -1,17 +1,17 @@
 import { execa } from 'execa';
 import { systemPath } from './programs.ts';
 
-/** A process beside the driver that goes on when the driver is killed. */
+/** A process beside the driver that continues when the driver is killed. */
 export interface Companion {
-  /** Tells it that it is not needed any more; resolves when it has ended. */
+  /** Ends the process, which is not needed any more; resolves when it has ended. */
   dismiss(): Promise<void>;
 }
 
 const readyMs = 10_000;
 
 /**
- * Starts a companion and waits for its one line, `ready`. It reads `done` from its input when it is dismissed;
- * the end of its input alone means nothing, because that is what a death of the driver looks like.
+ * Starts a companion and waits for its only line, `ready`. To dismiss it, the driver writes `done` to its input.
+ * The end of its input alone does not end it, because the input also ends when the driver dies.
  */
 export async function startCompanion(argv: readonly [string, ...string[]]): Promise<Companion> {
   const [file, ...args] = argv;

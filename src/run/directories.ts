@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { errnoOf, type Files } from './files.ts';
 
-/** Does something in a directory; where the directory is not there yet, makes it and does it again. */
+/** Runs an action in a directory. When the directory is missing, makes it and runs the action again. */
 export async function makeIn<T>(
   files: Files,
   directory: string,
@@ -12,7 +12,7 @@ export async function makeIn<T>(
     try {
       return await action();
     } catch (error) {
-      // Another process may remove an empty one between the two calls.
+      // Another process may remove the empty directory between the two calls.
       if (errnoOf(error) !== 'ENOENT' || attempt === attempts) throw error;
       await makePath(files, directory, mode);
     }
@@ -20,7 +20,7 @@ export async function makeIn<T>(
 
 const attempts = 10;
 
-/** The directory, and those above it that are missing; never above one that exists. */
+/** Makes the directory and the missing ones above it. */
 async function makePath(files: Files, directory: string, mode: number): Promise<void> {
   try {
     await files.makeDirectory(directory, mode);

@@ -10,9 +10,9 @@ export interface FileStat {
   /** Permission bits only. */
   readonly mode: number;
   readonly modifiedMs: number;
-  /** When anything of it last changed, its name included; a new clone parent has the times of its source but this. */
+  /** When anything of it last changed, its name included. A new clone parent has only its other times from its source. */
   readonly changedMs: number;
-  /** Number of its owner. */
+  /** The number of its owner. */
   readonly uid: number;
 }
 
@@ -32,8 +32,8 @@ export interface Space {
 }
 
 /**
- * The calls the driver makes on a file system. Each is one step that a crash, a fault or a stall can
- * come between. All reject with a Node.js errno exception (`code` = 'ENOENT', 'EEXIST', 'EROFS', …).
+ * The calls that the driver makes on a file system. Each is one step; a crash, a fault or a stall can come
+ * between two of them. All reject with a Node.js errno exception (`code` = 'ENOENT', 'EEXIST', 'EROFS', …).
  * None follows a symlink in the last component. Paths are absolute.
  */
 export interface Files {
@@ -43,24 +43,24 @@ export interface Files {
   readonly createDurable: (path: string, text: string, mode: number) => Promise<void>;
   /** A new empty sparse file of this size (EEXIST when there is one). */
   readonly createSparse: (path: string, size: Bytes, mode: number) => Promise<FileStat>;
-  /** Makes a file at least this large; never makes it smaller. */
+  /** Makes a file at least this large; never shrinks it. */
   readonly grow: (path: string, size: Bytes) => Promise<FileStat>;
-  /** Copies a part of a file, which must have it (EIO), into the same place of another; what is zero stays a hole. On disk when it resolves. */
+  /** Copies a part of a file (EIO past its end) to the same place of another; zeros stay holes. On disk when it resolves. */
   readonly copyRange: (from: string, to: string, range: Range) => Promise<void>;
   /** Writes zeros, so that blocks are allocated. On disk when it resolves. */
   readonly writeZeros: (path: string, range: Range) => Promise<void>;
   readonly link: (existing: string, path: string) => Promise<void>;
   readonly rename: (from: string, to: string) => Promise<void>;
   readonly unlink: (path: string) => Promise<void>;
-  /** One directory; resolves too when it exists already. The parent must exist. */
+  /** Makes one directory; resolves also when it exists already. The parent must exist. */
   readonly makeDirectory: (path: string, mode: number) => Promise<void>;
   readonly removeDirectory: (path: string) => Promise<void>;
   /** Names in a directory, sorted by code unit. */
   readonly list: (path: string) => Promise<readonly string[]>;
   readonly stat: (path: string) => Promise<FileStat>;
   /**
-   * Bytes of the blocks that a file has itself, without those it reads through clone parents. On GPFS they
-   * move to the parent at a snap, and lag behind on nodes that did not write.
+   * Bytes of the blocks that a file has itself, without those that it reads through clone parents. On GPFS a snap
+   * moves them to the parent, and nodes that did not write may show an older number.
    */
   readonly held: (path: string) => Promise<Bytes>;
   readonly chmod: (path: string, mode: number) => Promise<void>;
@@ -77,7 +77,7 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** For `.catch`: nothing where nothing is there; any other failure is thrown on. */
+/** For `.catch`: resolves to undefined for ENOENT and throws every other error again. */
 export const undefinedWhenMissing = (error: unknown): undefined => {
   if (errnoOf(error) === 'ENOENT') return undefined;
   throw error;

@@ -21,7 +21,7 @@ import { hostRanges } from './host-ranges.ts';
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } =
   constants;
 
-// Without O_NONBLOCK, opening a fifo that somebody put in the way holds a thread for ever.
+// Without O_NONBLOCK, opening a fifo in the place of a file blocks a thread permanently.
 const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
 const NEW = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY;
 
@@ -74,8 +74,8 @@ async function withOpen<Result>(
   }
 }
 
-// Most texts are records of a few hundred bytes: one buffer that is lent out and taken back serves
-// them with three trips to the thread pool (open, read, close).
+// Most texts are records of a few hundred bytes: a buffer that is used again reads one with three trips to the
+// thread pool (open, read, close).
 const spare: Buffer[] = [];
 
 const readText = (path: string): Promise<string> =>
@@ -101,7 +101,7 @@ async function readLarge(handle: FileHandle, path: string): Promise<string> {
   }
 }
 
-/** Makes a file that was not there; when filling it fails, its name is free again. */
+/** Makes a new file; removes it when filling it fails. */
 async function create<Result>(
   path: string,
   mode: number,
@@ -109,7 +109,7 @@ async function create<Result>(
 ): Promise<Result> {
   const handle = await open(path, NEW, mode);
   try {
-    // The umask of whoever started us has no say in who may read a volume.
+    // The umask of the process that started the driver must not decide who may read a volume.
     await handle.chmod(mode);
     const result = await fill(handle);
     await handle.close();
@@ -139,12 +139,12 @@ const grow = (path: string, size: Bytes): Promise<FileStat> =>
     if (before.size >= size) return before;
     await handle.truncate(fileSize(size, path));
     const after = await statOf(handle);
-    // Another server grew it further in between: give that back, it must never shrink.
+    // Another server may have grown it further meanwhile: resolve to what it has now. It must never be smaller.
     if (after.size < size) throw errnoError('EIO', 'ftruncate', path);
     return after;
   });
 
-// Node takes a file size as a double; past 2^53 it would be rounded without a word.
+// Node takes a file size as a double; above 2^53 it would be rounded without an error.
 function fileSize(size: Bytes, path: string): number {
   if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw errnoError('EFBIG', 'ftruncate', path);
   return Number(size);

@@ -7,7 +7,7 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 /** Bytes of one read; a multiple of every block size of GPFS up to it. */
 const chunkBytes = 4 * 1024 * 1024;
 
-/** What is looked at for zeros, and left out where it has nothing else: the least that a file system allocates. */
+/** The unit that is checked for zeros and skipped if it has nothing else: the least that a file system allocates. */
 const grainBytes = 64 * 1024;
 
 /** The calls of Files that move data, on the file systems of this machine. */
@@ -32,7 +32,7 @@ async function copyRange(from: string, to: string, range: Range): Promise<void> 
 
 const zeros = Buffer.alloc(chunkBytes);
 
-/** Writes the parts of a chunk that are not zero, neighbours together. */
+/** Writes the parts of a chunk that are not zero; adjacent parts in one write. */
 export async function writeData(
   target: FileHandle,
   data: Buffer,
@@ -43,7 +43,7 @@ export async function writeData(
     await writeWhole(target, data.subarray(start, end), position + start, path);
 }
 
-/** Where a buffer holds something, in grains. */
+/** Where a buffer is not zero, in grains. */
 function dataRuns(data: Buffer): readonly (readonly [start: number, end: number])[] {
   const runs: [number, number][] = [];
   for (let start = 0; start < data.length; start += grainBytes) {

@@ -10,25 +10,25 @@ import {
 } from './programs.ts';
 import { CommandFailed, type Run, type RunKind, type RunOptions } from './run.ts';
 
-/** How commands of this machine are found, limited and bounded. */
+/** How commands of this machine are found, and their limits. */
 export interface HostOptions {
   readonly mmDirectory: string;
   readonly mmRunner?: MmRunner;
   /** Directories of host tools, tried in this order. */
   readonly searchPath?: readonly string[];
-  /** Commands at once, for mm commands and for host tools each: a GPFS that hangs must not hold up an unmount. */
+  /** Commands at once, counted apart for mm commands and host tools: a GPFS that hangs must not delay an unmount. */
   readonly atOnce?: number;
-  /** Commands that may wait for their turn, each. */
+  /** Commands that may wait for their turn, counted apart too. */
   readonly queue?: number;
-  /** Bytes of standard output that are accepted; more is an error. */
+  /** Most bytes of standard output; more is an error. */
   readonly maxOutput?: number;
-  /** Limit of a read that names none. */
+  /** The time limit of a read that names none. */
   readonly readTimeoutMs?: number;
 }
 
 type Argv = readonly [string, ...string[]];
 
-/** A program that was started: its answer, and when its slot may go to another. */
+/** A program that was started: its answer, and when its slot is free for the next. */
 interface Started {
   readonly answer: Promise<string>;
   readonly ended: Promise<void>;
@@ -36,7 +36,7 @@ interface Started {
 
 const KEPT_STDERR = 64 * 1024;
 
-/** Runs commands on this machine: no shell, own process group, `LC_ALL=C`, nothing else of our environment. */
+/** Runs commands on this machine: no shell, own process group, `LC_ALL=C`, nothing else of the driver's environment. */
 export function hostRun(options: HostOptions): Run {
   const searchPath = options.searchPath ?? systemPath;
   const mmRunner = options.mmRunner ?? { kind: 'direct' };
@@ -53,7 +53,7 @@ export function hostRun(options: HostOptions): Run {
   };
 }
 
-// A write has no signal at all: once asked for, it runs to its end (a killed one does not say how far it went).
+// A write has no signal: it runs to its end, because a killed one does not say how far it went.
 function stopSignal(
   kind: RunKind,
   options: RunOptions,
@@ -75,7 +75,7 @@ async function inPool(
     throw stop?.aborted ? stopped(argv, stop) : notRun(argv, error);
   });
   const { answer, ended } = start();
-  // A killed process may stay for long (state D of a hung file system); it holds its slot until it is gone.
+  // A killed process may stay for long (state D of a hung file system); it keeps its slot until it is gone.
   void ended.then(() => {
     slot.release();
   });
@@ -104,16 +104,16 @@ const starter =
 
 type Child = ReturnType<typeof spawnGroup>;
 
-// In an object, because what execa returns is a promise too and would be awaited by whoever passes it on.
+// In an object, because execa returns a promise too, and a function that returns it would await it.
 const spawnGroup = (file: string, args: readonly string[], path: string) => ({
   process: execa(file, args, {
-    // Its own process group: a signal meant for the driver does not reach it, and a kill reaches all of it.
+    // Its own process group: a signal for the driver does not reach it, and a kill reaches all its processes.
     detached: true,
     cleanup: false,
     reject: false,
     buffer: false,
     stdin: 'ignore',
-    // Not a directory of GPFS, which would be busy until the command ends.
+    // Never a directory of GPFS, which would be busy until the command ends.
     cwd: '/',
     env: { LC_ALL: 'C', PATH: path },
     extendEnv: false,
@@ -170,7 +170,7 @@ function killGroup(child: Child): void {
   try {
     process.kill(-child.process.pid, 'SIGKILL');
   } catch {
-    // ESRCH: it ended by itself in this moment.
+    // ESRCH: it ended by itself just before.
   }
 }
 

@@ -1,15 +1,15 @@
-/** A right to run one command; given back when the command has really ended. */
+/** The right to run one command; released when the command has ended. */
 interface Slot {
   release(): void;
 }
 
-/** Hands out a bounded number of slots, first come first served. */
+/** Gives out a bounded number of slots in the order of the calls. */
 export interface CommandPool {
-  /** Rejects with the signal's reason when it fires first, and with PoolFull when too many wait already. */
+  /** Rejects with the signal's reason when the signal fires first, and with PoolFull when too many wait already. */
   acquire(signal: AbortSignal | undefined): Promise<Slot>;
 }
 
-/** More commands wait than the driver could ever run in time: something below it hangs. */
+/** More commands wait than the driver can run in time: GPFS or the kernel hangs. */
 class PoolFull extends Error {
   override readonly name = 'PoolFull';
 }
@@ -19,7 +19,7 @@ export function commandPool(limits: {
   readonly atOnce: number;
   readonly queue: number;
 }): CommandPool {
-  // A Set keeps the order of insertion and lets a waiter that gave up leave from the middle.
+  // A Set keeps the order of insertion, and a waiter that gave up can be removed from the middle.
   const waiting = new Set<() => void>();
   let free = limits.atOnce;
 

@@ -3,7 +3,7 @@ export interface Mount {
   readonly id: number;
   /** `major:minor` of the file system. */
   readonly device: string;
-  /** What of the file system is mounted here; a bind of a device node shows as `/loop3` of a devtmpfs. */
+  /** The directory or file of the file system that is mounted; a bind of a device node is `/loop3` of a devtmpfs. */
   readonly root: string;
   readonly point: string;
   readonly options: readonly string[];
@@ -48,7 +48,7 @@ function parseLine(line: string): Mount {
   };
 }
 
-/** The mount that a path lies on: the deepest mount point above it, the latest where several stack. */
+/** The mount that a path lies on: the deepest mount point above it, the latest one of several at one point. */
 export function mountOf(mounts: readonly Mount[], path: string): Mount | undefined {
   const above = mounts.filter(
     ({ point }) => point === path || path.startsWith(point.endsWith('/') ? point : `${point}/`),

@@ -5,7 +5,7 @@ import { CommandFailed, type Run } from './run.ts';
 
 const MAX_LOGGED = 2048;
 
-/** The same Run, with one log line and a few numbers for each command. */
+/** The same Run, with one log line and metrics for each command. */
 export function observedRun(run: Run, log: Log, metrics: Metrics): Run {
   const runs = metrics.counter(
     'gpfs_csi_commands_total',
@@ -38,7 +38,7 @@ export function observedRun(run: Run, log: Log, metrics: Metrics): Run {
   };
 }
 
-/** The same Run for whoever tries what is allowed: each command that ends by itself is an answer. */
+/** The same Run for trials, where each command that ends by itself is an answer. */
 export const tryingRun =
   (run: Run): Run =>
   (argv, kind, options) =>
@@ -53,7 +53,7 @@ function failureFields(error: unknown, hide: (text: string) => string): Record<s
   return { exitCode, timedOut, aborted, stderr: stderr.slice(0, MAX_LOGGED) };
 }
 
-/** Arguments that may be logged: options of mount(8) come from callers and may hold a password. */
+/** Arguments that may be logged: options of mount(8) come from callers and may contain a password. */
 function harmless(argv: readonly string[]): {
   readonly shown: readonly string[];
   readonly hide: (text: string) => string;

@@ -1,4 +1,4 @@
-/** Does something with each item, so many at once; the results in the order of the items. */
+/** Does work with each item, `atOnce` at a time; resolves to the results in the order of the items. */
 export async function inParallel<T, R>(
   items: readonly T[],
   atOnce: number,

@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 
-/** Where mm commands run: in the namespaces the driver is in, or in those of a process of the host. */
+/** Where mm commands run: in the driver's namespaces, or in those of a process of the host. */
 export type MmRunner =
   { readonly kind: 'direct' } | { readonly kind: 'nsenter'; readonly procPath: string };
 
@@ -8,22 +8,22 @@ export type MmRunner =
 export interface Places {
   readonly mmDirectory: string;
   readonly mmRunner: MmRunner;
-  /** Directories of the host tools, in the order they are tried; never the PATH of whoever started us. */
+  /** Directories of the host tools, in the order in which they are tried; never the PATH of the driver's parent. */
   readonly searchPath: readonly string[];
 }
 
-/** The directories of a distribution's own tools. */
+/** The directories where distributions have their tools. */
 export const systemPath: readonly string[] = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
-/** Turns a command as the driver names it into full path and arguments. Rejects with ENOENT when it is not there. */
+/** Turns a command as the driver names it into full path and arguments. Rejects with ENOENT when it is missing. */
 export type LocateProgram = (
   argv: readonly [string, ...string[]],
 ) => Promise<readonly [string, ...string[]]>;
 
-/** True for commands that belong to GPFS. */
+/** True for commands of GPFS. */
 export const isMmCommand = (name: string): boolean => name.startsWith('mm');
 
-/** Finds programs in these places; what was found is remembered. */
+/** Finds programs in these places and remembers them. */
 export function programs(places: Places): LocateProgram {
   const known = new Map<string, string>();
   const find = async (name: string): Promise<string> => {
@@ -53,8 +53,8 @@ async function search(name: string, directories: readonly string[]): Promise<str
   throw Object.assign(new Error(message), { code: 'ENOENT' });
 }
 
-// Not the pid namespace: mm commands name processes of their own only, and entering it would fork,
-// so that a kill would end nsenter and leave the command.
+// Not the pid namespace: mm commands signal only their own processes, and entering it would fork, so that a
+// kill would end nsenter but not the command.
 const enterArguments = (procPath: string): readonly string[] => [
   `--mount=${procPath}/ns/mnt`,
   `--net=${procPath}/ns/net`,

@@ -1,17 +1,17 @@
 import { DriverError } from '../model/fault.ts';
 
 /**
- * Whether ending the command half way is harmless. Writes are never killed: a killed one does not say how far
- * it went. What is interruptible may take hours and leaves, when it is stopped, something that can be done again.
+ * Whether the command may be killed. A write is never killed, because a killed one does not say how far it
+ * went. What is interruptible may take hours, and can be run again after it was stopped.
  */
 export type RunKind = 'read' | 'write' | 'interruptible';
 
 export interface RunOptions {
-  /** Ends a read when the request ends, and what is interruptible when it is to stop. Ignored for a write. */
+  /** Ends a read when the request ends, and what is interruptible when it must stop. Ignored for a write. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds; a read past it is killed and fails with `timedOut`. Anything else goes on. */
+  /** Milliseconds after which a read is killed and fails with `timedOut`. Ignored for other kinds. */
   readonly timeoutMs?: number | undefined;
-  /** A failure that tells what the caller wanted to know: not worth a warning in the log. It is thrown all the same. */
+  /** True for a failure that is an answer to the caller: it is thrown too, but logged without a warning. */
   readonly isAnswer?: (failure: CommandFailed) => boolean;
 }
 
@@ -25,7 +25,7 @@ export type Run = (
   options?: RunOptions,
 ) => Promise<string>;
 
-/** A command that did not end with status 0; its output is kept for the log, never for the caller. */
+/** A command that did not end with status 0. Its output is for the log, never for the caller. */
 export class CommandFailed extends Error {
   override readonly name = 'CommandFailed';
   readonly argv: readonly string[];
@@ -34,7 +34,7 @@ export class CommandFailed extends Error {
   readonly stdout: string;
   readonly stderr: string;
   readonly timedOut: boolean;
-  /** The request that wanted the answer ended first. */
+  /** The request that needed the answer ended first. */
   readonly aborted: boolean;
 
   constructor(what: {

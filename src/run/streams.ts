@@ -7,33 +7,31 @@ import { writeData } from './host-ranges.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 
-/** Told now and then how many bytes went through. */
+/** Called now and then with the number of bytes so far. */
 export type Progress = (bytes: number) => void;
 
 const chunkBytes = 4 * 1024 * 1024;
 
-/** A file open for reading, however long that takes: what it held then stays readable though its name goes. */
+/** Opens a file for reading. Its data stays readable while it is open, also when its name is removed. */
 export const openForReading = (path: string): Promise<FileHandle> =>
   open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
 
-/** By this name another program opens the same file, whatever has become of its own name. */
+/** A path by which another program opens the same file, also when its own name was removed. */
 export const pathOfOpen = ({ fd }: FileHandle): string => `/proc/${process.pid}/fd/${fd}`;
 
-/** The bytes of a file, as they come. */
+/** Reads the bytes of a file. */
 export async function* bytesOf(path: string, signal: AbortSignal): AsyncIterable<Buffer> {
   await using handle = await openForReading(path);
   yield* bytesIn(handle, signal);
 }
 
-/** The same of a file that is open, which stays so. */
+/** Reads the bytes of an open file, and leaves it open. */
 export async function* bytesIn(handle: FileHandle, signal: AbortSignal): AsyncIterable<Buffer> {
   const options = { start: 0, highWaterMark: chunkBytes, signal, autoClose: false };
   for await (const chunk of handle.createReadStream(options)) yield chunk as Buffer;
 }
 
-/**
- * The same bytes; throws wrong-state at their end where they are not those of this digest, in hex.
- */
+/** The same bytes; throws wrong-state at their end when their digest is not this one, in hex. */
 export async function* verified(
   source: AsyncIterable<Buffer>,
   sha256: string | undefined,
@@ -54,7 +52,7 @@ export async function* verified(
   );
 }
 
-/** A stream that is to have so many bytes; throws wrong-state where it has fewer or more, as one whose sender was cut off. */
+/** The same bytes; throws wrong-state when they are fewer or more than `bytes`, as when the sender was interrupted. */
 export async function* exactly(
   source: AsyncIterable<Buffer>,
   bytes: number,
@@ -71,7 +69,7 @@ export async function* exactly(
 const miscounted = (how: string): DriverError =>
   new DriverError('wrong-state', `standard input ${how}; nothing was kept, send all of it again`);
 
-/** Writes a stream into a new file, holes where it is zero; resolves to its length. Nothing is left where that fails. */
+/** Writes a stream into a new file, with holes for zeros; resolves to its length. A failure leaves no file. */
 export async function writeSparse(
   source: AsyncIterable<Buffer>,
   path: string,
@@ -105,18 +103,18 @@ async function pour(
   return bytes;
 }
 
-/** Tells now and then how many bytes a file has blocks for, while another program fills it. */
+/** Reports now and then how many bytes a file has blocks for, while another program fills it. */
 export async function whileFilled<T>(
   path: string,
   progress: Progress,
   work: Promise<T>,
   everyMs = 1000,
 ): Promise<T> {
-  const look = () =>
+  const report = () =>
     lstat(path).then(({ blocks }) => {
       progress(blocks * 512);
     });
-  const timer = setInterval(() => void look().catch(() => undefined), everyMs);
+  const timer = setInterval(() => void report().catch(() => undefined), everyMs);
   try {
     return await work;
   } finally {
@@ -125,8 +123,9 @@ export async function whileFilled<T>(
 }
 
 /**
- * Makes a file that is there whole, on disk and for its owner alone, or not at all; never in the place of another.
- * The draft lies in a directory that nobody else may enter: whoever made it may give it any mode, and follows links.
+ * Makes a complete file, on disk and readable only for its owner, or none; never replaces another file. The draft
+ * lies in a directory that only its owner may enter, because the program that makes it may give it any mode and
+ * follows links.
  */
 export async function makeWhole(
   path: string,
@@ -143,7 +142,7 @@ export async function makeWhole(
   }
 }
 
-/** Puts what a program wrote on disk: qemu-img, for one, leaves that to whoever runs it. */
+/** Sets the mode of a file that a program wrote, and syncs it: qemu-img, for example, does not. */
 export async function keep(path: string, mode: number): Promise<void> {
   await using handle = await open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   await handle.chmod(mode);

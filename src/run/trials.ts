@@ -7,24 +7,24 @@ export interface HeldFile {
   close(): Promise<void>;
 }
 
-/** A loop device on a file; `close` takes it off again. */
+/** A loop device on a file; `close` detaches it. */
 export interface HeldLoop extends HeldFile {
-  /** What the kernel says it uses, whatever was asked for. */
+  /** What the kernel uses, which may differ from what was asked for. */
   readonly directIo: boolean;
   zero(sector: number): Promise<void>;
   discard(sector: number): Promise<void>;
 }
 
 /**
- * What the probe does to its own tiny files beyond the Files port: it holds them open, writes to them, and
- * puts loop devices on them, as a node does with volumes. Rejects as Files does; no answer is made up here.
+ * What the probe does to its own tiny files beyond the Files port: it keeps them open, writes to them and attaches
+ * loop devices, as a node does with volumes. Rejects as Files does, and invents no answer.
  */
 export interface Trials {
-  /** An existing file, for writing. */
+  /** Opens an existing file for writing. */
   readonly open: (path: string) => Promise<HeldFile>;
   readonly read: (path: string, sector: number) => Promise<string>;
-  /** With direct I/O where the kernel takes it. */
+  /** Attaches a loop device, with direct I/O where the kernel allows it. */
   readonly loop: (path: string) => Promise<HeldLoop>;
-  /** Takes off every loop device of a file that an earlier probe left. */
+  /** Detaches every loop device of a file that an earlier probe left. */
   readonly detach: (path: string) => Promise<void>;
 }

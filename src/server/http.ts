@@ -9,10 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError } from '../model/fault.ts';
 import type { Readiness } from '../service/api.ts';
 
-/** What the HTTP port shows. */
+/** What the HTTP port serves. */
 export interface HttpOptions {
   readonly host: string;
-  /** 0: any that is free. */
+  /** 0: any free port. */
   readonly port: number;
   readonly readiness: Readiness;
   /** The text of /metrics. */
@@ -27,7 +27,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Serves /healthz, /readyz and /metrics. Throws misconfigured when the port cannot be had. */
+/** Serves /healthz, /readyz and /metrics. Throws misconfigured when it cannot listen on the port. */
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const server = createServer(listener(options));
   await listen(server, options);
@@ -83,7 +83,7 @@ async function pageFor(options: HttpOptions, { method, url }: IncomingMessage): 
   if (method !== 'GET' && method !== 'HEAD')
     return { code: 405, text: 'only GET is answered here' };
   switch (url?.split('?')[0] ?? '') {
-    // Alive is who answers. A GPFS that is down is no reason to restart the process.
+    // A process that answers is alive. A GPFS that is down is no reason to restart it.
     case '/healthz':
       return { code: 200, text: 'ok' };
     case '/metrics':

@@ -20,7 +20,7 @@ const serviceNames = [
 // The types in src/wire are made with the same choices; see scripts/proto.mjs.
 const choices = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
 
-/** Reads the interface from csi.proto; `path` is for a file kept in an unusual place. */
+/** Reads the interface from csi.proto, or from the file at `path`. Throws misconfigured when a service is missing. */
 export function loadCsi(path = findProto('csi/v1/csi.proto')): Csi {
   const definition = loadSync(path, choices);
   const { csi } = loadPackageDefinition(definition) as unknown as Partial<ProtoGrpcType>;
@@ -35,14 +35,14 @@ export function loadCsi(path = findProto('csi/v1/csi.proto')): Csi {
   return Object.fromEntries(serviceNames.map((name) => [name, services[name]])) as unknown as Csi;
 }
 
-/** The service by which the kubelet gets to know a driver. */
+/** The service by which a driver registers with the kubelet. */
 export function loadRegistration(): RegistrationTypes['pluginregistration']['Registration'] {
   const definition = loadSync(findProto('pluginregistration/v1/api.proto'), choices);
   const { pluginregistration } = loadPackageDefinition(definition) as unknown as RegistrationTypes;
   return pluginregistration.Registration;
 }
 
-// Beside the bundle, one folder up from dist/, two up from src/server/: the nearest one wins.
+// Beside the bundle, one folder up from dist/, two up from src/server/: the nearest one is used.
 const places = ['./proto', '../proto', '../../proto'];
 
 function findProto(name: string): string {

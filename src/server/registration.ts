@@ -7,24 +7,24 @@ import { checkedPath } from './transport/endpoint.ts';
 import { loadRegistration } from './proto.ts';
 import { serveOn, type Served } from './transport/served.ts';
 
-/** How this driver makes itself known to the kubelet of its node. */
+/** How this driver registers with the kubelet of its node. */
 export interface RegistrationOptions {
   /** Where the kubelet looks for sockets. */
   readonly directory: string;
-  /** The socket that serves CSI, by the path the kubelet sees it at. */
+  /** The socket that serves CSI, by the path at which the kubelet sees it. */
   readonly endpoint: string;
   readonly driverName: string;
-  /** Why this node can never use a volume as it is now; undefined when it can, or will when GPFS is up. */
+  /** Why this node cannot use any volume as it is set up now; undefined when it can, or will when GPFS is up. */
   readonly whyNot: () => Promise<string | undefined>;
   readonly log: Log;
-  /** How often it is tried while the driver is not registered. */
+  /** How often registration is tried while the driver is not registered. */
   readonly everyMs?: number | undefined;
   readonly watchMs?: number | undefined;
 }
 
-/** The driver's offer to the kubelet, until it is taken back. */
+/** The driver's registration with the kubelet, until it is closed. */
 export interface Registration {
-  /** Has the kubelet ask this node anew; for a second or two it does not know the driver. */
+  /** Makes the kubelet query this node again; for a second or two it does not know the driver. */
   again(): void;
   /** The kubelet forgets the driver; volumes that are mounted stay as they are. */
   close(): Promise<void>;
@@ -35,13 +35,12 @@ export const registrationSocket = (directory: string, driverName: string): strin
   checkedPath(join(directory, `${driverName}-reg.sock`));
 
 /**
- * Offers the driver to the kubelet as soon as there is no reason against it, and then for good: a GPFS
- * that goes down later must not take from the kubelet who unmounts. An offer that somebody removed is
- * made again.
+ * Offers the driver to the kubelet as soon as `whyNot` gives no reason, and then permanently: also when GPFS goes
+ * down later, the kubelet needs the driver to unmount. An offer that was removed is made again.
  */
 export function keepRegistered(options: RegistrationOptions): Registration {
   const path = registrationSocket(options.directory, options.driverName);
-  const tell = tellOnce(options.log, path);
+  const warn = warnOnce(options.log, path);
   let served: Served | undefined;
   let ended = false;
   let last: Promise<void> = Promise.resolve();
@@ -50,14 +49,14 @@ export function keepRegistered(options: RegistrationOptions): Registration {
     if (ended || served) return;
     const why = await options.whyNot();
     if (why === undefined) served = await offer(options, path, vanished);
-    tell(why);
+    warn(why);
   };
   const next = (step: () => Promise<void> | undefined): void => {
     last = last.then(step).catch((error: unknown) => {
-      tell(messageOf(error));
+      warn(messageOf(error));
     });
   };
-  // Another socket is another offer to the kubelet, which withdraws the first and asks the second.
+  // A new socket is a new offer: the kubelet withdraws the first one and queries the second.
   const again = (): void => {
     next(() => {
       const gone = served;
@@ -66,7 +65,10 @@ export function keepRegistered(options: RegistrationOptions): Registration {
     });
   };
   const vanished = (): void => {
-    options.log.warn({ path }, 'the registration socket was taken away; making it again');
+    options.log.warn(
+      { path },
+      'the registration socket was removed or replaced; creating it again',
+    );
     again();
   };
 
@@ -88,13 +90,13 @@ async function afterClosing(gone: Served | undefined, work: () => Promise<void>)
   await work();
 }
 
-/** Says why it does not go on, once for each reason. */
-function tellOnce(log: Log, path: string): (why: string | undefined) => void {
-  let told: string | undefined;
+/** Logs why the driver is not registered, once for each reason. */
+function warnOnce(log: Log, path: string): (why: string | undefined) => void {
+  let last: string | undefined;
   return (why) => {
-    if (why !== undefined && why !== told)
+    if (why !== undefined && why !== last)
       log.warn({ why, path }, 'this node is not registered with the kubelet; trying again');
-    told = why;
+    last = why;
   };
 }
 
@@ -123,7 +125,7 @@ const handlersOf = ({ driverName, endpoint, log }: RegistrationOptions) =>
         type: 'CSIPlugin',
         name: driverName,
         endpoint,
-        // Of CSI, in the form in which the kubelet compares it.
+        // The version of CSI, in the form in which the kubelet compares it.
         supported_versions: ['1.0.0'],
       });
     },

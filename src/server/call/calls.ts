@@ -1,6 +1,6 @@
-/** The calls that are running, those included whose caller was answered or has left. */
+/** The calls that run, those included whose caller was answered or has left. */
 export interface Calls {
-  /** Counts until the promise settles, and returns it. */
+  /** Counts a call until its promise settles; returns the promise. */
   track<T>(work: Promise<T>): Promise<T>;
   count(): number;
   /** Resolves when nothing runs. */

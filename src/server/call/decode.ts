@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { DriverError, invalid } from '../../model/fault.ts';
 
-/** The request that a message holds. Throws invalid-request, naming the field as CSI spells it. */
+/** Reads the request in a message. Throws invalid-request with the field as CSI spells it. */
 export function decode<Request>(schema: z.ZodType<Request>, message: unknown): Request {
   const result = schema.safeParse(message);
   if (result.success) return result.data;

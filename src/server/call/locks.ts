@@ -1,37 +1,40 @@
 import { DriverError } from '../../model/fault.ts';
 
-/** One object that a call works on. Names stand apart from ids: a name is locked before its id exists. */
+/** One object that a call works on. Names and ids are locked apart: a name is locked before its id exists. */
 export interface LockKey {
   readonly on: keyof typeof words;
   readonly id: string;
-  /** Several calls may share it; only one may have it alone. */
+  /** Several calls may share the lock; otherwise one call has it alone. */
   readonly shared?: boolean;
 }
 
 const words = {
   volume: 'volume',
   'volume-name': 'a volume named',
-  // Moving blocks may take hours; the volume stays usable meanwhile.
+  // Moving blocks may take hours, and the volume stays usable meanwhile.
   'volume-attributes': 'the attributes of volume',
   snapshot: 'snapshot',
   'snapshot-name': 'a snapshot named',
   group: 'group snapshot',
   'group-name': 'a group snapshot named',
-  // What a node does with a volume runs beside what the controller does with it; records keep them apart.
+  // A node and the controller may work on a volume at the same time; the records keep them apart.
   'node-volume': 'volume',
 } as const;
 
-/** Refuses a second operation on one object in this process. Never what correctness rests on: other servers have locks of their own. */
+/**
+ * Refuses a second operation on one object in this process. Correctness must not depend on it, since other servers
+ * have their own locks.
+ */
 export interface Locks {
-  /** Takes all of them or none; throws busy when one is held. */
+  /** Takes all locks or none; throws busy when one is held. */
   take(keys: readonly LockKey[]): Disposable;
 }
 
 const alone = -1;
 
-/** Locks held by nobody. */
+/** A set of locks, all free. */
 export function createLocks(): Locks {
-  // Holders by object: a count of those that share it, or `alone`.
+  // Holders by object: how many calls share it, or `alone`.
   const held = new Map<string, number>();
   const nameOf = ({ on, id }: LockKey) => `${on}:${id}`;
   const isFree = (key: LockKey) => {

@@ -1,14 +1,14 @@
 import { CommandFailed } from '../../run/run.ts';
 
 const hidden = '***';
-// Far above what a valid request holds; keeps a hostile one from filling the log.
+// Far above what a valid request has; a hostile request cannot fill the log.
 const longestText = 4096;
 const mostItems = 100;
 
 // Kubernetes puts the tokens of the pod's service account into the volume context under this key.
 const serviceAccountTokens = 'csi.storage.k8s.io/serviceAccount.tokens';
 
-/** A copy of a request fit for the log: no values of `secrets`, no mount flags, nothing endless. */
+/** A copy of a request for the log: without values of `secrets` and mount flags, and of bounded size. */
 export function redacted(value: unknown): unknown {
   if (typeof value === 'string') return value.slice(0, longestText);
   if (Array.isArray(value)) return value.slice(0, mostItems).map(redacted);
@@ -36,13 +36,13 @@ function masked(value: unknown): unknown {
   );
 }
 
-/** What of a request must not be repeated: `secret` to anybody, `flags` not in the log. */
+/** What of a request must not be repeated: `secrets` nowhere, `flags` not in the log. */
 export interface Sensitive {
   readonly secrets: readonly string[];
   readonly flags: readonly string[];
 }
 
-/** Collects what `redacted` hides, so that errors which quote it can be cleaned too. */
+/** Collects what `redacted` hides, so that it can be removed from errors that quote it. */
 export function sensitiveIn(request: unknown): Sensitive {
   const secrets: string[] = [];
   const flags: string[] = [];
@@ -64,13 +64,13 @@ function textsIn(value: unknown): string[] {
   return Object.values(value).flatMap(textsIn);
 }
 
-/** `text` without secrets; what a caller may read. */
+/** The text without secrets, as a caller may read it. */
 export const withoutSecrets = (text: string, { secrets }: Sensitive): string =>
   secrets.reduce((clean, secret) => clean.replaceAll(secret, hidden), text);
 
-/** `text` without secrets and without mount flags; what the log may hold. */
+/** The text without secrets and mount flags, as the log may have it. */
 export function fitForLog(text: string, sensitive: Sensitive): string {
-  // A flag as short as `ro` is hidden where it stands as a word, not inside of others.
+  // A flag as short as `ro` is hidden only where it is a word, not inside other words.
   return sensitive.flags.reduce(
     (clean, flag) => clean.replaceAll(asWord(flag), hidden),
     withoutSecrets(text, sensitive),
@@ -82,12 +82,16 @@ const asWord = (flag: string): RegExp =>
 
 const deepestCause = 8;
 
-/** An error and what caused it, in words for the log; with stacks where the error is a defect of ours. */
-export function errorText(error: unknown, withStack: boolean, depth = 0): string {
+/** An error and its causes, in words for the log; with stacks where the error is a defect of the driver. */
+export function errorText(
+  error: unknown,
+  { withStack }: { readonly withStack: boolean },
+  depth = 0,
+): string {
   if (!(error instanceof Error)) return typeof error === 'string' ? error : `threw ${typeof error}`;
   const own = withStack ? (error.stack ?? error.message) : error.message;
   if (error.cause === undefined || depth === deepestCause) return own + outputOf(error);
-  return `${own}${outputOf(error)}; because ${errorText(error.cause, withStack, depth + 1)}`;
+  return `${own}${outputOf(error)}; because ${errorText(error.cause, { withStack }, depth + 1)}`;
 }
 
 const outputOf = (error: Error): string =>

@@ -5,7 +5,7 @@ import type { Fields, Log } from '../../observe/log.ts';
 import { errorText, fitForLog, redacted, sensitiveIn, withoutSecrets } from './redact.ts';
 import { answerFor, codeName } from './status.ts';
 
-/** What is known of a request when its caller is answered; for metrics. */
+/** What is known of a request when its caller gets the answer; for metrics. */
 export interface RequestDone {
   readonly rpc: string;
   /** The name of the gRPC code. */
@@ -13,12 +13,12 @@ export interface RequestDone {
   readonly ms: number;
 }
 
-/** What one request leaves behind: one line in the log, one sample in the metrics. */
+/** Reports one request: one line in the log, one sample in the metrics. */
 export interface Report {
   done(error: unknown): void;
-  /** The end of work whose caller was answered before it. */
+  /** Reports the end of work whose caller got an answer earlier. */
   late(error: unknown): void;
-  /** A message without the secrets of this request. */
+  /** The message without the secrets of this request. */
   forCaller(message: string): string;
 }
 
@@ -27,7 +27,7 @@ interface ReportOptions {
   readonly onDone?: ((done: RequestDone) => void) | undefined;
 }
 
-/** Begins to measure one request. */
+/** Starts to measure one request. */
 export function createReport(
   { log, onDone }: ReportOptions,
   rpc: { readonly name: string; readonly quiet?: boolean },
@@ -45,7 +45,7 @@ export function createReport(
     if (error === undefined)
       log[rpc.quiet === true ? 'debug' : 'info'](fields, `request ${outcome}`);
     else {
-      const text = errorText(error, !(error instanceof DriverError));
+      const text = errorText(error, { withStack: !(error instanceof DriverError) });
       log[levelOf(error)]({ ...fields, error: fitForLog(text, sensitive) }, `request ${outcome}`);
     }
   };
@@ -66,6 +66,6 @@ export function createReport(
   };
 }
 
-// An internal error is for us to look into; everything else is for the caller to act on.
+// An internal error needs a developer; everything else is for the caller to act on.
 const levelOf = (error: unknown): 'error' | 'warn' =>
   answerFor(error).code === status.INTERNAL ? 'error' : 'warn';

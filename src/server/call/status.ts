@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { DriverError, type Fault } from '../../model/fault.ts';
 
-/** The one table of errors: what went wrong, and the gRPC code that the caller gets for it. */
+/** The only table of errors: each kind of fault, and the gRPC code that the caller gets for it. */
 const codes = {
   'invalid-request': status.INVALID_ARGUMENT,
   'volume-missing': status.NOT_FOUND,
@@ -19,7 +19,7 @@ const codes = {
   'size-out-of-range': status.OUT_OF_RANGE,
   'no-space': status.RESOURCE_EXHAUSTED,
   'limit-reached': status.RESOURCE_EXHAUSTED,
-  // CSI's code for a topology that cannot be had; Kubernetes chooses another node then.
+  // CSI's code for a topology that cannot be provided; Kubernetes then chooses another node.
   'out-of-reach': status.RESOURCE_EXHAUSTED,
   unavailable: status.UNAVAILABLE,
   'permission-denied': status.PERMISSION_DENIED,
@@ -28,7 +28,7 @@ const codes = {
   'command-failed': status.INTERNAL,
 } as const satisfies Record<Fault['kind'], status>;
 
-/** What a caller reads when a call fails. CSI forbids anything beyond the code and one message. */
+/** What a caller gets when a call fails. CSI allows only the code and one message. */
 export interface Answer {
   readonly code: status;
   readonly details: string;
@@ -37,7 +37,7 @@ export interface Answer {
 // Messages travel in HTTP/2 trailers, percent-encoded: up to nine bytes for one character, of 64 KiB in all.
 const longestMessage = 4000;
 
-/** The answer for anything a handler may throw. */
+/** The answer for whatever a handler throws. */
 export function answerFor(error: unknown): Answer {
   if (!(error instanceof DriverError)) return { code: status.INTERNAL, details: 'internal error' };
   const text = error.message.trim() === '' ? error.fault.kind : error.message;

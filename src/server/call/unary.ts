@@ -10,25 +10,25 @@ import type { LockKey, Locks } from './locks.ts';
 import { createReport, type Report, type RequestDone } from './report.ts';
 import { answerFor } from './status.ts';
 
-/** One RPC: how its request is read, what it locks, what it does. */
+/** One RPC: how its request is decoded, which locks it takes, and what it does. */
 interface Rpc<Request, Reply> {
   readonly name: string;
   readonly request: z.ZodType<Request>;
   readonly locks?: (request: Request) => readonly LockKey[];
   readonly handle: (request: Request) => Promise<Reply> | Reply;
-  /** Asked often by machines: its successes are of interest only to those who debug. */
+  /** Called often by machines: its successes are logged at level debug. */
   readonly quiet?: boolean;
 }
 
-/** Makes a handler that always answers, and answers once. */
+/** Makes a handler that always answers, and only once. */
 export type Unary = <Request, Reply>(rpc: Rpc<Request, Reply>) => handleUnaryCall<unknown, Reply>;
 
-/** What every RPC shares. */
+/** What all RPCs share. */
 export interface UnaryOptions {
   readonly log: Log;
   readonly locks: Locks;
   readonly calls: Calls;
-  /** A caller that set no deadline, or a later one, is answered after this long. */
+  /** A caller that set no deadline, or a later one, gets an answer after this many milliseconds. */
   readonly limitMs: number;
   readonly onDone?: ((done: RequestDone) => void) | undefined;
 }
@@ -52,14 +52,14 @@ function serve<Request, Reply>(
   const report = createReport(options, rpc, call.request);
   let answered = false;
   const answer = (error: unknown, reply: Reply | null): void => {
-    // The caller is gone already: its operation ended all the same, and the log says how.
+    // The caller has its answer or is gone; its operation ended later, and the log says how.
     if (answered) {
       report.late(error);
       return;
     }
     answered = true;
     clearTimeout(timer);
-    // The caller first: a log that cannot be written must not cost it the answer.
+    // The answer comes first: a log that cannot be written must not prevent it.
     send(callback, report, error, reply);
     report.done(error);
   };
@@ -69,7 +69,7 @@ function serve<Request, Reply>(
     },
     timeLeft(call, options.limitMs),
   );
-  // Deliberately not tied to the call: what was begun is finished even if nobody waits for it.
+  // Deliberately independent of the call: a started operation finishes even when no caller waits for it.
   options.calls.track(perform(options.locks, rpc, call.request)).then(
     (reply) => {
       answer(undefined, reply);
@@ -104,9 +104,9 @@ function send<Reply>(
   callback({ code, details: report.forCaller(details) });
 }
 
-// Our own answer, which says what to do, should win over the bare DEADLINE_EXCEEDED of grpc-js.
+// The driver answers a little before the deadline: its message says what to do, and that of grpc-js does not.
 const marginMs = 50;
-// setTimeout takes anything longer for 1.
+// setTimeout treats any longer time as 1 ms.
 const longestTimerMs = 2 ** 31 - 1;
 
 function timeLeft(call: ServerUnaryCall<unknown, unknown>, limitMs: number): number {

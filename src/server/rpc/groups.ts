@@ -9,7 +9,7 @@ import { empty } from './requests/node.ts';
 import type { Unary } from '../call/unary.ts';
 import * as requests from './requests/groups.ts';
 
-/** The GroupController service. */
+/** The GroupController service: group snapshots. */
 export const groupHandlers = (unary: Unary, { groups }: Services) =>
   ({
     GroupControllerGetCapabilities: unary({

@@ -9,7 +9,7 @@ import type {
 import { empty } from './requests/node.ts';
 import type { Unary } from '../call/unary.ts';
 
-/** The same on every node and in every mode: CSI wants one answer for one version. */
+/** The same on every node and in every mode, since CSI requires one answer for one version. */
 const capabilities = ({ topology }: Services): GetPluginCapabilitiesResponse => ({
   capabilities: [
     { service: { type: 'CONTROLLER_SERVICE' } },
@@ -19,7 +19,7 @@ const capabilities = ({ topology }: Services): GetPluginCapabilitiesResponse => 
   ],
 });
 
-/** The Identity service. */
+/** The Identity service: name, capabilities, readiness. */
 export const identityHandlers = (unary: Unary, services: Services) =>
   ({
     GetPluginInfo: unary({
@@ -47,7 +47,7 @@ export const identityHandlers = (unary: Unary, services: Services) =>
     }),
   }) satisfies IdentityHandlers;
 
-// Whatever is the matter, CSI has one code for a plugin that does not work.
+// CSI has one code for a plugin that does not work, whatever the reason is.
 function cannotWork(error: unknown): never {
   if (!(error instanceof DriverError)) throw error;
   throw new DriverError('misconfigured', error.message, error);

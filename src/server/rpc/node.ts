@@ -27,11 +27,11 @@ const here = (id: string): readonly LockKey[] => [{ on: 'node-volume', id }];
 const byAsk = ({ id }: { readonly id: string }) => here(id);
 const byId = ({ volume_id }: { readonly volume_id: string }) => here(volume_id);
 
-/** The Node service. */
+/** The Node service. Add an RPC as rpc/controller.ts says. */
 export const nodeHandlers = (unary: Unary, services: Services) =>
   ({
     ...mountHandlers(unary, services),
-    // Takes no lock: it changes nothing, and a stage that hangs must not blind those who watch.
+    // Takes no lock: it changes nothing, and must answer while a stage of the volume hangs.
     NodeGetVolumeStats: unary({
       name: 'NodeGetVolumeStats',
       request: requests.nodeGetVolumeStats,

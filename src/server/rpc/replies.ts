@@ -17,8 +17,8 @@ import type {
   VolumeUsage as VolumeUsageMessage,
 } from '../../wire/types.ts';
 
-// Every literal has the type of its message: protobuf drops a misspelt field without a word, the
-// compiler does not. Sizes travel as decimal strings, which is what proto-loader takes for int64.
+// Every literal has the type of its message: protobuf drops a misspelt field without an error, the
+// compiler does not. Sizes are decimal strings, which proto-loader takes for int64.
 
 const sourceMessage = ({ kind, id }: ContentSource): VolumeContentSource =>
   kind === 'snapshot' ? { snapshot: { snapshot_id: id } } : { volume: { volume_id: id } };
@@ -31,19 +31,19 @@ const volumeMessage = (volume: Volume): VolumeMessage => ({
   ...(volume.topology ? { accessible_topology: [{ segments: volume.topology }] } : {}),
 });
 
-/** A volume that was created, or was there already. */
+/** A volume that was created now or earlier. */
 export const createVolumeResponse = (volume: Volume): CreateVolumeResponse => ({
   volume: volumeMessage(volume),
 });
 
-// Both messages of the same shape: CSI declares the status of a volume twice.
+// For two messages of the same shape: CSI declares the status of a volume twice.
 const volumeEntry = (volume: Volume) =>
   ({
     volume: volumeMessage(volume),
     status: { published_node_ids: [...volume.publishedNodes] },
   }) satisfies ControllerGetVolumeResponse;
 
-/** One volume and the nodes it is attached to. */
+/** One volume and the nodes that it is attached to. */
 export const controllerGetVolumeResponse = (volume: Volume): ControllerGetVolumeResponse =>
   volumeEntry(volume);
 
@@ -62,13 +62,13 @@ const snapshotMessage = (snapshot: Snapshot): SnapshotMessage => ({
   group_snapshot_id: snapshot.groupId ?? '',
 });
 
-// A Date would be encoded as the year 1970, silently.
+// A Date would be encoded as the year 1970, without an error.
 const timestamp = (ms: number) => ({
   seconds: String(Math.floor(ms / 1000)),
   nanos: Math.round((ms - Math.floor(ms / 1000) * 1000) * 1_000_000),
 });
 
-/** A snapshot that was cut, now or before; also the answer of GetSnapshot. */
+/** A snapshot that was taken now or earlier; also the answer of GetSnapshot. */
 export const createSnapshotResponse = (snapshot: Snapshot): CreateSnapshotResponse => ({
   snapshot: snapshotMessage(snapshot),
 });
@@ -79,7 +79,7 @@ export const listSnapshotsResponse = (page: Paged<Snapshot>): ListSnapshotsRespo
   next_token: page.next,
 });
 
-/** A group that was cut, now or before; also the answer of GetVolumeGroupSnapshot. */
+/** A group that was taken now or earlier; also the answer of GetVolumeGroupSnapshot. */
 export const groupResponse = (group: SnapshotGroup): CreateVolumeGroupSnapshotResponse => ({
   group_snapshot: {
     group_snapshot_id: group.id,
@@ -99,7 +99,7 @@ const capabilityMessage = ({ access, mode }: Capability): VolumeCapability => ({
   access_mode: { mode },
 });
 
-/** What was asked for, confirmed; or why it cannot be. */
+/** The confirmed request, or why it cannot be confirmed. */
 export function validateResponse(
   ask: ValidateAsk,
   answer: Validation,

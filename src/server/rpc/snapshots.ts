@@ -4,7 +4,7 @@ import { createSnapshotResponse, listSnapshotsResponse } from './replies.ts';
 import type { Unary } from '../call/unary.ts';
 import * as requests from './requests/controller.ts';
 
-/** Cut, delete and look at snapshots. */
+/** Take, delete and show snapshots. */
 export const snapshotHandlers = (unary: Unary, { snapshots }: Services) =>
   ({
     CreateSnapshot: unary({

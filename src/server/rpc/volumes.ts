@@ -19,7 +19,7 @@ import * as requests from './requests/controller.ts';
 
 const createLocks = ({ name, source }: VolumeSpec): readonly LockKey[] => [
   { on: 'volume-name', id: name },
-  // Many may copy from one source at once; only its own changes must wait.
+  // Several calls may copy from one source at once; only changes of the source must wait.
   ...(source ? [{ on: source.kind, id: source.id, shared: true }] : []),
 ];
 
@@ -27,10 +27,10 @@ const byId = ({ volume_id }: { readonly volume_id: string }): readonly LockKey[]
   { on: 'volume', id: volume_id },
 ];
 
-/** Create, delete, grow and look at volumes. */
+/** Create, delete, modify, expand and show volumes. */
 export const volumeHandlers = (unary: Unary, services: Services) => ({
   ...changes(unary, services),
-  ...looks(unary, services),
+  ...queries(unary, services),
 });
 
 const changes = (unary: Unary, { volumes }: Services) =>
@@ -67,13 +67,13 @@ const changes = (unary: Unary, { volumes }: Services) =>
         capacity_bytes: String(
           await volumes.expand(wire.volume_id, wire.capacity_range, wire.volume_capability),
         ),
-        // For raw block too: a loop device has to be told its new size.
+        // For raw block too: the node must make the loop device take its new size.
         node_expansion_required: true,
       }),
     }),
   }) satisfies Partial<ControllerHandlers>;
 
-const looks = (unary: Unary, { volumes, capacity }: Services) =>
+const queries = (unary: Unary, { volumes, capacity }: Services) =>
   ({
     ControllerGetVolume: unary({
       name: 'ControllerGetVolume',

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { DriverError } from '../../model/fault.ts';
 
-// sun_path of Linux holds 108 bytes with its NUL. Node cuts a longer one short and reports success.
+// sun_path of Linux holds 108 bytes with its NUL. Node truncates a longer path and reports success.
 const longestSocketPath = 107;
 
 /** The path of the socket that CSI_ENDPOINT names. Throws misconfigured with what is wrong. */
@@ -12,7 +12,7 @@ export function socketPath(endpoint: string): string {
   return checkedPath(path);
 }
 
-/** A path that a socket can be made at, or misconfigured. */
+/** The same path, if a socket can be made there. Throws misconfigured with what is wrong. */
 export function checkedPath(path: string): string {
   const problem = whyUnusable(path);
   if (problem !== undefined) throw wrong(path, problem);
@@ -23,7 +23,7 @@ function whyUnusable(path: string): string | undefined {
   const length = Buffer.byteLength(path);
   if (!path.startsWith('/')) return 'must be an absolute path';
   if (!path.endsWith('.sock')) return 'must end in .sock';
-  // eslint-disable-next-line no-control-regex -- none of them belongs into the name of a socket
+  // eslint-disable-next-line no-control-regex -- a socket name must not have one
   if (/[\u0000-\u001f\u007f]/.test(path)) return 'must not hold control characters';
   if (posix.normalize(path) !== path) return 'must not hold "//", "." or ".." components';
   if (length > longestSocketPath)

@@ -19,19 +19,19 @@ export interface GrpcOptions {
   readonly log: Log;
   /** CSI_ENDPOINT: the socket of the kubelet. */
   readonly endpoint: string;
-  /** The socket of the sidecars, if they have one: a path, and the group they run with. */
+  /** The socket of the sidecars, if they have one: its path, and the group that they run with. */
   readonly controller?: { readonly path: string; readonly gid?: number | undefined } | undefined;
-  /** After this long a caller is told to ask again, while its operation goes on. */
+  /** After this many milliseconds the server answers that the caller must ask again; the operation continues. */
   readonly limitMs: number;
   /** Called for each request that was answered. */
   readonly onDone?: ((done: RequestDone) => void) | undefined;
-  /** A socket was taken from us: nobody can reach this process, so it should end with status 1. */
+  /** Called when a socket was removed or replaced. No caller can reach this process then; it should end with status 1. */
   readonly onVanished: (path: string) => void;
-  /** How often to look for that where the kernel does not tell. */
+  /** How often to check for that, where inotify does not report it. */
   readonly watchMs?: number | undefined;
 }
 
-/** The socket of the sidecars. It is there only while it is open. */
+/** The socket of the sidecars. The file exists only while it is open. */
 export interface ControllerSocket {
   open(): Promise<void>;
   close(graceMs: number): Promise<void>;
@@ -39,20 +39,20 @@ export interface ControllerSocket {
 
 /** The running gRPC server. */
 export interface GrpcServer {
-  /** Undefined when none was asked for. */
+  /** Undefined when the options name none. */
   readonly controller: ControllerSocket | undefined;
-  /** Calls that run, those included whose caller has left. */
+  /** How many calls run, those included whose caller has left. */
   running(): number;
-  /** Both sockets go, running calls finish; it never takes much longer than `graceMs`. */
+  /** Removes both sockets and lets running calls finish; never takes much longer than `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
 
-/** Serves CSI. Throws misconfigured when the socket cannot be had. */
+/** Serves CSI. Throws misconfigured when it cannot listen at a socket. */
 export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   routeGrpcLog(options.log);
   const path = socketPath(options.endpoint);
   const controllerPath = options.controller && checkedPath(options.controller.path);
-  // One set of locks for both sockets: they lead to the same volumes.
+  // One set of locks for both sockets, since both serve the same volumes.
   const locks = createLocks();
   const onMain = createCalls();
   const onController = createCalls();
@@ -60,7 +60,7 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
     serveOn({
       ...at,
       calls,
-      services: servicesOf(options, createUnary({ ...options, locks, calls }), at.withNode),
+      services: servicesOf(options, createUnary({ ...options, locks, calls }), at),
       onVanished: () => {
         options.onVanished(at.path);
       },
@@ -83,6 +83,7 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   };
 }
 
+/** Where a socket is, and whether it serves the Node service. */
 interface Place {
   readonly path: string;
   readonly mode: number;
@@ -90,7 +91,11 @@ interface Place {
   readonly withNode: boolean;
 }
 
-function servicesOf({ services }: GrpcOptions, unary: Unary, withNode: boolean): Service[] {
+function servicesOf(
+  { services }: GrpcOptions,
+  unary: Unary,
+  { withNode }: Pick<Place, 'withNode'>,
+): Service[] {
   const csi = loadCsi();
   const both = [
     { definition: csi.Identity.service, handlers: identityHandlers(unary, services) },
@@ -102,11 +107,11 @@ function servicesOf({ services }: GrpcOptions, unary: Unary, withNode: boolean):
 }
 
 interface Switch extends ControllerSocket {
-  /** Closes for good: whoever still follows the state of the roots opens it no more. */
+  /** Closes permanently: a later `open` does nothing. */
   end(graceMs: number): Promise<void>;
 }
 
-/** One after the other, however fast open and close are asked for. */
+/** Runs `open` and `close` one after the other, however fast they are called. */
 function switchable(serve: () => Promise<Served>): Switch {
   let served: Served | undefined;
   let ended = false;
@@ -134,7 +139,7 @@ function switchable(serve: () => Promise<Served>): Switch {
   };
 }
 
-// grpc-js speaks to the console by itself; what it has to say belongs into our log.
+// By default grpc-js writes to the console; its lines belong in the driver's log.
 function routeGrpcLog(log: Log): void {
   const to =
     (level: 'debug' | 'info' | 'error') =>

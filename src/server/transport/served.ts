@@ -13,12 +13,12 @@ const mebibyte = 1024 * 1024;
 
 const grpcOptions = {
   'grpc.max_receive_message_length': 4 * mebibyte,
-  // Probes that come and go leave connections behind.
+  // Probes leave connections behind.
   'grpc.max_connection_idle_ms': 30 * 60 * 1000,
   'grpc.enable_channelz': 0,
 };
 
-/** A service and what serves it. */
+/** A service and its handlers. */
 export interface Service {
   readonly definition: ServiceDefinition;
   readonly handlers: UntypedServiceImplementation;
@@ -27,22 +27,22 @@ export interface Service {
 /** What one socket serves. */
 export interface ServedOptions extends Omit<SocketOptions, 'onConnection'> {
   readonly services: readonly Service[];
-  /** The calls that come in here. */
+  /** The calls that arrive at this socket. */
   readonly calls: Calls;
 }
 
 /** One socket with its gRPC server. */
 export interface Served {
-  /** The socket goes at once, running calls finish; after `graceMs` nothing is waited for any more. */
+  /** Removes the socket at once and lets running calls finish, for at most `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
 
-// Replies that were given are on their way; a connection that is not HTTP/2 would never end by itself.
+// Time for replies on their way; a connection that is not HTTP/2 never ends by itself.
 const flushMs = 1000;
 
 /**
- * Serves on one socket. It is a net.Server of our own, whose connections are handed to grpc-js: so we
- * decide whether closing may unlink the path, and can end connections that grpc-js does not know of.
+ * Serves on one socket. It is a net.Server that hands its connections to grpc-js. So the driver decides whether
+ * closing may unlink the path, and can end connections that grpc-js does not know of.
  */
 export async function serveOn(options: ServedOptions): Promise<Served> {
   const server = new Server(grpcOptions);
@@ -58,7 +58,7 @@ export async function serveOn(options: ServedOptions): Promise<Served> {
   return {
     close: async (graceMs) => {
       listening.stop();
-      // Asks clients to leave. What it calls back says nothing: it may come before the replies are out.
+      // Asks clients to leave. Its callback is of no use: it may come before the replies are sent.
       server.tryShutdown(() => undefined);
       const finished = await within(graceMs, options.calls.idle());
       if (finished) await within(flushMs, allClosed(sockets));

@@ -6,25 +6,25 @@ import { DriverError } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
 import { watchInode } from './watch.ts';
 
-/** A socket on the file system that is ours. */
+/** A socket of this process on the file system. */
 export interface SocketOptions {
   readonly path: string;
   readonly mode: number;
-  /** The group that may connect; ours when absent. */
+  /** The group that may connect; by default that of this process. */
   readonly gid?: number | undefined;
   readonly onConnection: (socket: Socket) => void;
-  /** The path no longer leads to our socket: nobody can reach us any more. */
+  /** Called when the path no longer leads to this socket, so that callers cannot reach this process. */
   readonly onVanished: () => void;
   readonly watchMs?: number | undefined;
 }
 
 /** A listening socket. */
 export interface Listening {
-  /** Takes no more connections, and removes the socket if it is still ours. */
+  /** Accepts no more connections, and removes the socket unless another process replaced it. */
   stop(): void;
 }
 
-/** Listens at a path, after what a dead process left there is removed. Throws misconfigured when it cannot. */
+/** Removes the socket that a dead process left at a path and listens there. Throws misconfigured when it cannot. */
 export async function listenAt(options: SocketOptions): Promise<Listening> {
   await makeRoom(options.path);
   const server = createServer({ allowHalfOpen: false }, options.onConnection);
@@ -43,8 +43,8 @@ export async function listenAt(options: SocketOptions): Promise<Listening> {
   return {
     stop: () => {
       watch.stop();
-      // Closing unlinks by path, whoever's socket is there by now. One that was taken over is left
-      // open instead; it goes when the process does.
+      // close() unlinks the path, whichever process's socket is there now. When another process replaced the
+      // socket, this one stays open instead and ends with the process.
       if (isOurs()) server.close();
       else server.unref();
     },
@@ -82,26 +82,29 @@ async function requireFolder(path: string): Promise<void> {
   );
 }
 
-// Only a refused connection proves that nobody listens; a full queue, say, belongs to a living process.
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
+// Only a refused connection proves that no process listens; a full queue, for example, belongs to a living one.
+async function answers(path: string): Promise<boolean> {
+  const error = await connectError(path);
+  return !['ECONNREFUSED', 'ENOENT'].includes(errnoOf(error) ?? '');
+}
+
+/** Why no connection can be made; undefined when one was made. */
+const connectError = (path: string): Promise<Error | undefined> =>
+  new Promise((resolve) => {
     const probe = connect({ path });
+    probe.once('error', resolve);
     probe.once('connect', () => {
       probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', (error) => {
-      resolve(!['ECONNREFUSED', 'ENOENT'].includes(errnoOf(error) ?? ''));
+      resolve(undefined);
     });
   });
-}
 
 function bind(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       reject(cannotListen(path, error));
     });
-    // listen() binds before it returns, so that the socket is never there with a wider mode.
+    // listen() binds before it returns, so the socket never has a wider mode.
     const before = process.umask(0o177);
     try {
       server.listen({ path }, resolve);
@@ -122,7 +125,7 @@ function own({ path, mode, gid }: SocketOptions, server: Server): BigIntStats {
   }
 }
 
-// Synchronous, so that nothing comes between the look and the close. The folder is local, never GPFS.
+// Synchronous, so that nothing happens between the check and the close. The folder is local, never on GPFS.
 const statNow = (path: string): BigIntStats | undefined =>
   lstatSync(path, { bigint: true, throwIfNoEntry: false });
 

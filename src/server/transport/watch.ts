@@ -1,7 +1,7 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** A file that must stay the one it is. */
+/** A file that must not be replaced. */
 export interface WatchOptions {
   readonly path: string;
   readonly isOurs: () => boolean;
@@ -10,26 +10,26 @@ export interface WatchOptions {
   readonly everyMs: number;
 }
 
-/** Notices when a path no longer leads to our file: at once by inotify, else at the next look. */
+/** Notices that a path no longer leads to the file: at once by inotify, or at the next regular check. */
 export function watchInode({ path, isOurs, onVanished, everyMs }: WatchOptions): { stop(): void } {
   const stop = (): void => {
     clearInterval(timer);
     watcher?.close();
   };
-  const look = (): void => {
+  const check = (): void => {
     if (isOurs()) return;
     stop();
     onVanished();
   };
-  // A mount over the folder raises no event, and inotify watches may be used up; hence the timer too.
-  const timer = setInterval(look, everyMs).unref();
-  const watcher = watchFolder(dirname(path), look);
+  // The timer is needed too: a mount over the folder raises no event, and inotify watches may be used up.
+  const timer = setInterval(check, everyMs).unref();
+  const watcher = watchFolder(dirname(path), check);
   return { stop };
 }
 
-function watchFolder(folder: string, look: () => void): FSWatcher | undefined {
+function watchFolder(folder: string, check: () => void): FSWatcher | undefined {
   try {
-    const watcher = watch(folder, { persistent: false }, look);
+    const watcher = watch(folder, { persistent: false }, check);
     watcher.on('error', () => {
       watcher.close();
     });

@@ -16,13 +16,21 @@ import { endedFault, whyEnded } from './device/ended-by-kernel.ts';
 // the smallest allocation group of XFS, or the last sectors of btrfs.
 const slack: Readonly<Record<FsType, Bytes>> = { ext4: 128n * MiB, xfs: 16n * MiB, btrfs: MiB };
 
-/** Grows what this node shows of a volume to the size of its image: devices, then the file system. Resolves to that size. */
+/** The size that a caller asks for, and the kind of use that it names. */
+interface Wanted {
+  readonly range?: CapacityRange | undefined;
+  readonly kind?: Access['kind'] | undefined;
+}
+
+/**
+ * Grows what this node shows of a volume to the size of its image: the devices, then the file system. Resolves to
+ * that size.
+ */
 export async function expand(
   host: NodeHost,
   id: string,
   volumePath: string,
-  range: CapacityRange | undefined,
-  kind?: Access['kind'],
+  { range, kind }: Wanted = {},
 ): Promise<Bytes> {
   using lock = host.lock(id);
   const place = await placeOf(host, lock.id, volumePath);

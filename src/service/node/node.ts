@@ -52,7 +52,7 @@ const defaultLimits: NodeLimits = { sizeMs: 5_000, statfsMs: 5_000, trimLoad: 1.
 
 /** The node side of the driver, and what it does once when it starts. */
 export interface NodeSide extends NodeVolumes {
-  /** Takes down what no volume of this node needs any more; resolves to sentences for the log. Never throws for a single volume. */
+  /** Takes down what no volume here needs any more; resolves to sentences for the log. Never throws for one volume. */
   reconcile(): Promise<readonly string[]>;
   /** Trims one volume that is due; resolves to its id. */
   trim(): Promise<string | undefined>;
@@ -72,7 +72,7 @@ export function nodeVolumes(options: NodeVolumesOptions): NodeSide {
     publish: (ask) => publish(host, ask),
     unpublish: (id, targetPath) => unpublish(host, id, targetPath),
     stats: (id, volumePath) => stats(host, id, volumePath),
-    expand: (id, volumePath, range, kind) => expand(host, id, volumePath, range, kind),
+    expand: (id, volumePath, range, kind) => expand(host, id, volumePath, { range, kind }),
     reconcile: () => reconcile(host),
     trim: () => trimmer.round(),
     thaw: () => host.freezer.thawLeft(),

@@ -128,7 +128,7 @@ async function note(
   return noted;
 }
 
-/** The device to bind. A bind cannot make a device read-only, so a read-only publication of a writable device gets its own. */
+/** The device to bind. A bind cannot make it read-only: a read-only publication of a writable one gets its own. */
 async function deviceFor(
   host: NodeHost,
   volume: NodeVolume,

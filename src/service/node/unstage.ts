@@ -4,7 +4,7 @@ import type { NodeHost } from './host.ts';
 import { firstPublished } from './device/places.ts';
 import { forget, release } from './device/release.ts';
 
-/** Undoes a stage, complete or interrupted. Steps on the shared file system come last, so that a retry can finish them. */
+/** Undoes a stage, complete or interrupted. Steps on the shared file system come last, so that a retry finishes. */
 export async function unstage(host: NodeHost, id: string, stagingPath: string): Promise<void> {
   using lock = host.lock(id);
   const record = await host.records.read(lock.id);

@@ -98,7 +98,7 @@ async function whatIsWrong(
 // The names of the driver's images: a shard, then a key that is used once.
 const imageName = /\/volumes\/[0-9a-f]{3}\/[A-Za-z0-9][A-Za-z0-9_-]*\.\d+-[0-9a-f]+$/;
 
-/** Mounts of the driver's image files without a record: this node lost its records, or an administrator mounted them. */
+/** Mounts of the driver's images that no record names: this node lost records, or an administrator mounted them. */
 async function unrecorded(
   { mounter, kubeletDirectory }: Pick<NodeHost, 'mounter' | 'kubeletDirectory'>,
   records: readonly NodeRecord[],

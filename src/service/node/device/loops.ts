@@ -136,7 +136,7 @@ export const serves = async (
   (await loopState(loop.path))?.sectorBytes === sectorBytesFor(wanted.record) &&
   (await isUsable(host, loop, record));
 
-/** A mount keeps its device attached. The bind of a device node does not, so a device that is leaving gets no new bind. */
+/** True when a device can be used. A mount keeps it attached, the bind of its node does not: it must not be leaving. */
 export const isUsable = (
   { losetup }: Pick<NodeHost, 'losetup'>,
   loop: Loop,

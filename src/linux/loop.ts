@@ -42,7 +42,8 @@ export const loopSectorBytes = ({ sectorBytes = usualSectors }: AttachOptions): 
 const buffered = 'the kernel does not use direct I/O on this file';
 
 /** True for sectors smaller than usual, for which not every file system has direct I/O. */
-export const isSmall = (options: AttachOptions): boolean => loopSectorBytes(options) < usualSectors;
+export const hasSmallSectors = (options: AttachOptions): boolean =>
+  loopSectorBytes(options) < usualSectors;
 
 /** Why an attachment cannot be used, and whether the reason is that the file system has no direct I/O. */
 interface Unfit {
@@ -61,7 +62,7 @@ export async function unfitness(
 ): Promise<Unfit | undefined> {
   const why = await whyNotAsAsked(loop, file, options);
   if (why !== undefined) return { why, lacksDirectIo: why === buffered };
-  const unread = isSmall(options)
+  const unread = hasSmallSectors(options)
     ? await whyNotDirect(loop.path, loopSectorBytes(options))
     : undefined;
   return unread === undefined ? undefined : { why: `${buffered}: ${unread}`, lacksDirectIo: true };

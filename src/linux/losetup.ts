@@ -4,7 +4,7 @@ import { DriverError } from '../model/fault.ts';
 import type { Clock } from '../run/clock.ts';
 import { complaintOf, explainFailure, type Run } from '../run/run.ts';
 import {
-  isSmall,
+  hasSmallSectors,
   sameFile,
   loopSectorBytes,
   unfitness,
@@ -38,7 +38,7 @@ export const losetup = (run: Run, clock: Clock) => ({
     const unfit = await unfitness(loop, file, options);
     if (!unfit) return loop;
     await detach(run, clock, loop);
-    const kind = unfit.lacksDirectIo && isSmall(options) ? 'wrong-state' : 'command-failed';
+    const kind = unfit.lacksDirectIo && hasSmallSectors(options) ? 'wrong-state' : 'command-failed';
     throw new DriverError(kind, `${file} cannot be used through ${path}: ${unfit.why}`);
   },
 
@@ -177,12 +177,12 @@ export function parseListed(line: string): Listed {
     throw new DriverError('unreadable-output', `losetup printed ${JSON.stringify(line)}`);
   return {
     path,
-    backing: { device: deviceNumber(BigInt(major), BigInt(minor)), inode: BigInt(inode) },
+    backing: { device: stDevOf(BigInt(major), BigInt(minor)), inode: BigInt(inode) },
   };
 }
 
 /** The st_dev of a major and a minor number, as the C library packs them. */
-const deviceNumber = (major: bigint, minor: bigint): bigint =>
+const stDevOf = (major: bigint, minor: bigint): bigint =>
   ((major & 0xfffff000n) << 32n) |
   ((major & 0xfffn) << 8n) |
   ((minor & 0xffffff00n) << 12n) |

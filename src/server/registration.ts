@@ -65,10 +65,7 @@ export function keepRegistered(options: RegistrationOptions): Registration {
     });
   };
   const vanished = (): void => {
-    options.log.warn(
-      { path },
-      'the registration socket was removed or replaced; creating it again',
-    );
+    options.log.warn({ path }, 'the registration socket is gone; creating it again');
     again();
   };
 

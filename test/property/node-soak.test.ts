@@ -78,7 +78,7 @@ const modify = ({ volume }: Ready, { at, readonly }: Call) =>
 
 const asked = new Map<string, string>();
 
-/** As a snapshot does that is being cut elsewhere: it goes on while the next calls come, and ends with the next such call. */
+/** As a snapshot does that is being cut elsewhere: it continues while the next calls come, and ends with the next such call. */
 async function freeze({ volume }: Pick<Ready, 'volume'>): Promise<void> {
   const before = asked.get(volume.id);
   if (before !== undefined) await ground.store.freezes.retract(self.node, before);

@@ -61,7 +61,7 @@ describe('a volume that other nodes are being cut off from', () => {
 });
 
 describe('a node that comes back', () => {
-  test('after its volume went elsewhere lets go of its own device only, and of its mark', async () => {
+  test('after its volume was attached elsewhere detaches only its own device, and removes its mark', async () => {
     const ready = await ground.ready(mountAs('ext4'), 64n * MiB);
     const { volume, ask, pod } = ready;
     await ground.node.stage(ask);
@@ -75,7 +75,7 @@ describe('a node that comes back', () => {
     expect(await ground.loops()).toHaveLength(2);
     expect(await readFile(join(otherAsk.stagingPath, 'before'), 'utf8')).toBe('before');
 
-    // Both nodes mount below one directory here, so the other one's mount is told of, and left alone.
+    // Both nodes mount below one directory here, so the mount of the other one is reported and left alone.
     expect(await ground.restarted().reconcile()).toEqual([
       `volume ${volume.id} was given a new image while it was staged here; what used its old image was taken down`,
       expect.stringContaining(`is mounted at ${JSON.stringify(otherAsk.stagingPath)}`),
@@ -90,7 +90,7 @@ describe('a node that comes back', () => {
   });
 
   test.each(['unpublish and unstage', 'reconcile'])(
-    'after its volume was cut off and deleted altogether lets go of it: %s',
+    'after its volume was cut off and deleted takes it down: %s',
     async (how) => {
       const { volume, ask, pod } = await ground.ready(mountAs('xfs'));
       await ground.node.stage(ask);
@@ -98,8 +98,8 @@ describe('a node that comes back', () => {
       await ground.store.files.unlink(volume.image);
       await setState(volume, { state: 'deleted', attachments: [] });
       if (how === 'reconcile') {
-        const [told] = await ground.restarted().reconcile();
-        expect(told).toContain(`volume ${volume.id} was deleted while it was staged here`);
+        const [finding] = await ground.restarted().reconcile();
+        expect(finding).toContain(`volume ${volume.id} was deleted while it was staged here`);
       }
       await ground.node.unpublish(volume.id, pod);
       await ground.node.unstage(volume.id, ask.stagingPath);
@@ -108,7 +108,7 @@ describe('a node that comes back', () => {
     },
   );
 
-  test('and finds no record of its volume leaves it to whoever unstages it', async () => {
+  test('and finds no record of its volume leaves it to a later unstage', async () => {
     const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
     await ground.node.stage(ask);
     const held = await ground.store.volumes.read(volume.local);

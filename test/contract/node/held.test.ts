@@ -16,7 +16,7 @@ onGround((fresh) => {
 
 const staged = (capability = mountAs('ext4')) => stagedOn(ground, capability, 64n * MiB);
 
-describe('a device that goes away when its last user lets go', () => {
+describe('a device that ends when its last user closes it', () => {
   test("is never given to a pod: the next file behind it would be another tenant's", async () => {
     const { volume, ask, pod, done } = await staged(blockAs());
     const [loop = ''] = await ground.loops();

@@ -32,7 +32,7 @@ const byHand = async (image: string) =>
   (await run(['losetup', '-f', '--show', image], 'write')).trim();
 
 describe('case 86: one device for a volume', () => {
-  test('20 callers at once make one, the others are told that it is under way', async () => {
+  test('20 callers at once make one, the others get the answer that it is under way', async () => {
     const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
     const all = await Promise.allSettled(Array.from({ length: 20 }, () => ground.node.stage(ask)));
     expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
@@ -141,30 +141,30 @@ describe('at start', () => {
     expect(await ground.restarted().reconcile()).toEqual([]);
     expect(await ground.loops()).toHaveLength(1);
     await ground.detach(volume);
-    const [told] = await ground.restarted().reconcile();
-    expect(told).toContain('was staged here half way');
+    const [finding] = await ground.restarted().reconcile();
+    expect(finding).toContain('was staged here half way');
     expect(await ground.restarted().reconcile()).toEqual([]);
     expect(await ground.leaks()).toEqual([]);
   });
 
-  test('a record whose mount is gone is told of', async () => {
+  test('a record whose mount is gone is reported', async () => {
     const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
     await ground.node.stage(ask);
     await run(['umount', ask.stagingPath], 'write');
-    const [told] = await ground.restarted().reconcile();
-    expect(told).toContain('its mount is gone');
+    const [finding] = await ground.restarted().reconcile();
+    expect(finding).toContain('its mount is gone');
     await ground.node.stage(ask);
     expect(await ground.restarted().reconcile()).toEqual([]);
     await ground.node.unstage(volume.id, ask.stagingPath);
   });
 
-  test('a mount of an image without a record is told of and left alone', async () => {
+  test('a mount of an image without a record is reported and left alone', async () => {
     const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
     await ground.node.stage(ask);
     const lost = ground.restarted({ stateDirectory: join(ground.directory, 'state-lost') });
-    const [told] = await lost.reconcile();
-    expect(told).toContain('no record of this node names it');
-    expect(told).toContain(ask.stagingPath);
+    const [finding] = await lost.reconcile();
+    expect(finding).toContain('no record of this node names it');
+    expect(finding).toContain(ask.stagingPath);
     expect(await ground.mountPoints()).toEqual([ask.stagingPath]);
     await ground.node.unstage(volume.id, ask.stagingPath);
   });

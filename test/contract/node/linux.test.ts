@@ -76,7 +76,7 @@ describe('losetup', () => {
     expect(await loopsOf(`${image}-copy`)).toEqual([]);
   });
 
-  test('two attachments of one file are told apart, also on the same device one after the other', async () => {
+  test('two attachments of one file are distinguished, also on the same device one after the other', async () => {
     const first = await loops.attach(image, { readonly: false });
     const second = await loops.attach(image, { readonly: true });
     expect(second.readonly).toBe(true);

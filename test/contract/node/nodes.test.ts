@@ -66,8 +66,8 @@ describe('at start', () => {
       ...record,
       image: { key, inode: 1n },
     }));
-    const [told] = await ground.restarted().reconcile();
-    expect(told).toContain('was given a new image while it was staged here');
+    const [finding] = await ground.restarted().reconcile();
+    expect(finding).toContain('was given a new image while it was staged here');
     expect(await ground.loops()).toEqual([]);
     await ground.node.unpublish(volume.id, pod);
   });
@@ -76,15 +76,15 @@ describe('at start', () => {
     const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
     await ground.node.stage(ask);
     await ground.store.files.unlink(volume.image);
-    const [told] = await ground.restarted().reconcile();
-    expect(told).toContain('was deleted while it is in use here');
+    const [finding] = await ground.restarted().reconcile();
+    expect(finding).toContain('was deleted while it is in use here');
     expect(await ground.mountPoints()).toEqual([ask.stagingPath]);
     await ground.node.unstage(volume.id, ask.stagingPath);
   });
 });
 
 describe('a record of this node that cannot be read', () => {
-  test('is reported with its path and left as it is; other volumes go on', async () => {
+  test('is reported with its path and left as it is; other volumes keep working', async () => {
     const { volume, ask } = await ground.ready(mountAs('ext4'), 64n * MiB);
     const other = await ground.ready(mountAs('ext4'), 64n * MiB);
     await ground.node.stage(ask);

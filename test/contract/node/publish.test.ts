@@ -92,7 +92,7 @@ describe('publish of a file system', () => {
     await done(pod, `${pod}-2`);
   });
 
-  test('case 83: an unstage while published is refused, and the pod goes on', async () => {
+  test('case 83: an unstage while published is refused, and the pod continues', async () => {
     const { volume, ask, pod, done } = await staged();
     await ground.node.publish(publishAsk(ask, pod));
     await expect(ground.node.unstage(volume.id, ask.stagingPath)).rejects.toEqual(fault('in-use'));

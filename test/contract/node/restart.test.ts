@@ -37,9 +37,9 @@ describe('a file of the driver that went bad', () => {
       trimIntervalMs: 1,
       limits: { trimLoad: Number.POSITIVE_INFINITY },
     });
-    const told = await rebooted.reconcile();
-    expect(told.filter((sentence) => sentence.startsWith(`record ${bad} `))).toHaveLength(1);
-    expect(told.filter((sentence) => sentence.includes(volume.id))).toHaveLength(1);
+    const findings = await rebooted.reconcile();
+    expect(findings.filter((sentence) => sentence.startsWith(`record ${bad} `))).toHaveLength(1);
+    expect(findings.filter((sentence) => sentence.includes(volume.id))).toHaveLength(1);
     expect(await ground.marks()).toEqual([]);
     await rebooted.stage(ask);
     expect(await rebooted.trim()).toBe(volume.id);
@@ -67,8 +67,8 @@ describe('at start, while the kubelet is at work already', () => {
       },
     };
     const rebooted = ground.restarted({ self: { ...self, bootId: 'boot-2' }, roots });
-    const told = await rebooted.reconcile();
-    expect(told.filter((sentence) => sentence.includes(second.volume.id))).toEqual([]);
+    const findings = await rebooted.reconcile();
+    expect(findings.filter((sentence) => sentence.includes(second.volume.id))).toEqual([]);
     expect(await ground.marks()).toHaveLength(1);
     expect(await rebooted.stats(second.volume.id, second.ask.stagingPath)).toHaveLength(2);
     await rebooted.unstage(second.volume.id, second.ask.stagingPath);

@@ -71,7 +71,7 @@ describe('where the kernel has no direct I/O in sectors of 512 bytes', () => {
       await ground.node.stage(ask);
       const [device = ''] = await ground.loops();
       const clone = await ground.clone(volume, 'sharing', sizes.gpt);
-      // In use meanwhile, the source goes on as before.
+      // The source, in use meanwhile, works as before.
       const data = randomBytes(512);
       writeSector(device, 2049, data);
       expect(readSector(device, 2049).equals(data)).toBe(true);

@@ -93,7 +93,7 @@ describe('a publish that is refused or fails leaves nothing, for nobody may ever
   });
 });
 
-describe('an unstage of a volume whose pod was taken away by hand', () => {
+describe('an unstage of a volume whose pod was removed by hand', () => {
   test('goes through when nothing is mounted for the pod any more', async () => {
     const { volume, ask, pod } = await staged();
     await ground.node.publish(publishAsk(ask, pod));

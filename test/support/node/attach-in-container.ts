@@ -1,4 +1,4 @@
-// Runs in a mount namespace of its own: puts an almost empty /dev in place, then attaches a file as the driver does.
+// Runs in its own mount namespace: mounts an almost empty /dev, then attaches a file as the driver does.
 import { readdir } from 'node:fs/promises';
 import { losetup } from '../../../src/linux/losetup.ts';
 import { systemClock } from '../../../src/run/clock.ts';

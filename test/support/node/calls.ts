@@ -1,4 +1,4 @@
-// What a victim and the tests that kill it share; nothing of vitest, so that a victim starts soon.
+// What a victim and the tests that kill it share. Nothing here imports vitest, so a victim starts fast.
 import { join } from 'node:path';
 import type { LocalId, RootId } from '../../../src/model/ids.ts';
 import { randomNonce, systemClock } from '../../../src/run/clock.ts';
@@ -8,7 +8,7 @@ import type { NodeVolumes, StageAsk } from '../../../src/service/api.ts';
 import type { NodeRoots } from '../../../src/service/node/host.ts';
 import { openExistingRoot, type RootStore } from '../../../src/store/root.ts';
 
-/** The one root of a ground, with these files for it too: a process that dies leaves it half changed as well. */
+/** The only root of a ground, through these files: a process that dies may leave the root half changed too. */
 export function rootsIn(
   directory: string,
   rootId: RootId,
@@ -38,7 +38,7 @@ export interface Used {
   readonly readonly: boolean;
 }
 
-/** One call. That a file system is grown at its next stage only is a good end of `expand`. */
+/** One call. An `expand` that leaves the growing to the next stage counts as a success. */
 export async function make(node: NodeVolumes, call: Call, used: Used): Promise<void> {
   const { ask, target, readonly } = used;
   switch (call) {

@@ -88,7 +88,7 @@ export function dosTable(partitions: readonly (readonly [number, number, number]
   return table;
 }
 
-/** Partitions as `first sector, sectors` that whoever asks a device for its sectors finds on it. */
+/** Partitions as `first sector, sectors`, which a program that asks a device for its sectors finds on it. */
 export const partitionsOn = (device: string): readonly string[] =>
   execFileSync('partx', ['--show', '-g', '-o', 'START,SECTORS', device], { encoding: 'utf8' })
     .split('\n')

@@ -10,7 +10,7 @@ const [group = '', procPath = '', path = '', device = ''] = process.argv.slice(2
 await writeFile(join(group, 'cgroup.procs'), '0');
 const program = join(import.meta.dirname, '..', '..', '..', 'src', 'cli', 'main.ts');
 const enter = [`--cgroup=${procPath}/ns/cgroup`, '--'];
-// As long as the driver's, or on a busy machine the time would be up before anything is frozen.
+// As long as the driver's: on a busy machine a shorter time would end before anything is frozen.
 const ms = String(freezeMs);
 const what = ['--path', path, '--device', device, '--ms', ms, '--join', procPath];
 await startCompanion(['nsenter', ...enter, process.execPath, program, 'thaw', ...what]);

@@ -55,7 +55,7 @@ export interface Ready {
   readonly pod: string;
 }
 
-/** Everything the node side needs, on a file system with reflinks of its own; nothing of it is left after `close`. */
+/** Everything that the node side needs, on its own file system with reflinks; `close` removes all of it. */
 export interface Ground {
   readonly directory: string;
   readonly store: RootStore;
@@ -83,7 +83,7 @@ export interface Ground {
   loops(): Promise<readonly string[]>;
   /** Mount points in this ground, without the ground's own. */
   mountPoints(): Promise<readonly string[]>;
-  /** What is left over, by name, after which nothing of it is left. */
+  /** Takes down what is left over; resolves to its names. */
   leaks(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
@@ -91,7 +91,7 @@ export interface Ground {
 /** What a ground lies on. */
 export interface Below {
   readonly type: 'xfs' | 'btrfs';
-  /** Of the device under it: what direct I/O on it is aligned to. */
+  /** The sector size of the device under it, to which direct I/O is aligned. */
   readonly sectorBytes: 512 | 4096;
 }
 

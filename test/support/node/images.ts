@@ -16,7 +16,7 @@ export const sizes = { gpt: 16n * MiB, ext4: 320n * MiB, xfs: 320n * MiB };
 const disks = {
   gpt: (image: string) => gptDisk(image, Number(sizes.gpt), 512, [{ first: 2048, last: 4095 }]),
   xfs: async (image: string, ground: Ground) => {
-    // Made elsewhere: on an XFS with larger sectors mkfs makes none with such.
+    // Made on another file system: on an XFS with larger sectors, mkfs makes none with these.
     const elsewhere = join(ground.directory, 'xfs.raw');
     await run(['truncate', '-s', String(sizes.xfs), elsewhere], 'write');
     await run(['mkfs.xfs', '-q', '-f', '-s', 'size=512', elsewhere], 'write');
@@ -28,7 +28,7 @@ const disks = {
   },
 } as const;
 
-/** A volume as an adopted disk is one: its sector size in the record, its content never to be formatted. */
+/** A volume like an adopted disk: its record has the sector size, and its content is never formatted. */
 export async function disk(ground: Ground, kind: keyof typeof disks, capability: Capability) {
   const ready = await ground.ready(capability, sizes[kind], { kind: 'unknown' });
   await disks[kind](ready.volume.image, ground);

@@ -10,7 +10,7 @@ import { isCommand, type Death } from './mortal.ts';
 import { blockAs, mountAs, stageAsk } from './asks.ts';
 import { run, type Ground, type Ready } from './ground.ts';
 
-/** A kind of use, each with steps of its own. */
+/** A kind of use; each has its own steps. */
 export interface Kind {
   readonly name: string;
   readonly capability: Capability;
@@ -23,7 +23,7 @@ export interface Kind {
 const small = 320n * MiB;
 const large = 640n * MiB;
 
-/** A volume at the begin of a life; `data`: it has a file system with a file `kept`. */
+/** A volume at the start of a life; `data`: it has a file system with a file `kept`. */
 type Begun = Ready & { readonly data: boolean };
 
 const empty = async (ground: Ground, capability: Capability): Promise<Begun> => ({
@@ -33,7 +33,7 @@ const empty = async (ground: Ground, capability: Capability): Promise<Begun> => 
 
 const own = (name: string, capability: Capability): Kind => ({ name, capability, make: empty });
 
-/** Those that a volume can have. */
+/** The kinds of use that a volume can have. */
 export const kinds: readonly Kind[] = [
   ...['ext4', 'xfs', 'btrfs'].map((type) => own(type, mountAs(type))),
   ...['ext4', 'xfs', 'btrfs'].map((type) => ({
@@ -60,7 +60,7 @@ async function larger(ground: Ground, capability: Capability): Promise<Begun> {
   return { ...ready, data: true };
 }
 
-/** A clone of a mounted file system, for several nodes to read: what it holds is in a journal that nobody replayed. */
+/** A clone of a mounted file system, for several nodes to read: its data is in a journal that no node has replayed. */
 async function dirty(ground: Ground, capability: Capability): Promise<Begun> {
   const { access } = capability;
   const { volume, ask } = await ground.ready(
@@ -84,7 +84,7 @@ export interface Breaking {
   readonly once: (used: Used) => Promise<void>;
 }
 
-/** A life of a volume in which one call is broken, then asked for again of a fresh driver; nothing may be left of it. */
+/** The life of a volume in which one call breaks and a new driver repeats it; nothing may be left at its end. */
 export async function life(
   ground: Ground,
   { capability, readonly = false, make: makeReady }: Kind,
@@ -101,7 +101,7 @@ export async function life(
     if (each === 'publish') await expectKept(ready);
   }
   await expectNothing(ground, ready);
-  // Some thousand lives follow each other, and nobody uses an image any more.
+  // Some thousand lives follow each other, and no later one uses an image of an earlier one.
   await run(['find', join(ground.store.layout.root, 'volumes'), '-type', 'f', '-delete'], 'write');
 }
 
@@ -109,7 +109,7 @@ async function expectKept({ pod, data }: Begun): Promise<void> {
   if (data) expect(await readFile(join(pod, 'kept'), 'utf8')).toBe('data');
 }
 
-/** No mount, device or mark, no file of the node's own, a half written one either, and no target. */
+/** Expects no mount, device, mark, target or file of the node, half-written files included. */
 async function expectNothing(ground: Ground, { volume, pod }: Ready): Promise<void> {
   expect(await ground.leaks()).toEqual([]);
   const state = await run(['find', join(ground.directory, 'state'), '-type', 'f'], 'read');
@@ -117,7 +117,7 @@ async function expectNothing(ground: Ground, { volume, pod }: Ready): Promise<vo
   expect(await run(['find', pod], 'read').catch(() => 'nothing')).toBe('nothing');
 }
 
-/** As the kubelet does; but what is no answer of the driver's is a defect at once. */
+/** Repeats a call as the kubelet does; an error that is not an answer of the driver is a defect. */
 async function askAgain(ask: () => Promise<void>, patience: number): Promise<void> {
   for (let left = patience; ; left -= 1) {
     try {
@@ -131,9 +131,9 @@ async function askAgain(ask: () => Promise<void>, patience: number): Promise<voi
 }
 
 /**
- * Lets a driver die before each step of a call and while each of its commands runs, a life for each death, until
- * no further step comes; resolves to how many that were. `kill` resolves to the step it died at, if it came so far.
- * The steps are found, not listed. Their number differs a little: a directory may be there already.
+ * Kills a driver before each step of a call and while each of its commands runs, one life for each death, until no
+ * further step comes; resolves to the number of deaths. `kill` resolves to the step that the driver died at, if it
+ * reached it. The steps are found, not listed. Their number varies a little, as a directory may exist already.
  */
 export async function dieEverywhere(
   ground: Ground,
@@ -147,7 +147,7 @@ export async function dieEverywhere(
     const once = async (used: Used) => {
       step = await kill(used, death);
     };
-    // What a command still does when its driver is gone ends by itself.
+    // A command that outlives its driver ends by itself.
     await life(ground, kind, { call, once, patience: death.when === 'during' ? 200 : 0 });
     if (step !== undefined) count.deaths += 1;
     return step ?? '';

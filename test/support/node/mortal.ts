@@ -3,7 +3,7 @@ import { hostFiles } from '../../../src/run/host-files.ts';
 import type { Files } from '../../../src/run/files.ts';
 import type { Run } from '../../../src/run/run.ts';
 
-/** Where a process dies: at its n-th step; `during`: while the command that is that step goes on without it. */
+/** Where a process dies: at its n-th step; `during`: while the command that is that step continues without it. */
 export interface Death {
   readonly at: number;
   readonly when: 'before' | 'during' | 'after';
@@ -12,19 +12,19 @@ export interface Death {
 /** A step that is a command, by its name. */
 export const isCommand = (step: string): boolean => step.startsWith('$ ');
 
-// Whatever is not known to change nothing is a step, so that a new call of Files is one from the start.
+// Each call is a step unless it is known to change nothing, so a new call of Files is a step from the start.
 const looks: ReadonlySet<string> = new Set<keyof Files>([
   ...(['read', 'list', 'stat', 'held', 'space'] as const),
-  // What it makes sure of only a power cut can tell.
+  // Only a power cut shows what it does.
   'syncDirectory',
 ]);
 
-// Enough for the command to be there, and not for most to have ended.
+// Long enough for the command to run, too short for most commands to end.
 const startedMs = 2;
 
 type AnyCall = (...given: never[]) => Promise<unknown>;
 
-/** Ports whose steps, that is all that changes the machine, are counted, and end at one: `die` is called there. */
+/** Ports that count the steps, which are the calls that change the machine, and call `die` at one of them. */
 export function mortal(run: Run, { at, when }: Death, die: (step: string) => never) {
   const steps: string[] = [];
   const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {

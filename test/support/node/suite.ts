@@ -3,7 +3,7 @@ import type { Bytes } from '../../../src/model/bytes.ts';
 import type { Capability } from '../../../src/model/capability.ts';
 import { newGround, type Below, type Ground } from './ground.ts';
 
-/** Gives a suite its ground; after each test nothing may be left on it, after the last it goes. */
+/** Gives a suite its ground. After each test nothing may be left on it; after the last test it is removed. */
 export function onGround(use: (ground: Ground) => void, below?: Below): void {
   let ground: Ground;
   beforeAll(async () => {

@@ -1,5 +1,5 @@
-// A driver in a process of its own, which prints the name of a step of a call and is killed with SIGKILL there. Ends
-// with status 0 when it did not come so far.
+// A driver in its own process. It prints the name of a step of a call, and the test kills it there with SIGKILL. It
+// ends with status 0 when the call has fewer steps.
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../../src/run/clock.ts';
@@ -10,7 +10,7 @@ import type { RootId } from '../../../src/model/ids.ts';
 import { make, rootsIn, type Call, type Used } from './calls.ts';
 import { mortal, type Death } from './mortal.ts';
 
-/** What the victim is told in its one argument; maps do not survive JSON, and these are empty. */
+/** What the victim gets in its only argument; maps do not survive JSON, and these are empty. */
 export interface Order extends Death {
   readonly directory: string;
   readonly rootId: RootId;

@@ -4,7 +4,7 @@ import type { Loop } from '../../linux/loop.ts';
 import type { Mount } from '../../run/mounts.ts';
 import type { PublishAsk } from '../api.ts';
 import { noteAttaching } from './device/attach.ts';
-import { detachUnnamed, obtainLoop, serves } from './device/loops.ts';
+import { detachUnnamed, obtainLoop, isAsWanted } from './device/loops.ts';
 import type { NodeRecord, Target } from './state/records.ts';
 import type { NodeHost } from './host.ts';
 import { lookAt, resolvePath } from './state/paths.ts';
@@ -138,7 +138,7 @@ async function deviceFor(
   if (record.kind === 'mount' || !target.readonly || loop.readonly) return loop;
   const { loop: own } = target;
   const wanted = { record: volume.record, readonly: true };
-  if (own && (await serves(host, own, record, wanted))) return own;
+  if (own && (await isAsWanted(host, own, record, wanted))) return own;
   const intended = await noteAttaching(host, volume, record);
   const made = await obtainLoop(host, volume, intended, { readonly: true, resumed: true });
   await note(host, { ...intended, attaching: undefined }, { ...target, loop: made });

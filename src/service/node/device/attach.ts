@@ -1,5 +1,5 @@
 import type { Loop } from '../../../linux/loop.ts';
-import { withAttaching, obtainLoop, serves } from './loops.ts';
+import { withAttaching, obtainLoop, isAsWanted } from './loops.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
 import type { NodeVolume } from './volume.ts';
@@ -23,7 +23,7 @@ export async function attach(
 ): Promise<HeldRecord> {
   const { loop } = record;
   const wanted = { record: volume.record, readonly: how.readonly };
-  if (loop && (await serves(host, loop, record, wanted))) return withNamed(host, record, loop);
+  if (loop && (await isAsWanted(host, loop, record, wanted))) return withNamed(host, record, loop);
   const before = loop ? await release(host, record) : record;
   const intended = await noteAttaching(host, volume, before);
   return withNamed(host, intended, await obtainLoop(host, volume, intended, how));

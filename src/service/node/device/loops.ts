@@ -125,7 +125,7 @@ const explain =
   };
 
 /** True when a device that the record names is as wanted. */
-export const serves = async (
+export const isAsWanted = async (
   host: Pick<NodeHost, 'losetup'>,
   loop: Loop,
   record: NodeRecord,

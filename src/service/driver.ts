@@ -17,7 +17,7 @@ import { claimsOf } from './claims/claims.ts';
 import { backlogOf } from './compaction/backlog.ts';
 import { compactingOf, turnsOf } from './compaction/running.ts';
 import { workerOf, type Worker } from './compaction/worker.ts';
-import type { CompactionOptions, ServiceHost } from './host.ts';
+import type { CompactionOptions, FillProgress, ServiceHost } from './host.ts';
 import { reclaimAll } from './maintenance.ts';
 import { limitsOf, noLimits, type LimitOptions } from './volumes/overcommit.ts';
 import { placementOf, type Placement } from './roots/placement.ts';
@@ -53,6 +53,8 @@ export interface DriverHost {
   readonly patienceMs?: number;
   /** Called with the path of a root and the most bytes that a redirect there may have copied. */
   readonly compacted?: (root: string, bytes: Bytes) => void;
+  /** Called after each part of a volume that is filled; where this is absent, the log says it. */
+  readonly progress?: ((at: FillProgress) => void) | undefined;
 }
 
 /** The controller's side of the driver, and what its upkeep needs. */
@@ -129,9 +131,10 @@ const backgroundOf = ({
   log,
   compaction,
   compacted,
+  progress,
 }: DriverHost): Pick<
   ServiceHost,
-  'backlog' | 'compaction' | 'compacting' | 'compacted' | 'turn' | 'background'
+  'backlog' | 'compaction' | 'compacting' | 'compacted' | 'turn' | 'background' | 'progress'
 > => ({
   backlog: backlogOf(log),
   compaction,
@@ -143,6 +146,11 @@ const backgroundOf = ({
       log.warn({ ...about, error }, 'work in the background failed');
     });
   },
+  progress:
+    progress ??
+    (({ step, ...at }) => {
+      log.info(at, step);
+    }),
 });
 
 /** Checks a root, opens it, and registers this server in it. */

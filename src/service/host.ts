@@ -52,6 +52,8 @@ export interface ServiceHost {
   readonly turn: <T>(fileSystem: string, work: () => Promise<T>) => Promise<T>;
   /** Work that continues after its request was answered; a failure is logged. */
   readonly background: (work: Promise<void>, about: Readonly<Record<string, unknown>>) => void;
+  /** Called after each part of a volume that is filled. */
+  readonly progress: (at: FillProgress) => void;
   readonly allocate: Allocate;
   /** How long a request waits for a volume to be filled before it fails with the progress. */
   readonly patienceMs: number;
@@ -62,6 +64,15 @@ export interface ServiceHost {
   readonly placement: Placement;
   /** How callers learn which nodes have which root; undefined where topology is off. */
   readonly topology: RootTopology | undefined;
+}
+
+/** How far the filling of a volume is. */
+export interface FillProgress {
+  readonly volume: string;
+  readonly step: 'allocating' | 'copying';
+  /** Bytes of `of` that this step has been through. */
+  readonly done: Bytes;
+  readonly of: Bytes;
 }
 
 /** The claims of this process. */

@@ -1,14 +1,13 @@
 import { hostname } from 'node:os';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf } from '../../model/ids.ts';
-import type { Log } from '../../observe/log.ts';
 import { jsonLog } from '../../observe/logger.ts';
 import { fallocate } from '../../linux/fallocate.ts';
 import { randomNonce, systemClock } from '../../run/clock.ts';
 import type { Progress } from '../../run/streams.ts';
 import { defaultCompaction } from '../../service/compaction/worker.ts';
 import { driverOf, type Driver } from '../../service/driver.ts';
-import { heartbeatMs } from '../../store/nodes.ts';
+import { heartbeatMs, type Self } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
 import { readMachineIds } from './machine.ts';
 import { lookHost, type LookConfig, type LookHost } from './root-flags.ts';
@@ -37,14 +36,13 @@ export async function act(config: LookConfig, progress?: Progress): Promise<Acti
     pool: undefined,
     compaction: { ...defaultCompaction, paused: true },
     allocate: fallocate(host.run),
-    log: telling(jsonLog('warn', { write: (line) => process.stderr.write(line) }), progress),
-    self: {
-      node,
-      ...(await readMachineIds(config)),
-      instance: `${randomNonce()}${randomNonce()}`,
-      version: packageVersion(),
-      maxVolumes: 1,
-    },
+    log: jsonLog('warn', { write: (line) => process.stderr.write(line) }),
+    progress:
+      progress &&
+      (({ done }) => {
+        progress(Number(done));
+      }),
+    self: await selfOf(config, node),
   });
   const stores = await driver.roots.all();
   const [store] = stores;
@@ -53,7 +51,10 @@ export async function act(config: LookConfig, progress?: Progress): Promise<Acti
     for (const each of stores) each.nodes.beat(node).catch(() => undefined);
   }, heartbeatMs);
   return {
-    ...{ host, driver, store, signal: interrupted() },
+    host,
+    driver,
+    store,
+    signal: interrupted(),
     [Symbol.asyncDispose]: async () => {
       clearInterval(beat);
       // Its claims are ended by now; a command that is killed leaves this file, and its claims count as silent.
@@ -63,6 +64,14 @@ export async function act(config: LookConfig, progress?: Progress): Promise<Acti
   };
 }
 
+const selfOf = async (config: LookConfig, node: string): Promise<Self> => ({
+  node,
+  ...(await readMachineIds(config)),
+  instance: `${randomNonce()}${randomNonce()}`,
+  version: packageVersion(),
+  maxVolumes: 1,
+});
+
 function interrupted(): AbortSignal {
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const)
@@ -71,16 +80,6 @@ function interrupted(): AbortSignal {
     });
   return stop.signal;
 }
-
-/** The same log; of a copy under way, which a server writes into its log, people are told as of any other. */
-export const telling = (log: Log, progress: Progress | undefined): Log => ({
-  ...log,
-  info: (fields, message) => {
-    const { done } = fields;
-    if (progress && typeof done === 'bigint') progress(Number(done));
-    else log.info(fields, message);
-  },
-});
 
 /** Says how far something is, every few seconds, to people. */
 export function progressTo(err: (text: string) => void): (bytes: number) => void {

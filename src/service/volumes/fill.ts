@@ -107,7 +107,8 @@ async function allocate(
     // Writing zeros is as slow as the disk; it is for file systems that cannot allocate.
     if (!works) await store.files.writeZeros(path, done);
     now = await progress(store, now, { allocatedBytes: at + done.length });
-    host.log.info({ volume: now.id, done: at + done.length, of: now.value.bytes }, 'allocating');
+    const { id: volume, bytes: of } = now.value;
+    host.progress({ volume, step: 'allocating', done: at + done.length, of });
   }
 }
 
@@ -132,7 +133,8 @@ async function copy(
       await store.files.copyRange(source, path, range);
     });
     now = await progress(store, now, { copiedBytes: range.offset + range.length });
-    host.log.info({ volume: now.id, done: copiedBytes + range.length, of: from.bytes }, 'copying');
+    const done = copiedBytes + range.length;
+    host.progress({ volume: now.id, step: 'copying', done, of: from.bytes });
   }
 }
 

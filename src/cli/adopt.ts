@@ -17,7 +17,7 @@ import { sectorFlag, sectorReader } from './command/sector-flag.ts';
 import type { Subcommand } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi adopt` may hold. */
-export const grammar = {
+export const adoptGrammar = {
   command: 'adopt',
   takesFiles: true,
   words: 1,
@@ -38,10 +38,10 @@ export const adopt: Subcommand = {
     'for it is printed. Of a DIRECTORY of Cinder, volumes and snapshots come in with their clone tree. What',
     'was interrupted ends when it is run again.',
     '',
-    ...lookLines(grammar),
+    ...lookLines(adoptGrammar),
   ].join('\n'),
   run: async (argv, terminal) => {
-    const { words, flags, config } = readLook(grammar, argv, terminal.env, hostname());
+    const { words, flags, config } = readLook(adoptGrammar, argv, terminal.env, hostname());
     const [path = ''] = words;
     if (!path.startsWith('/')) throw new UsageError('adopt needs the absolute path of a file');
     if (config.roots.length !== 1) throw new UsageError('--root names one root, for adopt');

@@ -15,7 +15,7 @@ import { lookHost, lookLines, readLook, type Look, type LookConfig } from './com
 import type { Subcommand, Terminal } from './command/subcommand.ts';
 import { packageVersion } from './command/version.ts';
 
-const grammar = {
+const doctorGrammar = {
   command: 'doctor',
   own: {
     json: { takes: 'nothing', meaning: 'one JSON object on standard output' },
@@ -48,10 +48,10 @@ export const doctor: Subcommand = {
     'Without --repair nothing is changed, but for the tiny files of the probe, which are removed again.',
     'Exit status: 0 healthy, 1 not, 2 wrong usage.',
     '',
-    ...lookLines(grammar),
+    ...lookLines(doctorGrammar),
   ].join('\n'),
   run: async (argv, terminal) => {
-    const look = readLook(grammar, argv, terminal.env, hostname());
+    const look = readLook(doctorGrammar, argv, terminal.env, hostname());
     const json = look.flags.has('json');
     const report = json ? silentReport : textReport(terminal);
     const told: string[] = [];

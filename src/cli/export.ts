@@ -8,7 +8,7 @@ import { lookLines, readLook, type Look } from './command/root-flags.ts';
 import type { Subcommand } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi export` may hold. */
-export const grammar = {
+export const exportGrammar = {
   command: 'export',
   takesFiles: true,
   words: 1,
@@ -27,10 +27,10 @@ export const exportCommand: Subcommand = {
     'A volume is read at one moment, through a snapshot that goes afterwards; it may be in use. The file is',
     'there whole or not at all; Ctrl-C leaves nothing behind.',
     '',
-    ...lookLines(grammar),
+    ...lookLines(exportGrammar),
   ].join('\n'),
   run: async (argv, terminal) => {
-    const look = readLook(grammar, argv, terminal.env, hostname());
+    const look = readLook(exportGrammar, argv, terminal.env, hostname());
     const wanted = askOf(look);
     await using acting = await act(look.config);
     const { driver, store, signal, host } = acting;

@@ -18,7 +18,7 @@ import { sectorFlag, sectorsIn } from './command/sector-flag.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi image` may hold. */
-export const grammar = {
+export const imageGrammar = {
   command: 'image',
   takesFiles: true,
   words: 2,
@@ -53,7 +53,7 @@ const help = [
   'A qcow2 image is converted once, when it comes in. --move and --share want FILE in the fileset of the',
   'root, raw, and take no time. Ctrl-C leaves nothing behind.',
   '',
-  ...lookLines(grammar),
+  ...lookLines(imageGrammar),
 ].join('\n');
 
 const verbs = { import: bringIn, list, show, remove } as const satisfies Record<
@@ -66,7 +66,7 @@ export const image: Subcommand = {
   summary: 'golden images that volumes are cloned from: import, list, show, remove',
   help,
   run: async (argv, terminal) => {
-    const look = readLook(grammar, argv, terminal.env, hostname());
+    const look = readLook(imageGrammar, argv, terminal.env, hostname());
     const [verb = ''] = look.words;
     const work = Object.hasOwn(verbs, verb) ? verbs[verb as keyof typeof verbs] : undefined;
     if (!work) throw new UsageError('image takes one of import, list, show, remove');

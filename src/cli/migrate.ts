@@ -6,7 +6,7 @@ import { lookLines, readLook } from './command/root-flags.ts';
 import type { Subcommand } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi migrate` may hold. */
-export const grammar = {
+export const migrateGrammar = {
   command: 'migrate',
   takesFiles: true,
   words: 1,
@@ -22,10 +22,10 @@ export const migrate: Subcommand = {
     'The volume must be detached. Inside one fileset its file gets another name; else it is copied whole,',
     'as it is where it shares blocks with clones. Interrupted, it is still where it was; run it again.',
     '',
-    ...lookLines(grammar),
+    ...lookLines(migrateGrammar),
   ].join('\n'),
   run: async (argv, terminal) => {
-    const { words, flags, config } = readLook(grammar, argv, terminal.env, hostname());
+    const { words, flags, config } = readLook(migrateGrammar, argv, terminal.env, hostname());
     const [id] = words;
     const to = flags.get('to') ?? '';
     if (id === undefined) throw new UsageError('migrate needs the id of a volume');

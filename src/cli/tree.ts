@@ -14,7 +14,7 @@ import { lookHost, lookLines, readLook, type LookHost } from './command/root-fla
 import type { Subcommand, Terminal } from './command/subcommand.ts';
 import { readWish, treeFlags, type TreeWish } from './command/tree-flags.ts';
 
-const grammar = { command: 'tree', own: treeFlags, words: 1 };
+const treeGrammar = { command: 'tree', own: treeFlags, words: 1 };
 
 /** `gpfs-csi tree`: the clone forest as a picture. */
 export const tree: Subcommand = {
@@ -26,12 +26,12 @@ export const tree: Subcommand = {
     'alone. ID is a volume or snapshot, by its volumeHandle or snapshotHandle or by its name, and shows',
     'the whole tree that it is in. docs/clone-trees.md tells how to read it.',
     '',
-    ...lookLines(grammar),
+    ...lookLines(treeGrammar),
     '',
     'Exit status: 0 shown, 1 the ID is unknown or something could not be read, 2 wrong usage.',
   ].join('\n'),
   run: async (argv, terminal) => {
-    const look = readLook(grammar, argv, terminal.env, hostname());
+    const look = readLook(treeGrammar, argv, terminal.env, hostname());
     const wish = readWish(look);
     const roots = await readRoots(lookHost(look.config), look.config.roots, wish.id);
     for (const problem of roots.flatMap(({ problems }) => problems)) terminal.err(problem);

@@ -1,10 +1,10 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { grammar as adopt } from '../../../src/cli/adopt.ts';
-import { grammar as exporting } from '../../../src/cli/export.ts';
-import { grammar as image } from '../../../src/cli/image.ts';
-import { grammar as migrate } from '../../../src/cli/migrate.ts';
+import { adoptGrammar as adopt } from '../../../src/cli/adopt.ts';
+import { exportGrammar as exporting } from '../../../src/cli/export.ts';
+import { imageGrammar as image } from '../../../src/cli/image.ts';
+import { migrateGrammar as migrate } from '../../../src/cli/migrate.ts';
 import { lookFlags } from '../../../src/cli/command/root-flags.ts';
 import { command } from '../../support/disk/command.ts';
 import { realSite } from '../../support/disk/real-site.ts';

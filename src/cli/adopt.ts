@@ -10,9 +10,9 @@ import type { AdoptHost } from '../service/adopt/adoptable.ts';
 import { adoptDirectory, type Adopted } from '../service/adopt/adopt-directory.ts';
 import type { RootStore } from '../store/root.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
-import { act } from './command/local-driver.ts';
+import { openLocalDriver } from './command/local-driver.ts';
 import { UsageError } from './command/config.ts';
-import { lookLines, readLook } from './command/root-flags.ts';
+import { rootHelpLines, readRootFlags } from './command/root-flags.ts';
 import { sectorFlag, sectorReader } from './command/sector-flag.ts';
 import type { Subcommand } from './command/subcommand.ts';
 
@@ -38,21 +38,21 @@ export const adopt: Subcommand = {
     'for it is printed. Of a DIRECTORY of Cinder, volumes and snapshots come in with their clone tree. What',
     'was interrupted ends when it is run again.',
     '',
-    ...lookLines(adoptGrammar),
+    ...rootHelpLines(adoptGrammar),
   ].join('\n'),
   run: async (argv, terminal) => {
-    const { words, flags, config } = readLook(adoptGrammar, argv, terminal.env, hostname());
+    const { words, flags, config } = readRootFlags(adoptGrammar, argv, terminal.env, hostname());
     const [path = ''] = words;
     if (!path.startsWith('/')) throw new UsageError('adopt needs the absolute path of a file');
     if (config.roots.length !== 1) throw new UsageError('--root names one root, for adopt');
     const sectorBytes = sectorReader(flags);
-    await using acting = await act(config);
-    const { store } = acting;
+    await using local = await openLocalDriver(config);
+    const { store } = local;
     const on = {
-      host: acting.driver.host,
+      host: local.driver.host,
       store,
-      gpfs: acting.host.gpfs,
-      userOf: userOf(acting.host.run),
+      gpfs: local.host.gpfs,
+      userOf: userOf(local.host.run),
       sectorBytes,
     };
     let printed = 0;
@@ -67,7 +67,7 @@ export const adopt: Subcommand = {
       print(await adoptFile(on, { path, name: flags.get('name') ?? basename(path), parent: null }));
       return 0;
     }
-    const adopted = await adoptDirectory(on, path, { came: print, signal: acting.signal });
+    const adopted = await adoptDirectory(on, path, { came: print, signal: local.signal });
     for (const line of besides(store, adopted)) terminal.err(line);
     return 0;
   },

@@ -10,7 +10,7 @@ import { simulateUp } from '../simulator/disk/lifecycle/up.ts';
 import { readConfig } from './command/config.ts';
 import { connect } from './demo/client.ts';
 import { narrator, type Narrator } from './demo/narrator.ts';
-import { tell } from './demo/story.ts';
+import { playStory } from './demo/story.ts';
 import { startServer, type RunningServer } from './server/assemble.ts';
 
 // Before the first file is touched: a simulated file system waits for threads as a real one does.
@@ -90,7 +90,7 @@ async function withClient(teller: Narrator, place: Place, server: RunningServer)
   };
   try {
     const { nodeId: node } = server.services;
-    await tell({ client, server, narrator: teller, node, placeFor });
+    await playStory({ client, server, narrator: teller, node, placeFor });
   } finally {
     client.close();
   }

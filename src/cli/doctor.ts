@@ -11,7 +11,13 @@ import { visitorInstance } from '../service/probe/area.ts';
 import { findSimulator } from '../simulator/disk/lifecycle/find.ts';
 import { simulatedTrials } from '../simulator/disk/guarded-trials.ts';
 import { UsageError } from './command/config.ts';
-import { lookHost, lookLines, readLook, type Look, type LookConfig } from './command/root-flags.ts';
+import {
+  rootHost,
+  rootHelpLines,
+  readRootFlags,
+  type RootCommandLine,
+  type RootConfig,
+} from './command/root-flags.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
 import { packageVersion } from './command/version.ts';
 
@@ -48,21 +54,21 @@ export const doctor: Subcommand = {
     'Without --repair nothing is changed, but for the tiny files of the probe, which are removed again.',
     'Exit status: 0 healthy, 1 not, 2 wrong usage.',
     '',
-    ...lookLines(doctorGrammar),
+    ...rootHelpLines(doctorGrammar),
   ].join('\n'),
   run: async (argv, terminal) => {
-    const look = readLook(doctorGrammar, argv, terminal.env, hostname());
-    const json = look.flags.has('json');
+    const line = readRootFlags(doctorGrammar, argv, terminal.env, hostname());
+    const json = line.flags.has('json');
     const report = json ? silentReport : textReport(terminal);
     const told: string[] = [];
-    const host = examination(look, (sentence) => {
+    const host = examination(line, (sentence) => {
       told.push(sentence);
       report.did(sentence);
     });
     const node = await examineNode(host);
     report.section('this node', node);
     const roots: { readonly root: string; readonly checks: readonly Check[] }[] = [];
-    for (const root of look.config.roots) {
+    for (const root of line.config.roots) {
       const checks = await examineRoot(host, root);
       report.section(root, checks);
       roots.push({ root, checks });
@@ -77,9 +83,9 @@ export const doctor: Subcommand = {
 // A command of its own waits for its timers; those of a server must not keep it alive.
 const clock: Clock = { now: () => Date.now(), sleep: (ms) => sleep(ms) };
 
-function examination(look: Look, tell: (sentence: string) => void): Examination {
-  const { config, flags } = look;
-  const host = lookHost(config);
+function examination(line: RootCommandLine, tell: (sentence: string) => void): Examination {
+  const { config, flags } = line;
+  const host = rootHost(config);
   const simulator = findSimulator(config.mmDirectory);
   const trials = hostTrials(host.run, clock);
   const { nonce } = host;
@@ -100,7 +106,7 @@ function examination(look: Look, tell: (sentence: string) => void): Examination 
   };
 }
 
-const placesOf = ({ mmDirectory, mmRunner }: LookConfig) => ({
+const placesOf = ({ mmDirectory, mmRunner }: RootConfig) => ({
   mmDirectory,
   mmRunner,
   searchPath: systemPath,

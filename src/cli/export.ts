@@ -2,9 +2,9 @@ import { hostname } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { qemuImg } from '../linux/qemu-img.ts';
 import { exportDisk, type Export } from '../service/images/export.ts';
-import { act, progressTo } from './command/local-driver.ts';
+import { openLocalDriver, progressTo } from './command/local-driver.ts';
 import { UsageError } from './command/config.ts';
-import { lookLines, readLook, type Look } from './command/root-flags.ts';
+import { rootHelpLines, readRootFlags, type RootCommandLine } from './command/root-flags.ts';
 import type { Subcommand } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi export` may hold. */
@@ -27,13 +27,13 @@ export const exportCommand: Subcommand = {
     'A volume is read at one moment, through a snapshot that goes afterwards; it may be in use. The file is',
     'there whole or not at all; Ctrl-C leaves nothing behind.',
     '',
-    ...lookLines(exportGrammar),
+    ...rootHelpLines(exportGrammar),
   ].join('\n'),
   run: async (argv, terminal) => {
-    const look = readLook(exportGrammar, argv, terminal.env, hostname());
-    const wanted = askOf(look);
-    await using acting = await act(look.config);
-    const { driver, store, signal, host } = acting;
+    const line = readRootFlags(exportGrammar, argv, terminal.env, hostname());
+    const wanted = askOf(line);
+    await using local = await openLocalDriver(line.config);
+    const { driver, store, signal, host } = local;
     const ask = { ...wanted, to: wanted.to === '-' ? outTo(signal) : wanted.to };
     const progress = progressTo(terminal.err);
     const { nonce } = driver.host;
@@ -50,7 +50,7 @@ const outTo = (signal: AbortSignal): Exclude<Export['to'], string> => ({
   write: (bytes) => pipeline(bytes, process.stdout, { signal }),
 });
 
-function askOf({ words, flags, config }: Look): Export & { readonly to: string } {
+function askOf({ words, flags, config }: RootCommandLine): Export & { readonly to: string } {
   const [what] = words;
   const format = flags.get('format') ?? '';
   const to = flags.get('to') ?? '';

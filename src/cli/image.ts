@@ -11,9 +11,14 @@ import { incomingOf, type Import } from '../service/images/import.ts';
 import { sectorBytesFor } from '../model/sectors.ts';
 import type { RootStore } from '../store/root.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
-import { act, progressTo } from './command/local-driver.ts';
+import { openLocalDriver, progressTo } from './command/local-driver.ts';
 import { UsageError } from './command/config.ts';
-import { lookHost, lookLines, readLook, type Look } from './command/root-flags.ts';
+import {
+  rootHost,
+  rootHelpLines,
+  readRootFlags,
+  type RootCommandLine,
+} from './command/root-flags.ts';
 import { sectorFlag, sectorsIn } from './command/sector-flag.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
 
@@ -53,12 +58,12 @@ const help = [
   'A qcow2 image is converted once, when it comes in. --move and --share want FILE in the fileset of the',
   'root, raw, and take no time. Ctrl-C leaves nothing behind.',
   '',
-  ...lookLines(imageGrammar),
+  ...rootHelpLines(imageGrammar),
 ].join('\n');
 
 const verbs = { import: bringIn, list, show, remove } as const satisfies Record<
   string,
-  (look: Look, terminal: Terminal) => Promise<void>
+  (line: RootCommandLine, terminal: Terminal) => Promise<void>
 >;
 
 /** `gpfs-csi image`: golden images, which volumes are cloned from. */
@@ -66,20 +71,20 @@ export const image: Subcommand = {
   summary: 'golden images that volumes are cloned from: import, list, show, remove',
   help,
   run: async (argv, terminal) => {
-    const look = readLook(imageGrammar, argv, terminal.env, hostname());
-    const [verb = ''] = look.words;
+    const line = readRootFlags(imageGrammar, argv, terminal.env, hostname());
+    const [verb = ''] = line.words;
     const work = Object.hasOwn(verbs, verb) ? verbs[verb as keyof typeof verbs] : undefined;
     if (!work) throw new UsageError('image takes one of import, list, show, remove');
-    if (look.config.roots.length !== 1) throw new UsageError('--root names one root, for image');
-    await work(look, terminal);
+    if (line.config.roots.length !== 1) throw new UsageError('--root names one root, for image');
+    await work(line, terminal);
     return 0;
   },
 };
 
-async function bringIn(look: Look, terminal: Terminal): Promise<void> {
-  const ask = importAsk(look);
-  await using acting = await act(look.config);
-  const { host, driver, store, signal } = acting;
+async function bringIn(line: RootCommandLine, terminal: Terminal): Promise<void> {
+  const ask = importAsk(line);
+  await using local = await openLocalDriver(line.config);
+  const { host, driver, store, signal } = local;
   const on = {
     store,
     signal,
@@ -87,16 +92,16 @@ async function bringIn(look: Look, terminal: Terminal): Promise<void> {
     qemu: qemuImg(host.run),
     progress: progressTo(terminal.err),
   };
-  const piped = () => exactly(addAbortSignal(signal, process.stdin), sizeOf(look));
+  const piped = () => exactly(addAbortSignal(signal, process.stdin), sizeOf(line));
   const from = ask.from === '-' ? piped() : ask.from;
   const made = await importImage(driver.host, store, await incomingOf(on, { ...ask, from }));
   terminal.out(`image ${ask.name} is ready: ${lineOf(store, made)}`);
 }
 
-const sizeOf = ({ flags }: Look): number => Number(flags.get('size') ?? '');
+const sizeOf = ({ flags }: RootCommandLine): number => Number(flags.get('size') ?? '');
 
-function importAsk(look: Look): Import {
-  const { words, flags } = look;
+function importAsk(line: RootCommandLine): Import {
+  const { words, flags } = line;
   const ask = {
     from: words[1] ?? '',
     name: flags.get('name') ?? '',
@@ -146,15 +151,15 @@ const whyNotSize = (piped: boolean, size: string | undefined): readonly Problem[
   [!piped && size !== undefined, '--size is for standard input'],
 ];
 
-async function list({ config, flags }: Look, terminal: Terminal): Promise<void> {
-  const store = await lookHost(config).open(config.roots[0] ?? '');
+async function list({ config, flags }: RootCommandLine, terminal: Terminal): Promise<void> {
+  const store = await rootHost(config).open(config.roots[0] ?? '');
   const all = await listImages(store);
   if (flags.has('json')) terminal.out(JSON.stringify(all.map((each) => facts(store, each))));
   else for (const each of all) terminal.out(`${each.golden?.name ?? ''}  ${lineOf(store, each)}`);
 }
 
-async function show({ config, flags, words }: Look, terminal: Terminal): Promise<void> {
-  const store = await lookHost(config).open(config.roots[0] ?? '');
+async function show({ config, flags, words }: RootCommandLine, terminal: Terminal): Promise<void> {
+  const store = await rootHost(config).open(config.roots[0] ?? '');
   const found = await find(store, words[1]);
   const children = await store.edges.children(found.file?.key ?? ('' as never));
   const known = { ...facts(store, found), clones: children.length };
@@ -162,10 +167,10 @@ async function show({ config, flags, words }: Look, terminal: Terminal): Promise
   else for (const [key, value] of Object.entries(known)) terminal.out(`${key}: ${value}`);
 }
 
-async function remove({ config, words }: Look, terminal: Terminal): Promise<void> {
-  await using acting = await act(config);
-  const found = await find(acting.store, words[1]);
-  await acting.driver.snapshots.remove(publicId(acting.store.id, found.id));
+async function remove({ config, words }: RootCommandLine, terminal: Terminal): Promise<void> {
+  await using local = await openLocalDriver(config);
+  const found = await find(local.store, words[1]);
+  await local.driver.snapshots.remove(publicId(local.store.id, found.id));
   terminal.out(`image ${words[1] ?? ''} is gone; volumes made from it keep what they need`);
 }
 

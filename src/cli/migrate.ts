@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { migrateVolume, stoppable } from '../service/migrate/migrate.ts';
-import { act, progressTo } from './command/local-driver.ts';
+import { openLocalDriver, progressTo } from './command/local-driver.ts';
 import { UsageError } from './command/config.ts';
-import { lookLines, readLook } from './command/root-flags.ts';
+import { rootHelpLines, readRootFlags } from './command/root-flags.ts';
 import type { Subcommand } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi migrate` may hold. */
@@ -22,18 +22,18 @@ export const migrate: Subcommand = {
     'The volume must be detached. Inside one fileset its file gets another name; else it is copied whole,',
     'as it is where it shares blocks with clones. Interrupted, it is still where it was; run it again.',
     '',
-    ...lookLines(migrateGrammar),
+    ...rootHelpLines(migrateGrammar),
   ].join('\n'),
   run: async (argv, terminal) => {
-    const { words, flags, config } = readLook(migrateGrammar, argv, terminal.env, hostname());
+    const { words, flags, config } = readRootFlags(migrateGrammar, argv, terminal.env, hostname());
     const [id] = words;
     const to = flags.get('to') ?? '';
     if (id === undefined) throw new UsageError('migrate needs the id of a volume');
     if (!config.roots.includes(to)) throw new UsageError('--to must be one of the roots of --root');
-    await using acting = await act(config, progressTo(terminal.err));
-    const host = stoppable(acting.driver.host, acting.signal);
+    await using local = await openLocalDriver(config, progressTo(terminal.err));
+    const host = stoppable(local.driver.host, local.signal);
     terminal.out(`volume ${id}: ${await migrateVolume(host, id, to)}`);
-    const store = await acting.driver.roots.byPath(to);
+    const store = await local.driver.roots.byPath(to);
     if (config.topology)
       terminal.out(
         `it needs nodes with the label ${config.topology.keyOf(store.id)} now; a PersistentVolume of before asks for other ones: make it anew, as docs/topology.md tells`,

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { jsonLog } from '../observe/logger.ts';
 import type { Log } from '../observe/log.ts';
 import { describeConfig, readConfig } from './command/config.ts';
-import { giveBack } from './server/accounting.ts';
+import { releaseMemory } from './server/accounting.ts';
 import { startServer } from './server/assemble.ts';
 import { allSettings, settingLines } from './command/settings.ts';
 import type { Subcommand } from './command/subcommand.ts';
@@ -34,7 +34,7 @@ const settledMs = 5_000;
 
 // Starting takes several MiB that serving does not need.
 function giveBackSoon(): void {
-  setTimeout(giveBack, settledMs).unref();
+  setTimeout(releaseMemory, settledMs).unref();
 }
 
 function stopSignal(log: Log): Promise<number> {

@@ -7,12 +7,11 @@ import { forestText } from '../model/forest/text.ts';
 import { rowsOf, type ForestRow, type ViewOptions } from '../model/forest/view.ts';
 import { queueWords, rootWords, type QueueState } from '../model/forest/words.ts';
 import { parseId } from '../model/ids.ts';
-import { readForest } from '../service/forest/forest.ts';
-import { readQueue } from '../service/forest/gauges.ts';
+import { readForest, readQueue } from '../service/forest/forest.ts';
 import type { RootStore } from '../store/root.ts';
-import { lookHost, lookLines, readLook, type LookHost } from './command/root-flags.ts';
+import { rootHost, rootHelpLines, readRootFlags, type RootHost } from './command/root-flags.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
-import { readWish, treeFlags, type TreeWish } from './command/tree-flags.ts';
+import { readTreeQuery, treeFlags, type TreeQuery } from './command/tree-flags.ts';
 
 const treeGrammar = { command: 'tree', own: treeFlags, words: 1 };
 
@@ -26,16 +25,16 @@ export const tree: Subcommand = {
     'alone. ID is a volume or snapshot, by its volumeHandle or snapshotHandle or by its name, and shows',
     'the whole tree that it is in. docs/clone-trees.md tells how to read it.',
     '',
-    ...lookLines(treeGrammar),
+    ...rootHelpLines(treeGrammar),
     '',
     'Exit status: 0 shown, 1 the ID is unknown or something could not be read, 2 wrong usage.',
   ].join('\n'),
   run: async (argv, terminal) => {
-    const look = readLook(treeGrammar, argv, terminal.env, hostname());
-    const wish = readWish(look);
-    const roots = await readRoots(lookHost(look.config), look.config.roots, wish.id);
+    const line = readRootFlags(treeGrammar, argv, terminal.env, hostname());
+    const query = readTreeQuery(line);
+    const roots = await readRoots(rootHost(line.config), line.config.roots, query.id);
     for (const problem of roots.flatMap(({ problems }) => problems)) terminal.err(problem);
-    show(roots, wish, terminal);
+    show(roots, query, terminal);
     return roots.some(({ problems }) => problems.length > 0) ? 1 : 0;
   },
 };
@@ -52,7 +51,7 @@ interface Root {
 }
 
 async function readRoots(
-  host: LookHost,
+  host: RootHost,
   paths: readonly string[],
   id: string | undefined,
 ): Promise<readonly Root[]> {
@@ -88,7 +87,7 @@ const isCalled = (file: ForestNode, id: string): boolean =>
   file.id === id || file.key === id || (file.kind !== 'hidden parent' && file.name === id);
 
 /** What of a root is to be seen. */
-function rowsIn({ forest, meant }: Root, { wanted, collapse, id }: TreeWish): Iterable<ForestRow> {
+function rowsIn({ forest, meant }: Root, { wanted, collapse, id }: TreeQuery): Iterable<ForestRow> {
   const options: ViewOptions = { collapse, wanted, marked: meant };
   if (id === undefined) return rowsOf(forest, options);
   return rowsOf(onlyTreesOf(forest, meant), options);
@@ -106,40 +105,42 @@ function onlyTreesOf(forest: Forest<ForestNode>, keys: ReadonlySet<string>): For
   return { ...forest, tops: forest.tops.filter(({ key }) => kept.has(key)) };
 }
 
-function show(roots: readonly Root[], wish: TreeWish, terminal: Terminal): void {
-  switch (wish.as) {
+function show(roots: readonly Root[], query: TreeQuery, terminal: Terminal): void {
+  switch (query.as) {
     case 'json':
-      terminal.out(json(roots, wish));
+      terminal.out(json(roots, query));
       return;
     case 'mermaid':
-      terminal.out([...forestMermaid(roots.flatMap((root) => [...rowsIn(root, wish)]))].join('\n'));
+      terminal.out(
+        [...forestMermaid(roots.flatMap((root) => [...rowsIn(root, query)]))].join('\n'),
+      );
       return;
     case 'dot':
-      terminal.out([...forestDot(roots.flatMap((root) => [...rowsIn(root, wish)]))].join('\n'));
+      terminal.out([...forestDot(roots.flatMap((root) => [...rowsIn(root, query)]))].join('\n'));
       return;
     case 'text':
-      terminal.out(roots.map((root) => text(root, wish, terminal)).join('\n\n'));
+      terminal.out(roots.map((root) => text(root, query, terminal)).join('\n\n'));
       return;
   }
 }
 
-function text(root: Root, wish: TreeWish, { isTerminal, env }: Terminal): string {
-  const rows = [...rowsIn(root, wish)];
+function text(root: Root, query: TreeQuery, { isTerminal, env }: Terminal): string {
+  const rows = [...rowsIn(root, query)];
   const options = { nowMs: Date.now(), color: isTerminal && !env['NO_COLOR'] };
   const { store, forest } = root;
   const summary = rootWords(store.layout.root, store.id, sumUp([...forest.nodes.values()]));
-  const lines = rows.length > 0 ? [...forestText(rows, options)] : [nothing(forest, wish)];
+  const lines = rows.length > 0 ? [...forestText(rows, options)] : [nothing(forest, query)];
   return [summary, ...queueWords(root.queue), ...lines].join('\n');
 }
 
-const nothing = ({ nodes }: Forest<ForestNode>, { wanted }: TreeWish): string =>
+const nothing = ({ nodes }: Forest<ForestNode>, { wanted }: TreeQuery): string =>
   wanted && nodes.size > 0 ? 'no file is like that' : 'there are no files';
 
-function json(roots: readonly Root[], wish: TreeWish): string {
+function json(roots: readonly Root[], query: TreeQuery): string {
   const shown = roots.map((root) => {
     const { store, forest } = root;
-    const { wanted } = wish;
-    const rows = [...rowsIn(root, { ...wish, collapse: false })];
+    const { wanted } = query;
+    const rows = [...rowsIn(root, { ...query, collapse: false })];
     const files = rows.flatMap((row) => ('node' in row ? [row] : []));
     const asked = files.filter(({ node, account }) => wanted?.(node, account.depth) ?? true);
     return {

@@ -10,12 +10,12 @@ import { driverOf, type Driver } from '../../service/driver.ts';
 import { heartbeatMs, type Self } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
 import { readMachineIds } from './machine.ts';
-import { lookHost, type LookConfig, type LookHost } from './root-flags.ts';
+import { rootHost, type RootConfig, type RootHost } from './root-flags.ts';
 import { packageVersion } from './version.ts';
 
 /** A driver in this process, for a command that changes a root; other servers see it as a node of its own. */
-export interface Acting extends AsyncDisposable {
-  readonly host: LookHost;
+export interface LocalDriver extends AsyncDisposable {
+  readonly host: RootHost;
   readonly driver: Driver;
   /** The one root that was named. */
   readonly store: RootStore;
@@ -24,8 +24,11 @@ export interface Acting extends AsyncDisposable {
 }
 
 /** Opens the roots for a change, as a server would, and keeps its heartbeat until it is disposed of. */
-export async function act(config: LookConfig, progress?: Progress): Promise<Acting> {
-  const host = lookHost(config);
+export async function openLocalDriver(
+  config: RootConfig,
+  progress?: Progress,
+): Promise<LocalDriver> {
+  const host = rootHost(config);
   const [first] = config.roots;
   const { facts } = await host.open(first ?? '');
   const node = `command-${hostname()}-${process.pid}`;
@@ -64,7 +67,7 @@ export async function act(config: LookConfig, progress?: Progress): Promise<Acti
   };
 }
 
-const selfOf = async (config: LookConfig, node: string): Promise<Self> => ({
+const selfOf = async (config: RootConfig, node: string): Promise<Self> => ({
   node,
   ...(await readMachineIds(config)),
   instance: `${randomNonce()}${randomNonce()}`,

@@ -20,7 +20,7 @@ import {
 } from './settings.ts';
 
 /** What a command that looks at roots takes besides flags of its own: a part of what `serve` takes. */
-const lookSettings = [
+const rootSettings = [
   'root',
   'mm-dir',
   'mm-runner',
@@ -35,7 +35,7 @@ const lookSettings = [
 ] as const;
 
 /** How a command looks at roots. */
-export interface LookConfig {
+export interface RootConfig {
   readonly roots: readonly string[];
   readonly mmDirectory: string;
   readonly mmRunner: MmRunner;
@@ -57,7 +57,7 @@ export interface OwnFlag {
 }
 
 /** A command that looks at roots: its name, flags of its own, and how many words it takes. */
-export interface LookGrammar {
+export interface RootGrammar {
   readonly command: string;
   readonly own: Readonly<Record<string, OwnFlag>>;
   readonly words: number;
@@ -66,28 +66,28 @@ export interface LookGrammar {
 }
 
 /** A command line of such a command, understood; `flags` are those of its own. */
-export interface Look extends Pick<Given, 'flags' | 'words'> {
-  readonly config: LookConfig;
+export interface RootCommandLine extends Pick<Given, 'flags' | 'words'> {
+  readonly config: RootConfig;
 }
 
 /** Reads a command line and environment. Throws UsageError with all that is wrong. */
-export function readLook(
-  { command, own, words, takesFiles = false }: LookGrammar,
+export function readRootFlags(
+  { command, own, words, takesFiles = false }: RootGrammar,
   argv: readonly string[],
   env: Environment,
   hostName: string,
-): Look {
-  const given = parseFlags({ command, flags: lookFlags({ own }), words }, argv);
+): RootCommandLine {
+  const given = parseFlags({ command, flags: rootFlags({ own }), words }, argv);
   const told = takesFiles ? given.flags : withRoot(given);
-  const { settings, problems } = readSettings(lookSettings, told, env, hostName);
+  const { settings, problems } = readSettings(rootSettings, told, env, hostName);
   const all = [...given.problems, ...(takesFiles ? [] : twoRoots(given)), ...problems];
   if (all.length > 0 || !settings) throw new UsageError(all.join('\n'));
   return { config: toConfig(settings), flags: given.flags, words: given.words };
 }
 
 /** Every flag that such a command takes, and what follows each. */
-export const lookFlags = ({ own }: Pick<LookGrammar, 'own'>) => ({
-  ...settingFlags(lookSettings),
+export const rootFlags = ({ own }: Pick<RootGrammar, 'own'>) => ({
+  ...settingFlags(rootSettings),
   ...Object.fromEntries(Object.entries(own).map(([name, { takes }]) => [name, takes] as const)),
 });
 
@@ -105,17 +105,17 @@ function withRoot(given: Given): ReadonlyMap<string, string> {
 }
 
 /** Lines for the help of such a command: its own flags, then those it shares with `serve`. */
-export const lookLines = ({ own }: LookGrammar): readonly string[] => [
+export const rootHelpLines = ({ own }: RootGrammar): readonly string[] => [
   ...Object.entries(own).map(([name, { meaning }]) => line([`--${name}`, meaning])),
   '',
   'These may also be set as variables, as for serve: --mm-dir is GPFS_CSI_MM_DIR.',
   '',
-  ...settingLines(lookSettings).map(line),
+  ...settingLines(rootSettings).map(line),
 ];
 
 const line = ([flag, meaning]: FlagLine): string => `  ${flag.padEnd(24)}${meaning}`;
 
-const toConfig = (told: Pick<Settings, (typeof lookSettings)[number]>): LookConfig => ({
+const toConfig = (told: Pick<Settings, (typeof rootSettings)[number]>): RootConfig => ({
   roots: told.root,
   mmDirectory: told['mm-dir'],
   mmRunner: runner(told['mm-runner'], told['proc-path']),
@@ -129,7 +129,7 @@ const toConfig = (told: Pick<Settings, (typeof lookSettings)[number]>): LookConf
 });
 
 /** What such a command stands on: this machine, or the simulator whose commands were named. */
-export interface LookHost extends StoreHost {
+export interface RootHost extends StoreHost {
   readonly run: Run;
   readonly gpfs: Gpfs;
   /** Opens one root as it is; makes nothing. Throws unavailable or misconfigured. */
@@ -137,7 +137,7 @@ export interface LookHost extends StoreHost {
 }
 
 /** The machine under a command. Nothing is read or run before it is first used, but for the simulator's marker. */
-export function lookHost({ mmDirectory, mmRunner, mountType, owner }: LookConfig): LookHost {
+export function rootHost({ mmDirectory, mmRunner, mountType, owner }: RootConfig): RootHost {
   const simulator = findSimulator(mmDirectory);
   const run = hostRun({ mmDirectory, mmRunner });
   const files = hostFiles();

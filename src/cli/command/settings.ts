@@ -167,7 +167,7 @@ export const settingFlags = (names: readonly Setting[]): Readonly<Record<string,
 export type FlagLine = readonly [flag: string, meaning: string];
 
 /** What the environment and a command line say of these settings; undefined where `problems` says why not. */
-export interface Told<Name extends Setting> {
+export interface SettingsRead<Name extends Setting> {
   readonly settings: Pick<Settings, Name> | undefined;
   readonly problems: readonly string[];
 }
@@ -181,7 +181,7 @@ export function readSettings<Name extends Setting>(
   flags: ReadonlyMap<string, string>,
   env: Environment,
   hostName: string,
-): Told<Name> {
+): SettingsRead<Name> {
   const defaults = {
     'node-id': hostName,
     'mm-runner': env['KUBERNETES_SERVICE_HOST'] ? 'host' : 'direct',

@@ -1,10 +1,10 @@
 import type { FileKind, ForestNode } from '../../model/forest/forest.ts';
 import { matchesGlob } from '../../model/forest/glob.ts';
 import { UsageError } from './config.ts';
-import type { Look, OwnFlag } from './root-flags.ts';
+import type { RootCommandLine, OwnFlag } from './root-flags.ts';
 
 /** What somebody wants to see of a forest. */
-export interface TreeWish {
+export interface TreeQuery {
   readonly as: 'text' | 'json' | 'mermaid' | 'dot';
   readonly collapse: boolean;
   /** Undefined where all files are wanted. */
@@ -30,7 +30,10 @@ type Flag = keyof typeof treeFlags;
 type Wanted = (node: ForestNode, depth: number) => boolean;
 
 /** Understands the flags and the word of a command line. Throws UsageError with all that is wrong. */
-export function readWish({ flags, words }: Pick<Look, 'flags' | 'words'>): TreeWish {
+export function readTreeQuery({
+  flags,
+  words,
+}: Pick<RootCommandLine, 'flags' | 'words'>): TreeQuery {
   const problems: string[] = [];
   const forms = (['json', 'mermaid', 'dot'] as const).filter((form) => flags.has(form));
   if (forms.length > 1)

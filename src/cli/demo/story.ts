@@ -32,7 +32,7 @@ interface Mounted {
 const notes = 'notes.txt';
 
 /** Create, snapshot, restore, clone, expand, delete the source first; each with its own data. */
-export async function tell(stage: Stage): Promise<void> {
+export async function playStory(stage: Stage): Promise<void> {
   const { narrator } = stage;
   const source = await useNew(stage, 'db', {});
   await write(stage, source, 'written before the snapshot');

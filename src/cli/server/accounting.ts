@@ -1,6 +1,6 @@
 import type { Metrics } from '../../observe/metrics.ts';
 import { accountKeeper } from '../../service/forest/accounts.ts';
-import { showAccounts } from '../../service/forest/gauges.ts';
+import { registerAccountMetrics } from '../../service/forest/metrics.ts';
 import type { ServiceHost } from '../../service/host.ts';
 import { every, type Rounds } from './periodic.ts';
 
@@ -14,14 +14,14 @@ const manyFiles = 10_000;
 export function startAccounting(host: ServiceHost, metrics: Metrics): Pick<Rounds, 'stop'> {
   const accounts = accountKeeper(host);
   const stopping = new AbortController();
-  showAccounts(metrics, accounts);
+  registerAccountMetrics(metrics, accounts);
   const rounds = every(lookMs, host.log, 'accounts', async () => {
     const looked = accounts.refresh(stopping.signal);
     const files = await looked.catch((error: unknown) => {
       if (stopping.signal.aborted) return 0;
       throw error;
     });
-    if (files > manyFiles) giveBack();
+    if (files > manyFiles) releaseMemory();
   });
   return {
     stop: async () => {
@@ -35,6 +35,6 @@ export function startAccounting(host: ServiceHost, metrics: Metrics): Pick<Round
  * Gives memory back to the system after work that needed much. An idle heap never grows enough to be collected
  * by itself. The image runs Node with --expose-gc; elsewhere nothing happens.
  */
-export function giveBack(): void {
+export function releaseMemory(): void {
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }

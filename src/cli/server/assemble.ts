@@ -20,8 +20,8 @@ import { probeTwoNodes } from '../../service/probe/pair/pair.ts';
 import { inEachRoot, type Roots } from '../../service/roots/roots.ts';
 import { findSimulator, type Simulator } from '../../simulator/disk/lifecycle/find.ts';
 import { simulatedFiles } from '../../simulator/disk/guarded-files.ts';
-import { showQueues } from '../../service/forest/gauges.ts';
-import { nodeTopology, type FollowedTopology } from '../../service/roots/topology.ts';
+import { registerQueueMetrics } from '../../service/forest/metrics.ts';
+import { nodeTopology, type TrackedTopology } from '../../service/roots/topology.ts';
 import { rootTopology } from '../../model/topology.ts';
 import { startAccounting } from './accounting.ts';
 import { simulatedTrials } from '../../simulator/disk/guarded-trials.ts';
@@ -29,7 +29,7 @@ import type { Config } from '../command/config.ts';
 import { openRegistration, reportingTopology } from './registration.ts';
 import { endsWithin } from './periodic.ts';
 import { readSelf } from './self.ts';
-import { startTending } from './upkeep.ts';
+import { startUpkeep } from './upkeep.ts';
 import { packageVersion } from '../command/version.ts';
 
 /** A server that answers. */
@@ -58,13 +58,13 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   });
   const http = await openHttp(config, services, metrics);
   const registration = openRegistration(config, gpfs, log, topology);
-  const tending = startTending(driver, {
+  const tending = startUpkeep(driver, {
     found: reportingTopology(topology, registration, log),
     ...{ controller: grpc.controller, reconcile: () => node.reconcile(), trim: () => node.trim() },
     ...{ probe, pair, log },
   });
   const accounting = startAccounting(driver.host, metrics);
-  showQueues(metrics, driver.worker);
+  registerQueueMetrics(metrics, driver.worker);
   log.info({ endpoint: config.endpoint }, 'serving');
   return {
     driver,
@@ -106,7 +106,7 @@ const patienceMs = 8_000;
 interface Assembled {
   readonly driver: Driver;
   readonly services: Services;
-  readonly topology: FollowedTopology | undefined;
+  readonly topology: TrackedTopology | undefined;
   readonly node: NodeSide;
   readonly gpfs: Gpfs;
   readonly probe: () => Promise<void>;

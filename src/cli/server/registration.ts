@@ -2,7 +2,7 @@ import type { Gpfs } from '../../gpfs/commands.ts';
 import type { RootId } from '../../model/ids.ts';
 import type { Log } from '../../observe/log.ts';
 import { keepRegistered, type Registration } from '../../server/registration.ts';
-import type { FollowedTopology } from '../../service/roots/topology.ts';
+import type { TrackedTopology } from '../../service/roots/topology.ts';
 import type { Config } from '../command/config.ts';
 import { whyNotOnThisNode } from './installed.ts';
 
@@ -11,7 +11,7 @@ export function openRegistration(
   { registration, driverName, mmDirectory }: Config,
   gpfs: Gpfs,
   log: Log,
-  topology: FollowedTopology | undefined,
+  topology: TrackedTopology | undefined,
 ): Registration | undefined {
   if (!registration) return undefined;
   const whyNot = async () => {
@@ -24,7 +24,7 @@ export function openRegistration(
 
 /** Has the kubelet ask anew when this node has other roots than it knows: it asks only when it registers a driver. */
 export function reportingTopology(
-  topology: FollowedTopology | undefined,
+  topology: TrackedTopology | undefined,
   registration: Registration | undefined,
   log: Log,
 ): (usable: readonly RootId[]) => void {

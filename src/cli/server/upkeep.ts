@@ -22,13 +22,13 @@ const soonMs = 1_000;
 const trimMs = 60_000;
 
 /** What a server does by itself. */
-export interface Tending {
+export interface Upkeep {
   /** Begins nothing any more; resolves when what is under way has ended. */
   stop(): Promise<void>;
 }
 
 /** Begins to tend the roots and this node, until it is stopped. */
-export function startTending(driver: Driver, followed: Followed): Tending {
+export function startUpkeep(driver: Driver, followed: UpkeepTasks): Upkeep {
   const { log } = followed;
   const probe = inBackground(followed.probe, log);
   const rounds = [
@@ -111,7 +111,7 @@ function startWork(driver: Driver, log: Log): Pick<Rounds, 'stop'> {
 }
 
 /** What happens when the roots become usable, and when they stop to be. */
-export interface Followed {
+export interface UpkeepTasks {
   /** Called with the roots that can be used, whenever it was looked. */
   readonly found: (usable: readonly RootId[]) => void;
   readonly controller: ControllerSocket | undefined;
@@ -135,7 +135,7 @@ function followReadiness(
     probe,
     found,
     log,
-  }: Omit<Followed, 'probe'> & { readonly probe: () => void },
+  }: Omit<UpkeepTasks, 'probe'> & { readonly probe: () => void },
 ): () => Promise<void> {
   const tell = tellChanges(log);
   const reconciled = new Set<RootId>();

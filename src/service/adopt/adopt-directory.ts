@@ -29,7 +29,7 @@ interface Above {
 }
 
 /** How whoever adopts a directory follows it, and stops it between two files. */
-export interface Going {
+export interface AdoptFollower {
   readonly came: (volume: VolumeRecord) => void;
   readonly signal: AbortSignal;
 }
@@ -55,7 +55,7 @@ const snapshotName = /^snapshot-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export async function adoptDirectory(
   on: AdoptHost,
   directory: string,
-  { came, signal }: Going,
+  { came, signal }: AdoptFollower,
 ): Promise<Adopted> {
   await requireOutside(on, directory);
   const found = await look(on, directory);

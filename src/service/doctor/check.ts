@@ -3,12 +3,12 @@ import { DriverError } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
 
 /** What a look resolves to: a sentence where all is well, else a check or several. */
-export type Looked = string | Omit<Check, 'name'> | readonly Omit<Check, 'name'>[];
+export type CheckResult = string | Omit<Check, 'name'> | readonly Omit<Check, 'name'>[];
 
 /** One check; a failure of ours is its sentence, and anything else is a defect. */
 export async function check(
   name: string,
-  look: () => Promise<Looked> | Looked,
+  look: () => Promise<CheckResult> | CheckResult,
 ): Promise<readonly Check[]> {
   try {
     const looked = await look();

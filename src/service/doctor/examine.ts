@@ -1,7 +1,7 @@
 import { showRelease } from '../../gpfs/release.ts';
 import { severities, type AuditFacts, type Finding } from '../../model/audit/facts.ts';
 import type { Check } from '../../model/audit/check.ts';
-import { probeAnew } from '../probe/probe.ts';
+import { probeNow } from '../probe/probe.ts';
 import { sweepProbes, type ProbeHost } from '../probe/area.ts';
 import { probeTwoNodes } from '../probe/pair/pair.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -60,7 +60,7 @@ async function probing(host: Examination, store: RootStore) {
   }
   await sweepProbes(host, store);
   const { version } = await host.gpfs.fs(store.facts.fileSystem);
-  return describeProbe(await probeAnew(host, store, showRelease(version)));
+  return describeProbe(await probeNow(host, store, showRelease(version)));
 }
 
 const pairMs = 60_000;

@@ -10,6 +10,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { inGroups } from '../pages.ts';
+import type { QueueState } from '../../model/forest/words.ts';
 
 /** How a forest is read. */
 export interface ForestReading {
@@ -140,4 +141,14 @@ function foundHidden({ id: root }: RootStore, record: HiddenRecord): Found {
         ? { ...common, key, kind: 'tombstone', id: publicId(root, owner), name: `of ${owner}` }
         : { ...common, key, kind: 'hidden parent', id: undefined, name: `of ${owner}` },
   };
+}
+
+/** What is on the queue of a root, the reasons of what waits counted. */
+export async function readQueue(store: RootStore): Promise<QueueState> {
+  const ready = (await store.queue.ready()).length;
+  const reasons = new Map<string, number>();
+  for (const { why } of (await store.queue.waiting()).values())
+    reasons.set(why, (reasons.get(why) ?? 0) + 1);
+  const waiting = [...reasons].map(([why, count]) => ({ why, count }));
+  return { ready, waiting: waiting.sort((a, b) => b.count - a.count) };
 }

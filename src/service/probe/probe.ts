@@ -26,11 +26,11 @@ export async function probeOnce(host: StartingProbe, store: RootStore): Promise<
   const kept = await keptOrNone(store);
   const { version } = host.self;
   if (kept?.complete === true && kept.version === version && kept.release === release) return kept;
-  return probeAnew(host, store, release);
+  return probeNow(host, store, release);
 }
 
 /** Probes a root now, and keeps the answers. */
-export async function probeAnew(
+export async function probeNow(
   host: ProbeHost,
   store: RootStore,
   release: string,

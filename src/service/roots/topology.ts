@@ -43,7 +43,7 @@ const goneAfterMs = 5 * 60_000;
 const firstLookMs = 20_000;
 
 /** What this node tells of its roots, and what it finds. */
-export interface FollowedTopology extends NodeTopology {
+export interface TrackedTopology extends NodeTopology {
   /** The roots that can be used now; true when the kubelet was told otherwise, and has to ask again. */
   readonly look: (usable: readonly RootId[]) => boolean;
   /** Resolves once it was looked at the roots, or that takes too long. */
@@ -54,7 +54,7 @@ export interface FollowedTopology extends NodeTopology {
  * Which roots this node has. The answer changes only in `look`, so that between two registrations the kubelet
  * hears the same however often it asks: it could not take in anything else.
  */
-export function nodeTopology(topology: RootTopology, clock: Clock): FollowedTopology {
+export function nodeTopology(topology: RootTopology, clock: Clock): TrackedTopology {
   const first = Promise.withResolvers<undefined>();
   const stays = lasting(clock);
   let told: readonly RootId[] = [];

@@ -5,7 +5,7 @@ import { adoptGrammar as adopt } from '../../../src/cli/adopt.ts';
 import { exportGrammar as exporting } from '../../../src/cli/export.ts';
 import { imageGrammar as image } from '../../../src/cli/image.ts';
 import { migrateGrammar as migrate } from '../../../src/cli/migrate.ts';
-import { lookFlags } from '../../../src/cli/command/root-flags.ts';
+import { rootFlags } from '../../../src/cli/command/root-flags.ts';
 import { command } from '../../support/disk/command.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { cli } from '../../support/disk/real-server.ts';
@@ -39,7 +39,7 @@ describe('--help', () => {
         .out()
         .match(/^ {2}--[-a-z0-9]+(?= )/gm)
         ?.map((flag) => flag.trim());
-      const taken = Object.keys(lookFlags(grammar)).map((name) => `--${name}`);
+      const taken = Object.keys(rootFlags(grammar)).map((name) => `--${name}`);
       expect([...(told ?? [])].sort()).toEqual(taken.sort());
     },
   );

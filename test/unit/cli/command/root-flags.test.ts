@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { UsageError } from '../../../../src/cli/command/config.ts';
-import { lookLines, readLook, type Look } from '../../../../src/cli/command/root-flags.ts';
+import {
+  rootHelpLines,
+  readRootFlags,
+  type RootCommandLine,
+} from '../../../../src/cli/command/root-flags.ts';
 import type { Environment } from '../../../../src/cli/command/settings.ts';
 
 const grammar = {
@@ -12,8 +16,8 @@ const grammar = {
   words: 1,
 } as const;
 
-const look = (argv: readonly string[], env: Environment = {}): Look =>
-  readLook(grammar, argv, env, 'host1');
+const look = (argv: readonly string[], env: Environment = {}): RootCommandLine =>
+  readRootFlags(grammar, argv, env, 'host1');
 
 const problems = (argv: readonly string[], env: Environment = {}): readonly string[] => {
   try {
@@ -94,7 +98,7 @@ describe('what is wrong', () => {
 });
 
 test('the help names every flag once', () => {
-  const flags = lookLines(grammar).flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
+  const flags = rootHelpLines(grammar).flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
   expect(flags).toEqual([
     '--json',
     '--name',

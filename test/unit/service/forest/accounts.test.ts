@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { MiB } from '../../../../src/model/bytes.ts';
 import { createMetrics } from '../../../../src/observe/metrics.ts';
 import { accountKeeper, standsMs } from '../../../../src/service/forest/accounts.ts';
-import { showAccounts } from '../../../../src/service/forest/gauges.ts';
+import { registerAccountMetrics } from '../../../../src/service/forest/metrics.ts';
 import { from, serverOn, snap, spec, testRoot } from '../../../support/memory/driver.ts';
 import { attach, newWorld, quiet, volume } from '../../../support/memory/world.ts';
 import { fileOf, living } from '../../../support/memory/truth.ts';
@@ -29,7 +29,7 @@ async function wornWorld() {
 test('a root is counted without a command, and shown as metrics', async () => {
   const { gpfs, accounts, latest } = await wornWorld();
   const metrics = createMetrics();
-  showAccounts(metrics, accounts);
+  registerAccountMetrics(metrics, accounts);
   expect(metrics.render()).not.toContain('{root=');
   await accounts.refresh(forEver);
   expect(gpfs.total.commands.size).toBe(0);

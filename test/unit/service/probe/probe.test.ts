@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { unprobed, type Abilities, type Trial } from '../../../../src/model/abilities.ts';
-import { probeAnew, probeOnce } from '../../../../src/service/probe/probe.ts';
+import { probeNow, probeOnce } from '../../../../src/service/probe/probe.ts';
 import type { Personality } from '../../../../src/simulator/core/personality.ts';
 import { clusterWithRoot, serverOn } from '../../../support/memory/driver.ts';
 import { probeFiles, probeOn } from '../../../support/memory/probing.ts';
@@ -147,9 +147,9 @@ describe('who probes', () => {
       ...kept,
       abilities: { ...kept.abilities, redirectAttached: true },
     });
-    await probeAnew(probeOn(gpfs), store, kept.release ?? '');
+    await probeNow(probeOn(gpfs), store, kept.release ?? '');
     expect(await store.abilities.read()).toMatchObject({ redirectAttached: true });
-    await probeAnew(probeOn(gpfs), store, 'another');
+    await probeNow(probeOn(gpfs), store, 'another');
     expect(await store.abilities.read()).toMatchObject({ redirectAttached: false });
   });
 });

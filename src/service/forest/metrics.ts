@@ -1,8 +1,6 @@
 import type { Metrics } from '../../observe/metrics.ts';
 import type { AccountKeeper, RootReport } from './accounts.ts';
 import type { Worker } from '../compaction/worker.ts';
-import type { QueueState } from '../../model/forest/words.ts';
-import type { RootStore } from '../../store/root.ts';
 
 type Gauge = readonly [name: string, help: string, value: (of: RootReport) => number | bigint];
 
@@ -33,7 +31,7 @@ const gauges: readonly Gauge[] = [
  * Shows accounts as metrics, one series a root: a label for each volume would make as many series as there
  * are volumes. Nothing is counted when somebody asks.
  */
-export function showAccounts(metrics: Metrics, accounts: AccountKeeper): void {
+export function registerAccountMetrics(metrics: Metrics, accounts: AccountKeeper): void {
   for (const [name, help, value] of gauges)
     metrics.gauges(name, help, () =>
       accounts.latest().map((report) => ({
@@ -51,21 +49,11 @@ export function showAccounts(metrics: Metrics, accounts: AccountKeeper): void {
 }
 
 /** How much work on clone trees is left, as this server saw it last. */
-export function showQueues(metrics: Metrics, worker: Worker): void {
+export function registerQueueMetrics(metrics: Metrics, worker: Worker): void {
   metrics.gauges('gpfs_csi_flatten_queue_length', 'Work on clone trees, by state.', () =>
     [...worker.lengths()].flatMap(([root, { ready, waiting }]) => [
       { labels: { root, state: 'ready' }, value: ready },
       { labels: { root, state: 'waiting' }, value: waiting },
     ]),
   );
-}
-
-/** What is on the queue of a root, the reasons of what waits counted. */
-export async function readQueue(store: RootStore): Promise<QueueState> {
-  const ready = (await store.queue.ready()).length;
-  const reasons = new Map<string, number>();
-  for (const { why } of (await store.queue.waiting()).values())
-    reasons.set(why, (reasons.get(why) ?? 0) + 1);
-  const waiting = [...reasons].map(([why, count]) => ({ why, count }));
-  return { ready, waiting: waiting.sort((a, b) => b.count - a.count) };
 }

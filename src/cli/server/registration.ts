@@ -16,7 +16,7 @@ export function openRegistration(
   if (!registration) return undefined;
   const whyNot = async () => {
     // The kubelet asks for the roots of this node at once.
-    await topology?.looked();
+    await topology?.updated();
     return whyNotOnThisNode(gpfs, mmDirectory);
   };
   return keepRegistered({ ...registration, driverName, whyNot, log });
@@ -29,7 +29,7 @@ export function reportingTopology(
   log: Log,
 ): (usable: readonly RootId[]) => void {
   return (usable) => {
-    if (!topology?.look(usable)) return;
+    if (!topology?.update(usable)) return;
     const what = 'this node has other roots than the kubelet knows';
     registration?.again();
     if (registration) log.info({ usable }, `${what}; registering again`);

@@ -4,9 +4,9 @@ import type { RootStore } from '../../store/root.ts';
 import type { PlacedObject, Roots } from './roots.ts';
 
 /**
- * Throws name-taken where the handle of a volume of this name in this root leads to another volume, which moved
- * away: a handle is for ever, and whoever has it must not meet a stranger's data. It is free again once that
- * volume is gone. `mover` is the volume that wants the name, where it is now.
+ * Throws name-taken where a volume of this name was created in this root and has moved to another one. It keeps
+ * its handle permanently, and no other volume may get the same handle. The name is free again once that volume
+ * is deleted. `mover` is the volume that wants the name, at its present place.
  */
 export async function requireOwnHandle(
   { roots }: { readonly roots: Roots },

@@ -7,28 +7,28 @@ import type { FilesetQuota } from '../../gpfs/mmlsquota.ts';
 import type { Clock } from '../../run/clock.ts';
 import type { RootStore } from '../../store/root.ts';
 
-/** How long an answer of GPFS serves: at most one command of each kind a minute, whoever asks. */
+/** How long an answer of GPFS is kept: each command runs at most once a minute, however many callers there are. */
 const keepMs = 60_000;
 
-/** What the file system below a root has to offer; remembered for a while. */
+/** What the file system below a root offers; answers of GPFS are kept for a minute. */
 export interface Placement {
-  /** What a file system said of itself when its root was opened. */
+  /** Keeps what a file system reported when its root was opened. */
   learn(fileSystem: FileSystem): void;
   fileSystem(store: RootStore): Promise<FileSystem>;
   pools(store: RootStore): Promise<readonly StoragePool[]>;
   /** Undefined where the root's fileset has no limit. */
   quota(store: RootStore): Promise<FilesetQuota | undefined>;
-  /** Throws invalid-request, naming what there is, for attributes that no file of this root can have. */
+  /** Throws invalid-request, naming what is possible, for attributes that no file of this root can have. */
   require(store: RootStore, attributes: FileAttributes, field?: string): Promise<void>;
   /** Throws invalid-request unless the file system encrypts what it stores. */
   requireEncryption(store: RootStore): Promise<void>;
 }
 
-/** Placement as the mm commands tell it. */
+/** Placement over the mm commands. */
 export function placementOf(gpfs: Pick<Gpfs, 'pools' | 'fs' | 'quota'>, clock: Clock): Placement {
   const { pools, fileSystems, quotas } = queries(gpfs, clock);
   const learned = new Map<string, FileSystem>();
-  // Pools hardly ever go, and mmchattr refuses one that did: what was found once needs no second look.
+  // Pools are rarely removed, and mmchattr refuses one that was: a pool found once is not checked again.
   const seen = new Set<string>();
   const fileSystem = async (store: RootStore) =>
     learned.get(store.facts.fileSystem) ?? fileSystems(store);
@@ -48,11 +48,12 @@ export function placementOf(gpfs: Pick<Gpfs, 'pools' | 'fs' | 'quota'>, clock: C
     require: async (store, attributes, field = 'parameters') => {
       const { dataReplicas, metadataReplicas, pool } = attributes;
       const found = await fileSystem(store);
-      refuseTooMany(store, 'dataReplicas', dataReplicas, found.dataReplicas, field);
-      refuseTooMany(store, 'metadataReplicas', metadataReplicas, found.metadataReplicas, field);
+      const tooMany = refuseTooMany(store, field);
+      tooMany('dataReplicas', dataReplicas, found.dataReplicas);
+      tooMany('metadataReplicas', metadataReplicas, found.metadataReplicas);
       if (pool !== undefined) await requirePool(store, pool, field);
     },
-    // Encryption may have been switched on since: what was learned at the start does not count.
+    // An administrator may have switched encryption on since the root was opened.
     requireEncryption: async (store) => {
       if ((await fileSystems(store)).encrypts) return;
       throw invalid(
@@ -95,21 +96,17 @@ function refuseUnknown(
   );
 }
 
-function refuseTooMany(
-  store: RootStore,
-  key: string,
-  wanted: number | undefined,
-  { most }: ReplicaCounts,
-  field: string,
-): void {
-  if (wanted === undefined || wanted <= most) return;
-  throw invalid(
-    field,
-    `key "${key}" is ${wanted}, but file system ${store.facts.fileSystem} keeps at most ${most}; allowed are 1 to ${most}`,
-  );
-}
+const refuseTooMany =
+  (store: RootStore, field: string) =>
+  (key: string, wanted: number | undefined, { most }: ReplicaCounts): void => {
+    if (wanted === undefined || wanted <= most) return;
+    throw invalid(
+      field,
+      `key "${key}" is ${wanted}, but file system ${store.facts.fileSystem} keeps at most ${most}; allowed are 1 to ${most}`,
+    );
+  };
 
-/** Asks once and gives the same answer for a while; a failure is not kept. */
+/** Asks once and gives the same answer for `keepMs`; a failure is not kept. */
 function remembered<T>(
   clock: Clock,
   keyOf: (store: RootStore) => string,

@@ -2,14 +2,17 @@ import { isFault } from '../../model/fault.ts';
 import type { RootId } from '../../model/ids.ts';
 import type { Roots } from './roots.ts';
 
-/** Which roots can be used at the moment. */
+/** Which roots can be used now. */
 export interface Survey {
   readonly usable: readonly RootId[];
-  /** Why not all of them: what will never work before what is merely away; undefined when all can be used. */
+  /**
+   * Why some cannot be used; a fault that an administrator must correct comes before one that may pass.
+   * Undefined when all can be used.
+   */
   readonly why: Error | undefined;
 }
 
-/** Looks at every root; sets up what can be used for the first time. */
+/** Checks every root, and opens those that can be used for the first time. */
 export async function surveyOf(roots: Roots): Promise<Survey> {
   const results = await Promise.allSettled(roots.paths.map((path) => roots.byPath(path)));
   const usable = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value.id] : []));
@@ -23,10 +26,10 @@ export async function surveyOf(roots: Roots): Promise<Survey> {
 const asError = (reason: unknown): Error =>
   reason instanceof Error ? reason : new Error(String(reason));
 
-/** How many roots a driver needs to be of use: all, or what a node has of them. */
+/** How many roots a driver needs to be ready: all, or at least one. */
 export type Needs = 'every root' | 'some root';
 
-/** What a survey says to who needs so many. Throws what will never work. */
+/** Whether a driver with these needs is ready. Throws a fault that an administrator must correct. */
 export function readinessIn({ usable, why }: Survey, needs: Needs): 'ready' | 'starting' {
   if (why === undefined) return 'ready';
   if (!isFault(why, 'unavailable')) throw why;

@@ -2,27 +2,27 @@ import { DriverError, invalid } from '../../model/fault.ts';
 import { parseId, type LocalId } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 
-/** An object's root, and its id in there. */
+/** An object's root, and its id in that root. */
 export interface PlacedObject {
   readonly store: RootStore;
   readonly local: LocalId;
 }
 
-/** The configured roots. Each is opened when it is first needed and stays open; every use checks its mount. */
+/** The configured roots. Each is opened when it is first needed and stays open; each use checks its mount. */
 export interface Roots {
   readonly paths: readonly string[];
-  /** All of them. Throws unavailable when one cannot be used: a list is never partial. */
+  /** All of them. Throws unavailable when one of them cannot be used: a list is never partial. */
   all(): Promise<readonly RootStore[]>;
-  /** The root a class names, or the first. Throws invalid-request naming those there are. */
+  /** The root that a class names, or the first. Throws invalid-request, naming the configured roots. */
   byPath(path: string | undefined): Promise<RootStore>;
   /**
-   * Where an id points. Undefined for what this driver cannot have given out; throws unavailable for
-   * an id of a root that is not configured or not mounted here.
+   * The root and the object behind a public id. Undefined for an id that this driver cannot have issued; throws
+   * unavailable for an id of a root that is not configured or not mounted here.
    */
   byId(id: string): Promise<PlacedObject | undefined>;
 }
 
-/** Does something in each root; one that is away keeps nobody from the others, and is thrown at the end. */
+/** Does something in each root. A root that fails does not stop the others; the first failure is thrown at the end. */
 export async function inEachRoot(
   { roots }: { readonly roots: Roots },
   work: (store: RootStore) => Promise<unknown>,
@@ -37,7 +37,7 @@ export async function inEachRoot(
   if (failures.length > 0) throw failures[0];
 }
 
-/** Roots over `open`, which sets up or checks one root and throws while it cannot. */
+/** Roots over `open`, which checks and opens one root, and throws while that is not possible. */
 export function rootsOf(
   paths: readonly string[],
   open: (path: string) => Promise<RootStore>,
@@ -51,7 +51,7 @@ export function rootsOf(
       await store.check();
       return store;
     } catch (error) {
-      // Not kept: the next caller tries anew. A root that was open is opened again after a remount.
+      // Not kept: the next caller opens the root again, after a remount too.
       if (opened.get(path) === opening) opened.delete(path);
       throw error;
     }
@@ -79,13 +79,13 @@ async function placeOf(
 ): Promise<PlacedObject | undefined> {
   const parsed = parseId(id);
   if (!parsed) return undefined;
-  // A root that is away keeps nobody from the volumes of the others.
+  // Volumes of the other roots stay usable while one root is not mounted.
   const results = await Promise.allSettled(paths.map(get));
   const stores = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const store = stores.find((each) => each.id === parsed.root);
   if (store) {
     const to = await store.moved.to(parsed.local);
-    // A volume that goes round in a circle comes back to a root that has it.
+    // A volume that moved away and back is in this root again.
     return to === undefined || to === id ? { store, local: parsed.local } : placeOf(to, paths, get);
   }
   const away = results.find((each) => each.status === 'rejected');

@@ -6,7 +6,7 @@ import { knowsClones, showRelease, type Release } from '../../gpfs/release.ts';
 import { errnoOf, type Files } from '../../run/files.ts';
 import { mountOf, type Mount, type Mounts } from '../../run/mounts.ts';
 
-/** What was found out about a root that can be used. */
+/** What the checks found about a root that can be used. */
 interface RootFacts {
   readonly root: string;
   readonly clusterId: string;
@@ -15,41 +15,35 @@ interface RootFacts {
   readonly fileset: string;
   /** Unit of copy on write. */
   readonly blockSize: Bytes;
-  /** Format of the file system. */
+  /** Format version of the file system. */
   readonly release: Release;
-  /** All that the file system says of itself. */
+  /** All that mmlsfs reports. */
   readonly about: FileSystem;
 }
 
-/** Whether a root can be used now, perhaps later without anybody doing something to the driver, or not at all. */
+/** Whether a root can be used: now, later without a change to the driver, or not with this configuration. */
 export type StartupResult =
   | { readonly kind: 'ready'; readonly facts: RootFacts }
   | { readonly kind: 'starting'; readonly reason: string }
   | { readonly kind: 'impossible'; readonly reason: string };
 
-/** What the checks stand on and look for. */
+/** What the checks need. */
 export interface StartupHost {
   readonly gpfs: Gpfs;
   readonly files: Files;
   readonly mounts: Mounts;
   readonly mountType: string;
-  /** Pool of volumes whose class names none. */
+  /** Storage pool of volumes whose class names none; undefined leaves it to GPFS. */
   readonly pool: string | undefined;
 }
 
-/** Checks each root, in their order. A failure is one sentence that says what to do. */
-export const startupChecks = (
-  host: StartupHost,
-  roots: readonly string[],
-): Promise<readonly StartupResult[]> => Promise.all(roots.map((root) => checkRoot(host, root)));
-
-/** Checks one root. Never throws for what GPFS or the machine answers. */
+/** Checks one root. A failure of GPFS or of the machine is not thrown: it is a result with one sentence that says what to do. */
 export async function checkRoot(host: StartupHost, root: string): Promise<StartupResult> {
   try {
     return { kind: 'ready', facts: await factsOf(host, root) };
   } catch (error) {
     if (!(error instanceof DriverError)) throw error;
-    // What may pass by itself, or when somebody starts GPFS; anything else asks for another configuration.
+    // These may pass, for example when an administrator starts GPFS; any other needs another configuration.
     const passing = isFault(error, 'unavailable', 'busy', 'command-failed');
     return { kind: passing ? 'starting' : 'impossible', reason: error.message };
   }
@@ -74,7 +68,7 @@ async function factsOf(host: StartupHost, root: string): Promise<RootFacts> {
   return { root, clusterId, fileSystem, fileset, blockSize, release: version, about };
 }
 
-/** GPFS runs on this node. Throws unavailable saying what to do. */
+/** Throws unavailable, saying what to do, unless GPFS runs on this node. */
 export async function requireActive(gpfs: Gpfs): Promise<void> {
   const state = await gpfs.state();
   switch (state) {
@@ -89,7 +83,7 @@ export async function requireActive(gpfs: Gpfs): Promise<void> {
   }
 }
 
-/** The mount that a root lies on, of the right type. Throws unavailable. */
+/** The mount that a root lies on. Throws unavailable unless its type is the right one. */
 export async function requireMount(
   host: Pick<StartupHost, 'mounts' | 'mountType'>,
   root: string,
@@ -102,7 +96,7 @@ export async function requireMount(
   );
 }
 
-/** The root is a directory, and no link to one. Throws misconfigured. */
+/** Throws misconfigured unless the root is a directory; a symbolic link to one is refused. */
 export async function requireDirectory(files: Files, root: string): Promise<void> {
   const kind = await files.stat(root).then(
     (stat) => stat.kind,
@@ -117,7 +111,10 @@ export async function requireDirectory(files: Files, root: string): Promise<void
   throw impossible(`root ${root} is not a directory but ${what}`);
 }
 
-/** File clones exist. Both are asked, because a cluster that still allows old daemons can use a new file system. */
+/**
+ * Throws misconfigured unless there are file clones. Both levels are checked: a cluster that still allows old
+ * daemons can use a new file system.
+ */
 export function requireClones(fileSystem: string, cluster: Release, version: Release): void {
   if (!knowsClones(cluster)) {
     throw impossible(
@@ -131,7 +128,7 @@ export function requireClones(fileSystem: string, cluster: Release, version: Rel
   }
 }
 
-/** The fileset of the root, which must be that of the driver's directories in it as well. */
+/** The fileset of the root. Throws misconfigured unless the driver's directories in the root are in it too. */
 export async function requireOneFileset(
   { gpfs, files }: Pick<StartupHost, 'gpfs' | 'files'>,
   root: string,
@@ -163,7 +160,7 @@ const exists = (files: Files, path: string): Promise<boolean> =>
 // Any of them may be the junction of another fileset.
 const ownDirectories: readonly string[] = ['.gpfs-csi', 'volumes', 'snapshots', 'hidden'];
 
-/** No AFM changes files of this fileset on its own. Throws misconfigured. */
+/** Throws misconfigured where AFM manages the fileset: it changes files on its own. */
 export async function requireNoAfm(gpfs: Gpfs, fileSystem: string, name: string): Promise<void> {
   const fileset = await gpfs.fileset(fileSystem, name);
   if (fileset?.afm === undefined) return;

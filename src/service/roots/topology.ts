@@ -5,12 +5,12 @@ import type { Clock } from '../../run/clock.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { NodeTopology } from '../api.ts';
 
-/** So many places are named in a message; the rest is counted. */
+/** How many places a message names; the rest is counted. */
 const shownPlaces = 3;
 
 /**
- * Throws out-of-reach unless a volume of this root can be used from one of the places asked for. The root of
- * a volume follows from its class and source alone, so this holds for a volume that exists as for a new one.
+ * Throws out-of-reach unless a requested topology has this root. The class and the source alone decide which root
+ * a volume gets, so an existing volume is checked like a new one.
  */
 export function requireWithinReach(
   { topology }: { readonly topology: RootTopology | undefined },
@@ -22,11 +22,11 @@ export function requireWithinReach(
   const { requisite, preferred } = asked;
   if (requisite.length + preferred.length === 0)
     throw invalid('accessibility_requirements', 'must have requisite or preferred topologies');
-  // Of preferred ones alone CSI demands nothing.
+  // CSI lets a plugin ignore topologies that are only preferred.
   if (requisite.length === 0 || requisite.some((place) => topology.has(place, store.id))) return;
   throw new DriverError(
     'out-of-reach',
-    `volume ${JSON.stringify(name)} belongs into root ${store.layout.root} (${topology.keyOf(store.id)}), and none of the nodes asked for has it mounted, which are ${showPlaces(requisite)}; mount file system ${store.facts.fileSystem} there, or use a class with another root`,
+    `volume ${JSON.stringify(name)} belongs in root ${store.layout.root} (${topology.keyOf(store.id)}), and none of the nodes asked for has it mounted, which are ${showPlaces(requisite)}; mount file system ${store.facts.fileSystem} there, or use a class with another root`,
   );
 }
 
@@ -36,53 +36,55 @@ const showPlaces = (places: TopologyRequirement['requisite']): string => {
   return more > 0 ? `${some} or ${more} more` : some;
 };
 
-/** How long a root must be gone before its node stops to tell of it: GPFS may merely be restarted. */
+/** How long a root must be missing before its node stops reporting it: GPFS may only be restarting. */
 const goneAfterMs = 5 * 60_000;
 
-/** How long an answer waits for the first look at the roots; a file system that hangs would have it wait for ever. */
+/** How long an answer waits for the first check of the roots, which a file system that hangs never ends. */
 const firstLookMs = 20_000;
 
-/** What this node tells of its roots, and what it finds. */
+/** The topology that this node reports, and how it follows the state of the roots. */
 export interface TrackedTopology extends NodeTopology {
-  /** The roots that can be used now; true when the kubelet was told otherwise, and has to ask again. */
-  readonly look: (usable: readonly RootId[]) => boolean;
-  /** Resolves once it was looked at the roots, or that takes too long. */
-  readonly looked: () => Promise<void>;
+  /** Takes the roots that can be used now; true when the kubelet knows others, and has to ask again. */
+  readonly update: (usable: readonly RootId[]) => boolean;
+  /** Resolves after the first update, or after a time limit. */
+  readonly updated: () => Promise<void>;
 }
 
 /**
- * Which roots this node has. The answer changes only in `look`, so that between two registrations the kubelet
- * hears the same however often it asks: it could not take in anything else.
+ * Which roots this node has. The answer changes only in `update`: between two registrations the kubelet gets the
+ * same answer however often it asks, because it cannot use another one.
  */
 export function nodeTopology(topology: RootTopology, clock: Clock): TrackedTopology {
   const first = Promise.withResolvers<undefined>();
   const stays = lasting(clock);
-  let told: readonly RootId[] = [];
+  let reported: readonly RootId[] = [];
   let seen = false;
   let asked = false;
-  const looked = async (): Promise<void> => {
+  const updated = async (): Promise<void> => {
     if (!seen) await Promise.race([first.promise, clock.sleep(firstLookMs)]);
   };
   return {
-    looked,
+    updated,
     here: async () => {
-      await looked();
+      await updated();
       asked = true;
-      return topology.of(...told);
+      return topology.of(...reported);
     },
-    look: (usable) => {
-      const before = told.join();
-      told = [...new Set([...told.filter((root) => stays(root, usable)), ...usable])].sort();
+    update: (usable) => {
+      const before = reported.join();
+      reported = [
+        ...new Set([...reported.filter((root) => stays(root, usable)), ...usable]),
+      ].sort();
       seen = true;
       first.resolve(undefined);
-      const outdated = asked && told.join() !== before;
+      const outdated = asked && reported.join() !== before;
       asked &&= !outdated;
       return outdated;
     },
   };
 }
 
-/** Whether a root that was there is to be told of still. */
+/** Whether the node still reports a root that it has reported before. */
 function lasting(clock: Clock): (root: RootId, usable: readonly RootId[]) => boolean {
   const goneSince = new Map<RootId, number>();
   return (root, usable) => {

@@ -106,7 +106,7 @@ test('volumes are made, attached and told of as the mounts of two nodes are, and
   const usual = await create('pvc-1', site.root, one);
   expect(usual.at).toEqual([one]);
   expect(await a1.refused('CreateVolume', asked('pvc-2', fast, one))).toMatch(
-    /^RESOURCE_EXHAUSTED volume "pvc-2" belongs into root .*\/fast\/csi \(gpfs-clone\.csi\/root-[0-9a-f]{8}\), and none of the nodes/,
+    /^RESOURCE_EXHAUSTED volume "pvc-2" belongs in root .*\/fast\/csi \(gpfs-clone\.csi\/root-[0-9a-f]{8}\), and none of the nodes/,
   );
   const made = await create('pvc-2', fast, both);
   expect(made.at).toEqual([other]);

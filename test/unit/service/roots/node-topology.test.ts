@@ -14,42 +14,42 @@ describe('what the kubelet was told', () => {
   };
 
   test('is not told twice, before anybody asked or when nothing changed', async () => {
-    const { look, here } = node();
-    expect([look([]), look([a]), look([a, b])]).toEqual([false, false, false]);
+    const { update, here } = node();
+    expect([update([]), update([a]), update([a, b])]).toEqual([false, false, false]);
     expect(await here()).toEqual(topology.of(a, b));
-    expect([look([b, a]), look([a, b])]).toEqual([false, false]);
+    expect([update([b, a]), update([a, b])]).toEqual([false, false]);
   });
 
   test('is told again once, when a root comes', async () => {
-    const { look, here } = node();
-    look([]);
+    const { update, here } = node();
+    update([]);
     expect(await here()).toEqual({});
-    expect([look([a]), look([a]), look([a, b])]).toEqual([true, false, false]);
+    expect([update([a]), update([a]), update([a, b])]).toEqual([true, false, false]);
     expect(await here()).toEqual(topology.of(a, b));
   });
 
   test('stays while GPFS is restarted, and ends when a root stays away', async () => {
-    const { look, here, clock } = node();
-    look([a, b]);
+    const { update, here, clock } = node();
+    update([a, b]);
     await here();
-    expect(look([a])).toBe(false);
+    expect(update([a])).toBe(false);
     clock.tick(299_999);
-    expect(look([a])).toBe(false);
-    expect(look([a, b])).toBe(false);
+    expect(update([a])).toBe(false);
+    expect(update([a, b])).toBe(false);
     clock.tick(1_000_000);
-    expect(look([a])).toBe(false);
+    expect(update([a])).toBe(false);
     expect(await here()).toEqual(topology.of(a, b));
     clock.tick(300_000);
-    expect(look([a])).toBe(true);
+    expect(update([a])).toBe(true);
     expect(await here()).toEqual(topology.of(a));
-    expect(look([a, b])).toBe(true);
+    expect(update([a, b])).toBe(true);
   });
 
-  test('waits for the first look, but not for ever', async () => {
-    const { look, here, looked } = node();
+  test('waits for the first update, but not for ever', async () => {
+    const { update, here, updated } = node();
     const answer = here();
-    const both = looked();
-    look([a]);
+    const both = updated();
+    update([a]);
     expect(await answer).toEqual(topology.of(a));
     await both;
     const hanging = node();
@@ -57,6 +57,6 @@ describe('what the kubelet was told', () => {
     expect(hanging.clock.now()).toBe(0);
     expect(await late).toEqual({});
     expect(hanging.clock.now()).toBe(20_000);
-    expect(hanging.look([a])).toBe(true);
+    expect(hanging.update([a])).toBe(true);
   });
 });

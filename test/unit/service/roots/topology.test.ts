@@ -34,7 +34,7 @@ async function cluster() {
 /** What the kubelet would make labels of. */
 async function labelsOf(driver: Driver): Promise<Segments> {
   const node = nodeTopology(topology, driver.host.clock);
-  node.look((await driver.survey()).usable);
+  node.update((await driver.survey()).usable);
   return new Map(Object.entries(await node.here()));
 }
 
@@ -159,7 +159,7 @@ describe('a new volume', () => {
     const { driver, key, roots } = await cluster();
     const here = spec('pvc-1', { requirement: at({ [key(0)]: 'mounted' }) });
     const there = spec('pvc-1', { requirement: at({ [key(1)]: 'mounted' }) });
-    const refusal = `volume "pvc-1" belongs into root ${roots[0] ?? ''} (${key(0)}), and none of the nodes asked for has it mounted, which are {${key(1)}: mounted}; mount file system fs1 there, or use a class with another root`;
+    const refusal = `volume "pvc-1" belongs in root ${roots[0] ?? ''} (${key(0)}), and none of the nodes asked for has it mounted, which are {${key(1)}: mounted}; mount file system fs1 there, or use a class with another root`;
     await expect(driver.volumes.create(there)).rejects.toThrow(refusal);
     const made = await driver.volumes.create(here);
     await expect(driver.volumes.create(there)).rejects.toThrow(refusal);

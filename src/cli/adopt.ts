@@ -67,7 +67,7 @@ export const adopt: Subcommand = {
       print(await adoptFile(on, { path, name: flags.get('name') ?? basename(path), parent: null }));
       return 0;
     }
-    const adopted = await adoptDirectory(on, path, { came: print, signal: local.signal });
+    const adopted = await adoptDirectory(on, path, { onVolume: print, signal: local.signal });
     for (const line of besides(store, adopted)) terminal.err(line);
     return 0;
   },

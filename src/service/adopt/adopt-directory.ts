@@ -22,24 +22,24 @@ interface Seen {
   readonly kind: 'volume' | 'snapshot' | 'image' | 'hidden';
 }
 
-/** A clone parent that is a record by now, or will be. */
-interface Above {
+/** A clone parent that has a record, or gets one. */
+interface AdoptedParent {
   readonly key: FileKey;
   readonly depth: number;
 }
 
-/** How whoever adopts a directory follows it, and stops it between two files. */
+/** How the caller follows the adoption of a directory, and stops it between two files. */
 export interface AdoptFollower {
-  readonly came: (volume: VolumeRecord) => void;
+  readonly onVolume: (volume: VolumeRecord) => void;
   readonly signal: AbortSignal;
 }
 
-/** What became of a directory, but for its volumes. */
+/** What was adopted of a directory, except its volumes. */
 export interface Adopted {
   readonly snapshots: readonly LocalId[];
-  /** Clone parents that were neither cut by Cinder nor deleted there. */
+  /** Clone parents that Cinder neither made for a clone nor deleted as a snapshot. */
   readonly images: readonly string[];
-  /** Files that were left alone, each with the reason. */
+  /** Files that were not adopted, each with the reason. */
   readonly left: readonly string[];
 }
 
@@ -49,13 +49,13 @@ const snapshotName = /^snapshot-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Makes volumes and snapshots of a directory that Cinder's GPFS driver kept, with its clone tree. Parents come
- * before their children, and every edge before the first record, so that nothing is reclaimed in between. Each
- * volume is told as it comes: a second try after an interruption does not see it any more.
+ * before their children, and every edge before the first record, so that no parent is reclaimed in between.
+ * `onVolume` is called as soon as a volume is adopted: another run after an interruption does not see it again.
  */
 export async function adoptDirectory(
   on: AdoptHost,
   directory: string,
-  { came, signal }: AdoptFollower,
+  { onVolume, signal }: AdoptFollower,
 ): Promise<Adopted> {
   await requireOutside(on, directory);
   const found = await look(on, directory);
@@ -75,14 +75,14 @@ export async function adoptDirectory(
   }
   for (const each of seen.filter(({ kind }) => kind === 'volume')) {
     signal.throwIfAborted();
-    came(await adoptFile(on, { ...each, parent: aboveOf(each, parents) ?? null }));
+    onVolume(await adoptFile(on, { ...each, parent: aboveOf(each, parents) ?? null }));
   }
   const unread = found.seen.filter((each) => !seen.includes(each));
   const images = seen.filter(({ kind }) => kind === 'image').map(({ name }) => name);
   return { snapshots, images, left: [...found.left, ...unread.map(whyUnread)] };
 }
 
-/** Refuses what could not come in before anything is changed. */
+/** Throws for a file that cannot be adopted, before anything is changed. */
 async function requireFree(on: AdoptHost, each: Seen): Promise<void> {
   if (each.kind === 'hidden') return;
   const candidate = { ...each, id: idOf(each) };
@@ -90,8 +90,8 @@ async function requireFree(on: AdoptHost, each: Seen): Promise<void> {
 }
 
 /**
- * Without the clone parents that nothing here reads through, nor those above them. As tombstones they would go
- * with the next sweep, and one may be an image that somebody keeps.
+ * The files without the clone parents that no other file here reads through. As tombstones the next sweep would
+ * remove them, and one may be an image that is still needed.
  */
 function readThrough(seen: readonly Seen[]): readonly Seen[] {
   const read = new Set(seen.map(parentInode));
@@ -122,7 +122,7 @@ async function look({ store, gpfs }: AdoptHost, directory: string) {
 function kindOf(name: string, status: CloneStatus): Seen['kind'] | undefined {
   if (status.kind === 'parent') {
     if (snapshotName.test(name)) return 'snapshot';
-    // Cinder's own: the parent of a clone, and a snapshot that it deleted. Whatever else is somebody's image.
+    // Cinder's own: the parent of a clone, and a snapshot that it deleted. Any other clone parent is an image.
     return hiddenName.test(name) ? 'hidden' : 'image';
   }
   return volumeName.test(name) ? 'volume' : undefined;
@@ -139,12 +139,12 @@ const hiddenId = (inode: bigint): LocalId => localIdOf(`adopted-${inode}`);
 const parentInode = ({ status }: Seen): bigint | undefined =>
   status.kind === 'plain' ? undefined : status.parentInode;
 
-/** Every clone parent that a file of the directory reads through, those adopted earlier included. */
+/** Every clone parent that a file of the directory reads through, including those that an earlier run adopted. */
 async function parentsOf(
   store: RootStore,
   seen: readonly Seen[],
-): Promise<ReadonlyMap<bigint, Above>> {
-  const found = new Map<bigint, Above>();
+): Promise<ReadonlyMap<bigint, AdoptedParent>> {
+  const found = new Map<bigint, AdoptedParent>();
   for (const each of seen.filter(({ kind }) => kind !== 'volume'))
     found.set(each.stat.inode, { key: keyOf(each), depth: statedDepth(each) });
   for (const each of seen) {
@@ -161,8 +161,8 @@ async function parentsOf(
   return found;
 }
 
-/** An earlier try was interrupted after it took this parent in. */
-async function adoptedBefore(store: RootStore, inode: bigint): Promise<Above | undefined> {
+/** A parent that an earlier run adopted before it was interrupted. */
+async function adoptedBefore(store: RootStore, inode: bigint): Promise<AdoptedParent | undefined> {
   const hidden = await store.hidden.read(adoptedKey(hiddenId(inode), inode));
   if (hidden) return { key: hidden.value.id, depth: hidden.value.depth ?? 0 };
   for (const shard of await store.snapshots.shards())
@@ -173,31 +173,38 @@ async function adoptedBefore(store: RootStore, inode: bigint): Promise<Above | u
   return undefined;
 }
 
-async function snapshotOf(store: RootStore, id: string, inode: bigint): Promise<Above | undefined> {
+async function snapshotOf(
+  store: RootStore,
+  id: string,
+  inode: bigint,
+): Promise<AdoptedParent | undefined> {
   const record = (await store.snapshots.read(id))?.value;
   if (record?.file?.inode !== inode) return undefined;
-  // The record of a deleted one stays a while, and the number may be that of another file by now.
+  // The record of a deleted snapshot is kept for some time, and another file may have its inode number.
   const path = store.layout.data('snapshots', record.file.key);
   const file = await store.files.stat(path).catch(undefinedWhenMissing);
   if (file?.inode !== inode) return undefined;
   return { key: record.file.key, depth: record.depth ?? 0 };
 }
 
-const aboveOf = (each: Seen, parents: ReadonlyMap<bigint, Above>): Above | undefined => {
+const aboveOf = (
+  each: Seen,
+  parents: ReadonlyMap<bigint, AdoptedParent>,
+): AdoptedParent | undefined => {
   const inode = parentInode(each);
   return inode === undefined ? undefined : parents.get(inode);
 };
 
-// As mmclone shows it: an upper bound, which is what records keep too.
+// As mmclone shows it: an upper bound, as in records.
 const statedDepth = ({ status }: Seen): number => (status.kind === 'plain' ? 0 : status.depth);
 
-const depthOf = (each: Seen, parents: ReadonlyMap<bigint, Above>): number =>
+const depthOf = (each: Seen, parents: ReadonlyMap<bigint, AdoptedParent>): number =>
   aboveOf(each, parents) ? statedDepth(each) : 0;
 
 async function adoptParent(
   { store, host, sectorBytes }: AdoptHost,
   each: Seen,
-  above: Above | undefined,
+  above: AdoptedParent | undefined,
 ): Promise<void> {
   const key = keyOf(each);
   const sectors = asRecorded(await sectorBytes(each.path));
@@ -245,7 +252,7 @@ async function recordSnapshot(
     id,
     name: kind === 'image' ? `image-${name}` : name,
     state: 'ready',
-    // Of a snapshot Cinder keeps this in its database, not with the file.
+    // Cinder keeps the volume of a snapshot in its database, not with the file.
     volume: kind === 'image' ? id : localIdOf(`unknown-${name}`),
     ...(kind === 'image' ? { golden: { name, format: 'raw' as const } } : {}),
     file: { key: adoptedKey(id, stat.inode), inode: stat.inode },

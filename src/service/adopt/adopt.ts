@@ -16,20 +16,21 @@ import { endClaim } from '../claims/own-claim.ts';
 import { asRecorded } from '../../model/sectors.ts';
 import { settleVolume } from '../claims/settle.ts';
 
-/** A file that is to be a volume: what it is called, and the clone parent it reads through. */
+/** A file to adopt: the name of its volume, and the clone parent that it reads through. */
 export interface Adoptee {
   readonly path: string;
   readonly name: string;
   readonly parent: { readonly key: FileKey; readonly depth: number } | null;
 }
 
-/** The key of an adopted file: the same whenever it is tried again. */
+/** The key of an adopted file: each run gives the same. */
 export const adoptedKey = (local: LocalId, inode: bigint): FileKey =>
   fileKey(local, 1, inode.toString(16));
 
 /**
- * Makes a volume of a raw file, where it lies on the same fileset, without copying. The file keeps its own name
- * until the volume is there, so that nothing is lost whatever happens in between; trying again ends it.
+ * Makes a volume of a raw file in the fileset of the root, without copying. The file keeps its own name until the
+ * volume is recorded, so that an interruption loses nothing; another run completes it. Throws wrong-state or
+ * name-taken.
  */
 export async function adoptFile(on: AdoptHost, adoptee: Adoptee): Promise<VolumeRecord> {
   const { host, store } = on;
@@ -94,7 +95,7 @@ async function newRecord(
     parent: parent?.key ?? null,
     depth: parent ? parent.depth + 1 : 0,
     ...sectors,
-    // Never formatted, whatever it looks like.
+    // So that no node ever formats it.
     content: { kind: 'unknown' },
     unchanged: false,
     attachments: [],
@@ -146,7 +147,7 @@ spec:
 ${nodeAffinity(nodes)}`;
 }
 
-/** Which nodes a PersistentVolume can be used on; as the provisioner writes it. */
+/** The nodes that a PersistentVolume can be used on, as the external provisioner writes them. */
 const nodeAffinity = (labels: Readonly<Record<string, string>>): string =>
   Object.entries(labels)
     .map(

@@ -7,18 +7,18 @@ import type { SectorBytes } from '../../model/sectors.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { ServiceHost } from '../host.ts';
 
-/** What adopting stands on. */
+/** What adopting needs. */
 export interface AdoptHost {
   readonly host: ServiceHost;
   readonly store: RootStore;
   readonly gpfs: Gpfs;
-  /** Who on this host has a file open, for people; undefined for nobody. */
+  /** The loop device or process of this host that has a file open, in words; undefined where none has. */
   readonly userOf: (file: FileStat) => Promise<string | undefined>;
-  /** What the disk in a file was made for. */
+  /** The sector size that the disk in a file was made for. */
   readonly sectorBytes: (path: string) => Promise<SectorBytes>;
 }
 
-/** A file that is to come in, and the id of the record that it is to have. */
+/** A file to adopt, and the id of the record that it gets. */
 export interface Candidate {
   readonly id: LocalId;
   readonly name: string;
@@ -26,8 +26,11 @@ export interface Candidate {
   readonly stat: FileStat;
 }
 
-/** Who has the file by another name, or open, would go on writing to what is a volume by then. */
-export async function requireAlone({ store, userOf }: AdoptHost, path: string): Promise<void> {
+/** Throws wrong-state for a file that has another name or is open: its user would continue to write to the volume. */
+export async function requireAlone(
+  { store, userOf }: Pick<AdoptHost, 'store' | 'userOf'>,
+  path: string,
+): Promise<void> {
   const stat = await store.files.stat(path);
   const user = await userOf(stat);
   const why =
@@ -37,7 +40,7 @@ export async function requireAlone({ store, userOf }: AdoptHost, path: string): 
   if (why) throw new DriverError('wrong-state', `${path} cannot be adopted: ${why}`);
 }
 
-/** Throws for a file that could not become this volume; one that came in with an earlier try may. */
+/** Throws for a file that cannot become this volume; one that an earlier run adopted can. */
 export async function requireFreeVolume(on: AdoptHost, candidate: Candidate): Promise<void> {
   const { id, name, path, stat } = candidate;
   await requireOwnHandle(on.host, on.store, id);
@@ -46,18 +49,18 @@ export async function requireFreeVolume(on: AdoptHost, candidate: Candidate): Pr
   const { image, state, claim } = held.value;
   if (image?.inode === stat.inode) return;
   if (state === 'ready') throw taken(name);
-  // What an earlier try began has two names until that is ended.
+  // A file whose adoption was interrupted has two names until a later run completes that.
   if (!claim) await requireAlone(on, path);
 }
 
-/** The same for a clone parent that is to be a snapshot or an image. */
+/** The same for a clone parent that becomes a snapshot or an image. */
 export async function requireFreeSnapshot(on: AdoptHost, candidate: Candidate): Promise<void> {
   const now = (await on.store.snapshots.read(candidate.id))?.value;
   if (!now || now.state === 'deleted' || now.file?.inode === candidate.stat.inode) return;
   throw taken(candidate.name, 'snapshot');
 }
 
-/** There is another object of this name. */
+/** The error where another object has this name. */
 export const taken = (name: string, what = 'volume'): DriverError =>
   new DriverError(
     'name-taken',

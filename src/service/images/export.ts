@@ -17,16 +17,16 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { Nonce } from '../../run/clock.ts';
 import type { Snapshots } from '../api.ts';
 
-/** What goes out, and where to. */
+/** What to export, and where to. */
 export interface Export {
   /** Id or name of a volume or snapshot. */
   readonly what: string;
   readonly format: 'raw' | 'qcow2';
-  /** A path where nothing is, or a stream. */
+  /** A path that does not exist yet, or a stream. */
   readonly to: string | { write(bytes: AsyncIterable<Buffer>): Promise<void> };
 }
 
-/** What an export stands on. */
+/** What an export needs. */
 export interface ExportHost {
   readonly snapshots: Pick<Snapshots, 'create' | 'remove'>;
   readonly nonce: Nonce;
@@ -36,7 +36,10 @@ export interface ExportHost {
   readonly signal: AbortSignal;
 }
 
-/** Writes out what a volume holds at one moment, or what a snapshot holds. */
+/**
+ * Writes the data of a volume, as of one moment, or of a snapshot. Throws volume-missing where there is neither,
+ * and name-taken where the target exists.
+ */
 export async function exportDisk(on: ExportHost, ask: Export): Promise<void> {
   const { store } = on;
   const local = await localOf(store, ask.what);
@@ -46,12 +49,15 @@ export async function exportDisk(on: ExportHost, ask: Export): Promise<void> {
   await write(on, ask, file);
 }
 
-/** What a volume holds now. The snapshot goes at once, so that a command that is killed leaves none. */
+/**
+ * The data of a volume as of now, as an open file. The snapshot that keeps it is deleted at once, so that a command
+ * that is killed leaves none.
+ */
 async function momentOf(
   { snapshots, nonce, store }: ExportHost,
   volume: VolumeRecord,
 ): Promise<FileHandle> {
-  // A snapshot of our own: the volume may be in use, and what is read must be of one moment.
+  // The volume may be in use, and all that is read must be of one moment.
   const name = `export-${volume.id.slice(0, 40)}-${nonce()}`;
   const sourceVolumeId = publicId(store.id, volume.id);
   const { id } = await snapshots.create({ name, sourceVolumeId, parameters: new Map() });

@@ -14,26 +14,26 @@ import { endImport } from '../snapshots/remove.ts';
 import { settleSnapshot } from '../claims/settle.ts';
 
 /**
- * A golden image is a snapshot that no volume was cut for: a clone parent that came from outside. So whatever
- * works with snapshots works with images: clones, tombstones, lists, VolumeSnapshotContents.
+ * The id of a golden image: a snapshot without a source volume, whose file came from outside. All that works with
+ * snapshots works with images: clones, tombstones, lists, VolumeSnapshotContents.
  */
 export const imageId = (name: string): LocalId => localIdOf(`image-${name}`);
 
-/** An image on its way in. */
+/** An image that is being imported. */
 export interface Incoming {
   readonly name: string;
   readonly format: 'raw' | 'qcow2';
-  /** Size of the disk in it, as volumes made from it will at least have. */
+  /** Size of the disk in it: the least size of a volume made from it. */
   readonly bytes: Bytes;
-  /** Puts the disk at a path where nothing is; resolves to whether it is a clone parent by then. */
+  /** Writes the disk to a path that does not exist yet; resolves to true when the file there is a clone parent already. */
   readonly place: (path: string, bytes: Bytes) => Promise<boolean>;
-  /** Done once the image is there for good. */
+  /** Called once the image is recorded. */
   readonly finish?: () => Promise<void>;
-  /** Reads from the file once it is there. */
+  /** The sector size of the disk in the file, once that is written. */
   readonly sectorBytes: (path: string) => Promise<SectorBytes>;
 }
 
-/** Takes an image in. What fails or is interrupted half way leaves nothing. */
+/** Imports an image. An import that fails or is interrupted leaves nothing. Throws name-taken. */
 export async function importImage(
   host: ServiceHost,
   store: RootStore,
@@ -52,7 +52,7 @@ export async function importImage(
   try {
     const record = newRecord(host, incoming, claim);
     const begun = await store.snapshots.swap(id, held, record, 'name');
-    const made = await bringIn(host, store, begun, incoming, key);
+    const made = await placeImage(host, store, begun, { incoming, key });
     await incoming.finish?.();
     return made;
   } catch (error) {
@@ -61,13 +61,13 @@ export async function importImage(
   }
 }
 
-async function bringIn(
-  host: ServiceHost,
+async function placeImage(
+  host: Pick<ServiceHost, 'commands'>,
   store: RootStore,
   begun: Held<SnapshotRecord>,
-  { bytes, place, sectorBytes }: Incoming,
-  key: FileKey,
+  { incoming, key }: { readonly incoming: Incoming; readonly key: FileKey },
 ): Promise<SnapshotRecord> {
+  const { bytes, place, sectorBytes } = incoming;
   const path = store.layout.data('snapshots', key);
   await store.directoryOf(path);
   if (!(await place(path, bytes))) {
@@ -91,7 +91,7 @@ async function bringIn(
 }
 
 const newRecord = (
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'clock'>,
   { name, format, bytes }: Incoming,
   claim: Claim,
 ): SnapshotRecord => ({
@@ -104,14 +104,14 @@ const newRecord = (
   bytes,
   file: null,
   parent: null,
-  // Never formatted, whatever it looks like.
+  // So that no node ever formats a volume made from it.
   content: { kind: 'unknown' },
   attributes: {},
   createdMs: host.clock.now(),
   claim,
 });
 
-/** Takes back what was begun: the file goes, or stays as a tombstone where its origin reads through it. */
+/** Undoes an import: the file is removed, or stays as a tombstone where its origin reads through it. */
 async function dropImage(
   host: ServiceHost,
   store: RootStore,
@@ -128,11 +128,11 @@ async function dropImage(
 }
 
 /**
- * The file of an import that another server took over and took back may have come to be after that. One that is
- * needed is in a record; a clone parent whose origin reads through it is not removed by GPFS.
+ * Removes the file of an import that another server took over and undid, before this server had made the file. A file
+ * that is needed is in a record; GPFS does not remove a clone parent that its origin reads through.
  */
 async function dropOrphan(
-  host: ServiceHost,
+  host: Pick<ServiceHost, 'log'>,
   store: RootStore,
   id: LocalId,
   { image: key }: Claim,
@@ -142,7 +142,10 @@ async function dropOrphan(
     if (!key || now?.file?.key === key || (await store.hidden.read(key))) return;
     await ignoring(store.files.unlink(store.layout.data('snapshots', key)), 'ENOENT');
   } catch (error) {
-    host.log.warn({ image: id, error }, 'the file of an import that was lost may be left');
+    host.log.warn(
+      { image: id, error },
+      'the file of an import that another server undid may be left',
+    );
   }
 }
 

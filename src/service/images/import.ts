@@ -21,21 +21,21 @@ import { layoutOf } from '../../store/layout.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Incoming } from './images.ts';
 
-/** How an image comes in. */
+/** An image to import. */
 export interface Import {
   readonly name: string;
-  /** A path, or a stream whose length nobody knows yet. */
+  /** A path, or a stream of unknown length. */
   readonly from: string | AsyncIterable<Buffer>;
   readonly format: 'raw' | 'qcow2';
-  /** `move`: the file itself becomes the image. `share`: it stays, and reads through the image from then on. */
+  /** `move`: the file itself becomes the image. `share`: the file stays, and reads through the image afterwards. */
   readonly how: 'copy' | 'move' | 'share';
-  /** In hex; what is read must have it. */
+  /** SHA-256 of the source, in hex; a source with another one is refused. */
   readonly sha256?: string | undefined;
-  /** What the disk was made for; undefined: what it says itself. */
+  /** The sectors that the disk was made for; undefined: as the disk itself says. */
   readonly sectorBytes?: SectorBytes | undefined;
 }
 
-/** What bringing images in stands on. */
+/** What an import needs. */
 export interface ImportHost {
   readonly store: RootStore;
   readonly gpfs: Gpfs;
@@ -44,7 +44,7 @@ export interface ImportHost {
   readonly signal: AbortSignal;
 }
 
-/** Looks at what is to come in, and refuses it before anything is made. */
+/** Checks the source of an import, and refuses it before anything is made. Throws wrong-state or no-space. */
 export async function incomingOf(on: ImportHost, ask: Import): Promise<Incoming> {
   const { name, format, how, sectorBytes } = ask;
   const sectors = sectorBytes ? () => Promise.resolve(sectorBytes) : sectorBytesIn;
@@ -79,7 +79,7 @@ export async function incomingOf(on: ImportHost, ask: Import): Promise<Incoming>
 const bad = (file: string, why: string): DriverError =>
   new DriverError('wrong-state', `image ${file} ${why}`);
 
-/** A plain file, and no link to one: what a link leads to may be another file by the time it is read. */
+/** Throws wrong-state unless this is a regular file. A symbolic link is refused: its target may change before it is read. */
 async function requireFile({ store }: ImportHost, file: string): Promise<FileStat> {
   const stat = await store.files.stat(file);
   if (stat.kind !== 'file') throw bad(file, `is a ${stat.kind}, not a file`);
@@ -99,7 +99,7 @@ function rawSize(file: string, { size }: FileStat): Bytes {
   return roundUp(size, sector);
 }
 
-/** A few KiB of qcow2 can hold terabytes of data: found out before they have filled the file system. */
+/** Checked first, because a few KiB of qcow2 can hold terabytes of data, which would fill the file system. */
 async function requireRoom({ store }: ImportHost, file: string, data: Bytes): Promise<void> {
   const { available } = await store.files.space(store.layout.root);
   if (data <= available) return;
@@ -109,7 +109,7 @@ async function requireRoom({ store }: ImportHost, file: string, data: Bytes): Pr
   );
 }
 
-/** What was looked at must be what came in, of one moment. Whatever changes a file changes one of these. */
+/** Refuses an import whose file changed while it was read: every change of a file changes one of these fields. */
 const whileSame =
   (
     { store }: ImportHost,
@@ -153,7 +153,7 @@ const converted =
     return false;
   };
 
-/** Shared first: the file keeps its name and all it holds until the image is there for good. */
+/** Shares first: the file keeps its name and its data until the image is recorded. */
 const moved = (on: ImportHost, from: string, bytes: Bytes): Pick<Incoming, 'place' | 'finish'> => ({
   place: async (path) => {
     await on.store.files.grow(from, bytes);
@@ -176,12 +176,12 @@ const shared =
     return true;
   };
 
-/** Throws wrong-state for what lies in a root, this one or another: it belongs to a volume, or to the driver itself. */
+/** Throws wrong-state for a file in a root, this one or another: it belongs to a volume, or to the driver itself. */
 export async function requireOutside(
   { store }: Pick<ImportHost, 'store'>,
   file: string,
 ): Promise<void> {
-  // Links on the way there must not hide that. What is only simulated has no other name.
+  // Symbolic links in the path must not hide the root. A path of the in-memory simulator has none.
   const path = await realpath(file).catch(() => resolve(file));
   for (let above = dirname(path); ; above = dirname(above)) {
     const { rootFile, state } = layoutOf(above);
@@ -196,7 +196,7 @@ export async function requireOutside(
   }
 }
 
-/** Clones, and names that move, stay inside one fileset, outside of what the driver keeps. */
+/** Throws wrong-state unless the file is in the root's fileset and in no root: clones and renames stay in one fileset. */
 export async function requireSameFileset(
   { gpfs, store }: Pick<ImportHost, 'gpfs' | 'store'>,
   file: string,

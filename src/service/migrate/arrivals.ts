@@ -11,8 +11,8 @@ import type { PlacedObject } from '../roots/roots.ts';
 import { settleVolume } from '../claims/settle.ts';
 
 /**
- * Removes what a move brought here that was never handed over: the volume is still where it came from, and
- * nobody asks for this one. `held` is as it was read before anything else is looked at.
+ * Removes the leftovers of an interrupted migration to this root: the volume is still in the other root, and no
+ * caller uses this copy. `held` must be read before any other record.
  */
 export async function sweepArrival(
   host: ServiceHost,
@@ -23,11 +23,11 @@ export async function sweepArrival(
   const isLeaving = value.claim?.movedTo !== undefined;
   if (value.handle === undefined && !isLeaving) return;
   try {
-    // What was handed over is ended here, and what was not even complete goes.
+    // This ends a migration that was handed over, and removes a copy that is not complete.
     if (value.state !== 'ready') await settleVolume(host, store, value.id);
     else if (await isElsewhere(host, store, value)) await removeArrival(host, store, held);
   } catch (error) {
-    // Somebody is at work on it, or a root is away: the next sweep looks again.
+    // Another server works on it, or a root is not mounted: the next sweep tries again.
     if (!isFault(error, 'busy', 'unavailable')) throw error;
   }
 }
@@ -39,7 +39,10 @@ async function removeArrival(
 ): Promise<void> {
   const { id, value } = held;
   await requireOwnImage(store, value);
-  host.log.warn({ volume: value.handle, root: store.id }, 'removing what an unended move left');
+  host.log.warn(
+    { volume: value.handle, root: store.id },
+    'removing the leftovers of an interrupted migration',
+  );
   await operate(host, store, {
     id,
     from: held,
@@ -50,12 +53,12 @@ async function removeArrival(
 }
 
 /**
- * True where the handle leads to another record, at rest. A move is handed over under the claim in that record
- * which stood there before anything arrived, so without one this arrival never will be. A handle leads to the
- * new place before the record at the old one is deleted: hence it is asked for again after that was read.
+ * True where the handle leads to another record, which has no claim. The other record has a claim from before
+ * the copy is made until it is handed over, so without one this copy is never handed over. The handle leads to the
+ * new place before the old record is deleted: so it is resolved again after the other record was read.
  */
 async function isElsewhere(
-  { roots }: ServiceHost,
+  { roots }: Pick<ServiceHost, 'roots'>,
   store: RootStore,
   record: VolumeRecord,
 ): Promise<boolean> {

@@ -19,13 +19,14 @@ import type { PlacedObject } from '../roots/roots.ts';
 import { readyVolume, settleVolume, volumeMissing } from '../claims/settle.ts';
 import { findSource } from '../volumes/sources.ts';
 
-/** How a volume went. */
+/** How a volume was moved. */
 export type Migrated = 'renamed' | 'copied' | 'there already';
 
 /**
- * Moves a volume to another root of the cluster. Its handle stays what it is. Where both roots lie in one
- * fileset and nothing is shared with clones, the file gets another name; else it is copied whole. Until the
- * volume is complete over there the one here counts, and a second try begins anew.
+ * Moves a volume to another root of the cluster. Its handle stays the same. Where both roots lie in one fileset and
+ * the volume shares no blocks with clones, its file is renamed; else it is copied whole. The volume stays in the
+ * first root until it is complete in the other one, and a second run starts from the beginning. Throws in-use, busy,
+ * misconfigured or name-taken.
  */
 export async function migrateVolume(
   host: ServiceHost,
@@ -46,20 +47,20 @@ export async function migrateVolume(
   await operate(host, place.store, {
     id: place.local,
     from: calm,
-    // Keeps everybody else from the volume meanwhile; taken over, it changes nothing.
+    // Keeps other operations off the volume meanwhile; a server that takes this claim over changes nothing.
     plan: { op: 'modify' },
     during: calm.value,
     work: async (claimed) => {
-      const way = { from: place.store, to: target, id, renamed };
-      const arrived = await arrive(host, way, claimed.value);
-      const leaving = await handOver(host, way, claimed, arrived);
+      const move = { from: place.store, to: target, id, renamed };
+      const arrived = await arrive(host, move, claimed.value);
+      const leaving = await handOver(host, move, claimed, arrived);
       await removeImage(host, place.store, leaving);
     },
   });
   return renamed ? 'renamed' : 'copied';
 }
 
-/** Where a volume is now, once an earlier try that had handed it over has ended. */
+/** Where a volume is now. Ends an earlier migration first that had handed it over. */
 async function homeOf(host: ServiceHost, id: string): Promise<PlacedObject> {
   const place = await host.roots.byId(id);
   if (!place) throw volumeMissing(id);
@@ -69,7 +70,10 @@ async function homeOf(host: ServiceHost, id: string): Promise<PlacedObject> {
   return homeOf(host, id);
 }
 
-/** What is left where a volume was, at rest. That a move ends only by this is no reason to try again. */
+/**
+ * Ends a migration at the root that the volume left; resolves to its record there. An error does not count where the
+ * record is deleted afterwards: then the migration has ended.
+ */
 async function endMove(
   host: ServiceHost,
   { store, local }: PlacedObject,
@@ -84,31 +88,32 @@ async function endMove(
 }
 
 /**
- * The one step that counts: until the record here says that the volume has moved, whoever takes over keeps it
- * here, and from then on ends the move. Where somebody took over before, what arrived is removed again.
+ * The step that commits a migration. Before the record here says that the volume has moved, a server that takes
+ * over keeps the volume here; afterwards it ends the migration. Where another server took over before, the copy is
+ * removed again.
  */
 async function handOver(
   host: ServiceHost,
-  way: Journey,
+  move: Move,
   claimed: Held<VolumeRecord>,
   arrived: FileKey,
 ): Promise<Held<VolumeRecord>> {
   const { value } = claimed;
-  const movedTo = publicId(way.to.id, value.id);
+  const movedTo = publicId(move.to.id, value.id);
   const claim = value.claim && { ...value.claim, op: 'delete' as const, movedTo };
   const leaving = { ...value, state: 'deleting' as const, claim };
   try {
-    return await way.from.volumes.swap(claimed.id, claimed, leaving, 'name');
+    return await move.from.volumes.swap(claimed.id, claimed, leaving, 'name');
   } catch (error) {
-    await dropArrived(host, way, value.id, arrived);
+    await dropArrived(host, move, value.id, arrived);
     throw error;
   }
 }
 
-/** A swap that failed may have been done all the same; and a later move may have brought another file. */
+/** A swap that failed may still have taken effect, and the copy may be that of a later migration. */
 async function dropArrived(
   host: ServiceHost,
-  { from, to, id }: Journey,
+  { from, to, id }: Move,
   local: LocalId,
   arrived: FileKey,
 ): Promise<void> {
@@ -118,7 +123,7 @@ async function dropArrived(
     await dropLeftOver(host, to, local, id);
 }
 
-/** The volume is there; what an interrupted try left where it came from goes now. */
+/** The volume is in the target: removes what an interrupted run left in the root that it came from. */
 async function finishEarlier(host: ServiceHost, id: string, target: RootStore): Promise<Migrated> {
   const parsed = parseId(id);
   const origin = (await host.roots.all()).find((store) => store.id === parsed?.root);
@@ -137,7 +142,7 @@ function requireSameCluster(from: RootStore, to: RootStore): void {
   );
 }
 
-/** The file may keep its inode, so whoever has it open here would go on writing to it over there. */
+/** The file may keep its inode, so a node that has it open here would continue to write to it in the target. */
 async function requireUnused(store: RootStore, record: VolumeRecord): Promise<void> {
   const { id, attachments } = record;
   const [user] = await usersOf(store, record);
@@ -150,7 +155,7 @@ async function requireUnused(store: RootStore, record: VolumeRecord): Promise<vo
   );
 }
 
-/** A copy of an earlier try was complete, but the volume here has been used since. */
+/** Removes the copy of an earlier run, even a complete one: the volume may have been written to since. */
 async function dropLeftOver(
   host: ServiceHost,
   target: RootStore,
@@ -172,7 +177,7 @@ const canRename = (from: RootStore, to: RootStore, record: VolumeRecord): boolea
   from.facts.fileset === to.facts.fileset &&
   record.parent === null;
 
-/** Sees to it that a clone parent holds all there is to copy, and that nobody has written since. */
+/** Makes a clone parent with all the data to copy, and checks that no node has written to the volume since. */
 async function cut(
   host: ServiceHost,
   store: RootStore,
@@ -184,10 +189,11 @@ async function cut(
   const held = await readyVolume(host, store, local);
   await requireUnused(store, held.value);
   if (held.value.unchanged && held.value.parent === ref.key) return held;
-  throw new DriverError('busy', `volume ${local} was used while it was to be moved; try again`);
+  throw new DriverError('busy', `volume ${local} was used while it was being moved; try again`);
 }
 
-interface Journey {
+/** A migration under way. */
+interface Move {
   readonly from: RootStore;
   readonly to: RootStore;
   readonly id: string;
@@ -195,8 +201,8 @@ interface Journey {
 }
 
 /** Makes the volume in its new root. */
-async function arrive(host: ServiceHost, way: Journey, record: VolumeRecord): Promise<FileKey> {
-  const { from, to, id, renamed } = way;
+async function arrive(host: ServiceHost, move: Move, record: VolumeRecord): Promise<FileKey> {
+  const { from, to, id, renamed } = move;
   const held = await to.volumes.read(record.id);
   const key = fileKey(record.id, (held?.version ?? 0) + 1, host.nonce());
   const image: DataRef = { data: 'volumes', key };
@@ -212,8 +218,13 @@ async function arrive(host: ServiceHost, way: Journey, record: VolumeRecord): Pr
     },
     during: {
       ...record,
-      ...{ handle: id, state: 'creating', image: null, parent: null, depth: 0, unchanged: true },
-      // Pools are those of a file system.
+      handle: id,
+      state: 'creating',
+      image: null,
+      parent: null,
+      depth: 0,
+      unchanged: true,
+      // Each file system has its own pools.
       attributes: sameSystem ? record.attributes : {},
       attachments: [],
       retype: null,
@@ -233,8 +244,8 @@ async function arrive(host: ServiceHost, way: Journey, record: VolumeRecord): Pr
 }
 
 /**
- * The same host for a command that people interrupt: once the signal fires, no further part of a volume is
- * allocated or copied, and what was begun is taken back as after any failure.
+ * The same host for a command that an administrator may interrupt: after the signal, no further part of a volume is
+ * allocated or copied, and what was begun is undone as after any failure.
  */
 export const stoppable = (host: ServiceHost, signal: AbortSignal): ServiceHost => ({
   ...host,

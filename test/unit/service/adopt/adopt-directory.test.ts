@@ -10,7 +10,7 @@ import { expectSound } from '../../../support/memory/truth.ts';
 const directory = '/gpfs/fs1/csi-data/cinder';
 const at = (name: string) => `${directory}/${name}`;
 const cut = 'snapshot-00000000-0000-4000-8000-000000000001';
-const whole = { came: () => undefined, signal: new AbortController().signal };
+const whole = { onVolume: () => undefined, signal: new AbortController().signal };
 
 /** A root, and an empty directory of Cinder beside it. */
 async function place() {

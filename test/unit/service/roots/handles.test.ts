@@ -7,7 +7,7 @@ import { clusterWithRoot, serverOn, spec, testRoot } from '../../../support/memo
 
 // A handle is for ever: a volume that takes the name of one that moved must not be met by those who have its handle.
 
-const going = { came: () => undefined, signal: new AbortController().signal };
+const going = { onVolume: () => undefined, signal: new AbortController().signal };
 
 const roots = [testRoot, `${testRoot}-2`, `${testRoot}-3`] as const;
 const [, second, third] = roots;

@@ -14,7 +14,7 @@ import {
 } from '../../../../support/memory/driver.ts';
 
 // The second one is not configured where the commands run.
-const going = { came: () => undefined, signal: new AbortController().signal };
+const going = { onVolume: () => undefined, signal: new AbortController().signal };
 
 test.each([testRoot, `${testRoot}-2`])(
   'what the driver keeps in root %s is neither adopted nor imported by move or share',

@@ -60,9 +60,9 @@ export const doctor: Subcommand = {
     const line = readRootFlags(doctorGrammar, argv, terminal.env, hostname());
     const json = line.flags.has('json');
     const report = json ? silentReport : textReport(terminal);
-    const told: string[] = [];
+    const repairs: string[] = [];
     const host = examination(line, (sentence) => {
-      told.push(sentence);
+      repairs.push(sentence);
       report.did(sentence);
     });
     const node = await examineNode(host);
@@ -74,7 +74,7 @@ export const doctor: Subcommand = {
       roots.push({ root, checks });
     }
     const healthy = isHealthy([...node, ...roots.flatMap(({ checks }) => checks)]);
-    if (json) terminal.out(JSON.stringify({ healthy, node, roots, repairs: told }));
+    if (json) terminal.out(JSON.stringify({ healthy, node, roots, repairs }));
     else terminal.out(healthy ? '\nhealthy' : '\nnot healthy');
     return healthy ? 0 : 1;
   },
@@ -83,7 +83,7 @@ export const doctor: Subcommand = {
 // A command of its own waits for its timers; those of a server must not keep it alive.
 const clock: Clock = { now: () => Date.now(), sleep: (ms) => sleep(ms) };
 
-function examination(line: RootCommandLine, tell: (sentence: string) => void): Examination {
+function examination(line: RootCommandLine, onRepair: (sentence: string) => void): Examination {
   const { config, flags } = line;
   const host = rootHost(config);
   const simulator = findSimulator(config.mmDirectory);
@@ -102,7 +102,7 @@ function examination(line: RootCommandLine, tell: (sentence: string) => void): E
     mend: flags.has('repair')
       ? { minAgeMs: minAgeMs(flags.get('min-age')), sectorBytes: sectorBytesIn }
       : undefined,
-    tell,
+    onRepair,
   };
 }
 

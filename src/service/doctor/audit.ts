@@ -3,18 +3,18 @@ import { findingsOf } from '../../model/audit/findings.ts';
 import type { RootStore } from '../../store/root.ts';
 import { collect, type AuditHost } from './collect.ts';
 
-/** What was found in a root, and the facts behind it. */
+/** The findings of an audit of a root, and the facts behind them. */
 export interface Audit {
   readonly facts: AuditFacts;
   readonly findings: readonly Finding[];
 }
 
-/** How long an operation that was seen half done has to end before a finding is believed. */
+/** Time for operations under way to end, before a finding is believed. */
 const secondLookMs = 500;
 
 /**
- * Compares records, files and what GPFS says. Servers go on meanwhile, so what does not agree is looked at a
- * second time, and only what is found twice is reported.
+ * Compares records, files and what GPFS reports. Servers work meanwhile, so what does not agree is checked a second
+ * time, and only what is found twice is reported.
  */
 export async function audit(host: AuditHost, store: RootStore): Promise<Audit> {
   const first = await collect(host, store);

@@ -2,18 +2,18 @@ import type { Check } from '../../model/audit/check.ts';
 import { DriverError } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
 
-/** What a look resolves to: a sentence where all is well, else a check or several. */
+/** The result of a check: a sentence where all is well, else one finding or several. */
 export type CheckResult = string | Omit<Check, 'name'> | readonly Omit<Check, 'name'>[];
 
-/** One check; a failure of ours is its sentence, and anything else is a defect. */
+/** Runs one check. A DriverError or an error of a system call becomes its finding; any other error is thrown. */
 export async function check(
   name: string,
-  look: () => Promise<CheckResult> | CheckResult,
+  examine: () => Promise<CheckResult> | CheckResult,
 ): Promise<readonly Check[]> {
   try {
-    const looked = await look();
-    if (typeof looked === 'string') return [{ name, status: 'ok', says: looked }];
-    const all = 'status' in looked ? [looked] : looked;
+    const result = await examine();
+    if (typeof result === 'string') return [{ name, status: 'ok', says: result }];
+    const all = 'status' in result ? [result] : result;
     return all.map((each) => ({ name, ...each }));
   } catch (error) {
     if (!(error instanceof DriverError) && errnoOf(error) === undefined) throw error;
@@ -21,7 +21,7 @@ export async function check(
   }
 }
 
-/** Several checks that do not wait for each other's success, one after the other. */
+/** Runs checks one after the other; each runs also after one that failed. */
 export async function inOrder(
   ...checks: readonly (() => Promise<readonly Check[]>)[]
 ): Promise<readonly Check[]> {

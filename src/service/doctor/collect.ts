@@ -9,7 +9,7 @@ import type { RootStore } from '../../store/root.ts';
 import { inParallel } from '../../run/parallel.ts';
 import { readRecords } from './record-facts.ts';
 
-/** What an audit stands on. */
+/** What an audit needs. */
 export interface AuditHost {
   readonly clone: Pick<CloneCommands, 'showAll'>;
   readonly clock: Clock;
@@ -18,13 +18,13 @@ export interface AuditHost {
 const datas: readonly AuditData[] = ['volumes', 'snapshots', 'hidden'];
 const key = /^[A-Za-z0-9][A-Za-z0-9_-]*\.\d+-[0-9a-f]+$/;
 
-/** Files per command, and commands at once: an audit must not take GPFS away from those who work. */
+/** Files per command, and commands at once: few, so that an audit does not slow down the servers. */
 const perCommand = 100;
 const commandsAtOnce = 3;
 
-/** One root as it is now, with what GPFS says of each file. */
+/** The facts of one root as it is now, with what GPFS reports of each file. */
 export async function collect(host: AuditHost, store: RootStore): Promise<AuditFacts> {
-  // Records first: a file that is made meanwhile has a claim in them, and one that goes is looked for later.
+  // Records first: a file that a server makes now has a claim in them; a file removed now is missing in the later list.
   const { records, broken } = await readRecords(store, host.clock);
   const edges = await edgesIn(store, host.clock);
   const files = (await Promise.all(datas.map((data) => filesIn(store, data, host.clock)))).flat();
@@ -37,7 +37,7 @@ export async function collect(host: AuditHost, store: RootStore): Promise<AuditF
     records,
     broken,
     edges,
-    // After the edges, which are noted first: else one that is made now would look like one to a file that is gone.
+    // After the edges: a server notes a copy first, so an edge without one would look like an edge to a removed file.
     copies: await store.copies.all(),
     files: files.map((file) => ({ ...file, clone: clones.get(file.path) })),
     aside: aside.map((path) => ({ path, clone: clones.get(path) })),
@@ -68,6 +68,14 @@ async function filesBelow(store: RootStore, directory: string): Promise<readonly
   return found.flat();
 }
 
+interface SeenFile {
+  readonly data: AuditData;
+  readonly path: string;
+  readonly stat: FileStat;
+  readonly nowMs: number;
+}
+
+/** The files of one kind of data, in all shards. */
 async function filesIn(
   store: RootStore,
   data: AuditData,
@@ -81,18 +89,12 @@ async function filesIn(
   });
   const found = await inParallel(paths.flat(), 16, async (path) => {
     const stat = await store.files.stat(path).catch(undefinedWhenMissing);
-    return stat ? [fileFact(store, data, path, stat, clock)] : [];
+    return stat ? [fileFact(store, { data, path, stat, nowMs: clock.now() })] : [];
   });
   return found.flat();
 }
 
-function fileFact(
-  store: RootStore,
-  data: AuditData,
-  path: string,
-  stat: FileStat,
-  clock: Clock,
-): FileFact {
+function fileFact(store: RootStore, { data, path, stat, nowMs }: SeenFile): FileFact {
   const name = basename(path);
   return {
     data,
@@ -103,7 +105,7 @@ function fileFact(
     inode: stat.inode,
     size: stat.size,
     links: stat.links,
-    ageMs: clock.now() - stat.changedMs,
+    ageMs: nowMs - stat.changedMs,
     clone: undefined,
   };
 }
@@ -154,7 +156,7 @@ async function namesIn(store: RootStore, directory: string): Promise<readonly st
   return (await store.files.list(directory).catch(undefinedWhenMissing)) ?? [];
 }
 
-// A file where a shard should be is itself what lies there.
+// A file at the place of a shard is itself the misplaced file.
 const notADirectory =
   (path: string) =>
   (error: unknown): readonly string[] => {

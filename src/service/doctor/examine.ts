@@ -12,17 +12,18 @@ import { describeProbe } from './probe-words.ts';
 import { repair, type RepairHost } from './repair.ts';
 import { checkRootState } from './root-checks.ts';
 
-/** What an examination stands on, and what it is to do. */
+/** What an examination needs, and what the administrator wants of it. */
 export interface Examination extends HostChecks, ProbeHost {
-  /** Opens a root for looking; throws what is wrong with it. */
+  /** Opens a root as it is, and changes nothing. Throws what is wrong with it. */
   readonly open: (path: string) => Promise<RootStore>;
-  /** Tries what GPFS allows; else what was kept is shown. */
+  /** Tries what GPFS allows; if false, the result of an earlier probe is shown. */
   readonly probe: boolean;
-  /** Looks for a second node that takes part in a probe of two. */
+  /** Waits for a second node that takes part in a probe of two. */
   readonly twoNodes: boolean;
-  /** Mends what can be mended before the last look; told each thing. */
+  /** How to repair the root before its records are checked; undefined: not at all. */
   readonly mend: Pick<RepairHost, 'minAgeMs' | 'sectorBytes'> | undefined;
-  readonly tell: (sentence: string) => void;
+  /** Called after each repair. */
+  readonly onRepair: (sentence: string) => void;
 }
 
 /** The checks of this node. */
@@ -88,11 +89,11 @@ const unanswered = (says: string) => ({ status: 'warning' as const, says });
 async function mending(host: Examination, store: RootStore) {
   if (!host.mend) return [];
   let done = 0;
-  const tell = (sentence: string): void => {
+  const onRepair = (sentence: string): void => {
     done += 1;
-    host.tell(sentence);
+    host.onRepair(sentence);
   };
-  await repair({ ...host, ...host.mend, tell }, store);
+  await repair({ ...host, ...host.mend, onRepair }, store);
   return done === 0 ? 'there was nothing to mend' : [];
 }
 

@@ -14,7 +14,7 @@ import {
 } from '../roots/startup.ts';
 import { check, inOrder } from './check.ts';
 
-/** What checks of a node and of GPFS stand on. */
+/** What checks of a node and of GPFS need. */
 export interface HostChecks {
   readonly gpfs: Gpfs;
   readonly files: Files;
@@ -25,8 +25,17 @@ export interface HostChecks {
 }
 
 const tools = [
-  ...['losetup', 'blkid', 'blkdiscard', 'mount', 'umount', 'mknod'],
-  ...['mkfs.ext4', 'e2fsck', 'resize2fs', 'mkfs.xfs', 'xfs_growfs'],
+  'losetup',
+  'blkid',
+  'blkdiscard',
+  'mount',
+  'umount',
+  'mknod',
+  'mkfs.ext4',
+  'e2fsck',
+  'resize2fs',
+  'mkfs.xfs',
+  'xfs_growfs',
 ];
 
 /** Checks of this node: GPFS, the tools of the host, loop devices. */

@@ -10,10 +10,10 @@ import type { AbilitiesFile } from '../../store/abilities.ts';
 
 type Finding = Omit<Check, 'name'>;
 
-// The driver has a way around the other answers, and people cannot change them.
+// The driver works around the other answers, and an administrator cannot change them.
 const hindering: readonly Trial[] = ['directIo', 'zeroInClone'];
 
-/** What a probe found out, for people. */
+/** The result of a probe, in sentences. */
 export function describeProbe(found: AbilitiesFile): readonly Finding[] {
   const outcomes = (found.outcomes ?? {}) as Outcomes;
   const strange = strangeOutcomes(outcomes);

@@ -12,7 +12,7 @@ import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { inParallel } from '../../run/parallel.ts';
 
-/** What the records of a root say, and which of them cannot be read. */
+/** The content of a root's records, and those that cannot be read. */
 export interface ReadRecords {
   readonly records: readonly RecordFact[];
   readonly broken: readonly BrokenFact[];
@@ -24,13 +24,21 @@ const rethrow = (error: unknown): never => {
 
 type Read = RecordFact | BrokenFact | undefined;
 
-/** Reads every record once; one that is damaged keeps nobody from seeing the others. */
+/** Reads every record once; one that is damaged does not stop the others from being read. */
 export async function readRecords(store: RootStore, clock: Clock): Promise<ReadRecords> {
   const read: readonly Read[] = [
-    ...(await readKind(store, clock, 'volumes', store.volumes, volumeFact)),
-    ...(await readKind(store, clock, 'snapshots', store.snapshots, snapshotFact)),
-    ...(await readKind(store, clock, 'groups', store.groups, groupFact)),
-    ...(await readKind(store, clock, 'hidden', store.hidden, hiddenFact)),
+    ...(await readKind(store, clock, {
+      kind: 'volumes',
+      records: store.volumes,
+      fact: volumeFact,
+    })),
+    ...(await readKind(store, clock, {
+      kind: 'snapshots',
+      records: store.snapshots,
+      fact: snapshotFact,
+    })),
+    ...(await readKind(store, clock, { kind: 'groups', records: store.groups, fact: groupFact })),
+    ...(await readKind(store, clock, { kind: 'hidden', records: store.hidden, fact: hiddenFact })),
   ];
   return {
     records: read.filter((each) => each !== undefined && 'id' in each),
@@ -38,31 +46,36 @@ export async function readRecords(store: RootStore, clock: Clock): Promise<ReadR
   };
 }
 
+/** One kind of record, and how a fact is made of each. */
+interface KindReading<T> {
+  readonly kind: RecordKind;
+  readonly records: Records<T>;
+  readonly fact: (store: RootStore, value: T) => Promise<RecordFact>;
+}
+
 async function readKind<T extends { readonly id: string }>(
   store: RootStore,
   clock: Clock,
-  kind: RecordKind,
-  records: Records<T>,
-  fact: (store: RootStore, value: T) => Promise<RecordFact>,
+  { kind, records, fact }: KindReading<T>,
 ): Promise<readonly Read[]> {
-  // Roots of earlier versions know no groups.
+  // Roots of earlier versions have no directory for groups.
   const all = await records.shards().catch(kind === 'groups' ? undefinedWhenMissing : rethrow);
   const shards = await inParallel(all ?? [], 16, async (shard) => [...(await records.ids(shard))]);
   return inParallel(shards.flat(), 16, async ([id, version]): Promise<Read> => {
     const path = join(store.layout.recordShard(kind, id), versionName(id, version));
-    const broken = async (why: string, newer: boolean): Promise<BrokenFact> => {
+    const broken = async ({ why, newer }: { why: string; newer: boolean }): Promise<BrokenFact> => {
       const stat = await store.files.stat(path).catch(() => undefined);
       return { path, why, newer, ageMs: clock.now() - (stat?.modifiedMs ?? clock.now()) };
     };
     try {
       const held = await records.readListed(id, version);
       if (held && held.value.id !== id)
-        return await broken(`it says it is of ${held.value.id}`, false);
+        return await broken({ why: `it says it is of ${held.value.id}`, newer: false });
       return held && (await fact(store, held.value));
     } catch (error) {
       if (!isFault(error, 'unreadable-record')) throw error;
       const why = /cannot be read \((.*?)\);/s.exec(error.message)?.[1] ?? error.message;
-      return broken(why, error.message.includes('has format'));
+      return broken({ why, newer: error.message.includes('has format') });
     }
   });
 }

@@ -18,59 +18,59 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { parentRecord } from '../parents/record.ts';
 import { collect, type AuditHost } from './collect.ts';
 
-/** What a repair stands on. */
+/** What a repair needs. */
 export interface RepairHost extends AuditHost {
   readonly nonce: Nonce;
-  /** What the disk in a file was made for. */
+  /** The sector size that the disk in a file was made for. */
   readonly sectorBytes: (path: string) => Promise<SectorBytes>;
-  /** What is younger is left alone: somebody may be at work on it. */
+  /** Milliseconds; what is younger is left alone, as a server may be working on it. */
   readonly minAgeMs: number;
-  /** Told each thing as it was done, or why it was not. */
-  readonly tell: (sentence: string) => void;
+  /** Called after each change, with what was done or why it could not be. */
+  readonly onRepair: (sentence: string) => void;
 }
 
 /**
- * Mends a root beside running servers: every change is a compare-and-swap or a rename of what no record
- * names. Done again it finds nothing to do. Data is moved, never removed.
+ * Repairs a root while servers run: every change is a compare-and-swap, or a rename of a file that no record names.
+ * A second repair finds nothing to do. Data is moved, never removed.
  */
 export async function repair(host: RepairHost, store: RootStore): Promise<void> {
   await makeStateDirectories(store);
   const day = new Date(host.clock.now()).toISOString().slice(0, 10);
   const quarantine = join(store.layout.quarantine, `${day}-${host.nonce()}`);
-  const told = new Set<string>();
-  const act = (each: Repair) => perform(host, store, quarantine, each, told);
+  const attempted = new Set<string>();
+  const act = async (each: Repair) => {
+    const sentence = describeRepair(each);
+    if (attempted.has(sentence)) return;
+    attempted.add(sentence);
+    await attempt(host, sentence, () => change(host, store, quarantine, each));
+  };
   for (const each of planClearing(await collect(host, store), host.minAgeMs)) await act(each);
-  // What one round mends may show what was hidden behind it.
+  // What one round repairs may uncover more to repair.
   for (let round = 0; round < rounds; round++)
     for (const each of planRepair(await collect(host, store), host.minAgeMs)) await act(each);
 }
 
 const rounds = 3;
 
-/** Directories that somebody removed, with all that was in them. */
+/** Recreates directories that were removed, with all that was in them. */
 async function makeStateDirectories(store: RootStore): Promise<void> {
   for (const directory of store.layout.fixed) await store.files.makeDirectory(directory, 0o750);
 }
 
-async function perform(
-  host: RepairHost,
-  store: RootStore,
-  quarantine: string,
-  each: Repair,
-  told: Set<string>,
+async function attempt(
+  { onRepair }: Pick<RepairHost, 'onRepair'>,
+  sentence: string,
+  work: () => Promise<unknown>,
 ): Promise<void> {
-  const sentence = describeRepair(each);
-  if (told.has(sentence)) return;
-  told.add(sentence);
   try {
-    await change(host, store, quarantine, each);
-    host.tell(sentence);
+    await work();
+    onRepair(sentence);
   } catch (error) {
-    // A server was faster, or GPFS keeps the file where it is: the rest goes on.
+    // A server was faster, or GPFS keeps the file where it is: the other repairs are still made.
     const refused = isFault(error, 'busy') || errnoOf(error) !== undefined;
     if (!refused) throw error;
     const why = messageOf(error);
-    host.tell(`could not do this: ${sentence} (${why})`);
+    onRepair(`could not do this: ${sentence} (${why})`);
   }
 }
 
@@ -114,7 +114,7 @@ const common = async (host: RepairHost, store: RootStore, rebuilt: Rebuilt) => (
   file: { key: rebuilt.key as FileKey, inode: rebuilt.inode },
 });
 
-/** As the parent has them, where that one is known: what is cut or cloned keeps the sectors of its source. */
+/** The sectors of the parent, where that is known: a snapshot or clone keeps those of its source. */
 async function sectorsFor(host: RepairHost, store: RootStore, { key, data, parent }: Rebuilt) {
   const above = parent === null ? undefined : await parentRecord(store, parent as FileKey);
   if (above) return sectorsOf(above);
@@ -194,7 +194,7 @@ async function correctParent(store: RootStore, correction: Correction): Promise<
         id,
         (now) => {
           requireSame(correction, now.image?.key, now.claim);
-          // Neither what was written since this parent was cut is known, nor how deep it is.
+          // It is not known what was written since this parent was cut, nor how deep the volume is.
           return { ...now, parent, unchanged: false, depth: undefined };
         },
         'name',

@@ -10,7 +10,7 @@ import { check, inOrder } from './check.ts';
 
 type Finding = Omit<Check, 'name'>;
 
-/** Checks of an open root: whose it is, its directories, its servers, its space. */
+/** Checks of an open root: its owner, its directories, its servers, its space. */
 export const checkRootState = (
   { gpfs, clock }: { readonly gpfs: Gpfs; readonly clock: Clock },
   store: RootStore,
@@ -78,7 +78,7 @@ async function servers(store: RootStore, clock: Clock): Promise<string | readonl
 
 const note = (says: string): Finding => ({ status: 'note', says });
 
-/** How far two clocks may be apart before somebody alive could be taken for silent. */
+/** How far two clocks may differ before a living server could be taken for a silent one. */
 const clockMs = 10_000;
 
 function beat({ node }: NodeFile, agoMs: number): readonly Finding[] {
@@ -100,7 +100,7 @@ function beat({ node }: NodeFile, agoMs: number): readonly Finding[] {
   ];
 }
 
-/** Machines installed from one image may have one id, and then a boot of one says nothing of the other. */
+/** Machines installed from one image may share an id, and then a boot of one says nothing about the other. */
 const twins = (nodes: readonly NodeFile[]): readonly Finding[] =>
   nodes.flatMap((a, n) =>
     nodes

@@ -8,45 +8,45 @@ import type { ServiceHost } from '../host.ts';
 import { inGroups } from '../pages.ts';
 import { inEachRoot } from '../roots/roots.ts';
 
-/** The account of a root as it was when it was last counted. */
+/** The accounts of a root, as of its last count. */
 export interface RootReport {
   readonly path: string;
   readonly accounts: RootAccounts;
   readonly space: Space;
 }
 
-/** Counts roots now and then, and remembers what came out. */
+/** Counts the roots from time to time, and keeps the results. */
 export interface AccountKeeper {
-  /** Counts what is due, and resolves to the number of files it looked at. No command is run. */
+  /** Counts the roots that are due; resolves to the number of files that it read. No command is run. */
   refresh(signal: AbortSignal): Promise<number>;
-  /** Roots that this server counts. Those that another one counts are not there. */
+  /** Roots that this server counts; those that another server counts are missing. */
   latest(): readonly RootReport[];
 }
 
-/** How long a count stands at least; longer after one that took long. */
+/** How long a count is valid at least; longer after one that took long. */
 export const standsMs = 5 * 60_000;
 const pauseFactor = 20;
 
-/** How long it stands when no record changed. Writes of pods change none, so it does not stand for ever. */
+/** How long a count is valid while no record changes. Writes of pods change none, so there is a limit. */
 const standsUnchangedMs = 3_600_000;
 
-/** Files looked at at once: requests come first at the threads that wait for the file system. */
+/** Files read at once: few, as requests come first at the threads that wait for the file system. */
 const atOnce = 4;
 
 interface Counted {
   readonly report: RootReport;
-  /** Tells these records from others. */
+  /** A digest of the names of all records. */
   readonly print: string;
   /** Whether bytes can have changed though the records did not. */
   readonly written: boolean;
   readonly countedMs: number;
-  /** When it is looked at again. */
+  /** When the root is counted again. */
   readonly dueMs: number;
-  /** Files that were looked at for it. */
+  /** Files that were read for it. */
   readonly files: number;
 }
 
-/** Accounts of the roots of one server. Of all servers of a root only the first that lives counts. */
+/** Keeps the accounts of one server. Of all servers of a root, only the first one that is alive counts it. */
 export function accountKeeper(
   host: Pick<ServiceHost, 'roots' | 'self' | 'clock' | 'log'>,
 ): AccountKeeper {
@@ -117,7 +117,7 @@ async function count(
 const isStale = ({ written, countedMs }: Counted, nowMs: number): boolean =>
   written && nowMs - countedMs >= standsUnchangedMs;
 
-/** Differs whenever a record was made, changed or forgotten: each version of one is a name. */
+/** Differs after a record was made, changed or removed: each version of a record has a name of its own. */
 async function printOf(store: RootStore, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   for (const records of [store.volumes, store.snapshots, store.hidden])

@@ -14,17 +14,17 @@ import type { QueueState } from '../../model/forest/words.ts';
 
 /** How a forest is read. */
 export interface ForestReading {
-  /** Shards, records or files looked at at once. */
+  /** Shards, records or files read at once. */
   readonly atOnce?: number;
   readonly signal?: AbortSignal;
-  /** A record that cannot be read; the others are. */
+  /** Called for each record that cannot be read; the others are read all the same. */
   readonly onUnreadable: (error: Error) => void;
 }
 
 /**
- * The data files of a root, from its records and the block counts of the files: no command is run. `keep`
- * makes of each what the caller wants to hold. For people and for sums, not for deciding: it is read while
- * others work, and block counts lag on nodes that did not write.
+ * The data files of a root, from its records and the block counts of the files: no command is run. `keep` makes of
+ * each what the caller wants to keep. This is for display and for sums, not for decisions: servers change records
+ * meanwhile, and block counts lag on nodes that did not write.
  */
 export async function readForest<T>(
   store: RootStore,
@@ -36,10 +36,10 @@ export async function readForest<T>(
   const files = [
     ...(await read(store.volumes, (record) => foundVolume(store, record))),
     ...(await read(store.snapshots, (record) => foundSnapshot(store, record))),
-    // Last: while a snapshot becomes a tombstone both records name its file, and the later counts.
+    // Last: while a snapshot becomes a tombstone, both records name its file, and the later one counts.
     ...(await read(store.hidden, (record) => foundHidden(store, record))),
   ];
-  // An unmounted root has no records either.
+  // A root that is not mounted has no records either, which must not look like an empty root.
   await store.check();
   return files;
 }
@@ -98,20 +98,25 @@ async function heldOrMissing(store: RootStore, { at }: Found): Promise<Bytes | u
   }
 }
 
-/** States in which the file of a record is there. */
+/** States in which the file of a record exists. */
 const isThere = (state: string): boolean => state === 'ready' || state === 'deleting';
 
 function foundVolume({ id: root }: RootStore, record: VolumeRecord): Found | undefined {
   const { id, image, state, name, bytes, parent, createdMs, attachments } = record;
   if (!image || !isThere(state)) return undefined;
   const { key } = image;
-  const attachedTo = attachments.map(({ node }) => node);
-  const common = { name, bytes, parent, createdMs, attachedTo };
   return {
     at: { data: 'volumes', key },
     file: {
-      ...{ key, kind: 'volume', id: publicId(root, id), leaving: state === 'deleting' },
-      ...common,
+      key,
+      kind: 'volume',
+      id: publicId(root, id),
+      name,
+      bytes,
+      parent,
+      createdMs,
+      attachedTo: attachments.map(({ node }) => node),
+      leaving: state === 'deleting',
     },
   };
 }
@@ -120,12 +125,18 @@ function foundSnapshot({ id: root }: RootStore, record: SnapshotRecord): Found |
   const { id, file, state, name, bytes, parent, createdMs } = record;
   if (!file || !isThere(state)) return undefined;
   const { key } = file;
-  const common = { name, bytes, parent, createdMs, attachedTo: [] };
   return {
     at: { data: 'snapshots', key },
     file: {
-      ...{ key, kind: 'snapshot', id: publicId(root, id), leaving: state === 'deleting' },
-      ...common,
+      key,
+      kind: 'snapshot',
+      id: publicId(root, id),
+      name,
+      bytes,
+      parent,
+      createdMs,
+      attachedTo: [],
+      leaving: state === 'deleting',
     },
   };
 }
@@ -143,7 +154,7 @@ function foundHidden({ id: root }: RootStore, record: HiddenRecord): Found {
   };
 }
 
-/** What is on the queue of a root, the reasons of what waits counted. */
+/** The queue of a root: how many items are ready, and how many wait for each reason. */
 export async function readQueue(store: RootStore): Promise<QueueState> {
   const ready = (await store.queue.ready()).length;
   const reasons = new Map<string, number>();

@@ -2,6 +2,7 @@ import type { Metrics } from '../../observe/metrics.ts';
 import type { AccountKeeper, RootReport } from './accounts.ts';
 import type { Worker } from '../compaction/worker.ts';
 
+/** Metrics of a root: to add one, add a line to `gauges`; model/forest/accounts.ts says what is counted. */
 type Gauge = readonly [name: string, help: string, value: (of: RootReport) => number | bigint];
 
 const gauges: readonly Gauge[] = [
@@ -28,8 +29,8 @@ const gauges: readonly Gauge[] = [
 ];
 
 /**
- * Shows accounts as metrics, one series a root: a label for each volume would make as many series as there
- * are volumes. Nothing is counted when somebody asks.
+ * Registers the accounts as metrics, one series a root: a label for each volume would make as many series as there
+ * are volumes. A scrape counts nothing: it reads the last count.
  */
 export function registerAccountMetrics(metrics: Metrics, accounts: AccountKeeper): void {
   for (const [name, help, value] of gauges)
@@ -48,7 +49,7 @@ export function registerAccountMetrics(metrics: Metrics, accounts: AccountKeeper
   );
 }
 
-/** How much work on clone trees is left, as this server saw it last. */
+/** Registers how much work on clone trees is left, as of this server's last round. */
 export function registerQueueMetrics(metrics: Metrics, worker: Worker): void {
   metrics.gauges('gpfs_csi_flatten_queue_length', 'Work on clone trees, by state.', () =>
     [...worker.lengths()].flatMap(([root, { ready, waiting }]) => [

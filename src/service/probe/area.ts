@@ -9,24 +9,24 @@ import { ignoring } from '../../store/edges.ts';
 import type { Self } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
 
-/** What a probe stands on. */
+/** What a probe needs. */
 export interface ProbeHost {
   readonly clone: CloneCommands;
   readonly trials: Trials;
   readonly clock: Clock;
   readonly nonce: Nonce;
   readonly log: Log;
-  /** Whoever probes; one that is no server has an instance of its own too. */
+  /** The process that probes, a server or a command; each has an instance of its own. */
   readonly self: Pick<Self, 'node' | 'instance' | 'version'>;
 }
 
-/** The file that gets a loop device: the one to look for after a crash. */
+/** The file that gets a loop device, which a sweep after a crash must detach. */
 export const loopedName = 'looped';
 
 const abandonedMs = 3_600_000;
 const areaName = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9-]+)\.[0-9a-f]{8}$/;
 
-/** A directory for one probe, with a name used once; it is gone afterwards, with all in it. */
+/** Makes a directory with a new name for one probe, and removes it afterwards with all that is in it. */
 export async function withArea<T>(
   host: ProbeHost,
   store: RootStore,
@@ -41,19 +41,22 @@ export async function withArea<T>(
     return await use((file) => join(directory, file));
   } finally {
     await clear(host, store, directory).catch((error: unknown) => {
-      log.warn({ directory, error }, 'what a probe made is left, and goes at a later sweep');
+      log.warn(
+        { directory, error },
+        'the files of a probe could not be removed; a later sweep removes them',
+      );
     });
   }
 }
 
-/** Removes what probes left that were cut short: those of this node's earlier processes, and old ones. */
+/** Removes the leftovers of interrupted probes: those of this node's earlier processes, and old ones. */
 export async function sweepProbes(host: ProbeHost, store: RootStore): Promise<void> {
   for (const name of await listed(store, store.layout.probe))
     if (await isAbandoned(host, store, name))
       await clear(host, store, join(store.layout.probe, name));
 }
 
-/** An earlier process of this server, as a node has one at a time; visitors come beside it. */
+/** Whether it was an earlier process of this server: a node has one server at a time, and visitors beside it. */
 const diedHere = (self: ProbeHost['self'], node: string, instance: string): boolean =>
   node === localIdOf(self.node) && !isVisitor(instance) && !isVisitor(self.instance);
 
@@ -69,7 +72,7 @@ async function isAbandoned(
   return diedHere(self, node, instance) || clock.now() - stat.modifiedMs > abandonedMs;
 }
 
-/** Whose directory this is; empty for a name that no probe gave. */
+/** Whose directory this is; both empty for a name that is not one of a probe. */
 function partsOf(name: string): readonly [node: string, instance: string] {
   const [, node = '', instance = ''] = areaName.exec(name) ?? [];
   return [node, instance];
@@ -78,12 +81,12 @@ function partsOf(name: string): readonly [node: string, instance: string] {
 const visitor = 'visitor-';
 const isVisitor = (instance: string): boolean => instance.startsWith(visitor);
 
-/** The instance of a probe by somebody who is no server, and beside whom a server may run on this node. */
+/** An instance for a visitor: a command that probes, while a server may run on the same node. */
 export const visitorInstance = (nonce: Nonce): string => `${visitor}${nonce()}`;
 
 const pauses = [0, 0, 0, 100, 400, 1500];
 
-/** Children go before parents, and GPFS may let a parent go only a moment after its last child. */
+/** Removes children before parents. GPFS may refuse to remove a parent for a moment after its last child. */
 async function clear(host: ProbeHost, store: RootStore, directory: string): Promise<void> {
   const looped = join(directory, loopedName);
   const names = await listed(store, directory);
@@ -112,3 +115,13 @@ async function listed(store: RootStore, directory: string): Promise<readonly str
     throw error;
   }
 }
+
+/** Whether a name exists. */
+export const isThere = (store: RootStore, path: string): Promise<boolean> =>
+  store.files.stat(path).then(
+    () => true,
+    (error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw error;
+    },
+  );

@@ -1,12 +1,11 @@
-import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
-import type { ProbeHost } from './area.ts';
+import { isThere, type ProbeHost } from './area.ts';
 import { Contradiction, expectRead, type Notes } from './notes.ts';
 
-/** Two of the largest blocks GPFS has, sparse: what is tried happens inside one whole block. */
+/** A sparse file as large as two of GPFS's largest blocks, so that each trial stays inside one whole block. */
 const fileBytes = 32n << 20n;
 
-/** A running probe: where it works, and what it notes. */
+/** A running probe: the directory it works in, and its notes. */
 export interface Probing {
   readonly host: ProbeHost;
   readonly store: RootStore;
@@ -14,7 +13,7 @@ export interface Probing {
   readonly at: (name: string) => string;
 }
 
-/** A new file with a text in each of its first sectors. */
+/** Makes a file with one text in each of its first sectors. */
 export async function makeFile(
   { host, store }: Probing,
   path: string,
@@ -29,7 +28,7 @@ export async function makeFile(
   }
 }
 
-/** Does something to a file while it is open for writing, writes to it afterwards, and reads that again. */
+/** Does something to a file while it is open for writing, then writes to it, and reads back what it wrote. */
 async function whileOpen(
   { host }: Probing,
   path: string,
@@ -46,7 +45,7 @@ async function whileOpen(
   expectRead('what was written afterwards', await host.trials.read(path, sector), 'late');
 }
 
-/** The first chain: `first` below `base`, with a second child `child`; false when there is none to go on with. */
+/** Makes the first chain: `base` with the children `first` and `child`. False when the other trials cannot continue. */
 export async function tryBasics(probing: Probing): Promise<boolean> {
   const { host, store, notes, at } = probing;
   const { clone, trials } = host;
@@ -70,7 +69,7 @@ export async function tryBasics(probing: Probing): Promise<boolean> {
   });
 }
 
-/** What may be done to a parent that has children. Resolves to the name it has afterwards. */
+/** Tries what may be done to a parent that has children. Resolves to its path afterwards. */
 export async function tryParent({ host, store, notes, at }: Probing): Promise<string> {
   await notes.attempt('linkCount', async () => {
     expectRead('the link count', (await store.files.stat(at('base'))).links, 3);
@@ -91,13 +90,13 @@ export async function tryParent({ host, store, notes, at }: Probing): Promise<st
   const parent = at(moved ? 'moved' : 'base');
   await notes.attempt('removeParent', async () => {
     await store.files.unlink(parent);
-    // rm -f says nothing where GPFS refuses; what counts is the name.
+    // rm -f reports no error where GPFS refuses: only the name shows it.
     if (await isThere(store, parent)) throw new Contradiction('it is still there');
   });
   return parent;
 }
 
-/** What mmclone does to files that are no clones, are open, or are parents themselves. */
+/** Tries what mmclone does to files that are not clones, are open, or are parents themselves. */
 export async function tryRedirects(probing: Probing): Promise<void> {
   const { host, notes, at } = probing;
   const { clone, trials } = host;
@@ -110,7 +109,7 @@ export async function tryRedirects(probing: Probing): Promise<void> {
     await whileOpen(probing, at('child'), 2, () => clone.snap(at('child'), at('middle')));
     expectRead('the parent, of what came later', await trials.read(at('middle'), 2), '');
   });
-  // Where an open file is refused, a closed one makes the chain that the rest is tried on.
+  // Where GPFS refuses an open file, a closed one makes the chain for the other trials.
   if (!cut) await clone.snap(at('child'), at('middle')).catch(() => undefined);
   await notes.attempt('redirectParent', async () => {
     await clone.redirect(at('middle'));
@@ -123,12 +122,3 @@ export async function tryRedirects(probing: Probing): Promise<void> {
     expectRead('the redirected file', await trials.read(at('child'), 0), 'one');
   });
 }
-
-const isThere = (store: RootStore, path: string): Promise<boolean> =>
-  store.files.stat(path).then(
-    () => true,
-    (error: unknown) => {
-      if (errnoOf(error) === 'ENOENT') return false;
-      throw error;
-    },
-  );

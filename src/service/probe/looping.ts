@@ -5,7 +5,7 @@ import { makeFile, type Probing } from './cloning.ts';
 
 const texts = ['zero', 'discard', 'write', 'keep'] as const;
 
-/** A clone behind a loop device: direct I/O, holes, and whether zeros hide what its parent has. */
+/** Tries a clone behind a loop device: direct I/O, holes, and whether zeros hide the data of its parent. */
 export async function tryLoops(probing: Probing): Promise<void> {
   const { host, notes, at } = probing;
   const file = at(loopedName);
@@ -33,7 +33,7 @@ export async function tryLoops(probing: Probing): Promise<void> {
   }
   if (notes.outcomes.zeroInClone?.kind !== 'yes') return;
   await notes.attempt('zeroInClone', async () => {
-    // Without direct I/O on the device, the file behind it shows the same only now.
+    // Without direct I/O on the device, the file behind it has the same content only now.
     await expectSectors({ read: (sector) => host.trials.read(file, sector) }, holesIn(probing));
     for (const [sector, text] of texts.entries())
       expectRead('the parent', await host.trials.read(at('above'), sector), text);

@@ -4,18 +4,18 @@ import { isFault, messageOf } from '../../model/fault.ts';
 import type { Clock } from '../../run/clock.ts';
 import { errnoOf } from '../../run/files.ts';
 
-/** What a probe finds out while it runs. */
+/** Collects what a probe finds out. */
 export interface Notes {
   readonly outcomes: Outcomes;
-  /** Milliseconds of each command, the last time it was run. */
+  /** Milliseconds that the last run of each command took. */
   readonly latencyMs: Readonly<Record<string, number>>;
-  /** Tries one thing and notes how it ended; true for a yes. */
+  /** Tries one thing and notes the outcome; true when GPFS allowed it. */
   attempt(trial: Trial, act: () => Promise<void>): Promise<boolean>;
-  /** Measures a command on the way. */
+  /** Runs a command and notes how long it took. */
   timed<T>(command: string, act: () => Promise<T>): Promise<T>;
 }
 
-/** A trial that was let through and did something else than it should have. */
+/** GPFS allowed a trial, but the result is not what it should be. */
 export class Contradiction extends Error {
   override readonly name = 'Contradiction';
 }
@@ -45,7 +45,7 @@ export function notesOf(clock: Clock): Notes {
               refused,
             )
           : ({ kind: 'unknown', ms: 0, why: away } as const);
-      // A file system that is away or full answers nothing, and each further question could take its time limit.
+      // A file system that is not mounted or full gives no answers, and each further trial could take its time limit.
       if (outcome.kind === 'unknown') away = outcome.why;
       outcomes[trial] = { ...outcome, ms: clock.now() - startMs };
       return outcome.kind === 'yes';

@@ -11,14 +11,14 @@ import { tryBasics, tryParent, tryRedirects, type Probing } from './cloning.ts';
 import { tryLoops } from './looping.ts';
 import { Contradiction, notesOf } from './notes.ts';
 
-/** Who probes at start: it also has to ask which GPFS this is. */
+/** What a probe at the start of a server needs: it also asks GPFS for its version. */
 export interface StartingProbe extends ProbeHost {
   readonly fs: Gpfs['fs'];
 }
 
 /**
- * Probes a root unless this version of the driver has done so on this release of GPFS, on whichever server.
- * Two that do it at once get in nobody's way. Resolves to what is kept afterwards.
+ * Probes a root, unless a server of this version has done so already on this release of GPFS. Servers may probe at
+ * the same time. Resolves to the result that is kept.
  */
 export async function probeOnce(host: StartingProbe, store: RootStore): Promise<AbilitiesFile> {
   await sweepProbes(host, store);
@@ -37,7 +37,7 @@ export async function probeNow(
 ): Promise<AbilitiesFile> {
   const { outcomes, latencyMs } = await probeRoot(host, store);
   const before = await keptOrNone(store);
-  // Only two nodes together find this out, and it stays true of the same GPFS.
+  // Only two nodes together find this out, and it stays valid for the same release.
   const { redirectAttached } = before?.release === release ? before.abilities : {};
   const found: AbilitiesFile = {
     format: recordFormat,
@@ -61,7 +61,7 @@ export async function probeNow(
   return found;
 }
 
-/** Tries everything with tiny files, and leaves none of them. */
+/** Makes all trials with tiny files, and removes these. */
 const probeRoot = (
   host: ProbeHost,
   store: RootStore,
@@ -79,7 +79,7 @@ const probeRoot = (
 
 const removePauses = [50, 100, 150, ...Array<number>(24).fill(250)];
 
-/** A parent whose children are gone; GPFS may go on refusing for a moment. */
+/** Tries to remove a parent without children; GPFS may still refuse that for a moment. */
 async function tryRemovals({ host, store, notes, at }: Probing, parent: string): Promise<void> {
   const { files } = store;
   const gone = await notes.attempt('removeChild', async () => {
@@ -88,7 +88,7 @@ async function tryRemovals({ host, store, notes, at }: Probing, parent: string):
   if (!gone) return;
   await notes.attempt('removeChildless', async () => {
     for (const ms of removePauses) {
-      // It may hang between the parent and a child that was redirected, or not.
+      // It may still be between the parent and a child, unless a redirect has removed it from the chain.
       await files.unlink(at('middle')).catch(errnoOrThrow);
       if ((await files.unlink(parent).catch(errnoOrThrow)) === undefined) return;
       await host.clock.sleep(ms);
@@ -103,7 +103,7 @@ function errnoOrThrow(error: unknown): string {
   return code;
 }
 
-/** What was kept; a file that somebody damaged is replaced, one of a newer version stays. */
+/** The kept result. Undefined for a damaged file, which is replaced; throws for one of a newer version, which stays. */
 async function keptOrNone(store: RootStore): Promise<AbilitiesFile | undefined> {
   try {
     return await store.abilities.kept();

@@ -65,10 +65,10 @@ export async function repaired(
 ): Promise<readonly string[]> {
   const told: string[] = [];
   const { clone } = gpfsCommands(gpfs.run);
-  const tell = (sentence: string) => void told.push(sentence);
+  const onRepair = (sentence: string) => void told.push(sentence);
   const sectorBytes = () => Promise.resolve(4096 as const);
   const { clock, nonce } = gpfs;
-  await repair({ clone, clock, nonce, sectorBytes, minAgeMs, tell }, store);
+  await repair({ clone, clock, nonce, sectorBytes, minAgeMs, onRepair }, store);
   return told;
 }
 

@@ -2,21 +2,21 @@ import { errnoOf } from '../../../run/files.ts';
 import type { RootStore } from '../../../store/root.ts';
 import type { ProbeHost } from '../area.ts';
 
-/** What came of an attempt to probe with a second node. */
+/** The outcome of an attempt to probe with a second node. */
 export type PairResult =
-  /** Answered and kept, by this server or by the other one. */
+  /** This server or the other one has the answer and has kept it. */
   | 'settled'
-  /** No other server is alive, or none took part. */
+  /** No other server is alive, or none answered the invitation. */
   | 'alone'
-  /** Something else went wrong; it can be tried again. */
+  /** Anything else went wrong; the probe can be tried again. */
   | 'unknown';
 
-/** How long each side waits for the next word of the other. */
+/** How long each side waits for the next message of the other. */
 export const wordMs = 60_000;
 
 const pollMs = 200;
 
-/** Asks again and again until it is so; false when the time is over. */
+/** Polls until the condition holds; false after `limitMs`. */
 export async function waitFor(
   { clock }: ProbeHost,
   limitMs: number,
@@ -29,23 +29,13 @@ export async function waitFor(
   return false;
 }
 
-/** Whether a name exists. */
-export const isThere = (store: RootStore, path: string): Promise<boolean> =>
-  store.files.stat(path).then(
-    () => true,
-    (error: unknown) => {
-      if (errnoOf(error) === 'ENOENT') return false;
-      throw error;
-    },
-  );
-
-/** A word that the other side leaves in a file; undefined when it does not come. */
+/** Reads the message that the other side leaves in a file; undefined when it does not come in time. */
 export async function wordOf(
   host: ProbeHost,
   store: RootStore,
   path: string,
 ): Promise<string | undefined> {
-  // A file that is there may still be empty: its text follows its name.
+  // A new file may still be empty: its text is written after its name appears.
   let text = '';
   const came = await waitFor(host, wordMs, async () => {
     text = await store.files.read(path).catch(emptyWhenMissing);
@@ -59,6 +49,6 @@ const emptyWhenMissing = (error: unknown): string => {
   throw error;
 };
 
-/** Leaves a word for the other side. */
+/** Leaves a message for the other side. */
 export const say = (store: RootStore, path: string, word: string): Promise<void> =>
   store.files.createDurable(path, `${word}\n`, 0o640);

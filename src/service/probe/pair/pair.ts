@@ -3,14 +3,15 @@ import { localIdOf } from '../../../model/ids.ts';
 import { errnoOf } from '../../../run/files.ts';
 import { goneAfterMs } from '../../../store/nodes.ts';
 import type { RootStore } from '../../../store/root.ts';
-import { withArea, type ProbeHost } from '../area.ts';
-import { isThere, waitFor, type PairResult } from './messages.ts';
+import { isThere, withArea, type ProbeHost } from '../area.ts';
+import { waitFor, type PairResult } from './messages.ts';
 import { playRedirector } from './redirector.ts';
 import { playWriter } from './writer.ts';
 
 /**
- * Two servers find out together whether a file may be redirected by one while the other writes to it through a
- * loop device. They meet in the probe area: one invites, the other accepts; whoever asks plays whichever part is free.
+ * Two servers find out together whether one may redirect a file while the other writes to it through a loop device.
+ * They meet in the probe area: one invites and becomes the writer, the other accepts and becomes the redirector.
+ * This server accepts an invitation if there is one, and else invites and waits up to `waitMs`.
  */
 export async function probeTwoNodes(
   host: ProbeHost,
@@ -33,7 +34,7 @@ async function hasCompany({ self, clock }: ProbeHost, store: RootStore): Promise
   return false;
 }
 
-/** The area of another server that invites, and that this one has accepted; `before` narrows it to earlier names. */
+/** Accepts one invitation of another server, and resolves to its area; `before`: only those with an earlier name. */
 async function acceptOne(
   { self }: ProbeHost,
   store: RootStore,
@@ -68,7 +69,7 @@ function invite(host: ProbeHost, store: RootStore, waitMs: number): Promise<Pair
     let other: string | undefined;
     const met = await waitFor(host, waitMs, async () => {
       if (await isThere(store, at('accept'))) return true;
-      // Two that invite at once: the later name gives way, so that one of them accepts.
+      // Where two servers invite at once, the one with the later name accepts the invitation of the other.
       other = await acceptOne(host, store, own);
       return other !== undefined;
     });

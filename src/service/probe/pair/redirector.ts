@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { mmErrno } from '../../../gpfs/failures.ts';
 import type { RootStore } from '../../../store/root.ts';
-import { loopedName, type ProbeHost } from '../area.ts';
-import { say, waitFor, wordMs, wordOf, isThere, type PairResult } from './messages.ts';
+import { isThere, loopedName, type ProbeHost } from '../area.ts';
+import { say, waitFor, wordMs, wordOf, type PairResult } from './messages.ts';
 
-/** What the writer says is in the file: a text for each sector. */
+/** The writer's message about the content of the file: a text for each sector. */
 const expectedTexts = z.array(z.string());
 
-/** The part of the server that redirects a file which the other one writes to, and reads it afterwards. */
+/** The part of the server that redirects the file while the other one writes to it, and reads it afterwards. */
 export async function playRedirector(
   host: ProbeHost,
   store: RootStore,
@@ -22,20 +22,20 @@ export async function playRedirector(
   if (expected === undefined) return 'unknown';
   const wanted = expectedTexts.parse(JSON.parse(expected));
   await say(store, at('seen'), await differenceIn(host, at(loopedName), wanted));
-  // The writer keeps the answer and takes everything away.
+  // The writer keeps the answer and then removes all files.
   await waitFor(host, wordMs, async () => !(await isThere(store, at('seen'))));
   const kept = await store.abilities.kept();
   return kept?.abilities.redirectAttached === undefined ? 'unknown' : 'settled';
 }
 
-/** A refusal by GPFS is a word; anything else is none. */
+/** The message about a refusal by GPFS; throws any other error. */
 function refusalOf(error: unknown): string {
   const errno = mmErrno(error);
   if (errno === 'EBUSY' || errno === 'EPERM' || errno === 'EROFS') return `refused ${errno}`;
   throw error;
 }
 
-/** What a file has otherwise than it should; 'same' where nothing. */
+/** The first difference between a file and the wanted texts, in words; 'same' where there is none. */
 export async function differenceIn(
   { trials }: Pick<ProbeHost, 'trials'>,
   path: string,

@@ -1,19 +1,19 @@
 import type { HeldLoop } from '../../../run/trials.ts';
 import type { RootStore } from '../../../store/root.ts';
-import { loopedName, type ProbeHost } from '../area.ts';
+import { isThere, loopedName, type ProbeHost } from '../area.ts';
 import { makeFile } from '../cloning.ts';
 import { notesOf } from '../notes.ts';
-import { isThere, say, wordMs, wordOf, type PairResult } from './messages.ts';
+import { say, wordMs, wordOf, type PairResult } from './messages.ts';
 import { differenceIn } from './redirector.ts';
 
-/** Sectors that are written all the time, and those beside them that only the parents have. */
+/** The number of sectors that each round writes again, and of those that only the parents have. */
 const hot = 6;
 const cold = 4;
 
-/** Rounds that are written after the redirect, for what it may do late. */
+/** Rounds after the redirect, because it may take effect late. */
 const roundsAfter = 20;
 
-/** Each round writes a sector that was not written before, and the file has so many. */
+/** The most rounds: each writes a sector that was not written before, and the file has only so many. */
 const mostRounds = 8000;
 
 /** The part of the server that writes through a loop device while the other one redirects the file; keeps the answer. */
@@ -40,7 +40,7 @@ export async function playWriter(
   return 'settled';
 }
 
-/** Two parents above the file, each with something of its own, so that a redirect copies and goes on reading above. */
+/** Makes two parents above the file, each with data of its own: a redirect copies from one and reads through the other. */
 async function makeChain(
   host: ProbeHost,
   store: RootStore,
@@ -63,7 +63,7 @@ async function makeChain(
   return texts;
 }
 
-/** Writes until the other side is done and a while longer; `texts` then says what must be there. */
+/** Writes until the other side is done, and some rounds longer; afterwards `texts` is the expected content. */
 async function writeAlong(
   host: ProbeHost,
   store: RootStore,
@@ -76,7 +76,7 @@ async function writeAlong(
     let round = 0;
     for (let last = Infinity; round < Math.min(last, mostRounds); round++) {
       if (host.clock.now() - startMs > wordMs) return undefined;
-      // A write that was lost would be made good by the next one to its place, and nobody would know.
+      // Each round checks the one before: the next write to the same sector would hide a lost write.
       const lost = await writeRound(loop, texts, round);
       if (lost !== undefined) return lost;
       if (round === 0) await say(store, at('go'), 'go');
@@ -89,7 +89,7 @@ async function writeAlong(
   return wordOf(host, store, at('done'));
 }
 
-/** Writes the same sectors again and a new one; resolves to what was lost of the last round. */
+/** Writes the same sectors again and a new one. Resolves to what is lost of the last round; undefined if nothing is. */
 async function writeRound(
   loop: HeldLoop,
   texts: string[],

@@ -97,7 +97,7 @@ test('a repair of the source root keeps what a copy into another root reads, how
       ...examiner(gpfs),
       minAgeMs: 3_600_000,
       sectorBytes: () => Promise.resolve(4096),
-      tell: () => undefined,
+      onRepair: () => undefined,
     },
     home,
   );

@@ -22,21 +22,21 @@ export const adoptGrammar = {
   takesFiles: true,
   words: 1,
   own: {
-    name: { takes: 'value', meaning: 'what the volume is called (default: the name of the file)' },
+    name: { takes: 'value', meaning: 'name of the volume (default: the name of the file)' },
     'sector-size': sectorFlag,
   },
 } as const;
 
-/** `gpfs-csi adopt`: raw files that are there become volumes. */
+/** `gpfs-csi adopt`: makes volumes of existing raw files. */
 export const adopt: Subcommand = {
-  summary: 'makes volumes of raw disk files, without copying: one, or a directory of Cinder',
+  summary: 'make volumes of raw disk files without copying: one, or a directory of Cinder',
   help: [
     'usage: gpfs-csi adopt FILE [--name NAME] [--sector-size 512|4096] --root DIR',
     '       gpfs-csi adopt DIRECTORY [--sector-size 512|4096] --root DIR',
     '',
-    'FILE must lie in the fileset of the root and be closed. It moves into the root, and the PersistentVolume',
-    'for it is printed. Of a DIRECTORY of Cinder, volumes and snapshots come in with their clone tree. What',
-    'was interrupted ends when it is run again.',
+    'FILE must lie in the fileset of the root and be closed. It moves into the root, and its PersistentVolume is',
+    'printed. Of a DIRECTORY of Cinder, volumes and snapshots are adopted with their clone tree. After an',
+    'interruption, run the same command again to complete it.',
     '',
     ...rootHelpLines(adoptGrammar),
   ].join('\n'),
@@ -68,12 +68,13 @@ export const adopt: Subcommand = {
       return 0;
     }
     const adopted = await adoptDirectory(on, path, { onVolume: print, signal: local.signal });
-    for (const line of besides(store, adopted)) terminal.err(line);
+    for (const line of otherLines(store, adopted)) terminal.err(line);
     return 0;
   },
 };
 
-const besides = (store: RootStore, { snapshots, images, left }: Adopted): readonly string[] => [
+/** What was adopted besides volumes, a line each. */
+const otherLines = (store: RootStore, { snapshots, images, left }: Adopted): readonly string[] => [
   ...snapshots.map((id) => `snapshot ${publicId(store.id, id)}`),
   ...images.map((name) => `image ${name}, which volumes read through`),
   ...left.map((each) => `left alone: ${each}`),

@@ -9,11 +9,11 @@ import { simulateStatus } from '../simulator/disk/lifecycle/status.ts';
 import { simulateUp } from '../simulator/disk/lifecycle/up.ts';
 import { readConfig } from './command/config.ts';
 import { connect } from './demo/client.ts';
-import { narrator, type Narrator } from './demo/narrator.ts';
+import { narratorOf, type Narrator } from './demo/narrator.ts';
 import { playStory } from './demo/story.ts';
 import { startServer, type RunningServer } from './server/assemble.ts';
 
-// Before the first file is touched: a simulated file system waits for threads as a real one does.
+// Set before the first file is opened: a simulated file system blocks threads as a real one does.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
 const run = hostRun({ mmDirectory: '/nonexistent' });
@@ -25,41 +25,41 @@ interface Place {
 }
 
 async function main(keep: boolean): Promise<void> {
-  const teller = narrator((text) => process.stdout.write(text));
+  const narrator = narratorOf((text) => process.stdout.write(text));
   const work = await mkdtemp(join(tmpdir(), 'gpfs-csi-demo-'));
   const place = { work, simulator: join(work, 'simulator'), socket: join(work, 'csi.sock') };
   try {
-    await play(teller, place, keep);
+    await play(narrator, place, keep);
   } finally {
-    await teller.step('take the simulated GPFS down', () =>
+    await narrator.step('take the simulated GPFS down', () =>
       simulateDown({ run, dir: place.simulator }),
     );
     await rm(work, { recursive: true, force: true, maxRetries: 3 });
   }
-  teller.say('Everything is gone again: no mount, loop device or file is left.');
+  narrator.say('Everything is gone again: no mount, loop device or file is left.');
 }
 
-async function play(teller: Narrator, place: Place, keep: boolean): Promise<void> {
-  const gpfs = await teller.step(
+async function play(narrator: Narrator, place: Place, keep: boolean): Promise<void> {
+  const gpfs = await narrator.step(
     'bring a simulated GPFS up (XFS with reflink on a loop file)',
     () => simulateUp({ run, dir: place.simulator }),
   );
   const root = join(gpfs.filesetPath, 'csi');
   await mkdir(root, { recursive: true });
-  const server = await teller.step('serve the driver, check the root', () =>
-    serve(teller, place, root, gpfs.bin),
+  const server = await narrator.step('serve the driver, check the root', () =>
+    serve(narrator, place, root, gpfs.bin),
   );
   try {
-    await withClient(teller, place, server);
-    await checkDamage(teller, place);
-    if (keep) await stay(teller, place, root, gpfs.bin);
+    await withClient(narrator, place, server);
+    await checkDamage(narrator, place);
+    if (keep) await stay(narrator, place, root, gpfs.bin);
   } finally {
     await server.close();
   }
 }
 
 async function serve(
-  teller: Narrator,
+  narrator: Narrator,
   place: Place,
   root: string,
   bin: string,
@@ -75,12 +75,12 @@ async function serve(
   };
   const argv = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
   const env = { CSI_ENDPOINT: `unix://${place.socket}` };
-  const server = await startServer(readConfig(argv, env, hostname()), teller.log);
+  const server = await startServer(readConfig(argv, env, hostname()), narrator.log);
   await server.driver.roots.all();
   return server;
 }
 
-async function withClient(teller: Narrator, place: Place, server: RunningServer): Promise<void> {
+async function withClient(narrator: Narrator, place: Place, server: RunningServer): Promise<void> {
   const client = connect(place.socket);
   const placeFor = async (name: string) => {
     const staging = join(place.work, 'kubelet', 'staging', name);
@@ -90,21 +90,21 @@ async function withClient(teller: Narrator, place: Place, server: RunningServer)
   };
   try {
     const { nodeId: node } = server.services;
-    await playStory({ client, server, narrator: teller, node, placeFor });
+    await playStory({ client, server, narrator, node, placeFor });
   } finally {
     client.close();
   }
 }
 
-async function checkDamage(teller: Narrator, place: Place): Promise<void> {
+async function checkDamage(narrator: Narrator, place: Place): Promise<void> {
   const status = await simulateStatus({ dir: place.simulator });
   if (status.damaged.length > 0)
     throw new Error(`the simulated file system was damaged: ${JSON.stringify(status.damaged)}`);
-  teller.say('The simulated file system noticed no damage: no clone parent was written or lost.');
+  narrator.say('The simulated file system noticed no damage: no clone parent was written or lost.');
 }
 
-async function stay(teller: Narrator, place: Place, root: string, bin: string): Promise<void> {
-  teller.say(
+async function stay(narrator: Narrator, place: Place, root: string, bin: string): Promise<void> {
+  narrator.say(
     [
       '\nStill running, as you asked. From another terminal, for example:',
       `  PATH=${bin}:$PATH mmclone show ${root}/volumes/*/*`,
@@ -123,7 +123,7 @@ async function stay(teller: Narrator, place: Place, root: string, bin: string): 
   });
 }
 
-// Who reads along may leave; what was begun is cleaned up all the same.
+// The reader of the output may leave: the demo cleans up all the same.
 process.stdout.on('error', () => undefined);
 const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
 await main(values.keep).catch((error: unknown) => {

@@ -27,32 +27,32 @@ const doctorGrammar = {
     json: { takes: 'nothing', meaning: 'one JSON object on standard output' },
     'no-probe': {
       takes: 'nothing',
-      meaning: 'show what an earlier probe found out instead of trying it again',
+      meaning: 'show the result of an earlier probe instead of probing again',
     },
     'two-nodes': {
       takes: 'nothing',
-      meaning: 'find out with a second node whether a volume can be redirected while it is in use',
+      meaning: 'probe with a second node whether a volume can be redirected while it is in use',
     },
     repair: {
       takes: 'nothing',
-      meaning: 'make records from files, correct parents and edges, set aside what nobody knows',
+      meaning: 'make records from files, correct parents and edges, set unknown files aside',
     },
     'min-age': {
       takes: 'value',
-      meaning: 'minutes; a repair leaves alone what is younger (default 60)',
+      meaning: 'minutes; a repair leaves younger files and records alone (default: 60)',
     },
   },
   words: 0,
 } as const;
 
-/** `gpfs-csi doctor`: looks at this node and at roots, and says what to do. */
+/** `gpfs-csi doctor`: checks this node and roots, and says what to do. */
 export const doctor: Subcommand = {
-  summary: 'check this node and its roots, a line each, and mend records with --repair',
+  summary: 'check this node and its roots, and repair records with --repair',
   help: [
     'usage: gpfs-csi doctor --root DIR[,DIR] [flags]',
     '',
-    'Without --repair nothing is changed, but for the tiny files of the probe, which are removed again.',
-    'Exit status: 0 healthy, 1 not, 2 wrong usage.',
+    'Without --repair nothing is changed, except that the probe makes tiny files and removes them again.',
+    'Exit status: 0 healthy, 1 not healthy, 2 wrong usage.',
     '',
     ...rootHelpLines(doctorGrammar),
   ].join('\n'),
@@ -80,7 +80,7 @@ export const doctor: Subcommand = {
   },
 };
 
-// A command of its own waits for its timers; those of a server must not keep it alive.
+// A command must wait for its timers, while those of a server do not keep it alive.
 const clock: Clock = { now: () => Date.now(), sleep: (ms) => sleep(ms) };
 
 function examination(line: RootCommandLine, onRepair: (sentence: string) => void): Examination {

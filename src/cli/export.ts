@@ -18,14 +18,14 @@ export const exportGrammar = {
   },
 } as const;
 
-/** `gpfs-csi export`: the disk of a volume or snapshot as a file. */
+/** `gpfs-csi export`: writes the disk of a volume or snapshot to a file. */
 export const exportCommand: Subcommand = {
-  summary: 'writes what a volume or snapshot holds into a file',
+  summary: 'write the data of a volume or snapshot to a file',
   help: [
     'usage: gpfs-csi export VOLUME|SNAPSHOT --format raw|qcow2 --to FILE|- --root DIR',
     '',
-    'A volume is read at one moment, through a snapshot that goes afterwards; it may be in use. The file is',
-    'there whole or not at all; Ctrl-C leaves nothing behind.',
+    'A volume may be in use: it is read as of one moment, through a snapshot that is deleted again. The file appears',
+    'once it is complete. Ctrl-C leaves nothing behind.',
     '',
     ...rootHelpLines(exportGrammar),
   ].join('\n'),
@@ -45,7 +45,7 @@ export const exportCommand: Subcommand = {
   },
 };
 
-// Whoever reads may have stopped: then only the signal ends a write.
+// The reader of standard output may have stopped: then only the signal ends a write.
 const outTo = (signal: AbortSignal): Exclude<Export['to'], string> => ({
   write: (bytes) => pipeline(bytes, process.stdout, { signal }),
 });

@@ -28,17 +28,17 @@ export const imageGrammar = {
   takesFiles: true,
   words: 2,
   own: {
-    name: { takes: 'value', meaning: 'import: what the image is called' },
+    name: { takes: 'value', meaning: 'import: name of the image' },
     format: { takes: 'value', meaning: 'import: raw or qcow2; never guessed' },
     size: {
       takes: 'value',
-      meaning: 'import -: bytes that come, as nothing else tells the whole from a part',
+      meaning: 'import -: length of the input in bytes, so that a part is not taken for the whole',
     },
     sha256: {
       takes: 'value',
-      meaning: 'import: the digest of FILE, in hex; anything else is refused',
+      meaning: 'import: SHA-256 of FILE, in hex; a file with another one is refused',
     },
-    move: { takes: 'nothing', meaning: 'import: FILE itself becomes the image, nothing is copied' },
+    move: { takes: 'nothing', meaning: 'import: FILE itself becomes the image; nothing is copied' },
     share: { takes: 'nothing', meaning: 'import: FILE stays and shares its blocks with the image' },
     'sector-size': { ...sectorFlag, meaning: `import: ${sectorFlag.meaning}` },
     json: { takes: 'nothing', meaning: 'list, show: JSON on standard output' },
@@ -54,21 +54,21 @@ const help = [
   '       gpfs-csi image show   NAME [--json] --root DIR',
   '       gpfs-csi image remove NAME --root DIR',
   '',
-  'Golden images of a root: a class with the parameter image: NAME makes volumes that are clones of one.',
-  'A qcow2 image is converted once, when it comes in. --move and --share want FILE in the fileset of the',
-  'root, raw, and take no time. Ctrl-C leaves nothing behind.',
+  'Golden images of a root: a class with the parameter image: NAME makes volumes that are clones of that image.',
+  'A qcow2 image is converted once, at its import. --move and --share need a raw FILE in the fileset of the root,',
+  'and copy no data. Ctrl-C leaves nothing behind.',
   '',
   ...rootHelpLines(imageGrammar),
 ].join('\n');
 
-const verbs = { import: bringIn, list, show, remove } as const satisfies Record<
+const verbs = { import: importFile, list, show, remove } as const satisfies Record<
   string,
   (line: RootCommandLine, terminal: Terminal) => Promise<void>
 >;
 
-/** `gpfs-csi image`: golden images, which volumes are cloned from. */
+/** `gpfs-csi image`: manages golden images, which volumes are cloned from. */
 export const image: Subcommand = {
-  summary: 'golden images that volumes are cloned from: import, list, show, remove',
+  summary: 'manage golden images, which volumes are cloned from: import, list, show, remove',
   help,
   run: async (argv, terminal) => {
     const line = readRootFlags(imageGrammar, argv, terminal.env, hostname());
@@ -81,7 +81,7 @@ export const image: Subcommand = {
   },
 };
 
-async function bringIn(line: RootCommandLine, terminal: Terminal): Promise<void> {
+async function importFile(line: RootCommandLine, terminal: Terminal): Promise<void> {
   const ask = importAsk(line);
   await using local = await openLocalDriver(line.config);
   const { host, driver, store, signal } = local;
@@ -145,7 +145,7 @@ function whyNot({ from, name, format, how, sha256 }: Asked): readonly Problem[] 
   ];
 }
 
-// A connection that breaks, of ssh or of kubectl exec, ends standard input as its end does.
+// A broken connection of ssh or kubectl exec looks like the end of standard input.
 const whyNotSize = (piped: boolean, size: string | undefined): readonly Problem[] => [
   [piped && !/^[1-9]\d{0,14}$/.test(size ?? ''), '- needs --size, the bytes that come: stat -c %s'],
   [!piped && size !== undefined, '--size is for standard input'],

@@ -14,7 +14,7 @@ import { thaw } from './thaw.ts';
 import { tree } from './tree.ts';
 import { packageVersion } from './command/version.ts';
 
-// A shared file system that hangs holds the threads that wait for it; four would be none left soon.
+// A shared file system that hangs blocks the threads that wait for it, and Node has only four by default.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
 const subcommands = {
@@ -37,10 +37,10 @@ const help = [
   ...Object.entries(subcommands).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`),
   '  version     print the version',
   '',
-  'gpfs-csi SUBCOMMAND --help tells more. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.',
+  'gpfs-csi SUBCOMMAND --help explains one of them. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.',
 ].join('\n');
 
-/** Exit status after Ctrl-C, as shells have it. */
+/** Exit status after Ctrl-C, as in shells. */
 const interrupted = 130;
 
 const terminal: Terminal = {
@@ -54,7 +54,7 @@ const terminal: Terminal = {
   isTerminal: process.stdout.isTTY,
 };
 
-// Who pipes into `head` stops reading; that is no failure.
+// A reader such as `head` may stop early; that is no failure.
 process.stdout.on('error', () => undefined);
 
 const words: Readonly<Record<string, () => string>> = {
@@ -95,19 +95,19 @@ function failed(error: unknown): number {
   return 1;
 }
 
-/** Only the commands that take Ctrl-C for an order to stop fail so, once they have tidied up. */
+/** Commands that handle Ctrl-C fail with such an error, after they have undone their work. */
 const isInterruption = (error: unknown): boolean =>
   error instanceof Error &&
   (error.name === 'AbortError' || (error.cause instanceof CommandFailed && error.cause.aborted));
 
 function explained(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // The system says which file and why, and that is all there is to say.
-  const told = error instanceof DriverError || 'syscall' in error;
-  return told ? `gpfs-csi: ${error.message}` : (error.stack ?? error.message);
+  // An error of a system call names the file and the reason; its stack adds nothing.
+  const isPlain = error instanceof DriverError || 'syscall' in error;
+  return isPlain ? `gpfs-csi: ${error.message}` : (error.stack ?? error.message);
 }
 
-// What was written to a pipe and not read yet would go with the process.
+// Output in a pipe that was not read yet would be lost at the exit.
 const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
   new Promise((resolve) => {
     stream.write('', () => {
@@ -116,7 +116,7 @@ const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
   });
 
 const status = await main(process.argv.slice(2)).catch(failed);
-// Whoever reads may have stopped, and an interrupted command does not wait for that.
+// The reader may have stopped, and an interrupted command does not wait for it.
 if (status !== interrupted) await flushed(process.stdout);
 await flushed(process.stderr);
 process.exit(status);

@@ -10,17 +10,19 @@ export const migrateGrammar = {
   command: 'migrate',
   takesFiles: true,
   words: 1,
-  own: { to: { takes: 'value', meaning: 'the root that it goes to; --root must name it as well' } },
+  own: {
+    to: { takes: 'value', meaning: 'the root to move the volume to; --root must name it too' },
+  },
 } as const;
 
-/** `gpfs-csi migrate`: a volume to another root. */
+/** `gpfs-csi migrate`: moves a volume to another root. */
 export const migrate: Subcommand = {
-  summary: 'moves a volume to another root of the cluster; its handle stays',
+  summary: 'move a volume to another root of the cluster; its handle stays the same',
   help: [
     'usage: gpfs-csi migrate VOLUME_ID --to ROOT --root FROM,ROOT',
     '',
-    'The volume must be detached. Inside one fileset its file gets another name; else it is copied whole,',
-    'as it is where it shares blocks with clones. Interrupted, it is still where it was; run it again.',
+    'The volume must be detached. Its file is renamed where both roots lie in one fileset and it shares no blocks',
+    'with clones; else it is copied whole. After an interruption the volume is where it was: run the command again.',
     '',
     ...rootHelpLines(migrateGrammar),
   ].join('\n'),
@@ -36,7 +38,7 @@ export const migrate: Subcommand = {
     const store = await local.driver.roots.byPath(to);
     if (config.topology)
       terminal.out(
-        `it needs nodes with the label ${config.topology.keyOf(store.id)} now; a PersistentVolume of before asks for other ones: make it anew, as docs/topology.md tells`,
+        `it needs nodes with the label ${config.topology.keyOf(store.id)} now; its present PersistentVolume names other ones: recreate that, as docs/topology.md describes`,
       );
     return 0;
   },

@@ -10,20 +10,23 @@ import { packageVersion } from './command/version.ts';
 
 /** `gpfs-csi serve`: the CSI driver of one node. */
 export const serve: Subcommand = {
-  summary: 'serve CSI on the socket that CSI_ENDPOINT names',
+  summary: 'run the CSI driver of this node on the socket that CSI_ENDPOINT names',
   help: [
     'usage: CSI_ENDPOINT=unix:///folder/csi.sock gpfs-csi serve --root DIR[,DIR] [flags]',
     '',
-    'Each flag may also be set as an environment variable: --mm-dir is GPFS_CSI_MM_DIR.',
+    'Runs until SIGTERM or Ctrl-C. Each flag may also be an environment variable: --mm-dir is GPFS_CSI_MM_DIR.',
+    'A flag comes before its variable.',
     '',
-    ...settingLines(allSettings).map(([flag, meaning]) => `  ${flag.padEnd(24)}${meaning}`),
+    ...settingLines(allSettings),
+    '',
+    'Exit status: 0 ended by a signal, 1 failed, 2 wrong usage.',
   ].join('\n'),
   run: async (argv, terminal) => {
     const config = readConfig(argv, terminal.env, hostname());
     const log = jsonLog(config.logLevel);
     log.info({ version: packageVersion(), config: describeConfig(config) }, 'gpfs-csi starts');
     const server = await startServer(config, log);
-    giveBackSoon();
+    releaseMemorySoon();
     const status = await Promise.race([server.lost, stopSignal(log)]);
     await server.close();
     return status;
@@ -32,8 +35,8 @@ export const serve: Subcommand = {
 
 const settledMs = 5_000;
 
-// Starting takes several MiB that serving does not need.
-function giveBackSoon(): void {
+// The start needs several MiB that the running server does not.
+function releaseMemorySoon(): void {
   setTimeout(releaseMemory, settledMs).unref();
 }
 

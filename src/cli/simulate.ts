@@ -16,18 +16,18 @@ const help = `usage: gpfs-csi simulate up     [--dir D] [--size 20G] [--release 
        gpfs-csi simulate down   [--dir D] [--force] [--json]
        gpfs-csi simulate status [--dir D] [--json]
 
-A GPFS to try the driver on: an XFS file system on a file in D, and the commands of GPFS as
-executables in D/bin. Needs root. up completes what a crash left half made; down removes
-everything, data included. docs/simulator.md lists the settings that --set knows.
+A simulated GPFS to try the driver on: an XFS file system on a file in D, and the commands of
+GPFS as executables in D/bin. Needs root. up also completes a start that was interrupted; down
+removes everything, including all data. docs/simulator.md lists the settings of --set.
 
-  --dir D        default $GPFS_CSI_DIR or /var/tmp/gpfs-csi-simulator
-  --size SIZE    of the file system, which takes only the space it uses; default 20G
-  --release R    which generation of output the commands print; default 5.2
-  --latency MS   how long each command takes at least; default 0, 300 is realistic
-  --force        down: also detaches volumes that a driver left behind
+  --dir D        directory of the simulator; default $GPFS_CSI_DIR or /var/tmp/gpfs-csi-simulator
+  --size SIZE    size of the file system, on a sparse file; default 20G
+  --release R    release of GPFS whose output the commands print; default 5.2
+  --latency MS   least time of each command, in ms; default 0, 300 is realistic
+  --force        down: also detaches volumes that a driver left attached
   --json         one JSON object on standard output
 
-status ends with 0 when the simulator is up and sound, else with 1.`;
+Exit status of status: 0 when the simulator is up and undamaged, else 1.`;
 
 const options = {
   dir: { type: 'string' },
@@ -53,9 +53,9 @@ const verbs = { up, down, status } as const satisfies Record<
   (work: Work) => Promise<number>
 >;
 
-/** `gpfs-csi simulate`: sets up a GPFS that runs anywhere, and takes it down again. */
+/** `gpfs-csi simulate`: starts a simulated GPFS, and removes it again. */
 export const simulate: Subcommand = {
-  summary: 'a simulated GPFS on this machine: up, down, status',
+  summary: 'run a simulated GPFS on this machine: up, down, status',
   help,
   run: async (argv, terminal) => {
     const { values, positionals } = parse(argv);
@@ -87,7 +87,13 @@ async function up({ run, dir, values, terminal }: Work): Promise<number> {
 }
 
 const answerOf = ({ mount, bin, device, pools, fileset, filesetPath, dir }: Description) => ({
-  ...{ mount, bin, device, pools, fileset, filesetPath, dir },
+  mount,
+  bin,
+  device,
+  pools,
+  fileset,
+  filesetPath,
+  dir,
   mountType: 'xfs',
 });
 
@@ -110,8 +116,8 @@ function settings(values: Values): Readonly<Record<string, unknown>> {
   const release = values.release === undefined ? [] : [`release=${values.release}`];
   const latency = values.latency === undefined ? [] : [`latencyMs=${values.latency}`];
   try {
-    const told = [...release, ...latency, ...(values.set ?? [])].map(readSetting);
-    const personality = Object.fromEntries(told);
+    const given = [...release, ...latency, ...(values.set ?? [])].map(readSetting);
+    const personality = Object.fromEntries(given);
     readPersonality(personality);
     return personality;
   } catch (error) {

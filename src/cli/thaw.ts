@@ -7,22 +7,25 @@ import { hostRun } from '../run/host-run.ts';
 import { UsageError } from './command/config.ts';
 import type { Subcommand } from './command/subcommand.ts';
 
-/** `gpfs-csi thaw`: outlives the driver that froze a file system, and thaws it when its time is up. */
+/** `gpfs-csi thaw`: survives the driver that froze a file system, and thaws that after a time limit. */
 export const thaw: Subcommand = {
-  summary: 'thaw a file system after a while; the driver starts this by itself',
+  summary: 'thaw a file system after a time limit; only the driver runs this',
   help: [
     'usage: gpfs-csi thaw --path DIR --device NUMBER --ms MS [--join PROC]',
     '',
+    'Prints "ready", waits, and thaws the file system if no line `done` has come on standard input.',
+    '',
     '  --path     where the file system is mounted',
-    '  --device   the number of its device, so that no other one is thawed',
-    '  --ms       when to thaw it, unless `done` is read from standard input before',
-    '  --join     directory in /proc of a process whose cgroups to join first',
+    '  --device   the number of its device; a file system on another device is not thawed',
+    '  --ms       the time limit, in ms',
+    '  --join     directory in /proc of a process; this program joins its cgroups first',
   ].join('\n'),
   run: async (argv, terminal) => {
     const { path, device, ms, join } = read(argv);
     if (join !== undefined) await joinCgroupsOf(join);
     terminal.out('ready');
-    if (await Promise.race([isDismissed(), sleep(ms, false)])) return 0;
+    const outcome = await Promise.race([dismissed(), sleep(ms, 'late' as const)]);
+    if (outcome === 'done') return 0;
     const found = await stat(path, { bigint: true });
     if (found.dev !== device) return 0;
     await fsfreeze(hostRun({ mmDirectory: '/nonexistent' })).thaw(path);
@@ -46,11 +49,11 @@ function read(argv: readonly string[]) {
   };
 }
 
-/** Never resolves when the input only ends: then whoever started us is dead, and has left the thaw to us. */
-const isDismissed = (): Promise<boolean> =>
+/** Never resolves when standard input only ends: then the driver is dead, and this program must thaw. */
+const dismissed = (): Promise<'done'> =>
   new Promise((resolve) => {
     process.stdin.on('data', (chunk: Buffer) => {
-      if (chunk.toString('latin1').includes('done')) resolve(true);
+      if (chunk.toString('latin1').includes('done')) resolve('done');
     });
     process.stdin.on('error', () => undefined);
   });

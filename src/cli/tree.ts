@@ -15,15 +15,15 @@ import { readTreeQuery, treeFlags, type TreeQuery } from './command/tree-flags.t
 
 const treeGrammar = { command: 'tree', own: treeFlags, words: 1 };
 
-/** `gpfs-csi tree`: the clone forest as a picture. */
+/** `gpfs-csi tree`: draws the clone forest. */
 export const tree: Subcommand = {
-  summary: 'the clone trees of a root as a picture, with what each file holds',
+  summary: 'show the clone trees of a root, with the space that each file uses',
   help: [
     'usage: gpfs-csi tree [ROOT | ID] [flags]',
     '',
-    'Shows every volume, snapshot and clone parent below what it reads through. ROOT shows that root',
-    'alone. ID is a volume or snapshot, by its volumeHandle or snapshotHandle or by its name, and shows',
-    'the whole tree that it is in. docs/clone-trees.md tells how to read it.',
+    'Shows every volume, snapshot and clone parent below the clone parent that it reads through. ROOT: only this',
+    'root. ID: only the tree of this volume or snapshot, by its volumeHandle, snapshotHandle or name.',
+    'docs/clone-trees.md explains the output.',
     '',
     ...rootHelpLines(treeGrammar),
     '',
@@ -43,10 +43,10 @@ export const tree: Subcommand = {
 interface Root {
   readonly store: RootStore;
   readonly forest: Forest<ForestNode>;
-  /** Files that the ID means. */
+  /** Keys of the files that the ID names. */
   readonly meant: ReadonlySet<string>;
   readonly problems: readonly string[];
-  /** Work on the clone trees that is still to be done, with why where it waits. */
+  /** Work on the clone trees that is left, with the reasons of what waits. */
   readonly queue: QueueState;
 }
 
@@ -58,7 +58,7 @@ async function readRoots(
   const stores: RootStore[] = [];
   for (const path of paths) stores.push(await host.open(path));
   const home = id === undefined ? undefined : parseId(id)?.root;
-  // An id says which root it is of; what only looks like one is a name.
+  // An id names its root; a word that only looks like an id is a name.
   const chosen = stores.some((store) => store.id === home)
     ? stores.filter((store) => store.id === home)
     : stores;
@@ -86,7 +86,7 @@ async function readRoot(store: RootStore, id: string | undefined): Promise<Root>
 const isCalled = (file: ForestNode, id: string): boolean =>
   file.id === id || file.key === id || (file.kind !== 'hidden parent' && file.name === id);
 
-/** What of a root is to be seen. */
+/** The part of a root to show. */
 function rowsIn({ forest, meant }: Root, { wanted, collapse, id }: TreeQuery): Iterable<ForestRow> {
   const options: ViewOptions = { collapse, wanted, marked: meant };
   if (id === undefined) return rowsOf(forest, options);

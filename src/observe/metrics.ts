@@ -33,7 +33,11 @@ interface Family {
 /** Seconds; a metadata operation of the driver takes milliseconds, an mm command up to minutes. */
 const secondsBuckets: readonly number[] = [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 120];
 
-/** An empty registry. Names must be distinct. */
+/**
+ * An empty registry. Names must be distinct. A new metric goes where its values are: one for each root in
+ * src/service/forest/metrics.ts, requests and copied bytes in src/cli/server/assemble.ts, commands in
+ * src/run/observed.ts. docs/monitoring.md lists all.
+ */
 export function createMetrics(): Metrics {
   const families = new Map<string, Family>();
   const add = (name: string, type: string, help: string, lines: Family['lines']): void => {

@@ -18,13 +18,13 @@ import {
   type Settings,
 } from './settings.ts';
 
-/** How one server runs; made once at start and never changed. */
+/** How one server runs; read once at its start. */
 export interface Config {
   /** CSI_ENDPOINT: the socket of the kubelet. */
   readonly endpoint: string;
   /** The socket of the sidecars, where they have one, and the group they run with. */
   readonly controller: { readonly path: string; readonly gid: number | undefined } | undefined;
-  /** Where the kubelet looks for drivers, and our socket as it sees it; undefined leaves that to a sidecar. */
+  /** Where the kubelet looks for drivers, and our socket as the kubelet sees it; undefined: a sidecar registers the driver. */
   readonly registration: { readonly directory: string; readonly endpoint: string } | undefined;
   readonly roots: readonly string[];
   readonly mmDirectory: string;
@@ -36,18 +36,18 @@ export interface Config {
   readonly stateDirectory: string;
   readonly kubeletDirectory: string;
   readonly maxVolumesPerNode: number;
-  /** 0: free blocks are never given back by themselves. */
+  /** 0: the driver never returns free blocks by itself. */
   readonly trimHours: number;
-  /** Type of the mount a root must lie on. */
+  /** Type of the mount that a root must lie on. */
   readonly mountType: string;
   /** Pool of new volumes whose class names none; undefined leaves it to the placement policy. */
   readonly pool: string | undefined;
   /** UID of the cluster that owns the roots; empty outside of Kubernetes. */
   readonly owner: string;
-  /** Whether callers are told which nodes have which root, and may ask for a volume by that. */
+  /** Whether nodes report their roots as topology, and callers may request a volume by it. */
   readonly topology: boolean;
   readonly compaction: CompactionOptions;
-  /** Loop devices without direct I/O are taken where GPFS lets none have it. */
+  /** Whether to use loop devices without direct I/O where GPFS allows no others. */
   readonly allowBuffered: boolean;
   /** Whether the server tries at its start what this GPFS allows. */
   readonly probe: 'auto' | 'never';
@@ -59,7 +59,7 @@ export interface Config {
   readonly machineIdPath: string;
 }
 
-/** The command line or the environment asks for something impossible; the process ends with status 2. */
+/** A command line or an environment that cannot be used; the process ends with status 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -68,12 +68,12 @@ export class UsageError extends Error {
 export function readConfig(argv: readonly string[], env: Environment, hostName: string): Config {
   const flags = settingFlags(allSettings);
   const given = parseFlags({ command: 'serve', flags, words: 0 }, argv);
-  const told = readSettings(allSettings, given.flags, env, hostName);
-  const { settings } = told;
+  const read = readSettings(allSettings, given.flags, env, hostName);
+  const { settings } = read;
   const endpoint = socket.safeParse(env['CSI_ENDPOINT'] ?? '');
   const problems = [
     ...given.problems,
-    ...told.problems,
+    ...read.problems,
     ...(endpoint.success ? [] : endpointProblems(env, endpoint.error)),
     ...(settings ? [...registrationProblems(settings), ...topologyProblems(settings)] : []),
   ];
@@ -83,7 +83,7 @@ export function readConfig(argv: readonly string[], env: Environment, hostName: 
   return toConfig(settings, endpoint.data);
 }
 
-/** What the start of the log shows. There are no secrets in it: the driver has none. */
+/** The configuration for the first line of the log. It has no secrets: the driver has none. */
 export const describeConfig = (config: Config): Readonly<Record<string, unknown>> => ({
   ...config,
 });
@@ -134,7 +134,7 @@ const compaction = (values: Settings): CompactionOptions => ({
   maxDepth: values['max-clone-depth'],
 });
 
-/** The runner that two settings make. */
+/** The runner of mm commands, from two settings. */
 export const runner = (where: 'host' | 'direct', procPath: string): MmRunner =>
   where === 'host' ? { kind: 'nsenter', procPath } : { kind: 'direct' };
 
@@ -147,7 +147,7 @@ const registration = (values: Settings, endpoint: string) => {
   return directory === undefined ? undefined : { directory, endpoint: seen };
 };
 
-// Together they make the path of a socket, and one may be too long.
+// Directory and driver name make the path of a socket, which may be too long.
 const registrationProblems = (values: Settings): readonly string[] => {
   const directory = values['registration-dir'];
   try {
@@ -158,7 +158,7 @@ const registrationProblems = (values: Settings): readonly string[] => {
   }
 };
 
-// The names of other drivers would do for CSI, but not for the labels of nodes.
+// CSI allows driver names that cannot be part of a node label.
 const topologyProblems = (values: Settings): readonly string[] =>
   values.topology === 'true' && !canPrefixKeys(values['driver-name'])
     ? [

@@ -3,22 +3,22 @@ import { parseArgs } from 'node:util';
 /** What the command line of one command may hold. */
 export interface Grammar {
   readonly command: string;
-  /** Names of flags without their dashes, and what follows each. */
+  /** Names of flags without their dashes, and whether a value follows. */
   readonly flags: Readonly<Record<string, 'nothing' | 'value'>>;
-  /** How many words that are no flags may stand there. */
+  /** The most words that are not flags. */
   readonly words: number;
 }
 
-/** A command line in its parts. */
+/** A parsed command line. */
 export interface Given {
-  /** Flags that were given, with their values; '' for one that takes nothing. */
+  /** The flags on it with their values; '' for a flag without one. */
   readonly flags: ReadonlyMap<string, string>;
   readonly words: readonly string[];
   /** What is wrong, a sentence each, in the order of the command line. */
   readonly problems: readonly string[];
 }
 
-/** Takes a command line apart; what it may not hold is a problem by name. */
+/** Parses a command line. What it may not hold is in `problems`; nothing is thrown. */
 export function parseFlags(grammar: Grammar, argv: readonly string[]): Given {
   const kinds = Object.entries(grammar.flags);
   const options = kinds.map(([name, takes]) => {

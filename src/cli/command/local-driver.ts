@@ -13,17 +13,20 @@ import { readMachineIds } from './machine.ts';
 import { rootHost, type RootConfig, type RootHost } from './root-flags.ts';
 import { packageVersion } from './version.ts';
 
-/** A driver in this process, for a command that changes a root; other servers see it as a node of its own. */
+/** A driver in the process of a command that changes a root; servers see it as one more node. */
 export interface LocalDriver extends AsyncDisposable {
   readonly host: RootHost;
   readonly driver: Driver;
-  /** The one root that was named. */
+  /** The first root that was named. */
   readonly store: RootStore;
-  /** Fires at Ctrl-C: what can be stopped half way stops. */
+  /** Aborted at Ctrl-C: work that can stop stops. */
   readonly signal: AbortSignal;
 }
 
-/** Opens the roots for a change, as a server would, and keeps its heartbeat until it is disposed of. */
+/**
+ * Opens the roots for a change, as a server does, and keeps a heartbeat until it is disposed of. `progress` is called
+ * with the bytes of a volume that are filled. Throws as the opening of a root does.
+ */
 export async function openLocalDriver(
   config: RootConfig,
   progress?: Progress,
@@ -60,7 +63,7 @@ export async function openLocalDriver(
     signal: interrupted(),
     [Symbol.asyncDispose]: async () => {
       clearInterval(beat);
-      // Its claims are ended by now; a command that is killed leaves this file, and its claims count as silent.
+      // Its claims have ended. A command that is killed leaves this file, and its claims count as silent.
       for (const each of stores)
         await each.files.unlink(each.layout.node(localIdOf(node))).catch(() => undefined);
     },
@@ -84,7 +87,7 @@ function interrupted(): AbortSignal {
   return stop.signal;
 }
 
-/** Says how far something is, every few seconds, to people. */
+/** Prints progress, at most every few seconds. */
 export function progressTo(err: (text: string) => void): (bytes: number) => void {
   let last = systemClock.now();
   return (bytes) => {

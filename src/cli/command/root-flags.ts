@@ -15,11 +15,11 @@ import {
   settingFlags,
   settingLines,
   type Environment,
-  type FlagLine,
+  flagLine,
   type Settings,
 } from './settings.ts';
 
-/** What a command that looks at roots takes besides flags of its own: a part of what `serve` takes. */
+/** The settings of `serve` that a command on roots takes too, besides flags of its own. */
 const rootSettings = [
   'root',
   'mm-dir',
@@ -34,43 +34,43 @@ const rootSettings = [
   'topology',
 ] as const;
 
-/** How a command looks at roots. */
+/** The configuration of a command on roots. */
 export interface RootConfig {
   readonly roots: readonly string[];
   readonly mmDirectory: string;
   readonly mmRunner: MmRunner;
   readonly mountType: string;
-  /** Undefined where it was not said: then a root may belong to anybody. */
+  /** Undefined where it is not given: then a root may have any owner. */
   readonly owner: string | undefined;
   readonly nodeId: string;
   readonly bootIdPath: string;
   readonly machineIdPath: string;
   readonly driverName: string;
-  /** How the roots are told to Kubernetes; undefined where they are not. */
+  /** How nodes report their roots to Kubernetes; undefined where they do not. */
   readonly topology: RootTopology | undefined;
 }
 
-/** A flag that is one command's alone: on or off, or followed by a value. */
+/** A flag that only one command has. */
 export interface OwnFlag {
   readonly takes: 'nothing' | 'value';
   readonly meaning: string;
 }
 
-/** A command that looks at roots: its name, flags of its own, and how many words it takes. */
+/** The grammar of a command on roots: its name, its own flags, and the most words it takes. */
 export interface RootGrammar {
   readonly command: string;
   readonly own: Readonly<Record<string, OwnFlag>>;
   readonly words: number;
-  /** A word that is a path names a file, and not the root. */
+  /** Whether a word that is a path names a file, and not the root. */
   readonly takesFiles?: boolean;
 }
 
-/** A command line of such a command, understood; `flags` are those of its own. */
+/** The parsed command line of such a command; `flags` are its own ones. */
 export interface RootCommandLine extends Pick<Given, 'flags' | 'words'> {
   readonly config: RootConfig;
 }
 
-/** Reads a command line and environment. Throws UsageError with all that is wrong. */
+/** Reads the command line and the environment. Throws UsageError with all that is wrong. */
 export function readRootFlags(
   { command, own, words, takesFiles = false }: RootGrammar,
   argv: readonly string[],
@@ -78,14 +78,14 @@ export function readRootFlags(
   hostName: string,
 ): RootCommandLine {
   const given = parseFlags({ command, flags: rootFlags({ own }), words }, argv);
-  const told = takesFiles ? given.flags : withRoot(given);
-  const { settings, problems } = readSettings(rootSettings, told, env, hostName);
+  const flags = takesFiles ? given.flags : withRoot(given);
+  const { settings, problems } = readSettings(rootSettings, flags, env, hostName);
   const all = [...given.problems, ...(takesFiles ? [] : twoRoots(given)), ...problems];
   if (all.length > 0 || !settings) throw new UsageError(all.join('\n'));
   return { config: toConfig(settings), flags: given.flags, words: given.words };
 }
 
-/** Every flag that such a command takes, and what follows each. */
+/** Every flag of such a command, and whether a value follows. */
 export const rootFlags = ({ own }: Pick<RootGrammar, 'own'>) => ({
   ...settingFlags(rootSettings),
   ...Object.fromEntries(Object.entries(own).map(([name, { takes }]) => [name, takes] as const)),
@@ -98,7 +98,7 @@ const twoRoots = (given: Given): readonly string[] =>
     ? [`"${pathIn(given) ?? ''}" and --root both name a root`]
     : [];
 
-// A word that is a path names the root, whatever the environment says; an id never begins so.
+// A word that is a path names the root and overrides the environment; an id never begins with a slash.
 function withRoot(given: Given): ReadonlyMap<string, string> {
   const root = pathIn(given);
   return root === undefined ? given.flags : new Map([...given.flags, ['root', root]]);
@@ -106,37 +106,35 @@ function withRoot(given: Given): ReadonlyMap<string, string> {
 
 /** Lines for the help of such a command: its own flags, then those it shares with `serve`. */
 export const rootHelpLines = ({ own }: RootGrammar): readonly string[] => [
-  ...Object.entries(own).map(([name, { meaning }]) => line([`--${name}`, meaning])),
+  ...Object.entries(own).map(([name, { meaning }]) => flagLine(`--${name}`, meaning)),
   '',
-  'These may also be set as variables, as for serve: --mm-dir is GPFS_CSI_MM_DIR.',
+  'These may also be environment variables, as for serve: --mm-dir is GPFS_CSI_MM_DIR. A flag comes first.',
   '',
-  ...settingLines(rootSettings).map(line),
+  ...settingLines(rootSettings),
 ];
 
-const line = ([flag, meaning]: FlagLine): string => `  ${flag.padEnd(24)}${meaning}`;
-
-const toConfig = (told: Pick<Settings, (typeof rootSettings)[number]>): RootConfig => ({
-  roots: told.root,
-  mmDirectory: told['mm-dir'],
-  mmRunner: runner(told['mm-runner'], told['proc-path']),
-  mountType: told['mount-type'],
-  owner: told.owner,
-  nodeId: told['node-id'],
-  bootIdPath: told['boot-id-path'],
-  machineIdPath: told['machine-id-path'],
-  driverName: told['driver-name'],
-  topology: told.topology === 'true' ? rootTopology(told['driver-name']) : undefined,
+const toConfig = (values: Pick<Settings, (typeof rootSettings)[number]>): RootConfig => ({
+  roots: values.root,
+  mmDirectory: values['mm-dir'],
+  mmRunner: runner(values['mm-runner'], values['proc-path']),
+  mountType: values['mount-type'],
+  owner: values.owner,
+  nodeId: values['node-id'],
+  bootIdPath: values['boot-id-path'],
+  machineIdPath: values['machine-id-path'],
+  driverName: values['driver-name'],
+  topology: values.topology === 'true' ? rootTopology(values['driver-name']) : undefined,
 });
 
-/** What such a command stands on: this machine, or the simulator whose commands were named. */
+/** What such a command needs: this machine, or the simulator whose commands --mm-dir names. */
 export interface RootHost extends StoreHost {
   readonly run: Run;
   readonly gpfs: Gpfs;
-  /** Opens one root as it is; makes nothing. Throws unavailable or misconfigured. */
+  /** Opens one root as it is, and changes nothing. Throws unavailable or misconfigured. */
   readonly open: (path: string) => Promise<RootStore>;
 }
 
-/** The machine under a command. Nothing is read or run before it is first used, but for the simulator's marker. */
+/** The machine under a command. Before its first use, only the marker of a simulator is read. */
 export function rootHost({ mmDirectory, mmRunner, mountType, owner }: RootConfig): RootHost {
   const simulator = findSimulator(mmDirectory);
   const run = hostRun({ mmDirectory, mmRunner });

@@ -5,7 +5,7 @@ import { defaultCompaction } from '../../service/compaction/worker.ts';
 import { logLevels } from '../../observe/logger.ts';
 import { socketPath } from '../../server/transport/endpoint.ts';
 
-/** Variables as process.env has them. */
+/** Environment variables, as in process.env. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const absolutePath = z
@@ -30,7 +30,7 @@ const decimal = (least: number, most: number) =>
     .transform(Number);
 const oneOf = <const Values extends readonly [string, ...string[]]>(values: Values) =>
   z.enum(values, `must be ${values.join(' or ')}`);
-/** An endpoint to listen on, as CSI writes it. */
+/** An endpoint to listen on, in the form of CSI_ENDPOINT. */
 export const socket = z.string().superRefine((endpoint, context) => {
   try {
     socketPath(endpoint);
@@ -54,92 +54,110 @@ const rootList = z
   });
 
 const settings = z.object({
-  root: rootList.describe('directories of GPFS that hold volumes, separated by commas'),
+  root: rootList.describe('GPFS directories that hold volumes, separated by commas'),
   'mm-dir': absolutePath.prefault('/usr/lpp/mmfs/bin').describe('directory of the mm commands'),
   'mm-runner': oneOf(['host', 'direct']).describe(
-    'where mm commands run: in the namespaces of the host (default in a pod), or directly',
+    'in which namespaces mm commands run: host (default in a pod), or direct: those of the driver',
   ),
   'node-id': name(/^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/, 'a node name').describe(
     'name of this node (default: the host name)',
   ),
-  'controller-endpoint': socket.optional().describe('second socket, for the controller sidecars'),
+  'controller-endpoint': socket
+    .optional()
+    .describe('second socket, for the sidecars of the controller'),
   'controller-group': wholeNumber(0, 999_999_999)
     .optional()
-    .describe('number of the group that may use the second socket'),
+    .describe('numeric id of the group that may use the second socket'),
   'registration-dir': absolutePath
     .optional()
-    .describe('directory of the kubelet for plugins that register themselves (default: none do)'),
+    .describe(
+      'directory where the kubelet looks for plugins (default: a sidecar registers the driver)',
+    ),
   'kubelet-endpoint': absolutePath
     .optional()
-    .describe('path of the first socket as the kubelet sees it (default: as we see it)'),
-  'http-port': wholeNumber(0, 65535).prefault('0').describe('port of health and metrics; 0 is off'),
+    .describe('path of the first socket as the kubelet sees it (default: as the driver sees it)'),
+  'http-port': wholeNumber(0, 65535).prefault('0').describe('port of health and metrics; 0: none'),
   'driver-name': name(
     /^[a-zA-Z][a-zA-Z0-9._-]{0,61}[a-zA-Z]$/,
     'a CSI driver name: 2 to 63 letters, digits, dots or dashes, a letter first and last',
   )
     .prefault('gpfs-clone.csi')
-    .describe('name of the driver'),
-  'state-dir': absolutePath.prefault('/var/lib/gpfs-csi').describe('what this node remembers'),
+    .describe('name of the driver in Kubernetes'),
+  'state-dir': absolutePath
+    .prefault('/var/lib/gpfs-csi')
+    .describe('directory for what the driver keeps about this node'),
   'kubelet-dir': absolutePath
     .prefault('/var/lib/kubelet')
     .describe('directory of the kubelet; no path below it may lead through a symbolic link'),
-  'max-volumes-per-node': wholeNumber(1, 100_000).prefault('256').describe('volumes on this node'),
+  'max-volumes-per-node': wholeNumber(1, 100_000)
+    .prefault('256')
+    .describe('how many volumes this node may have attached'),
   'trim-hours': wholeNumber(0, 8760)
     .prefault('24')
-    .describe('hours after which the free blocks of a volume are given back again; 0: never'),
+    .describe('hours between two times that the free blocks of a volume are returned; 0: never'),
   'mount-type': name(/^[a-z0-9._-]+$/, 'a file system type')
     .prefault('gpfs')
-    .describe('type of the mount that roots lie on'),
+    .describe('file system type of the mount that roots lie on'),
   pool: name(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'the name of a storage pool')
     .optional()
-    .describe('storage pool of new volumes (default: the placement policy)'),
+    .describe(
+      'storage pool of volumes whose class names none (default: as the placement policy says)',
+    ),
   owner: name(/^[A-Za-z0-9._-]{1,128}$/, 'a UID')
     .optional()
-    .describe('UID of the kube-system namespace, so that two clusters never share a root'),
+    .describe('UID of the kube-system namespace, which keeps two clusters from using one root'),
   topology: oneOf(['false', 'true'])
     .prefault('false')
-    .describe('true tells which roots this node has, for pods to go where their volumes are'),
+    .describe('true: report which roots this node has, so that pods run where their volumes are'),
   compaction: oneOf(['on', 'paused'])
     .prefault('on')
-    .describe('whether deep clone trees are brought down: on or paused'),
+    .describe('whether deep clone trees are compacted: on or paused'),
   'compact-attached': oneOf(['auto', 'never'])
     .prefault('never')
     .describe(
-      'compact volumes in use as well, where a probe of two nodes allows it: auto or never',
+      'whether volumes in use are compacted too: auto, where a probe of two nodes allows it, or never',
     ),
   'compact-factor': decimal(0, 100)
     .prefault(String(defaultCompaction.rule.factor))
     .describe(
-      'a tombstone is absorbed while it holds at most so many times what was written since',
+      'a tombstone is absorbed while it holds at most this many times the data written since',
     ),
   'compact-dead-share': decimal(0.1, 10)
     .prefault(String(defaultCompaction.rule.deadShare))
-    .describe('dead blocks of a volume at most, as a share of the volume'),
+    .describe('most dead blocks that a volume may keep, as a share of its size'),
   'compact-parallel': wholeNumber(1, 64)
     .prefault(String(defaultCompaction.atOnce))
-    .describe('redirects at once on this node'),
+    .describe('most redirects that this node runs at once'),
   'compact-per-file-system': wholeNumber(1, 64)
     .prefault(String(defaultCompaction.perFileSystem))
-    .describe('redirects at once in one file system, from this node'),
+    .describe('most redirects that this node runs at once in one file system'),
   'max-clone-depth': wholeNumber(10, 900)
     .prefault(String(defaultCompaction.maxDepth))
-    .describe('clone parents above a volume at most; beyond it snapshots are refused'),
+    .describe('most clone parents above a volume; snapshots and clones beyond that are refused'),
   'allow-buffered': oneOf(['false', 'true'])
     .prefault('false')
-    .describe('true takes loop devices without direct I/O where GPFS allows no others'),
+    .describe('true: use loop devices without direct I/O where GPFS allows no others'),
   probe: oneOf(['auto', 'never'])
     .prefault('auto')
-    .describe('auto tries at start, with tiny files, what this GPFS allows, once a version'),
+    .describe(
+      'auto: try at the start, with tiny files, what this GPFS allows, once a version; or never',
+    ),
   'overcommit-limit': wholeNumber(0, 100_000)
     .prefault('0')
-    .describe('percent of a root that all volumes together may have; 0 is no limit'),
+    .describe('most that all volumes of a root may have together, in percent of it; 0: no limit'),
   reserve: wholeNumber(0, 90)
     .prefault('0')
     .describe('percent of a root that must be free before a new volume is made'),
   'log-level': oneOf(logLevels).prefault('info').describe(logLevels.join(', ')),
-  'request-limit': wholeNumber(100, 3_600_000).prefault('110000').describe('ms for one request'),
-  'shutdown-grace': wholeNumber(0, 3_600_000).prefault('25000').describe('ms for running requests'),
-  'proc-path': absolutePath.prefault('/proc/1').describe('process with the host namespaces'),
+  'request-limit': wholeNumber(100, 3_600_000)
+    .prefault('110000')
+    .describe('time limit of one request, in ms'),
+  'shutdown-grace': wholeNumber(0, 3_600_000)
+    .prefault('25000')
+    .describe('time that running requests get at the end, in ms'),
+  'proc-path': absolutePath
+    .prefault('/proc/1')
+    .describe('directory in /proc of a process in the namespaces of the host'),
   'boot-id-path': absolutePath
     .prefault('/proc/sys/kernel/random/boot_id')
     .describe('file with the id of this boot'),
@@ -149,32 +167,37 @@ const settings = z.object({
 /** A flag that `serve` knows, without its dashes. */
 export type Setting = keyof typeof settings.shape;
 
-/** Settings as they were understood. */
+/** The settings, parsed. */
 export type Settings = z.output<typeof settings>;
 
 /** Every flag of `serve`. */
 export const allSettings = Object.keys(settings.shape) as readonly Setting[];
 
-/** One line for each of these flags, for a help. */
-export const settingLines = (names: readonly Setting[]): readonly FlagLine[] =>
-  names.map((each) => [`--${each}`, settings.shape[each].description ?? '']);
+/** One line of a help text for each of these flags: its meaning, and its default where that is fixed. */
+export const settingLines = (names: readonly Setting[]): readonly string[] =>
+  names.map((each) => {
+    const { description = '' } = settings.shape[each];
+    const { data } = settings.shape[each].safeParse(undefined);
+    const fixed = data === undefined ? '' : ` (default: ${String(data)})`;
+    return flagLine(`--${each}`, `${description}${fixed}`);
+  });
 
-/** What follows each of these flags. */
+/** These flags, each of which takes a value. */
 export const settingFlags = (names: readonly Setting[]): Readonly<Record<string, 'value'>> =>
   Object.fromEntries(names.map((each) => [each, 'value' as const]));
 
-/** A flag and what it means. */
-export type FlagLine = readonly [flag: string, meaning: string];
+/** A flag and its meaning, as a line of a help text. */
+export const flagLine = (flag: string, meaning: string): string => `  ${flag.padEnd(27)}${meaning}`;
 
-/** What the environment and a command line say of these settings; undefined where `problems` says why not. */
+/** The settings of a command line and an environment; undefined where there are `problems`. */
 export interface SettingsRead<Name extends Setting> {
   readonly settings: Pick<Settings, Name> | undefined;
   readonly problems: readonly string[];
 }
 
 /**
- * Reads settings from flags and environment; flags win. Variables of settings that are not asked for are
- * left alone: a command in the driver's container finds those of `serve`.
+ * Reads settings from flags and environment; a flag comes before a variable. Variables of other settings are ignored:
+ * a command in the driver's container sees those of `serve`.
  */
 export function readSettings<Name extends Setting>(
   names: readonly Name[],
@@ -186,8 +209,8 @@ export function readSettings<Name extends Setting>(
     'node-id': hostName,
     'mm-runner': env['KUBERNETES_SERVICE_HOST'] ? 'host' : 'direct',
   };
-  const told = { ...defaults, ...readEnvironment(names, env), ...Object.fromEntries(flags) };
-  const { success, data, error } = pick(names).safeParse(told);
+  const given = { ...defaults, ...readEnvironment(names, env), ...Object.fromEntries(flags) };
+  const { success, data, error } = pick(names).safeParse(given);
   const problems = [...unknownVariables(env), ...(error?.issues ?? []).map(sentence)];
   return { settings: success ? data : undefined, problems };
 }
@@ -201,7 +224,7 @@ const PREFIX = 'GPFS_CSI_';
 const variable = (setting: string): string =>
   `${PREFIX}${setting.replaceAll('-', '_').toUpperCase()}`;
 
-// Kubernetes puts the addresses of services into the environment, and one may be called gpfs-csi-….
+// Kubernetes sets variables with the addresses of services, and a service may be called gpfs-csi-….
 const serviceLink =
   /_(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_.+)?)$/;
 
@@ -212,7 +235,7 @@ const unknownVariables = (env: Environment): readonly string[] => {
     .map((key) => `${key} is not a variable of this driver`);
 };
 
-// An empty value is what a chart leaves behind where nothing was chosen.
+// A chart sets an empty value where the administrator chose none.
 const readEnvironment = (
   names: readonly Setting[],
   env: Environment,

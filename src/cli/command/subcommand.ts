@@ -1,18 +1,18 @@
-/** Where a subcommand reads and writes; `out` is for answers, `err` for everything else. */
+/** The environment and the outputs of a subcommand; `out` is for results, `err` for everything else. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
-  /** Whether `out` is read by a person at a terminal. */
+  /** Whether `out` is a terminal. */
   readonly isTerminal: boolean;
 }
 
-/** One word after `gpfs-csi`. */
+/** What the first word after `gpfs-csi` names. */
 export interface Subcommand {
-  /** One line for the list of subcommands. */
+  /** One line for the list of subcommands; begins with a verb. */
   readonly summary: string;
-  /** All of its help. */
+  /** The whole help text. */
   readonly help: string;
-  /** Resolves to the exit status: 0 done, 1 failed. Throws UsageError for what ends with 2. */
+  /** Resolves to the exit status: 0 done, 1 failed. Throws UsageError, which ends with 2. */
   readonly run: (argv: readonly string[], terminal: Terminal) => Promise<number>;
 }

@@ -3,25 +3,31 @@ import { matchesGlob } from '../../model/forest/glob.ts';
 import { UsageError } from './config.ts';
 import type { RootCommandLine, OwnFlag } from './root-flags.ts';
 
-/** What somebody wants to see of a forest. */
+/** What to show of a forest. */
 export interface TreeQuery {
   readonly as: 'text' | 'json' | 'mermaid' | 'dot';
   readonly collapse: boolean;
-  /** Undefined where all files are wanted. */
+  /** Whether to show a file; undefined: show all. */
   readonly wanted: ((node: ForestNode, depth: number) => boolean) | undefined;
-  /** The volume or snapshot whose tree is wanted. */
+  /** The volume or snapshot whose tree to show; undefined: show all trees. */
   readonly id: string | undefined;
 }
 
 /** Flags of `gpfs-csi tree`. */
 export const treeFlags = {
-  name: { takes: 'value', meaning: 'only files whose name or id is like this; * and ? are wild' },
-  kind: { takes: 'value', meaning: 'only these: volume, snapshot, tombstone or hidden' },
-  attached: { takes: 'value', meaning: 'only volumes attached to this node' },
-  deeper: { takes: 'value', meaning: 'only files below more clone parents than this' },
+  name: { takes: 'value', meaning: 'only files whose name or id matches; * and ? are wildcards' },
+  kind: {
+    takes: 'value',
+    meaning: 'only files of one kind: volume, snapshot, tombstone or hidden',
+  },
+  attached: { takes: 'value', meaning: 'only volumes attached to the node of this name' },
+  deeper: {
+    takes: 'value',
+    meaning: 'only files with more clone parents above them than this number',
+  },
   older: { takes: 'value', meaning: 'only files older than this: 90m, 12h, 7d or 4w' },
-  all: { takes: 'nothing', meaning: 'every file on a line, also where many are alike' },
-  json: { takes: 'nothing', meaning: 'as JSON, all files in one list for each root' },
+  all: { takes: 'nothing', meaning: 'a line for each file, also where many are alike' },
+  json: { takes: 'nothing', meaning: 'as JSON, with one list of files for each root' },
   mermaid: { takes: 'nothing', meaning: 'as a Mermaid flowchart' },
   dot: { takes: 'nothing', meaning: 'as a Graphviz graph' },
 } as const satisfies Readonly<Record<string, OwnFlag>>;
@@ -29,7 +35,7 @@ export const treeFlags = {
 type Flag = keyof typeof treeFlags;
 type Wanted = (node: ForestNode, depth: number) => boolean;
 
-/** Understands the flags and the word of a command line. Throws UsageError with all that is wrong. */
+/** Reads the flags and the word of a command line. Throws UsageError with all that is wrong. */
 export function readTreeQuery({
   flags,
   words,
@@ -56,7 +62,7 @@ export function readTreeQuery({
 
 interface Filter {
   readonly flag: Flag;
-  /** What the value asks for, or what is wrong with it. */
+  /** The test that the value means, or what is wrong with it. */
   readonly read: (value: string) => Wanted | string;
 }
 

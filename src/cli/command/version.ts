@@ -5,7 +5,10 @@ import { z } from 'zod';
 
 const description = z.object({ version: z.string().min(1) });
 
-/** The version in package.json, which lies above src/cli in a checkout, above dist in a package, and beside the program in an image. */
+/**
+ * The version in package.json. That file is above src/cli in a checkout, above dist in a package, and beside the
+ * program in an image.
+ */
 export function packageVersion(): string {
   const here = dirname(fileURLToPath(import.meta.url));
   for (const above of ['.', '..', '../../..']) {

@@ -8,9 +8,9 @@ import type {
   VolumeCapability,
 } from '../../wire/types.ts';
 
-/** What Kubernetes' sidecars and the kubelet would ask for, one call each. */
+/** The calls of Kubernetes' sidecars and of the kubelet. */
 export interface DemoClient {
-  /** An XFS volume; the same capability in every call. */
+  /** Creates an XFS volume; every call has the same capability. */
   createVolume(request: CreateVolumeRequest): Promise<string>;
   deleteVolume(id: string): Promise<void>;
   createSnapshot(request: CreateSnapshotRequest): Promise<string>;
@@ -48,7 +48,7 @@ export function connect(socket: string): DemoClient {
 
 type Answered<T> = (error: ServiceError | null, reply?: T) => void;
 
-/** A call as a promise: of what it answers, or of what went wrong in the server's own words. */
+/** A call as a promise of its reply; rejects with the error of the server. */
 const ask = <T>(call: (answered: Answered<T>) => unknown): Promise<T> =>
   new Promise((resolve, reject) => {
     call((error, reply) => {

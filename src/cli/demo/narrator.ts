@@ -1,24 +1,24 @@
 import type { Fields, Log } from '../../observe/log.ts';
 
-/** Tells what happens while it happens, with the time and the commands each step took. */
+/** Prints what happens while it happens, with the time and the commands that each step took. */
 export interface Narrator {
-  /** The log to give to the server; commands are counted by what it writes there. */
+  /** The log for the server; its lines show which commands a step ran. */
   readonly log: Log;
   say(text: string): void;
   step<T>(what: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** Prints through `write`; warnings of the server are kept for the end of a step that failed. */
-export function narrator(write: (text: string) => void): Narrator {
+/** A narrator that prints through `write`. Warnings of the server are printed only where a step fails. */
+export function narratorOf(write: (text: string) => void): Narrator {
   let commands: string[] = [];
-  let complaints: string[] = [];
+  let warnings: string[] = [];
   const note = (fields: Fields, message: string): void => {
     const { argv } = fields;
     if (message.startsWith('command ') && Array.isArray(argv)) commands.push(nameOf(argv));
   };
   const complain = (fields: Fields, message: string): void => {
     note(fields, message);
-    complaints.push(`${message} ${JSON.stringify(fields)}`);
+    warnings.push(`${message} ${JSON.stringify(fields)}`);
   };
   return {
     log: { debug: note, info: note, warn: complain, error: complain },
@@ -27,7 +27,7 @@ export function narrator(write: (text: string) => void): Narrator {
     },
     step: async (what, work) => {
       commands = [];
-      complaints = [];
+      warnings = [];
       write(`${what} `.padEnd(62, '.'));
       const started = performance.now();
       try {
@@ -35,7 +35,7 @@ export function narrator(write: (text: string) => void): Narrator {
         write(` ${Math.round(performance.now() - started)} ms${counted(commands)}\n`);
         return result;
       } catch (error) {
-        write(` failed\n${complaints.join('\n')}\n`);
+        write(` failed\n${warnings.join('\n')}\n`);
         throw error;
       }
     },

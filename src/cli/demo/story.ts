@@ -9,7 +9,7 @@ import type { RunningServer } from '../server/assemble.ts';
 import type { DemoClient } from './client.ts';
 import type { Narrator } from './narrator.ts';
 
-/** What the story is told with. */
+/** What the story needs. */
 export interface Stage {
   readonly client: DemoClient;
   readonly server: RunningServer;
@@ -31,7 +31,7 @@ interface Mounted {
 
 const notes = 'notes.txt';
 
-/** Create, snapshot, restore, clone, expand, delete the source first; each with its own data. */
+/** Creates a volume, takes a snapshot, restores, clones, expands, and then deletes the source first. */
 export async function playStory(stage: Stage): Promise<void> {
   const { narrator } = stage;
   const source = await useNew(stage, 'db', {});

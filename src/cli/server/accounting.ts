@@ -4,20 +4,23 @@ import { registerAccountMetrics } from '../../service/forest/metrics.ts';
 import type { ServiceHost } from '../../service/host.ts';
 import { every, type Rounds } from './periodic.ts';
 
-/** How often it is looked whether a count is due. */
-const lookMs = 60_000;
+/** How often the server checks whether a count is due. */
+const checkMs = 60_000;
 
-/** So many files leave some MiB behind. */
+/** A count of more files than this leaves some MiB behind. */
 const manyFiles = 10_000;
 
-/** Counts the roots in the background and shows that as metrics, until it is stopped. */
-export function startAccounting(host: ServiceHost, metrics: Metrics): Pick<Rounds, 'stop'> {
+/** Counts the roots in the background and shows the result as metrics, until it is stopped. */
+export function startAccounting(
+  host: Pick<ServiceHost, 'roots' | 'self' | 'clock' | 'log'>,
+  metrics: Metrics,
+): Pick<Rounds, 'stop'> {
   const accounts = accountKeeper(host);
   const stopping = new AbortController();
   registerAccountMetrics(metrics, accounts);
-  const rounds = every(lookMs, host.log, 'accounts', async () => {
-    const looked = accounts.refresh(stopping.signal);
-    const files = await looked.catch((error: unknown) => {
+  const rounds = every({ ms: checkMs, log: host.log, what: 'accounts' }, async () => {
+    const counted = accounts.refresh(stopping.signal);
+    const files = await counted.catch((error: unknown) => {
       if (stopping.signal.aborted) return 0;
       throw error;
     });
@@ -32,8 +35,8 @@ export function startAccounting(host: ServiceHost, metrics: Metrics): Pick<Round
 }
 
 /**
- * Gives memory back to the system after work that needed much. An idle heap never grows enough to be collected
- * by itself. The image runs Node with --expose-gc; elsewhere nothing happens.
+ * Returns memory to the system after work that needed much: an idle heap never grows enough to be collected by
+ * itself. The image runs Node with --expose-gc; elsewhere nothing happens.
  */
 export function releaseMemory(): void {
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });

@@ -32,11 +32,11 @@ import { readSelf } from './self.ts';
 import { startUpkeep } from './upkeep.ts';
 import { packageVersion } from '../command/version.ts';
 
-/** A server that answers. */
+/** A server that answers requests. */
 export interface RunningServer {
   readonly driver: Driver;
   readonly services: Services;
-  /** Resolves to an exit status when the server cannot go on by itself. */
+  /** Resolves to an exit status when the server cannot continue. */
   readonly lost: Promise<number>;
   /** Lets running requests finish; bounded by the configured grace. */
   close(): Promise<void>;
@@ -49,19 +49,21 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   const { driver, services, topology, node, gpfs, probe, pair } = built;
   await thawLeft(node, log);
   const lost = Promise.withResolvers<number>();
-  const grpc = await openGrpc(config, services, metrics, log, (path) => {
-    log.error(
-      { path },
-      'the socket was taken away; ending, so that this node can be reached again',
-    );
+  const onVanished = (path: string): void => {
+    log.error({ path }, 'the socket was removed; ending, so that the next start makes it again');
     lost.resolve(1);
-  });
+  };
+  const grpc = await openGrpc(config, services, { metrics, log, onVanished });
   const http = await openHttp(config, services, metrics);
   const registration = openRegistration(config, gpfs, log, topology);
   const tending = startUpkeep(driver, {
     found: reportingTopology(topology, registration, log),
-    ...{ controller: grpc.controller, reconcile: () => node.reconcile(), trim: () => node.trim() },
-    ...{ probe, pair, log },
+    controller: grpc.controller,
+    reconcile: () => node.reconcile(),
+    trim: () => node.trim(),
+    probe,
+    pair,
+    log,
   });
   const accounting = startAccounting(driver.host, metrics);
   registerQueueMetrics(metrics, driver.worker);
@@ -82,9 +84,16 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
 function openGrpc(
   config: Config,
   services: Services,
-  metrics: Metrics,
-  log: Log,
-  onVanished: (path: string) => void,
+  {
+    metrics,
+    log,
+    onVanished,
+  }: {
+    readonly metrics: Metrics;
+    readonly log: Log;
+    /** Called with the path of the socket when that is gone. */
+    readonly onVanished: (path: string) => void;
+  },
 ): Promise<GrpcServer> {
   const seconds = metrics.histogram('gpfs_csi_rpc_duration_seconds', 'Requests, by name and code.');
   return serveGrpc({
@@ -100,7 +109,7 @@ function openGrpc(
   });
 }
 
-// Below what sidecars wait by default, so that the event of a claim tells how far its volume is.
+// Less than sidecars wait by default, so that the events of a PersistentVolumeClaim show the progress of its volume.
 const patienceMs = 8_000;
 
 interface Assembled {
@@ -134,7 +143,9 @@ async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Ass
     ...common,
     ...config,
     files: simulator ? simulatedFiles(host, simulator) : host,
-    ...{ gpfs, patienceMs, allocate: fallocate(run) },
+    gpfs,
+    patienceMs,
+    allocate: fallocate(run),
     mountType: simulator?.mountType ?? config.mountType,
     compacted: copiedBytes(metrics),
     topology: keys,
@@ -165,7 +176,7 @@ function trialsOn(run: Run, simulator: Simulator | undefined): Trials {
   return simulator ? simulatedTrials(trials, simulator) : trials;
 }
 
-/** One root after the other: what one GPFS allows is of no use to another. */
+/** Probes one root after the other: each may lie on another release of GPFS. */
 const probing = (
   { probe, compaction }: Config,
   roots: Roots,
@@ -189,7 +200,7 @@ const nodeOptions = (config: Config) => ({
   watchdog: watchdogOf(config),
 });
 
-/** Before anything else: pods may hang in a file system that a driver before this one froze. */
+/** Comes first: pods may hang in a file system that an earlier process of the driver froze. */
 async function thawLeft(node: NodeSide, log: Log): Promise<void> {
   await node.thaw().catch((error: unknown) => {
     log.error({ error }, 'a file system that was frozen may still be');
@@ -197,8 +208,8 @@ async function thawLeft(node: NodeSide, log: Log): Promise<void> {
 }
 
 /**
- * The program that thaws in time when this one is killed: in a pod, which has the pid namespace of the host,
- * it joins the cgroups of a process of the host, so that nothing that ends the container ends it.
+ * The program that thaws a file system in time when this one is killed. In a pod, which has the pid namespace of the
+ * host, it joins the cgroups of a process of the host, so that it survives the end of the container.
  */
 function watchdogOf({ mmRunner }: Config): readonly [string, ...string[]] | undefined {
   const [node, program] = process.argv;

@@ -3,7 +3,7 @@ import { DriverError, isFault } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
 import { CommandFailed } from '../../run/run.ts';
 
-/** Why this node can serve no volume until somebody sets it up; undefined also while GPFS is merely down. */
+/** Why this node can serve no volume until an administrator sets it up; undefined also while GPFS is only down. */
 export async function whyNotOnThisNode(
   gpfs: Pick<Gpfs, 'state'>,
   mmDirectory: string,
@@ -19,6 +19,6 @@ export async function whyNotOnThisNode(
   }
 }
 
-// 127 is what nsenter answers for a program that is not there.
+// nsenter exits with 127 for a program that is missing.
 const isMissing = (cause: unknown): boolean =>
   cause instanceof CommandFailed && (cause.exitCode === 127 || errnoOf(cause.cause) === 'ENOENT');

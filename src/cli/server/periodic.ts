@@ -2,25 +2,33 @@ import { messageOf } from '../../model/fault.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../observe/log.ts';
 
-/** Something done every so often. */
+/** Work that is repeated at an interval. */
 export interface Rounds {
-  /** A round out of turn; nothing while one is running. */
+  /** Starts a round at once; does nothing while one is running. */
   now(): void;
-  /** No round begins any more; resolves when the one that is running has ended. */
+  /** Starts no further round; resolves when the running one has ended. */
   stop(): Promise<void>;
 }
 
-/** Runs `work` every so often, never twice at once; what fails is logged and tried again. */
+/** How work is repeated. */
+export interface RoundOptions {
+  /** Milliseconds between two rounds. */
+  readonly ms: number;
+  readonly log: Log;
+  /** Names the work in the log. */
+  readonly what: string;
+  /** Whether the first round starts at once. */
+  readonly atOnce?: boolean;
+}
+
+/** Repeats `work`, never twice at the same time; a failure is logged, and the next round tries again. */
 export function every(
-  ms: number,
-  log: Log,
-  what: string,
+  { ms, log, what, atOnce = false }: RoundOptions,
   work: () => Promise<void>,
-  atOnce = false,
 ): Rounds {
   let running: Promise<void> | undefined;
   let stopped = false;
-  const failed = tellOnce(log, what);
+  const failed = logChanges(log, what);
   const round = (): void => {
     if (running || stopped) return;
     running = work()
@@ -43,18 +51,18 @@ export function every(
   };
 }
 
-/** A root that is not mounted fails every round, on some nodes for good: one line for each reason says it. */
-function tellOnce(log: Log, what: string): (error: unknown) => void {
-  let told: string | undefined;
+/** A root that is not mounted fails every round, on some nodes permanently: each new reason is one warning. */
+function logChanges(log: Log, what: string): (error: unknown) => void {
+  let logged: string | undefined;
   return (error) => {
     const why = error === undefined ? undefined : messageOf(error);
-    const level = why === told ? 'debug' : 'warn';
+    const level = why === logged ? 'debug' : 'warn';
     if (why !== undefined) log[level]({ what, error }, 'a round of upkeep failed');
-    told = why;
+    logged = why;
   };
 }
 
-/** Waits for what is under way, so that no file of a root is open afterwards, but not longer than `graceMs`. */
+/** Waits for the upkeep that is under way, so that no file of a root stays open, but not longer than `graceMs`. */
 export async function endsWithin(
   graceMs: number,
   upkeep: readonly Promise<unknown>[],
@@ -66,6 +74,5 @@ export async function endsWithin(
     sleep(graceMs, false, { signal: late.signal }),
   ]);
   late.abort();
-  if (!ended)
-    log.warn({}, 'upkeep did not end in time; whoever goes on with it finds how far it went');
+  if (!ended) log.warn({}, 'upkeep did not end in time; the next server resumes it');
 }

@@ -6,7 +6,7 @@ import type { TrackedTopology } from '../../service/roots/topology.ts';
 import type { Config } from '../command/config.ts';
 import { whyNotOnThisNode } from './installed.ts';
 
-/** Offers the driver to the kubelet, once it is known which roots this node has, where that is told. */
+/** Registers the driver with the kubelet; with topology, only once it is known which roots this node has. */
 export function openRegistration(
   { registration, driverName, mmDirectory }: Config,
   gpfs: Gpfs,
@@ -15,14 +15,14 @@ export function openRegistration(
 ): Registration | undefined {
   if (!registration) return undefined;
   const whyNot = async () => {
-    // The kubelet asks for the roots of this node at once.
+    // The kubelet asks for the topology of this node as soon as the driver is registered.
     await topology?.updated();
     return whyNotOnThisNode(gpfs, mmDirectory);
   };
   return keepRegistered({ ...registration, driverName, whyNot, log });
 }
 
-/** Has the kubelet ask anew when this node has other roots than it knows: it asks only when it registers a driver. */
+/** Registers again when this node has other roots than the kubelet knows: it asks only at a registration. */
 export function reportingTopology(
   topology: TrackedTopology | undefined,
   registration: Registration | undefined,

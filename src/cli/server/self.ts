@@ -3,7 +3,10 @@ import type { Self } from '../../store/nodes.ts';
 import type { Config } from '../command/config.ts';
 import { readMachineIds, type MachinePaths } from '../command/machine.ts';
 
-/** Who this process is: the node's name, the machine and boot under it, and a name of its own. */
+/**
+ * The identity of this process: the name of its node, the machine, the boot, and a name that no other process has.
+ * Throws misconfigured where the ids cannot be read.
+ */
 export async function readSelf(
   config: MachinePaths & Pick<Config, 'maxVolumesPerNode'>,
   version: string,

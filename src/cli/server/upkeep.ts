@@ -9,46 +9,45 @@ import { readinessIn, type Needs, type Survey } from '../../service/roots/readin
 import { heartbeatMs } from '../../store/nodes.ts';
 import { every, type Rounds } from './periodic.ts';
 
-/** How often it is looked whether the roots can be used; an idle driver does nothing more often. */
+/** How often root readiness is checked: the most frequent thing an idle driver does. */
 const readinessMs = 10_000;
 
-/** How long calls over the sidecars' socket may take to end when the roots went away. */
+/** How long calls over the sidecars' socket may take to end when a root can no longer be used. */
 const drainMs = 5_000;
 
-/** How soon work that a request left is begun: the next requests come first. */
+/** How soon work that a request left is started: the next requests come first. */
 const soonMs = 1_000;
 
-/** How often it is looked whether a volume is due to give its free blocks back. */
+/** How often the server checks whether a volume is due to return its free blocks. */
 const trimMs = 60_000;
 
-/** What a server does by itself. */
+/** What a server does without a request. */
 export interface Upkeep {
-  /** Begins nothing any more; resolves when what is under way has ended. */
+  /** Starts nothing further; resolves when all that is under way has ended. */
   stop(): Promise<void>;
 }
 
-/** Begins to tend the roots and this node, until it is stopped. */
-export function startUpkeep(driver: Driver, followed: UpkeepTasks): Upkeep {
-  const { log } = followed;
-  const probe = inBackground(followed.probe, log);
+/** Starts the upkeep of the roots and of this node, until it is stopped. */
+export function startUpkeep(driver: Driver, tasks: UpkeepTasks): Upkeep {
+  const { log } = tasks;
+  const probe = inBackground(tasks.probe, log);
   const rounds = [
-    every(heartbeatMs, log, 'heartbeat', async () => beat(driver.host)),
-    every(sweepMs, log, 'sweep', async () => {
+    every({ ms: heartbeatMs, log, what: 'heartbeat' }, async () => beat(driver.host)),
+    every({ ms: sweepMs, log, what: 'sweep' }, async () => {
       await inEachRoot(driver, (store) => sweepRoot(driver.host, store));
-      await followed.probe();
+      await tasks.probe();
     }),
-    every(trimMs, log, 'trim', async () => {
-      const id = await followed.trim();
-      if (id !== undefined) log.info({ id }, 'gave free blocks back');
+    every({ ms: trimMs, log, what: 'trim' }, async () => {
+      const id = await tasks.trim();
+      if (id !== undefined) log.info({ id }, 'returned free blocks');
     }),
     every(
-      readinessMs,
-      log,
-      'readiness',
-      followReadiness(driver, { ...followed, probe: probe.begin }),
-      true,
+      { ms: readinessMs, log, what: 'readiness', atOnce: true },
+      followReadiness(driver, { ...tasks, probe: probe.begin }),
     ),
-    ...(followed.pair ? [every(heartbeatMs, log, 'probe of two nodes', followed.pair)] : []),
+    ...(tasks.pair
+      ? [every({ ms: heartbeatMs, log, what: 'probe of two nodes' }, tasks.pair)]
+      : []),
   ];
   const all = [...rounds, startWork(driver, log), probe];
   return {
@@ -58,14 +57,14 @@ export function startUpkeep(driver: Driver, followed: UpkeepTasks): Upkeep {
   };
 }
 
-/** Work that nothing waits for, except the end of the server. */
+/** Work that only the end of the server waits for. */
 function inBackground(work: () => Promise<void>, log: Log) {
   let running: Promise<void> | undefined;
   return {
     begin: (): void => {
-      // One after the other, so that whoever waits for this one waits for those before it too.
+      // One after the other, so that `stop` waits for all of them.
       running = (running ?? Promise.resolve()).then(work).catch((error: unknown) => {
-        log.warn({ error }, 'GPFS could not be probed; it is tried again at the next sweep');
+        log.warn({ error }, 'GPFS could not be probed; the next sweep tries again');
       });
     },
     stop: async (): Promise<void> => {
@@ -75,14 +74,14 @@ function inBackground(work: () => Promise<void>, log: Log) {
 }
 
 /**
- * Works off the queues: soon after this process put something there, when the next item is due, and at each
- * heartbeat, for what other servers put there.
+ * Works on the queues: soon after this process has added an item, when the next item is due, and at each heartbeat,
+ * for items that other servers have added.
  */
 function startWork(driver: Driver, log: Log): Pick<Rounds, 'stop'> {
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let dueMs = Infinity;
-  const round = every(heartbeatMs, log, 'work on clone trees', async () => {
+  const round = every({ ms: heartbeatMs, log, what: 'work on clone trees' }, async () => {
     dueMs = Infinity;
     const next = await driver.worker.round(stopping.signal);
     if (next !== undefined) schedule(next);
@@ -110,23 +109,23 @@ function startWork(driver: Driver, log: Log): Pick<Rounds, 'stop'> {
   };
 }
 
-/** What happens when the roots become usable, and when they stop to be. */
+/** What upkeep calls, besides the driver itself. */
 export interface UpkeepTasks {
-  /** Called with the roots that can be used, whenever it was looked. */
+  /** Called with the roots that can be used, after each check of readiness. */
   readonly found: (usable: readonly RootId[]) => void;
   readonly controller: ControllerSocket | undefined;
-  /** Brings this node's own records in line with its kernel; resolves to what it did or found. */
+  /** Makes this node's records agree with its kernel; resolves to what it did or found, a sentence each. */
   readonly reconcile: () => Promise<readonly string[]>;
-  /** Tries what this GPFS allows, where nobody has yet; nothing waits for it. */
+  /** Tries what this GPFS allows, unless a server has done so already. */
   readonly probe: () => Promise<void>;
-  /** The same with a second node, where its answer is wanted; both have to be at it at once. */
+  /** The same together with a second node, which must probe at the same time; undefined: not wanted. */
   readonly pair: (() => Promise<void>) | undefined;
-  /** Trims one volume that is due; resolves to its id. */
+  /** Returns the free blocks of one volume that is due; resolves to its id. */
   readonly trim: () => Promise<string | undefined>;
   readonly log: Log;
 }
 
-/** The sidecars' socket is there while every root can be used; elsewhere another replica leads then. */
+/** Keeps the sidecars' socket open while every root can be used; else a replica on another node can lead. */
 function followReadiness(
   { survey, needs }: Pick<Driver, 'survey' | 'needs'>,
   {
@@ -137,16 +136,16 @@ function followReadiness(
     log,
   }: Omit<UpkeepTasks, 'probe'> & { readonly probe: () => void },
 ): () => Promise<void> {
-  const tell = tellChanges(log);
+  const logReadiness = logChanges(log);
   const reconciled = new Set<RootId>();
   return async () => {
     const now = await survey();
     const everyRoot = sayReadiness(now, 'every root');
     const readiness = sayReadiness(now, needs);
-    tell({ readiness, ...(everyRoot === readiness ? {} : { everyRoot }) });
+    logReadiness({ readiness, ...(everyRoot === readiness ? {} : { everyRoot }) });
     found(now.usable);
     await switchTo(controller, everyRoot === 'ready');
-    // A root that comes later may have volumes that were left as they were.
+    // A root that becomes usable later may have volumes that were not reconciled yet.
     if (readiness !== 'ready' || now.usable.every((root) => reconciled.has(root))) return;
     for (const each of await reconcile()) log.warn({ found: each }, 'reconciled');
     for (const root of now.usable) reconciled.add(root);
@@ -157,7 +156,7 @@ function followReadiness(
 const switchTo = (controller: ControllerSocket | undefined, open: boolean) =>
   open ? controller?.open() : controller?.close(drainMs);
 
-function tellChanges(log: Log): (now: Readonly<Record<string, string>>) => void {
+function logChanges(log: Log): (now: Readonly<Record<string, string>>) => void {
   let last = '';
   return (now) => {
     const text = JSON.stringify(now);

@@ -7,7 +7,7 @@ const hour = 3_600_000;
 test('who stops rounds waits for the one that is running, and no other begins', async () => {
   const work = Promise.withResolvers<undefined>();
   let begun = 0;
-  const rounds = every(hour, silentLog, 'work', async () => {
+  const rounds = every({ ms: hour, log: silentLog, what: 'work' }, async () => {
     begun += 1;
     await work.promise;
   });
@@ -31,7 +31,9 @@ test('a round that failed is logged, and neither stops the next one nor who wait
   const warned: unknown[] = [];
   const log = { ...silentLog, warn: (fields: object) => warned.push(fields) };
   const failure = new Error('the root is away');
-  const rounds = every(hour, log, 'sweep', () => Promise.reject(failure), true);
+  const rounds = every({ ms: hour, log, what: 'sweep', atOnce: true }, () =>
+    Promise.reject(failure),
+  );
   await rounds.stop();
   expect(warned).toEqual([{ what: 'sweep', error: failure }]);
 });

@@ -1,4 +1,4 @@
-/** The environment and the outputs of a subcommand; `out` is for results, `err` for everything else. */
+/** The environment and the output of a subcommand; `out` is for results, `err` for everything else. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly out: (text: string) => void;

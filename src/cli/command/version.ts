@@ -6,7 +6,7 @@ import { z } from 'zod';
 const description = z.object({ version: z.string().min(1) });
 
 /**
- * The version in package.json. That file is above src/cli in a checkout, above dist in a package, and beside the
+ * The version in package.json. That file is above src in a checkout, above dist in a package, and beside the
  * program in an image.
  */
 export function packageVersion(): string {

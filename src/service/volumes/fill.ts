@@ -90,7 +90,7 @@ export async function finishFilling(
 }
 
 async function allocate(
-  host: Pick<ServiceHost, 'allocate' | 'log'>,
+  host: Pick<ServiceHost, 'allocate' | 'progress'>,
   store: RootStore,
   held: Held<VolumeRecord>,
   path: string,
@@ -113,7 +113,7 @@ async function allocate(
 }
 
 async function copy(
-  host: Pick<ServiceHost, 'log' | 'roots' | 'turn'>,
+  host: Pick<ServiceHost, 'progress' | 'roots' | 'turn'>,
   store: RootStore,
   held: Held<VolumeRecord>,
   path: string,

@@ -1,11 +1,11 @@
-// Bundles the driver into dist/: gpfs-csi.js, the simulator's executables, and a copy of proto/.
+// Bundles the driver into dist/, or the folder that is named: gpfs-csi.js, the simulator's executables, and a copy of proto/.
 import { chmodSync, cpSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const dist = join(root, 'dist');
+const dist = resolve(process.argv[2] ?? join(root, 'dist'));
 const common = {
   absWorkingDir: root,
   bundle: true,
@@ -69,4 +69,4 @@ try {
   process.exit(1);
 }
 cpSync(join(root, 'proto'), join(dist, 'proto'), { recursive: true });
-console.log('dist/gpfs-csi.js is built');
+console.log(`${relative('', join(dist, 'gpfs-csi.js'))} is built`);

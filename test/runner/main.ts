@@ -1,14 +1,13 @@
-// `npm test`: every check of the project, and one line at the end that counts them.
+// `npm test`: every check of the project, and one line at the end that counts them. `npm run check`: the quick ones.
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { sanityStage } from '../sanity/stage.ts';
-import { complete, type Context } from './command.ts';
-import { checkLeaks, runMark, takeStock } from './leaks.ts';
-import { oneCheck, runStages, type Stage } from './stage.ts';
-import { vitest } from './vitest.ts';
+import type { Context } from './command.ts';
+import { runMark, takeStock } from './leaks.ts';
+import { runStages, type Stage } from './stage.ts';
+import { allStages, quickStages } from './stages.ts';
 
 const root = dirname(dirname(import.meta.dirname));
 // Everything the tests make lies in here: a short path, because sockets lie in it too.
@@ -21,52 +20,33 @@ const context: Context = {
   env: { ...process.env, TMPDIR: scratch, [runMark]: mark },
   signal: stopping.signal,
 };
-const before = takeStock(mark);
-
-const program = (...argv: [string, ...string[]]): Stage['run'] => {
-  return async () => oneCheck(await complete(context, argv, { limitMs: 15 * 60_000 }));
-};
-
-const lint: Stage['run'] = async (live) => {
-  const tools = [await program('eslint', '.')(live), await program('knip')(live)];
-  return oneCheck({
-    ok: tools.every(({ failed }) => failed === 0),
-    output: tools.map(({ output }) => output).join('\n'),
-  });
-};
-
-const testFolders = ['unit', 'property', 'contract', 'chart'] as const;
-
-function stagesFor(only: readonly string[]): readonly Stage[] {
-  const wanted = testFolders.filter((name) => only.includes(name));
-  const filters = wanted.map((name) => `test/${name}/`);
-  const all: readonly Stage[] = [
-    { name: 'types', run: program('tsc', '--noEmit') },
-    { name: 'lint', run: lint },
-    { name: 'format', run: program('prettier', '--check', '.') },
-    { name: 'vitest', run: () => vitest(context, filters) },
-    { name: 'build', run: program('node', 'scripts/build.mjs') },
-    sanityStage(context),
-    { name: 'leaks', run: () => checkLeaks(before, mark) },
-  ];
-  const names = new Set([...all.map(({ name }) => name), ...testFolders]);
-  const unknown = only.filter((name) => !names.has(name));
-  if (unknown.length > 0)
-    usage(`there is no ${unknown.join(', ')}; choose of ${[...names].join(', ')}`);
-  if (only.length === 0) return all;
-  return all.filter(({ name }) => only.includes(name) || (name === 'vitest' && filters.length > 0));
-}
+const before = { inventory: takeStock(mark), mark };
 
 function usage(problem: string): never {
   clearScratch();
-  process.stderr.write(`${problem}\nusage: npm test [-- --only STAGE[,STAGE]]\n`);
+  process.stderr.write(
+    `${problem}\nusage: npm test [-- --only STAGE[,STAGE]], npm run check [-- --only STAGE[,STAGE]]\n`,
+  );
   process.exit(2);
 }
 
-function readOnly(): readonly string[] {
+/** What was asked for: some stages or all, with caches or without. */
+function readStages(): readonly Stage[] {
+  const { only, quick } = readWords();
+  const all = allStages(context, before, quick);
+  const names = all.map(({ name }) => name);
+  const wanted = only ?? (quick ? quickStages : names);
+  const unknown = wanted.filter((name) => !names.includes(name));
+  if (unknown.length > 0) usage(`there is no ${unknown.join(', ')}; choose of ${names.join(', ')}`);
+  return all.filter(({ name }) => wanted.includes(name));
+}
+
+function readWords(): { readonly only: readonly string[] | undefined; readonly quick: boolean } {
   try {
-    const { values } = parseArgs({ options: { only: { type: 'string' } } });
-    return values.only?.split(',') ?? [];
+    const { values } = parseArgs({
+      options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } },
+    });
+    return { only: values.only?.split(','), quick: values.quick };
   } catch (error) {
     return usage(error instanceof Error ? error.message : String(error));
   }
@@ -88,7 +68,11 @@ const start = performance.now();
 const show = (text: string): void => {
   process.stdout.write(text);
 };
-const { passed, failed } = await runStages(stagesFor(readOnly()), stopping.signal, show);
+const { passed, failed } = await runStages(readStages(), {
+  atOnce: 2,
+  signal: stopping.signal,
+  show,
+});
 clearScratch();
 if (stopping.signal.aborted) {
   show('stopped before the end\n');

@@ -1,9 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { inject } from 'vitest';
 import type { RealSite } from './real-site.ts';
-
-const main = join(import.meta.dirname, '../../../src/cli/main.ts');
 
 /** How a command of the driver ended. */
 export interface Ended {
@@ -18,7 +16,16 @@ export function commandLine(
   argv: readonly string[],
 ): readonly [string, ...string[]] {
   const named = argv.includes('--root') ? [] : ['--root', root];
-  return [process.execPath, main, ...argv, ...named, '--mm-dir', bin, '--mm-runner', 'direct'];
+  return [
+    process.execPath,
+    inject('program'),
+    ...argv,
+    ...named,
+    '--mm-dir',
+    bin,
+    '--mm-runner',
+    'direct',
+  ];
 }
 
 /** A command of the driver on a site, in a process of its own; what it answers may go into an open file. */
@@ -28,7 +35,7 @@ export function startCommand(
   out: number | 'pipe' = 'pipe',
 ): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
   const [program, ...words] = commandLine(site, argv);
-  const env = { PATH: '/usr/bin' };
+  const env = { PATH: '/usr/bin', NODE_COMPILE_CACHE: inject('compiled') };
   const child = spawn(program, words, { env, stdio: ['pipe', out, 'pipe'] });
   const said = { out: '', err: '' };
   child.stdout?.on('data', (text: Buffer) => void (said.out += text.toString()));

@@ -1,9 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { MethodDefinition } from '@grpc/proto-loader';
-import { expect } from 'vitest';
+import { expect, inject } from 'vitest';
 import type {
   ControllerDefinition,
   GroupControllerDefinition,
@@ -64,10 +63,8 @@ export interface ServeOptions {
   readonly without?: readonly [string];
 }
 
-const program = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
-
-// Halves the start of a server, and there are many.
-const compiled = fileURLToPath(new URL('../../../node_modules/.cache/compiled', import.meta.url));
+const program = inject('program');
+const compiled = inject('compiled');
 
 /** A process of the command line, with what it prints gathered. */
 export interface Process {

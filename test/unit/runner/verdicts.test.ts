@@ -12,14 +12,10 @@ const file = (status: string, ...tests: readonly string[]) => ({
 
 describe('the verdict on vitest', () => {
   const verdict = (files: readonly ReturnType<typeof file>[], ok = true) =>
-    judgeVitest({ success: ok, testResults: [...files] }, ok, '', '/repo');
+    judgeVitest({ success: ok, testResults: [...files] }, ok, '');
 
   test('counts tests', () => {
-    expect(verdict([file('passed', 'passed', 'passed')])).toMatchObject({
-      passed: 2,
-      failed: 0,
-      note: 'unit 2',
-    });
+    expect(verdict([file('passed', 'passed', 'passed')])).toMatchObject({ passed: 2, failed: 0 });
     expect(verdict([file('failed', 'passed', 'failed')], false)).toMatchObject({
       passed: 1,
       failed: 1,
@@ -85,17 +81,67 @@ describe('stages', () => {
     after,
     run: () => Promise.resolve({ passed: 2, failed, output: `words of ${name}` }),
   });
+  const { signal } = new AbortController();
 
   test('all run and are counted; what stands on a failed one fails with it', async () => {
     const broken: Stage = { name: 'broken', run: () => Promise.reject(new Error('no disk')) };
     const stages = [stage('one', 0), stage('two', 1), broken, stage('three', 0, 'two')];
     let shown = '';
-    const { signal } = new AbortController();
-    const total = await runStages(stages, signal, (text) => (shown += text));
+    const total = await runStages(stages, { atOnce: 2, signal, show: (text) => (shown += text) });
     expect(total).toMatchObject({ passed: 4, failed: 3 });
     expect(shown).not.toContain('words of one');
     expect(shown).toContain('words of two');
     expect(shown).toContain('no disk');
     expect(shown).toContain('not run, because two failed');
+  });
+
+  /** Stages that end when they are told to, and the names of those that run. */
+  const held = () => {
+    const ends = new Map<string, () => void>();
+    const named = (name: string, more: Partial<Stage> = {}): Stage => ({
+      name,
+      ...more,
+      run: () =>
+        new Promise((resolve) => {
+          ends.set(name, () => {
+            ends.delete(name);
+            resolve({ passed: 1, failed: 0, output: '' });
+          });
+        }),
+    });
+    const end = async (name: string): Promise<void> => {
+      ends.get(name)?.();
+      // By then the next of them have begun.
+      await new Promise(setImmediate);
+    };
+    return { named, end, running: () => [...ends.keys()] };
+  };
+
+  test('run side by side, in their order, and not before what they stand on', async () => {
+    const { named, end, running } = held();
+    const leaks = named('leaks', { isLast: true });
+    const stages = [leaks, named('a'), named('b', { after: ['a'] }), named('c'), named('d')];
+    const total = runStages(stages, { atOnce: 2, signal, show: () => undefined });
+    expect(running()).toEqual(['a', 'c']);
+    await end('c');
+    expect(running()).toEqual(['a', 'd']);
+    await end('d');
+    expect(running()).toEqual(['a']);
+    await end('a');
+    expect(running()).toEqual(['b']);
+    await end('b');
+    expect(running()).toEqual(['leaks']);
+    await end('leaks');
+    expect(await total).toMatchObject({ passed: 5, failed: 0 });
+  });
+
+  test('one that never began has failed', async () => {
+    const { named, end } = held();
+    const stopping = new AbortController();
+    const options = { atOnce: 1, signal: stopping.signal, show: () => undefined };
+    const total = runStages([named('a'), named('b')], options);
+    stopping.abort();
+    await end('a');
+    expect(await total).toMatchObject({ passed: 1, failed: 1 });
   });
 });

@@ -1,0 +1,62 @@
+import { sanityStage } from '../sanity/stage.ts';
+import { complete, type Context } from './command.ts';
+import { checkLeaks, type Inventory } from './leaks.ts';
+import { oneCheck, type Stage } from './stage.ts';
+import { vitest } from './vitest.ts';
+
+/** What was on the machine before, and the mark of the processes of this run. */
+export interface Before {
+  readonly inventory: Inventory;
+  readonly mark: string;
+}
+
+/** What `npm run check` runs: what an editor of one file wants to know within a minute. */
+export const quickStages: readonly string[] = ['types', 'lint', 'format', 'tidy', 'unit'];
+
+const cacheFolder = 'node_modules/.cache';
+
+// The linter's cache knows a file by its own text: it does not see that a type has changed in another one.
+const caches = {
+  tsc: ['--incremental', '--tsBuildInfoFile', `${cacheFolder}/tsc.tsbuildinfo`],
+  eslint: ['--cache', '--cache-strategy', 'content', '--cache-location', `${cacheFolder}/eslint/`],
+  knip: ['--cache', '--cache-location', `${cacheFolder}/knip`],
+  prettier: [
+    ...['--cache', '--cache-strategy', 'content'],
+    ...['--cache-location', `${cacheFolder}/prettier.json`],
+  ],
+};
+
+/** Every stage of `npm test`, in the order in which they begin; `cached` leaves out what was checked before. */
+export function allStages(context: Context, before: Before, cached: boolean): readonly Stage[] {
+  const limitMs = 15 * 60_000;
+  const program = (...argv: [string, ...string[]]): Stage['run'] => {
+    return async () => oneCheck(await complete(context, argv, { limitMs }));
+  };
+  const tool = (name: keyof typeof caches, ...args: string[]): Stage['run'] =>
+    program(name, ...args, ...(cached ? caches[name] : []));
+  const project = (name: string): Stage => ({ name, run: () => vitest(context, name) });
+  return [
+    project('unit'),
+    { name: 'types', run: tool('tsc', '--noEmit') },
+    { name: 'lint', run: bothOf(tool('eslint', '.'), tool('knip')) },
+    { name: 'format', run: tool('prettier', '--check', '.') },
+    project('tidy'),
+    project('contract'),
+    { name: 'build', run: program('node', 'scripts/build.mjs') },
+    project('chart'),
+    sanityStage(context),
+    project('property'),
+    { name: 'leaks', isLast: true, run: () => checkLeaks(before.inventory, before.mark) },
+  ];
+}
+
+/** Two programs that are one check together. */
+const bothOf = (one: Stage['run'], other: Stage['run']): Stage['run'] => {
+  return async (live) => {
+    const found = [await one(live), await other(live)];
+    return oneCheck({
+      ok: found.every(({ failed }) => failed === 0),
+      output: found.map(({ output }) => output).join('\n'),
+    });
+  };
+};

@@ -65,9 +65,9 @@ export function orphans(tree: Tree): readonly string[] {
   );
 }
 
-// Whatever is started or bundled is named in package.json or in a script.
+// What is started or bundled is named in package.json, in a script, or in the settings of vitest.
 const started = (tree: Tree): readonly string[] =>
-  ['package.json', ...filesIn(tree, 'scripts', '.mjs')].flatMap((path) =>
+  ['package.json', 'vitest.config.ts', ...filesIn(tree, 'scripts', '.mjs')].flatMap((path) =>
     [...(tree.get(path) ?? '').matchAll(/\b(?:src|test)\/[\w./-]+\.ts\b/g)].map(([file]) => file),
   );
 

@@ -21,7 +21,7 @@ export type VitestReport = z.infer<typeof result>;
 /** Runs the tests of one project of vitest.config.ts. */
 export async function vitest(context: Context, project: string): Promise<Outcome> {
   const file = join(context.scratch, `${project}.json`);
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  const reporters = ['--reporter=minimal', '--reporter=json', `--outputFile.json=${file}`];
   const argv = ['vitest', 'run', '--project', project, ...reporters] as const;
   const { ok, output } = await complete(context, argv, { limitMs: 30 * 60_000 });
   const text = await readFile(file, 'utf8').catch(() => undefined);

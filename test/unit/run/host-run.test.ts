@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, readdir, readlink, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -98,13 +98,6 @@ describe('a command', () => {
     await script('mmdie', 'kill -TERM $$');
     const failure = await failureOf(hostRun({ mmDirectory: directory })(['mmdie'], 'write'));
     expect(failure.message).toBe('mmdie did not run to its end: it was ended by SIGTERM');
-  });
-
-  test('of GPFS can run in the namespaces of another process', async () => {
-    await script('mmwhere', 'readlink /proc/self/ns/mnt; echo "$@"');
-    const mmRunner = { kind: 'nsenter', procPath: '/proc/self' } as const;
-    const output = await hostRun({ mmDirectory: directory, mmRunner })(['mmwhere', '-Y'], 'read');
-    expect(output).toBe(`${await readlink('/proc/self/ns/mnt')}\n-Y\n`);
   });
 
   test('that prints more than is accepted is an error, and never blocks', async () => {

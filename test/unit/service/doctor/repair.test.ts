@@ -1,15 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { serverOn, type Cluster } from '../../../support/memory/driver.ts';
-import {
-  forest,
-  found,
-  kinds,
-  removeState,
-  repaired,
-  wrong,
-} from '../../../support/memory/forest.ts';
-import { newWorld, quiet } from '../../../support/memory/world.ts';
-import { scenarios } from '../../../support/memory/compaction-scenarios.ts';
+import { serverOn } from '../../../support/memory/driver.ts';
+import { forest, found, kinds, removeState, repaired } from '../../../support/memory/forest.ts';
+import { quiet } from '../../../support/memory/world.ts';
 import { contents, expectSound, living } from '../../../support/memory/truth.ts';
 
 describe('a root whose records and edges are gone', () => {
@@ -62,44 +54,4 @@ describe('a repair beside running servers', () => {
     expect(await repaired(world)).toEqual([expect.stringMatching(/left .*too young/)]);
     expect(world.gpfs.paths()).toContain(young);
   });
-
-  test('touches nothing that a living server has claimed, at any point of any operation', async () => {
-    for (const scenario of scenarios) {
-      const calls = await callsOf(scenario);
-      for (let n = 1; n <= calls; n += 2) {
-        const world = await newWorld();
-        await scenario.prepare(world);
-        const [store] = await world.driver.roots.all();
-        if (!store) throw new Error('the root is not there');
-        const release = world.gpfs.stallAt(n, 'after');
-        const acting = scenario.act(world.driver, world);
-        await quiet(world.gpfs);
-        const told = await repaired({ gpfs: viewB(world.gpfs), store: await storeB(world) }, 0);
-        release();
-        const at = `${scenario.name}, stalled after call ${n}: ${told.join('; ')}`;
-        expect(await acting.catch((error: unknown) => String(error)), at).toBe(scenario.told);
-        await quiet(world.gpfs);
-        expect(await wrong({ gpfs: world.gpfs, store }), at).toEqual([]);
-        expect(contents(world.gpfs), at).toEqual(scenario.after);
-      }
-    }
-  });
 });
-
-const viewB = (gpfs: Cluster) =>
-  Object.assign(Object.create(gpfs) as typeof gpfs, gpfs.server('b1'));
-
-async function storeB({ gpfs }: Awaited<ReturnType<typeof newWorld>>) {
-  const [store] = await serverOn(gpfs.server('b1'), 'b1').roots.all();
-  if (!store) throw new Error('the root is not there');
-  await quiet(gpfs);
-  return store;
-}
-
-async function callsOf(scenario: (typeof scenarios)[number]): Promise<number> {
-  const world = await newWorld();
-  await scenario.prepare(world);
-  const before = world.gpfs.calls;
-  await scenario.act(world.driver, world);
-  return world.gpfs.calls - before;
-}

@@ -155,24 +155,6 @@ describe('who probes', () => {
 });
 
 describe('a probe that does not end', () => {
-  test('at any call leaves nothing once the node has probed again', async () => {
-    const { gpfs: counted, probe } = await setup();
-    const before = counted.calls;
-    await probe();
-    const calls = counted.calls - before;
-    expect(calls).toBeGreaterThan(60);
-    for (let n = 1; n <= calls; n++)
-      for (const when of ['before', 'after'] as const) {
-        const { gpfs, store } = await setup();
-        gpfs.crashAt(n, when);
-        await probeOnce(probeOn(gpfs), store).catch(() => undefined);
-        gpfs.heal();
-        const found = await probeOnce(probeOn(gpfs), store);
-        expect(found.complete, `crash ${when} call ${n}`).toBe(true);
-        expect(probeFiles(gpfs), `crash ${when} call ${n}`).toEqual([]);
-      }
-  });
-
   test('beside another one on a second server disturbs neither', async () => {
     const { gpfs, store } = await setup();
     const [b1, b1Store] = [

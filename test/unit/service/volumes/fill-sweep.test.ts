@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { migrateVolume } from '../../../../src/service/migrate/migrate.ts';
-import { sweepMs, sweepRoot } from '../../../../src/service/maintenance.ts';
 import { newcomersOf } from '../../../../src/service/node/background/freezer.ts';
 import { audit } from '../../../../src/service/doctor/audit.ts';
 import { repair } from '../../../../src/service/doctor/repair.ts';
@@ -8,7 +7,6 @@ import { gpfsCommands } from '../../../../src/gpfs/commands.ts';
 import { goneAfterMs } from '../../../../src/store/nodes.ts';
 import type { RootStore } from '../../../../src/store/root.ts';
 import {
-  clusterWithRoot,
   from,
   serverOn,
   snap,
@@ -17,33 +15,13 @@ import {
   type Cluster,
 } from '../../../support/memory/driver.ts';
 import type { Driver } from '../../../../src/service/driver.ts';
+import { filesIn, other, roots, sweepAll, twoRoots } from '../../../support/memory/two-roots.ts';
 import { attach } from '../../../support/memory/world.ts';
 
-const other = `${testRoot}-2`;
-const roots = [testRoot, other];
-
-const setup = async () => {
-  const gpfs = await clusterWithRoot();
-  await gpfs.files.makeDirectory(other, 0o750);
-  const driver = serverOn(gpfs, 'a1', { roots });
-  const [home, away] = await driver.roots.all();
-  if (!home || !away) throw new Error('no roots');
-  return { gpfs, driver, home, away, ...driver };
-};
-
-const filesIn = (gpfs: Cluster, root: string): readonly string[] =>
-  gpfs.paths().filter((path) => path.startsWith(`${root}/`) && !path.includes('/.gpfs-csi/'));
 const edgesIn = (gpfs: Cluster, root: string): readonly string[] =>
   gpfs
     .paths()
     .filter((path) => /^\/.gpfs-csi\/(?:edges\/.*\/.*\/.|copies\/.)/.test(path.slice(root.length)));
-
-/** Every other server is silent by then, and every root is due to be swept. */
-async function sweepAll(gpfs: Cluster, { roots: all, host }: Driver): Promise<void> {
-  gpfs.clock.tick(Math.max(sweepMs, goneAfterMs) + 1);
-  for (const store of await all.all()) await store.nodes.beat(host.self.node);
-  for (const store of await all.all()) await sweepRoot(host, store);
-}
 
 const examiner = (gpfs: Cluster) => ({
   clone: gpfsCommands(gpfs.run).clone,
@@ -87,7 +65,7 @@ async function stuckCopy(gpfs: Cluster, driver: Driver) {
 }
 
 test('a repair of the source root keeps what a copy into another root reads, however long that takes', async () => {
-  const { gpfs, driver, home } = await setup();
+  const { gpfs, driver, home } = await twoRoots();
   const { source, cut, slow, copying, go } = await stuckCopy(gpfs, driver);
   gpfs.clock.tick(2 * 3_600_000);
   for (const store of await slow.roots.all()) await store.nodes.beat('b1');
@@ -110,7 +88,7 @@ test('a repair of the source root keeps what a copy into another root reads, how
 });
 
 test('what a copy left in a root that the server which gave it up did not have is swept by one that has both', async () => {
-  const { gpfs, driver, home, away } = await setup();
+  const { gpfs, driver, home, away } = await twoRoots();
   const { view, cut, source } = await stuckCopy(gpfs, driver);
   view.crashAt(1, 'before');
   await view.files.list(testRoot).catch(() => undefined);
@@ -129,7 +107,7 @@ test('what a copy left in a root that the server which gave it up did not have i
 });
 
 test('a copy that another server took back takes its late edge from the root of its source', async () => {
-  const { gpfs, driver, home, away } = await setup();
+  const { gpfs, driver, home, away } = await twoRoots();
   const { slow, cut, copying, go, asked } = await stuckCopy(gpfs, driver);
   gpfs.clock.tick(goneAfterMs + 1);
   for (const store of await driver.roots.all()) await store.nodes.beat('a1');
@@ -149,56 +127,8 @@ test('a copy that another server took back takes its late edge from the root of 
   await driver.snapshots.remove(cut.id);
 });
 
-test.each(['rename', 'copy'])(
-  'a %s cut short before the hand-over: the sweep of any server removes what arrived, and only that',
-  async (how) => {
-    let swept = 0;
-    for (let n = 1, ended = false; !ended; n++) {
-      const { gpfs, volumes, snapshots, attachments } = await setup();
-      const { id } = await volumes.create(spec('v'));
-      gpfs.write(filesIn(gpfs, testRoot)[0] ?? '', 0, 'data');
-      const cut = how === 'copy' ? await snapshots.create(snap('s', { id })) : undefined;
-      const view = gpfs.server('b1');
-      const mover = serverOn(view, 'b1', { roots });
-      await mover.roots.all();
-      const before = view.calls;
-      view.crashAt(n, 'after');
-      await migrateVolume(mover.host, id, other).catch(() => undefined);
-      ended = view.calls - before < n;
-      view.heal();
-      const third = serverOn(gpfs.server('b2'), 'b2', { roots });
-      await third.roots.all();
-      const listed = async () =>
-        (await third.volumes.list({ max: 0, token: '' })).items.map((each) => each.id);
-      // First whoever needs the volume ends what was begun on it where it was.
-      gpfs.clock.tick(goneAfterMs + 1);
-      for (const store of await third.roots.all()) await store.nodes.beat('b2');
-      const attached = () => third.attachments.publish(attach(id, 'b2'));
-      await attached().catch(attached);
-      if ((await listed()).length > 1) swept += 1;
-      for (let round = 0; round < 2; round++) await sweepAll(gpfs, third);
-      expect(await listed(), `after call ${n}`).toEqual([id]);
-      const images = roots.flatMap((root) =>
-        filesIn(gpfs, root).filter((path) => path.includes('/volumes/')),
-      );
-      expect(
-        images.map((path) => gpfs.readBlock(path, 0)),
-        `after call ${n}`,
-      ).toEqual(['data']);
-      await attachments.unpublish(id, 'b2');
-      await volumes.remove(id);
-      if (cut) await snapshots.remove(cut.id);
-      expect(
-        roots.flatMap((root) => filesIn(gpfs, root)),
-        `after call ${n}`,
-      ).toEqual([]);
-    }
-    expect(swept).toBeGreaterThan(0);
-  },
-);
-
 test('the snapshots of a volume that moved are found by its handle, in whichever root they were cut', async () => {
-  const { driver, volumes, snapshots } = await setup();
+  const { driver, volumes, snapshots } = await twoRoots();
   const { id } = await volumes.create(spec('v'));
   const sources: string[] = [];
   for (const [name, to] of [
@@ -220,7 +150,7 @@ test('the snapshots of a volume that moved are found by its handle, in whichever
 });
 
 test('the handle of a volume that moved works for every request', async () => {
-  const { driver, volumes, snapshots, attachments } = await setup();
+  const { driver, volumes, snapshots, attachments } = await twoRoots();
   const { id } = await volumes.create(spec('v'));
   await migrateVolume(driver.host, id, other);
   expect((await volumes.get(id)).id).toBe(id);

@@ -14,6 +14,8 @@ const entries = {
   check: 'test/runner/main.ts',
   test: 'test/runner/main.ts',
   e2e: 'test/e2e/main.ts',
+  // Makes all ready for tests, and runs none.
+  ready: undefined,
   bench: 'test/bench/main.ts',
   'bench-node': 'test/bench/main.ts',
   'bench:k8s': 'test/bench/k8s/main.ts',
@@ -71,9 +73,10 @@ try {
   checkMachine(task);
   await ensurePackages(root);
   if (task !== 'check') await ensureHostTools(task === 'bench-node');
-  const goPath = ['test', 'e2e', 'bench:k8s'].includes(task) ? await ensureGo() : [];
+  const goPath = ['test', 'e2e', 'ready', 'bench:k8s'].includes(task) ? await ensureGo() : [];
   const path = [join(root, 'node_modules', '.bin'), ...goPath, process.env.PATH].join(delimiter);
-  become(entries[task], rest[0] === '--' ? rest.slice(1) : rest, path);
+  if (entries[task] !== undefined)
+    become(entries[task], rest[0] === '--' ? rest.slice(1) : rest, path);
 } catch (error) {
   stop(error);
 }

@@ -3,4 +3,5 @@ export interface Counts {
   readonly failed: number;
 }
 export function countsOf(output: string, status: number | null): Counts;
-export function sumOf(all: readonly Counts[], wanted: number): Counts;
+export function oneCheck(ok: boolean): Counts;
+export function sumOf(all: readonly (Counts | undefined)[], wanted: number): Counts;

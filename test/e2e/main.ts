@@ -6,7 +6,7 @@ import { kubeconfig } from './cluster/network.ts';
 import { leftovers } from './leftovers.ts';
 import { release } from './setup/places.ts';
 import { kubernetesFolder } from './setup/programs.ts';
-import { down, say, show, stage, up } from './stages.ts';
+import { build, down, say, show, stage, up } from './stages.ts';
 
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -74,7 +74,7 @@ function explain(): void {
 function usage(problem: string): number {
   process.stderr.write(`${problem}\n`);
   process.stderr.write(
-    'usage: npm run test:e2e [-- --only CASE[,CASE] --keep], npm run e2e:up, npm run e2e:down\n',
+    'usage: npm run test:e2e [-- --only CASE[,CASE] --keep], npm run e2e:build, npm run e2e:up, npm run e2e:down\n',
   );
   return 2;
 }
@@ -82,6 +82,10 @@ function usage(problem: string): number {
 const verbs: Readonly<Record<string, (wanted: readonly Case[], keep: boolean) => Promise<number>>> =
   {
     test,
+    build: async () => {
+      await build(stopping.signal);
+      return 0;
+    },
     up: async () => {
       await up(stopping.signal);
       explain();
@@ -99,7 +103,8 @@ async function main(): Promise<number> {
     options: { only: { type: 'string' }, keep: { type: 'boolean' } },
   });
   const run = verbs[positionals.join(' ') || 'test'];
-  if (run === undefined) throw new Error(`${positionals.join(' ')} is neither test, up nor down`);
+  if (run === undefined)
+    throw new Error(`${positionals.join(' ')} is neither test, build, up nor down`);
   return run(choose(values.only), values.keep ?? false);
 }
 

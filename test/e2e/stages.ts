@@ -34,10 +34,15 @@ async function timed<T>(name: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** The programs alone: what takes long on a fresh machine, and nothing that changes the machine. */
+export async function build(signal: AbortSignal): Promise<void> {
+  await stage('programs', signal, () => buildPrograms(say));
+}
+
 /** From nothing to a cluster with the driver in it. */
 export async function up(signal: AbortSignal): Promise<void> {
   await stage('packages', signal, installPackages);
-  await stage('programs', signal, () => buildPrograms(say));
+  await build(signal);
   const archives = await stage('images', signal, () => makeImages(say));
   await stage('simulated GPFS', signal, gpfsUp);
   await stage('cluster', signal, () => clusterUp(archives));

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { countsOf, sumOf } from '../../../scripts/ci/counts.mjs';
+import { countsOf, oneCheck, sumOf } from '../../../scripts/ci/counts.mjs';
+import { labelled } from '../../../scripts/ci/lines.mjs';
 
 test.each([
   ['ok\n12 passed, 0 failed\n', 0, { passed: 12, failed: 0 }],
@@ -17,6 +18,8 @@ test.each([
 
 test('a run that never began has failed', () => {
   expect(sumOf([{ passed: 5, failed: 1 }], 2)).toEqual({ passed: 5, failed: 2 });
+  expect(sumOf([{ passed: 5, failed: 1 }, undefined], 2)).toEqual({ passed: 5, failed: 2 });
+  expect(sumOf([oneCheck(true), oneCheck(false)], 3)).toEqual({ passed: 1, failed: 2 });
   expect(
     sumOf(
       [
@@ -26,4 +29,11 @@ test('a run that never began has failed', () => {
       2,
     ),
   ).toEqual({ passed: 7, failed: 0 });
+});
+
+test('what one of two programs prints is shown by whole lines, each under its name', () => {
+  let shown = '';
+  const show = labelled('build', (text) => (shown += text));
+  for (const text of ['  one', ' line\n\n', 'and ', 'another\nthe rest']) show(text);
+  expect(shown).toBe('build       one line\nbuild       and another\n');
 });

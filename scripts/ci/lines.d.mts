@@ -1,0 +1,1 @@
+export function labelled(name: string, show: (text: string) => void): (text: string) => void;

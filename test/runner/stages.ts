@@ -36,14 +36,15 @@ export function allStages(context: Context, before: Before, cached: boolean): re
     program(name, ...args, ...(cached ? caches[name] : []));
   const project = (name: string): Stage => ({ name, run: () => vitest(context, name) });
   return [
-    project('unit'),
+    // It waits for disks much of the time and takes longest, so all the others run beside it.
+    project('contract'),
     { name: 'types', run: tool('tsc', '--noEmit') },
+    project('unit'),
     { name: 'lint', run: bothOf(tool('eslint', '.'), tool('knip')) },
     { name: 'format', run: tool('prettier', '--check', '.') },
     project('tidy'),
-    project('contract'),
-    { name: 'build', run: program('node', 'scripts/build.mjs') },
     project('chart'),
+    { name: 'build', run: program('node', 'scripts/build.mjs') },
     sanityStage(context),
     project('property'),
     { name: 'leaks', isLast: true, run: () => checkLeaks(before.inventory, before.mark) },

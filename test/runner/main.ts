@@ -17,10 +17,15 @@ const stopping = new AbortController();
 const context: Context = {
   root,
   scratch,
-  env: { ...process.env, TMPDIR: scratch, [runMark]: mark },
+  env: { ...process.env, TMPDIR: scratch, [runMark]: mark, ...colours() },
   signal: stopping.signal,
 };
 const before = { inventory: takeStock(mark), mark };
+
+// Programs write into a pipe here: whether their words may be coloured is known to us alone.
+function colours(): Readonly<Record<string, string>> {
+  return process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' };
+}
 
 function usage(problem: string): never {
   clearScratch();

@@ -15,15 +15,21 @@ export const quickStages: readonly string[] = ['types', 'lint', 'format', 'tidy'
 
 const cacheFolder = 'node_modules/.cache';
 
+/** A cache that knows a file by its text. */
+const contentIn = (place: string): readonly string[] => [
+  '--cache',
+  '--cache-strategy',
+  'content',
+  '--cache-location',
+  `${cacheFolder}/${place}`,
+];
+
 // The linter's cache knows a file by its own text: it does not see that a type has changed in another one.
 const caches = {
   tsc: ['--incremental', '--tsBuildInfoFile', `${cacheFolder}/tsc.tsbuildinfo`],
-  eslint: ['--cache', '--cache-strategy', 'content', '--cache-location', `${cacheFolder}/eslint/`],
+  eslint: contentIn('eslint/'),
   knip: ['--cache', '--cache-location', `${cacheFolder}/knip`],
-  prettier: [
-    ...['--cache', '--cache-strategy', 'content'],
-    ...['--cache-location', `${cacheFolder}/prettier.json`],
-  ],
+  prettier: contentIn('prettier.json'),
 };
 
 /** Every stage of `npm test`, in the order in which they begin; `cached` leaves out what was checked before. */

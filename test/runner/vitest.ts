@@ -18,12 +18,17 @@ const result = z.object({
 /** What vitest's JSON reporter writes. */
 export type VitestReport = z.infer<typeof result>;
 
-/** Runs the tests of one project of vitest.config.ts. */
-export async function vitest(context: Context, project: string): Promise<Outcome> {
+/** Runs the tests of one project of vitest.config.ts, maybe through another program. */
+export async function vitest(
+  context: Context,
+  project: string,
+  through: readonly string[] = [],
+): Promise<Outcome> {
   const file = join(context.scratch, `${project}.json`);
   const reporters = ['--reporter=minimal', '--reporter=json', `--outputFile.json=${file}`];
-  const argv = ['vitest', 'run', '--project', project, ...reporters] as const;
-  const { ok, output } = await complete(context, argv, { limitMs: 30 * 60_000 });
+  const words = ['vitest', 'run', '--project', project, ...reporters];
+  const [program = '', ...args] = [...through, ...words];
+  const { ok, output } = await complete(context, [program, ...args], { limitMs: 30 * 60_000 });
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) return { passed: 0, failed: 1, output };
   return judgeVitest(result.parse(JSON.parse(text)), ok, output);

@@ -47,9 +47,9 @@ export function allStages(context: Context, before: Before, cached: boolean): re
   return [
     // It waits for disks much of the time and takes longest, so all the others run beside it.
     project('contract'),
-    { name: 'types', run: tool('tsc', '--noEmit') },
-    project('unit'),
     { name: 'lint', run: bothOf(tool('eslint', '.'), tool('knip')) },
+    project('unit'),
+    { name: 'types', run: tool('tsc', '--noEmit') },
     { name: 'format', run: tool('prettier', '--check', '.') },
     project('tidy'),
     project('chart'),

@@ -31,6 +31,6 @@ export async function cluster() {
 /** What the kubelet would make labels of. */
 export async function labelsOf(driver: Driver): Promise<Segments> {
   const node = nodeTopology(topology, driver.host.clock);
-  node.look((await driver.survey()).usable);
+  node.update((await driver.survey()).usable);
   return new Map(Object.entries(await node.here()));
 }

@@ -1,79 +1,89 @@
-// Rules of this project's own for eslint, where none of its own says what we mean.
+// Rules of this project for eslint, where none of its own says what we mean.
 
-/** Lines of code between two tokens, without blank lines and lines that hold only a comment. */
-function codeLines(source, node) {
-  const lines = new Set();
-  for (const token of source.getTokens(node)) {
-    for (let line = token.loc.start.line; line <= token.loc.end.line; line++) lines.add(line);
+const functions = ['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'];
+const literals = ['ObjectExpression', 'ArrayExpression'];
+
+/** The nodes right below a node of the syntax tree. */
+function childrenOf(source, node) {
+  const keys = source.visitorKeys[node.type] ?? [];
+  return keys.flatMap((key) => node[key] ?? []).filter((child) => child !== null);
+}
+
+/** The outermost nodes of these types below a node. */
+function outermost(source, node, types) {
+  return childrenOf(source, node).flatMap((child) =>
+    types.includes(child.type) ? [child] : outermost(source, child, types),
+  );
+}
+
+/** The tokens of a literal that lie in none of the functions in it, nor on the line that it begins on. */
+function* plainTokens(source, literal) {
+  const inner = outermost(source, literal, functions);
+  const inFunction = (token) =>
+    inner.some(({ range: [start, end] }) => start <= token.range[0] && token.range[1] <= end);
+  for (const token of source.getTokens(literal))
+    if (token.loc.end.line > literal.loc.start.line && !inFunction(token)) yield token;
+  yield* closersAfter(source, literal);
+  for (const each of inner) yield* plainTokensBelow(source, each);
+}
+
+/** Brackets and the like that follow on the line that a literal ends on: `});` is no line of its own. */
+function* closersAfter(source, literal) {
+  const { start, end } = literal.loc;
+  let next = source.getTokenAfter(literal);
+  while (
+    start.line < end.line &&
+    next?.loc.end.line === end.line &&
+    /^[)\]};,]$/.test(next.value)
+  ) {
+    yield next;
+    next = source.getTokenAfter(next);
   }
-  return lines;
 }
 
-/** The outermost object and array literals below a node that are written over several lines, functions in them apart. */
-function literalsIn(source, node) {
-  const found = [];
-  const visit = (each) => {
-    if (each.type === 'ObjectExpression' || each.type === 'ArrayExpression') {
-      found.push(each);
-      return;
-    }
-    for (const key of source.visitorKeys[each.type] ?? []) {
-      for (const child of [each[key]].flat()) if (child) visit(child);
-    }
-  };
-  visit(node.body);
-  return found;
+function* plainTokensBelow(source, node) {
+  for (const literal of outermost(source, node, literals)) yield* plainTokens(source, literal);
 }
 
-const isFunction = ({ type }) =>
-  ['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'].includes(type);
-
-/** Lines in a literal that lie in no function: a list of plain properties is one thought, however long. */
-function plainLines(source, literal) {
-  const lines = codeLines(source, literal);
-  const drop = (each) => {
-    if (isFunction(each)) {
-      for (const line of codeLines(source, each)) lines.delete(line);
-      return;
-    }
-    for (const key of source.visitorKeys[each.type] ?? []) {
-      for (const child of [each[key]].flat()) if (child) drop(child);
-    }
-  };
-  drop(literal);
-  lines.delete(literal.loc.start.line);
-  return lines;
+/** Lines of a function that hold code. What is plain in a literal counts as one line, however long it is. */
+function countLines(source, node) {
+  const plain = new Set([...plainTokensBelow(source, node)].map(({ range }) => range[0]));
+  const lines = new Set();
+  for (const { loc, range } of source.getTokens(node)) {
+    if (plain.has(range[0])) continue;
+    for (let line = loc.start.line; line <= loc.end.line; line++) lines.add(line);
+  }
+  return lines.size;
 }
 
-/** Holds the length of functions in lines of code; the plain properties of a literal count as one line. */
+/** Limits the lines of code of a function, where the plain properties of a literal count as one line. */
 const linesPerFunction = {
   meta: {
     type: 'suggestion',
-    schema: [
-      { type: 'object', properties: { max: { type: 'integer' } }, additionalProperties: false },
-    ],
+    schema: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 1,
+      items: {
+        type: 'object',
+        properties: { max: { type: 'integer', minimum: 1 } },
+        required: ['max'],
+        additionalProperties: false,
+      },
+    },
     messages: {
       long: 'this function has {{count}} lines, and {{max}} are the most: split it where the thought changes',
     },
   },
   create(context) {
-    const source = context.sourceCode;
-    const { max } = context.options[0];
+    const [{ max }] = context.options;
     const check = (node) => {
-      const lines = codeLines(source, node);
-      if (lines.size <= max) return;
-      for (const literal of literalsIn(source, node)) {
-        for (const line of plainLines(source, literal)) lines.delete(line);
-      }
-      const count = lines.size;
+      if (node.loc.end.line - node.loc.start.line < max) return;
+      const count = countLines(context.sourceCode, node);
       if (count > max)
         context.report({ node, loc: node.loc.start, messageId: 'long', data: { count, max } });
     };
-    return {
-      FunctionDeclaration: check,
-      FunctionExpression: check,
-      ArrowFunctionExpression: check,
-    };
+    return Object.fromEntries(functions.map((type) => [type, check]));
   },
 };
 

@@ -9,7 +9,7 @@ import { programs, systemPath } from '../run/programs.ts';
 import { examineNode, examineRoot, type Examination } from '../service/doctor/examine.ts';
 import { visitorInstance } from '../service/probe/area.ts';
 import { findSimulator } from '../simulator/disk/lifecycle/find.ts';
-import { simulatedTrials } from '../simulator/disk/guarded-trials.ts';
+import { simulatedTrials } from '../simulator/disk/trials.ts';
 import { UsageError } from './command/config.ts';
 import {
   rootHost,

@@ -5,7 +5,7 @@ import { MiB } from '../../src/model/bytes.ts';
 import { DriverError } from '../../src/model/fault.ts';
 import { growForest, type ForestNode } from '../../src/model/forest/forest.ts';
 import { readForest } from '../../src/service/forest/forest.ts';
-import { blockBytes } from '../../src/simulator/memory/world.ts';
+import { blockBytes } from '../../src/simulator/memory/visible-files.ts';
 import {
   dataFiles,
   from,

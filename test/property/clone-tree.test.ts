@@ -10,7 +10,7 @@ import {
   anyStep,
   blockCount,
   contentsOf,
-  expectTold,
+  expectOutcome,
   type Step,
 } from '../support/model/tree-model.ts';
 import { expectSound, living, recordsIn } from '../support/memory/truth.ts';
@@ -73,7 +73,7 @@ async function playOnce(setting: Setting, steps: readonly Step[]): Promise<void>
   const play = await newPlay(setting);
   const { gpfs, model, servers } = play;
   for (const step of [...beginning, ...steps]) {
-    const wanted = expectTold[step.action](model, step);
+    const wanted = expectOutcome[step.action](model, step);
     expect([step, await perform(play, step)]).toEqual([step, wanted]);
     expect([step, contents(gpfs)]).toEqual([step, contentsOf(model)]);
   }

@@ -45,12 +45,12 @@ const recoveries: Readonly<Record<string, Recovery>> = {
   },
 };
 
-const callsOf = async ({ prepare, act, told, after }: Scenario): Promise<number> => {
+const callsOf = async ({ prepare, act, answer, after }: Scenario): Promise<number> => {
   const world = await newWorld();
   await prepare(world);
   await quiet(world.gpfs);
   const before = world.gpfs.calls;
-  expect(await act(world.driver, world)).toBe(told);
+  expect(await act(world.driver, world)).toBe(answer);
   await quiet(world.gpfs);
   expectSound(world.gpfs);
   expect(contents(world.gpfs)).toEqual(after);
@@ -78,7 +78,7 @@ async function breakOnce(
   });
   // Growing is not taken over from a server that may only be slow: it must have started again.
   if (scenario.name === 'expand a volume') await serverOn(gpfs).roots.all();
-  const told = await scenario.act(next, world).catch(String);
+  const found = await scenario.act(next, world).catch(String);
   await quiet(gpfs);
   await tend(next);
   await tend(driver);
@@ -91,7 +91,7 @@ async function breakOnce(
   return [
     ...problemsIn(gpfs),
     ...dead.map(({ id }) => `${id} was not compacted`),
-    ...(told === scenario.told ? [] : [`told ${told}`]),
+    ...(found === scenario.answer ? [] : [`answered ${found}`]),
     ...(left === JSON.stringify(sorted(scenario.after)) ? [] : [`left ${left}`]),
   ];
 }

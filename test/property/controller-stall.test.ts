@@ -60,7 +60,7 @@ async function stallOnce(scenario: Scenario, meanwhile: Meanwhile, n: number) {
   await quiet(gpfs);
   const release = gpfs.stallAt(n);
   const sleeper = scenario.act(driver, world).then(
-    (told) => told,
+    (answer) => answer,
     (error: unknown) => String(error),
   );
   await quiet(gpfs);

@@ -140,7 +140,7 @@ const all = { max: 0, token: '' };
 async function callsOfFence(): Promise<number> {
   const { world } = await newSite();
   const before = world.gpfs.calls;
-  expect(await scenario.act(world.driver, world)).toBe(scenario.told);
+  expect(await scenario.act(world.driver, world)).toBe(scenario.answer);
   return world.gpfs.calls - before;
 }
 

@@ -4,7 +4,7 @@ import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { DriverError } from '../../src/model/fault.ts';
 import type { NodeVolumes } from '../../src/service/api.ts';
-import { blockAs, mountAs, publishAsk } from '../support/node/asks.ts';
+import { blockAs, mountAs, publishAsk } from '../support/node/requests.ts';
 import { newGround, run, type Ground, type Ready } from '../support/node/ground.ts';
 
 let ground: Ground;

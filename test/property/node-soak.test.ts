@@ -6,7 +6,7 @@ import { MiB } from '../../src/model/bytes.ts';
 import type { Capability } from '../../src/model/capability.ts';
 import { DriverError } from '../../src/model/fault.ts';
 import { systemClock } from '../../src/run/clock.ts';
-import { blockAs, mountAs, publishAsk } from '../support/node/asks.ts';
+import { blockAs, mountAs, publishAsk } from '../support/node/requests.ts';
 import { newGround, run, self, type Ground, type Ready } from '../support/node/ground.ts';
 import { mortal } from '../support/node/mortal.ts';
 

@@ -6,7 +6,7 @@ import { hostFiles, hostMounts } from '../../run/host-files.ts';
 import type { MmRunner } from '../../run/programs.ts';
 import type { Run } from '../../run/run.ts';
 import { findSimulator } from '../../simulator/disk/lifecycle/find.ts';
-import { simulatedFiles } from '../../simulator/disk/guarded-files.ts';
+import { simulatedFiles } from '../../simulator/disk/files.ts';
 import { openExistingRoot, type RootStore, type StoreHost } from '../../store/root.ts';
 import { UsageError, runner } from './config.ts';
 import { parseFlags, type Given } from './flags.ts';

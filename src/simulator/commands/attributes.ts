@@ -1,13 +1,13 @@
 import { plainRecord, type Attributes, type FileRecord, type Ground } from '../core/ground.ts';
-import { errnoNameOf, strerror } from '../core/strerror.ts';
-import { ctime, printed, refused, split, type CommandOutcome } from './text.ts';
+import { errnoNameOf, strerror } from '../core/errno.ts';
+import { ctime, printed, refused, parseArguments, type CommandOutcome } from './text.ts';
 
 const label = (name: string): string => `${name}:`.padEnd(22);
 const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
 
 /** `mmlsattr`: the labelled form with -L, else the short one. */
 export function mmlsattr(ground: Ground, args: readonly string[]): CommandOutcome {
-  const { flags, rest } = split(args, new Set(['-n', '--get-attr']));
+  const { flags, rest } = parseArguments(args, new Set(['-n', '--get-attr']));
   if (rest.length === 0) return refused('mmlsattr', 1, 'mmlsattr: Missing arguments.');
   return collect('mmlsattr', rest, flags.has('-L') ? [] : shortHeading, (path) =>
     flags.has('-L') ? long(ground, path) : short(ground, path),
@@ -68,7 +68,7 @@ function recordOf(ground: Ground, path: string): FileRecord {
 
 /** `mmchattr`: silent when it succeeds. */
 export function mmchattr(ground: Ground, args: readonly string[]): CommandOutcome {
-  const { flags, rest } = split(args, takesValue);
+  const { flags, rest } = parseArguments(args, takesValue);
   if (rest.length === 0) return refused('mmchattr', 1, 'mmchattr: Missing arguments.');
   const pool = flags.get('-P');
   if (pool !== undefined && !ground.pools.some(({ name }) => name === pool)) {

@@ -1,6 +1,6 @@
 import type { Ground } from '../core/ground.ts';
 import { isMounted, type SimulatedRelease } from '../core/personality.ts';
-import { encode, printed, refused, split, table, type CommandOutcome } from './text.ts';
+import { encode, printed, refused, parseArguments, table, type CommandOutcome } from './text.ts';
 
 /** Names of the one cluster that is simulated. */
 const clusterName = 'simulated.gpfs';
@@ -22,7 +22,7 @@ const integers: Readonly<Record<SimulatedRelease, string>> = {
 
 /** `mmgetstate`: a daemon that is down is an answer, not a failure. */
 export function mmgetstate(ground: Ground, args: readonly string[]): CommandOutcome {
-  const { flags } = split(args, new Set(['-N']));
+  const { flags } = parseArguments(args, new Set(['-N']));
   const { node, personality } = ground;
   if (!flags.has('-Y')) {
     return printed([
@@ -46,7 +46,7 @@ const daemonNames = ['daemonShortName', 'daemonNodeName'];
 
 /** `mmlsconfig`: from the configuration, so it answers with the daemon down too. */
 export function mmlsconfig(ground: Ground, args: readonly string[]): CommandOutcome {
-  const { flags, rest } = split(args, new Set());
+  const { flags, rest } = parseArguments(args, new Set());
   const known = parameters(ground);
   const asked =
     rest.length === 0 ? [...known.keys()].filter((key) => !key.endsWith('Ldaemon')) : [];
@@ -142,7 +142,7 @@ function clusterForPeople(node: string): readonly string[] {
 
 /** `mmlsmount`: how many nodes of the cluster have it mounted, which is not "here". */
 export function mmlsmount(ground: Ground, args: readonly string[]): CommandOutcome {
-  const { flags, rest } = split(args, new Set(['-C']));
+  const { flags, rest } = parseArguments(args, new Set(['-C']));
   const { device, node } = ground;
   if (!isDevice(ground, rest[0])) return unknownDevice('mmlsmount', rest[0]);
   if (!isMounted(ground.personality)) return printed([`File system ${device} is not mounted.`]);

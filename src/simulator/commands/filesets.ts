@@ -2,8 +2,8 @@ import { isDevice, unknownDevice } from './cluster.ts';
 import { filesetColumns, filesetCells } from './fileset-columns.ts';
 import type { SimulatedFileset, Ground } from '../core/ground.ts';
 import { noSpace } from '../core/personality.ts';
-import { errnoNameOf, strerror } from '../core/strerror.ts';
-import { printed, refused, split, table, type CommandOutcome } from './text.ts';
+import { errnoNameOf, strerror } from '../core/errno.ts';
+import { printed, refused, parseArguments, table, type CommandOutcome } from './text.ts';
 
 type Work = (
   ground: Ground,
@@ -15,7 +15,7 @@ const valued = new Set(['-J', '-t', '-p', '--inode-space', '--inode-limit']);
 
 function onDevice(command: string, work: Work) {
   return (ground: Ground, args: readonly string[]): CommandOutcome => {
-    const { flags, rest } = split(args, valued);
+    const { flags, rest } = parseArguments(args, valued);
     const [device, ...more] = rest;
     if (!isDevice(ground, device)) return unknownDevice(command, device);
     return work(ground, more, flags);

@@ -1,7 +1,15 @@
 import { isDevice, unknownDevice } from './cluster.ts';
 import type { Ground, SimulatedPool } from '../core/ground.ts';
 import type { SimulatedRelease } from '../core/personality.ts';
-import { ctime, encode, printed, refused, split, table, type CommandOutcome } from './text.ts';
+import {
+  ctime,
+  encode,
+  printed,
+  refused,
+  parseArguments,
+  table,
+  type CommandOutcome,
+} from './text.ts';
 
 const formats: Readonly<Record<SimulatedRelease, string>> = {
   '4.1': '14.03 (4.1.0.4)',
@@ -51,7 +59,7 @@ function fields(ground: Ground): readonly Field[] {
 
 /** `mmlsfs`: all fields, or those whose flags are given. */
 export function mmlsfs(ground: Ground, args: readonly string[]): CommandOutcome {
-  const { flags, rest } = split(args, new Set());
+  const { flags, rest } = parseArguments(args, new Set());
   if (!isDevice(ground, rest[0])) return unknownDevice('mmlsfs', rest[0]);
   const asked = [...flags.keys()].filter((flag) => flag !== '-Y');
   const all = fields(ground);
@@ -76,7 +84,7 @@ const poolHeading =
 
 /** `mmlspool`: has no `-Y` in any release. */
 export function mmlspool(ground: Ground, args: readonly string[]): CommandOutcome {
-  const { rest } = split(args, new Set());
+  const { rest } = parseArguments(args, new Set());
   const [device, wanted = 'all'] = rest;
   if (!isDevice(ground, device)) return unknownDevice('mmlspool', device);
   const names = wanted.split(',');

@@ -1,6 +1,6 @@
-import { copyTo, place, redirect, snapInPlace, snapTo, split } from '../core/clone.ts';
+import { copyTo, fileAt, redirect, snapInPlace, snapTo, split } from '../core/clone.ts';
 import type { Ground } from '../core/ground.ts';
-import { errnoNameOf, strerror } from '../core/strerror.ts';
+import { errnoNameOf, strerror } from '../core/errno.ts';
 import type { CommandOutcome } from './text.ts';
 
 const usage = [
@@ -78,7 +78,7 @@ function each(
 }
 
 function row(ground: Ground, path: string): string {
-  const { record } = place(ground, path, 'show');
+  const { record } = fileAt(ground, path, 'show');
   const known = record.isParent || record.parent !== undefined;
   const cells = known
     ? [record.isParent ? 'yes' : 'no', String(record.depth), record.parent ?? '']

@@ -1,6 +1,6 @@
 import { isDevice, unknownDevice } from './cluster.ts';
 import type { Ground } from '../core/ground.ts';
-import { printed, refused, split, table, type CommandOutcome } from './text.ts';
+import { printed, refused, parseArguments, table, type CommandOutcome } from './text.ts';
 
 const columns =
   'filesystemName quotaType id name blockUsage blockQuota blockLimit blockInDoubt blockGrace filesUsage filesQuota filesLimit filesInDoubt filesGrace remarks quota defQuota fid filesetname'.split(
@@ -9,7 +9,7 @@ const columns =
 
 /** `mmlsquota -j FILESET DEVICE`: what is used of a fileset's limit, where limits are enforced at all. */
 export function mmlsquota(ground: Ground, args: readonly string[]): CommandOutcome {
-  const { flags, rest } = split(args, new Set(['-u', '-g', '-j']));
+  const { flags, rest } = parseArguments(args, new Set(['-u', '-g', '-j']));
   const { device, personality } = ground;
   if (!isDevice(ground, rest[0])) return unknownDevice('mmlsquota', rest[0]);
   const name = flags.get('-j');

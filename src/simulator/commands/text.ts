@@ -55,7 +55,7 @@ export function ctime(ms: number): string {
 }
 
 /** Flags (with their values where they take one) and the rest of an argument list. */
-export function split(
+export function parseArguments(
   args: readonly string[],
   takesValue: ReadonlySet<string>,
 ): { readonly flags: ReadonlyMap<string, string>; readonly rest: readonly string[] } {

@@ -7,17 +7,17 @@ import {
   type Inode,
 } from './ground.ts';
 import { noSpace } from './personality.ts';
-import { fail } from './strerror.ts';
+import { fail } from './errno.ts';
 
 /** A regular file with its place in the clone tree. */
-export interface Placed {
+export interface CloneFile {
   readonly path: string;
   readonly facts: Facts;
   readonly record: FileRecord;
 }
 
 /** The file behind a path given to mmclone: must exist, be regular and lie on this file system. */
-export function place(ground: Ground, path: string, call: string): Placed {
+export function fileAt(ground: Ground, path: string, call: string): CloneFile {
   const facts = ground.facts(path);
   if (facts.kind === 'directory') fail('EISDIR', call, path);
   if (facts.kind === 'other') fail('EINVAL', call, path);
@@ -26,7 +26,7 @@ export function place(ground: Ground, path: string, call: string): Placed {
 
 /** Two names: a new parent with the source's data goes between the source and its old parent. */
 export function snapTo(ground: Ground, source: string, parent: string): void {
-  const { record } = place(ground, source, 'snap');
+  const { record } = fileAt(ground, source, 'snap');
   if (record.isParent) fail('EROFS', 'snap', source);
   checkTarget(ground, source, parent, 'snap');
   if (!ground.personality.snapOpen && ground.isOpenForWriting(source))
@@ -47,7 +47,7 @@ export function snapTo(ground: Ground, source: string, parent: string): void {
 
 /** One name: the file itself becomes a parent. */
 export function snapInPlace(ground: Ground, path: string): void {
-  const { facts, record } = place(ground, path, 'snap');
+  const { facts, record } = fileAt(ground, path, 'snap');
   if (record.isParent) fail('EROFS', 'snap', path);
   if (facts.links > 1) fail('EPERM', 'snap', path);
   if (ground.isOpenForWriting(path)) fail('EBUSY', 'snap', path);
@@ -57,7 +57,7 @@ export function snapInPlace(ground: Ground, path: string): void {
 
 /** A writable child with attributes of its own. */
 export function copyTo(ground: Ground, parent: string, target: string): void {
-  const { record } = place(ground, parent, 'copy');
+  const { record } = fileAt(ground, parent, 'copy');
   if (!record.isParent) fail('EPERM', 'copy', parent);
   checkTarget(ground, parent, target, 'copy');
   if (record.depth + 1 > ground.personality.maxDepth) fail('EPERM', 'copy', parent);
@@ -81,7 +81,7 @@ export function redirect(ground: Ground, path: string): void {
   }
   const above = ground.record(grandparent)?.depth ?? 0;
   ground.commit([
-    { do: 'absorb', inode: record.inode, all: false, ...losing(ground, path) },
+    { do: 'absorb', inode: record.inode, all: false, ...overwriting(ground, path) },
     ...hang(record.inode, grandparent),
     { do: 'put', record: { ...record, parent: grandparent, depth: above + 1 } },
     ...childGone(ground, parent),
@@ -94,7 +94,7 @@ export function split(ground: Ground, path: string): void {
   const { record, parent } = child(ground, path, 'split');
   runOutOfSpace(ground, record, path, 'split');
   ground.commit([
-    { do: 'absorb', inode: record.inode, all: true, ...losing(ground, path) },
+    { do: 'absorb', inode: record.inode, all: true, ...overwriting(ground, path) },
     { do: 'put', record: { ...record, parent: undefined, depth: 0 } },
     ...childGone(ground, parent),
     ...cut(record.inode, parent),
@@ -102,7 +102,7 @@ export function split(ground: Ground, path: string): void {
 }
 
 /** On a GPFS that copies without minding who writes. */
-const losing = (ground: Ground, path: string): { readonly over?: boolean } =>
+const overwriting = (ground: Ground, path: string): { readonly over?: boolean } =>
   !ground.personality.redirectKeeps && ground.isOpenForWriting(path) ? { over: true } : {};
 
 /** The errno for which this file cannot be removed now, because others read through it. */
@@ -135,7 +135,7 @@ export function forgotten(ground: Ground, inode: Inode): readonly Change[] {
 }
 
 function child(ground: Ground, path: string, call: string): { record: FileRecord; parent: Inode } {
-  const { record } = place(ground, path, call);
+  const { record } = fileAt(ground, path, call);
   if (record.parent === undefined) fail('EPERM', call, path);
   if (record.isParent && !ground.personality.redirectParent) fail('EPERM', call, path);
   if (!ground.personality.redirectOpen && ground.isOpenForWriting(path)) fail('EBUSY', call, path);

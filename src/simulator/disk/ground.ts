@@ -9,7 +9,7 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { birthOf, census, type Census } from './state/census.ts';
+import { birthOf, fileTracker, type FileTracker } from './state/file-tracker.ts';
 import type { Facts, Ground, Inode, SimulatedPool } from '../core/ground.ts';
 import { journal, type Seen } from './state/journal.ts';
 import {
@@ -24,13 +24,13 @@ import { processLock, type Lock } from './state/lock.ts';
 import { isMounted, readPersonality } from '../core/personality.ts';
 import { realFilesets } from './filesets.ts';
 import { lookAt, stateFiles, type StateFiles } from './state/state-files.ts';
-import { fail } from '../core/strerror.ts';
+import { fail } from '../core/errno.ts';
 
 /** The ground of the executables: an XFS with reflink, and state files beside it. Use it only inside `hold`. */
 export interface RealGround extends Ground {
   readonly layout: SimulatorLayout;
   readonly states: StateFiles;
-  readonly people: Census;
+  readonly tracker: FileTracker;
   /** Ends what a killed command left, first thing under the lock. */
   recover(): void;
 }
@@ -45,17 +45,17 @@ export function realGround(dir: string): RealGround {
   if (!description) throw new Error(`there is no simulator in ${layout.dir}`);
   const states = stateFiles(layout);
   const now = (): number => Date.now();
-  const people = census(layout, states, now);
+  const tracker = fileTracker(layout, states, now);
   const told = (readJson(layout.personality) ?? {}) as Record<string, unknown>;
   const personality = readPersonality(told);
   const mounted = isMounted(personality) && isMountedThere(layout);
-  const sight: Sight = { layout, states, people, mounted, seen: new Map() };
+  const view: View = { layout, states, tracker, mounted, seen: new Map() };
   const filesets = realFilesets(layout);
 
   return {
     layout,
     states,
-    people,
+    tracker,
     personality,
     now,
     device: description.device,
@@ -70,7 +70,7 @@ export function realGround(dir: string): RealGround {
     },
     ...filesets,
     filesetOf: (path) => filesets.filesetOf(absolute(path)),
-    ...fileParts(sight),
+    ...fileParts(view),
   };
 }
 
@@ -84,18 +84,18 @@ type FilePart =
   | 'commit'
   | 'recover';
 
-function fileParts(sight: Sight): Pick<RealGround, FilePart> {
-  const { layout, states, people, seen } = sight;
-  const log = journal(layout, states, people);
+function fileParts(view: View): Pick<RealGround, FilePart> {
+  const { layout, states, tracker, seen } = view;
+  const log = journal(layout, states, tracker);
   return {
-    facts: (path) => factsOf(sight, path),
+    facts: (path) => factsOf(view, path),
     record: (inode) => states.read(inode)?.record,
-    childCount: (inode, limit) => people.living(inode, limit).length,
+    childCount: (inode, limit) => tracker.livingChildren(inode, limit).length,
     isOpenForWriting: (path) => isOpenForWriting(absolute(path)),
     draft: (source, as) => {
       const draft = copyBlocks(layout, absolute(source), as);
       // The number may be that of a file which went without our notice.
-      people.bury(draft.inode);
+      tracker.forget(draft.inode);
       seen.set(draft.inode, draft);
       return draft.inode;
     },
@@ -109,7 +109,7 @@ function fileParts(sight: Sight): Pick<RealGround, FilePart> {
       log.commit(whole, seen);
     },
     recover: () => {
-      if (sight.mounted) log.recover();
+      if (view.mounted) log.recover();
     },
   };
 }
@@ -130,15 +130,15 @@ export function absolute(path: string): string {
   }
 }
 
-interface Sight {
+interface View {
   readonly layout: SimulatorLayout;
   readonly states: StateFiles;
-  readonly people: Census;
+  readonly tracker: FileTracker;
   readonly seen: Map<Inode, Seen>;
   readonly mounted: boolean;
 }
 
-function factsOf({ layout, states, people, seen, mounted }: Sight, given: string): Facts {
+function factsOf({ layout, states, tracker, seen, mounted }: View, given: string): Facts {
   const path = absolute(given);
   const stat = lstatSync(path, { bigint: true });
   if (!mounted || stat.dev !== lstatSync(layout.mount, { bigint: true }).dev) {
@@ -146,7 +146,7 @@ function factsOf({ layout, states, people, seen, mounted }: Sight, given: string
   }
   const inode = String(stat.ino);
   const birth = birthOf(stat);
-  meet({ states, people }, inode, { path, birth });
+  followFile({ states, tracker }, inode, { path, birth });
   seen.set(inode, { path, birth });
   return {
     inode,
@@ -157,15 +157,19 @@ function factsOf({ layout, states, people, seen, mounted }: Sight, given: string
   };
 }
 
-function meet({ states, people }: Pick<Sight, 'states' | 'people'>, inode: Inode, at: Seen): void {
+function followFile(
+  { states, tracker }: Pick<View, 'states' | 'tracker'>,
+  inode: Inode,
+  at: Seen,
+): void {
   const state = states.read(inode);
   if (!state) return;
   if (state.birth !== at.birth) {
-    people.bury(inode);
+    tracker.forget(inode);
     return;
   }
-  people.saw(state, at.path);
-  people.check(inode, at.path);
+  tracker.noteAt(state, at.path);
+  tracker.checkSound(inode, at.path);
 }
 
 const kindOf = (stat: BigIntStats): Facts['kind'] =>

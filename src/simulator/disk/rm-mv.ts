@@ -7,7 +7,7 @@ import { absolute, type RealGround } from './ground.ts';
 import { realFilesets } from './filesets.ts';
 import { orphanLoopsOf } from './state/open-files.ts';
 import { lookAt } from './state/state-files.ts';
-import { errnoNameOf, fail, strerror } from '../core/strerror.ts';
+import { errnoNameOf, fail, strerror } from '../core/errno.ts';
 import type { CommandOutcome } from '../commands/text.ts';
 
 // `rm` and `mv` for programs that would call them on GPFS: what the kernel underneath lets pass, they refuse.
@@ -18,12 +18,12 @@ export function removeName(ground: RealGround, path: string): void {
   const refusal = inode === undefined ? undefined : removalRefused(ground, inode);
   if (refusal !== undefined) fail(refusal, 'unlink', path);
   unlinkSync(path);
-  if (inode !== undefined) bury(ground, inode, path);
+  if (inode !== undefined) forgetUnlessAttached(ground, inode, path);
 }
 
 // A loop device keeps a file whose last name went, and with it what that reads through.
-function bury(ground: RealGround, inode: string, path: string): void {
-  if (orphanLoopsOf(absolute(path)).length === 0) ground.people.bury(inode);
+function forgetUnlessAttached(ground: RealGround, inode: string, path: string): void {
+  if (orphanLoopsOf(absolute(path)).length === 0) ground.tracker.forget(inode);
 }
 
 /** Renames as GPFS would, and takes note. */
@@ -35,9 +35,9 @@ export function rename(ground: RealGround, from: string, to: string): void {
   const refusal = moved === undefined ? undefined : renameRefused(ground, moved);
   if (refusal !== undefined) fail(refusal, 'rename', from);
   renameSync(from, to);
-  if (over !== undefined) bury(ground, over, to);
+  if (over !== undefined) forgetUnlessAttached(ground, over, to);
   const state = moved === undefined ? undefined : ground.states.read(moved);
-  if (state) ground.people.saw(state, absolute(to));
+  if (state) ground.tracker.noteAt(state, absolute(to));
 }
 
 // What a rename would remove, if that may be removed.
@@ -78,7 +78,7 @@ function lastNameAt(ground: RealGround, path: string): string | undefined {
   const inode = cloneAt(ground, path);
   if (inode === undefined) return undefined;
   const links = lookAt(path)?.nlink ?? 0n;
-  return links - BigInt(ground.states.hung(inode).length) > 1n ? undefined : inode;
+  return links - BigInt(ground.states.childrenOf(inode).length) > 1n ? undefined : inode;
 }
 
 /** `rm [-rRfdv] FILE...` */

@@ -8,12 +8,12 @@ import { makeFaults, type Faults } from '../core/faults.ts';
 import type { Inode } from '../core/ground.ts';
 import { filesNow } from './files.ts';
 import { memoryGround, type MemoryGround } from './ground.ts';
-import { access, type OpenFile, type TreeNode } from './access.ts';
+import { directAccess, type OpenFile, type CloneNode } from './direct-access.ts';
 import { memoryMounts } from './mounts.ts';
 import { portTrials } from './trials.ts';
 import { readPersonality, type Personality } from '../core/personality.ts';
 import { noCounts, portFiles, portRun, type Counts } from './ports.ts';
-import { enter, type Tree } from './tree.ts';
+import { enter, type MemoryFileSystem } from './file-system.ts';
 
 /** How an in-process GPFS is to be; everything has a default. */
 export interface GpfsOptions {
@@ -66,7 +66,7 @@ export interface SimulatedGpfs extends ServerView {
   /** Files in the ordinary directory under the mount point. */
   strayPaths(): readonly string[];
   /** The clone forest as it is: every inode that is in a tree, with its parent and children. */
-  tree(): ReadonlyMap<Inode, TreeNode>;
+  tree(): ReadonlyMap<Inode, CloneNode>;
 }
 
 /** A deterministic GPFS inside this process. */
@@ -99,7 +99,7 @@ export function simulateGpfs(options: GpfsOptions = {}): SimulatedGpfs {
     filesetPath: `${mountPoint}/${fileset}`,
     server,
     total,
-    ...access(ground),
+    ...directAccess(ground),
     personality: () => ground.personality,
     set: (change: Partial<Personality>) => {
       ground.personality = readPersonality({ ...ground.personality, ...change });
@@ -146,7 +146,7 @@ function clear(counts: Counts): void {
   counts.fsyncs = 0;
 }
 
-function makeMountPoint(local: Tree, mountPoint: string, nowMs: number): void {
+function makeMountPoint(local: MemoryFileSystem, mountPoint: string, nowMs: number): void {
   let at = local.root;
   for (const name of mountPoint.split('/').filter(Boolean)) {
     const directory = local.make('directory', 0o755, nowMs);

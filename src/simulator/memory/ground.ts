@@ -6,19 +6,25 @@ import type {
   Inode,
   SimulatedPool,
 } from '../core/ground.ts';
-import { memoryState, type MemoryState } from './state.ts';
+import { cloneState, type CloneState } from './clone-state.ts';
 import { isMounted, type Personality } from '../core/personality.ts';
-import { fail } from '../core/strerror.ts';
-import { enter, leave, makeTree, type MemoryNode, type Tree } from './tree.ts';
+import { fail } from '../core/errno.ts';
+import {
+  enter,
+  leave,
+  makeFileSystem,
+  type MemoryNode,
+  type MemoryFileSystem,
+} from './file-system.ts';
 
 /** The in-process GPFS under the ports: its tree, its clone records, and what commands act on. */
-export interface MemoryGround extends Ground, Omit<MemoryState, 'dropUnused'> {
-  readonly tree: Tree;
+export interface MemoryGround extends Ground, Omit<CloneState, 'dropUnused'> {
+  readonly shared: MemoryFileSystem;
   /** The ordinary file system around it, and under it while it is not mounted. */
-  readonly local: Tree;
+  readonly local: MemoryFileSystem;
   personality: Personality;
   /** The tree that a path leads into now. */
-  treeOf(path: string): Tree;
+  fileSystemOf(path: string): MemoryFileSystem;
   dropUnused(node: MemoryNode): void;
 }
 
@@ -36,11 +42,11 @@ export interface MemoryOptions {
 export function memoryGround(options: MemoryOptions): MemoryGround {
   const { mountPoint, now } = options;
   const createdMs = now();
-  const tree = makeTree(47n, mountPoint, createdMs);
-  const local = makeTree(8n, '/', createdMs);
-  const state = memoryState(tree);
-  const treeOf = (path: string): Tree =>
-    isMounted(ground.personality) && isBelow(path, mountPoint) ? tree : local;
+  const shared = makeFileSystem(47n, mountPoint, createdMs);
+  const local = makeFileSystem(8n, '/', createdMs);
+  const state = cloneState(shared);
+  const fileSystemOf = (path: string): MemoryFileSystem =>
+    isMounted(ground.personality) && isBelow(path, mountPoint) ? shared : local;
 
   const ground: MemoryGround = {
     device: options.device,
@@ -51,11 +57,11 @@ export function memoryGround(options: MemoryOptions): MemoryGround {
     now,
     personality: options.personality,
     pools: memoryPools(options.totalKiB),
-    tree,
+    shared,
     local,
-    treeOf,
+    fileSystemOf,
     ...state,
-    ...memoryFilesets(tree, (node) => {
+    ...memoryFilesets(shared, (node) => {
       state.dropUnused(ground, node);
     }),
     dropUnused: (node) => {
@@ -63,11 +69,11 @@ export function memoryGround(options: MemoryOptions): MemoryGround {
     },
     facts: (path) => factsOf(ground, path),
     record: (inode) => state.records.get(inode),
-    isOpenForWriting: (path) => tree.find(path, 'open').writers > 0,
-    draft: (source, as) => draft(tree, source, as, now()),
+    isOpenForWriting: (path) => shared.find(path, 'open').writers > 0,
+    draft: (source, as) => draft(shared, source, as, now()),
     checkFree: (path) => {
-      const { directory, name } = treeOf(path).place(path, 'create');
-      if (treeOf(path) !== tree) fail('EXDEV', 'create', path);
+      const { directory, name } = fileSystemOf(path).entryAt(path, 'create');
+      if (fileSystemOf(path) !== shared) fail('EXDEV', 'create', path);
       if (directory.entries.has(name)) fail('EEXIST', 'create', path);
     },
     commit: (changes) => {
@@ -79,15 +85,20 @@ export function memoryGround(options: MemoryOptions): MemoryGround {
 }
 
 function factsOf(ground: MemoryGround, path: string): Facts {
-  const tree = ground.treeOf(path);
-  const { inode, kind, size, names, bornMs } = tree.find(path, 'stat');
-  if (tree !== ground.tree) fail('EINVAL', 'stat', path);
+  const fileSystem = ground.fileSystemOf(path);
+  const { inode, kind, size, names, bornMs } = fileSystem.find(path, 'stat');
+  if (fileSystem !== ground.shared) fail('EINVAL', 'stat', path);
   return { inode, kind, size, links: names + ground.childCount(inode), bornMs };
 }
 
-function draft(tree: Tree, source: string, as: 'snap' | 'copy', nowMs: number): Inode {
-  const from = tree.find(source, 'draft');
-  const node = tree.make('file', as === 'snap' ? from.mode : 0o644, nowMs);
+function draft(
+  fileSystem: MemoryFileSystem,
+  source: string,
+  as: 'snap' | 'copy',
+  nowMs: number,
+): Inode {
+  const from = fileSystem.find(source, 'draft');
+  const node = fileSystem.make('file', as === 'snap' ? from.mode : 0o644, nowMs);
   node.size = from.size;
   if (as === 'copy') return node.inode;
   node.modifiedMs = from.modifiedMs;
@@ -95,7 +106,10 @@ function draft(tree: Tree, source: string, as: 'snap' | 'copy', nowMs: number): 
   return node.inode;
 }
 
-function memoryFilesets(tree: Tree, drop: (node: MemoryNode) => void): FilesetPart {
+function memoryFilesets(
+  fileSystem: MemoryFileSystem,
+  drop: (node: MemoryNode) => void,
+): FilesetPart {
   const filesets = new Map<string, SimulatedFileset>();
   const roots = new Map<string, MemoryNode>();
   const removeBelow = (node: MemoryNode): void => {
@@ -104,21 +118,21 @@ function memoryFilesets(tree: Tree, drop: (node: MemoryNode) => void): FilesetPa
       if (entry.kind === 'directory') removeBelow(entry);
       else drop(entry);
     }
-    tree.nodes.delete(node.inode);
+    fileSystem.nodes.delete(node.inode);
   };
   return {
     filesets: () => [...filesets.values()],
-    filesetOf: (path) => filesetOf(tree, roots, path),
+    filesetOf: (path) => filesetOf(fileSystem, roots, path),
     makeFilesetRoot: (name) => {
-      const node = tree.make('directory', 0o700, 0);
+      const node = fileSystem.make('directory', 0o700, 0);
       roots.set(name, node);
       return node.inode;
     },
     putFileset: (fileset) => void filesets.set(fileset.name, fileset),
     moveFilesetRoot: (name, from, to) => {
       const node = roots.get(name) ?? fail('ENOENT', 'link', name);
-      if (to !== undefined) enter(tree.place(to, 'link'), node, 'link', to);
-      else if (from !== undefined) leave(tree.place(from, 'unlink'));
+      if (to !== undefined) enter(fileSystem.entryAt(to, 'link'), node, 'link', to);
+      else if (from !== undefined) leave(fileSystem.entryAt(from, 'unlink'));
     },
     removeFilesetRoot: (name) => {
       const node = roots.get(name);
@@ -134,7 +148,7 @@ function linkFirstFileset(ground: MemoryGround, name: string): void {
   const root: SimulatedFileset = {
     name: 'root',
     id: 0,
-    rootInode: ground.tree.root.inode,
+    rootInode: ground.shared.root.inode,
     junction: ground.mountPoint,
     createdMs: ground.createdMs,
     comment: 'root fileset',
@@ -157,10 +171,14 @@ const isBelow = (path: string, directory: string): boolean =>
   path === directory || path.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
 
 // The deepest root of a fileset on the way to the path, which may itself not exist yet.
-function filesetOf(tree: Tree, roots: ReadonlyMap<string, MemoryNode>, path: string): string {
+function filesetOf(
+  fileSystem: MemoryFileSystem,
+  roots: ReadonlyMap<string, MemoryNode>,
+  path: string,
+): string {
   let found = 'root';
-  let node: MemoryNode | undefined = tree.root;
-  for (const part of path.slice(tree.mountPoint.length).split('/').filter(Boolean)) {
+  let node: MemoryNode | undefined = fileSystem.root;
+  for (const part of path.slice(fileSystem.mountPoint.length).split('/').filter(Boolean)) {
     node = node.entries.get(part);
     if (!node) break;
     for (const [name, root] of roots) if (root === node) found = name;

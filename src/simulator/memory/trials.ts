@@ -2,8 +2,8 @@ import type { HeldFile, HeldLoop, Trials } from '../../run/trials.ts';
 import { ServerCrashed } from '../core/faults.ts';
 import type { MemoryGround } from './ground.ts';
 import type { Behind } from './ports.ts';
-import { fail } from '../core/strerror.ts';
-import type { MemoryNode } from './tree.ts';
+import { fail } from '../core/errno.ts';
+import type { MemoryNode } from './file-system.ts';
 
 interface Hold {
   readonly path: string;
@@ -15,6 +15,7 @@ interface Hold {
 export function portTrials(behind: Behind & { readonly ground: MemoryGround }): Trials {
   const { ground } = behind;
   const holds = new Set<Hold>();
+  const find = (path: string): MemoryNode => ground.fileSystemOf(path).find(path, 'open');
   const release = (hold: Hold): void => {
     if (!holds.delete(hold)) return;
     hold.node.writers -= 1;
@@ -30,7 +31,7 @@ export function portTrials(behind: Behind & { readonly ground: MemoryGround }): 
     }
   };
   const hold = (path: string, { loop }: { readonly loop: boolean }): Hold => {
-    const node = ground.treeOf(path).find(path, 'open');
+    const node = find(path);
     const parent = ground.record(node.inode)?.isParent === true;
     if (parent && !ground.personality.writeParent) fail('EROFS', 'open', path);
     node.writers += 1;
@@ -43,8 +44,7 @@ export function portTrials(behind: Behind & { readonly ground: MemoryGround }): 
       through(`open ${path}`, () =>
         heldFile(ground, hold(path, { loop: false }), through, release),
       ),
-    read: (path, sector) =>
-      through(`read ${path}`, () => readOf(ground, ground.treeOf(path).find(path, 'open'), sector)),
+    read: (path, sector) => through(`read ${path}`, () => readOf(ground, find(path), sector)),
     loop: (path) =>
       through(`loop ${path}`, () => heldLoop(ground, hold(path, { loop: true }), through, release)),
     detach: (path) =>

@@ -1,5 +1,5 @@
 import { defaultRule, type CompactionRule } from '../../../src/model/compaction.ts';
-import { blockBytes } from '../../../src/simulator/memory/world.ts';
+import { blockBytes } from '../../../src/simulator/memory/visible-files.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import {
   clusterWithRoot,

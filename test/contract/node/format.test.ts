@@ -7,7 +7,7 @@ import { smallestFor } from '../../../src/model/sizing.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 import { observedRun } from '../../../src/run/observed.ts';
 import type { Run } from '../../../src/run/run.ts';
-import { fault, mountAs, publishAsk } from '../../support/node/asks.ts';
+import { fault, mountAs, publishAsk } from '../../support/node/requests.ts';
 import { run, type Ground } from '../../support/node/ground.ts';
 import { onGround } from '../../support/node/suite.ts';
 

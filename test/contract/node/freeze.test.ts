@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
 import { hostFiles, hostMounts } from '../../../src/run/host-files.ts';
 import { frozenNotes } from '../../../src/service/node/state/frozen.ts';
-import { mountAs } from '../../support/node/asks.ts';
+import { mountAs } from '../../support/node/requests.ts';
 import { run, self, type Ground, type Ready } from '../../support/node/ground.ts';
 import { onGround } from '../../support/node/suite.ts';
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
 import { superblock } from '../../../src/linux/disk-head.ts';
 import type { Run } from '../../../src/run/run.ts';
-import { blockAs, fault, mountAs, publishAsk } from '../../support/node/asks.ts';
+import { blockAs, fault, mountAs, publishAsk } from '../../support/node/requests.ts';
 import { run, type Ground, type Ready } from '../../support/node/ground.ts';
 import { onGround, stagedOn } from '../../support/node/suite.ts';
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
 import type { Run } from '../../../src/run/run.ts';
-import { blockAs, fault, mountAs, publishAsk } from '../../support/node/asks.ts';
+import { blockAs, fault, mountAs, publishAsk } from '../../support/node/requests.ts';
 import { run, self, type Ground } from '../../support/node/ground.ts';
 import { onGround } from '../../support/node/suite.ts';
 

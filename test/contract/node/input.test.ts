@@ -5,7 +5,7 @@ import { MiB } from '../../../src/model/bytes.ts';
 import { whyRefused } from '../../../src/model/class/mount-flags.ts';
 import { hostFiles } from '../../../src/run/host-files.ts';
 import type { Run } from '../../../src/run/run.ts';
-import { blockAs, fault, mountAs, publishAsk } from '../../support/node/asks.ts';
+import { blockAs, fault, mountAs, publishAsk } from '../../support/node/requests.ts';
 import { run, type Ground } from '../../support/node/ground.ts';
 import { onGround, stagedOn } from '../../support/node/suite.ts';
 

@@ -15,7 +15,7 @@ import { systemClock } from '../../../src/run/clock.ts';
 import { hostRun } from '../../../src/run/host-run.ts';
 import { hostFiles, hostMounts } from '../../../src/run/host-files.ts';
 import { CommandFailed, type Run } from '../../../src/run/run.ts';
-import { fault } from '../../support/node/asks.ts';
+import { fault } from '../../support/node/requests.ts';
 
 const run = hostRun({ mmDirectory: '/nonexistent' });
 const loops = losetup(run, systemClock);

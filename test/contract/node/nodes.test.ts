@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
 import { fileKey } from '../../../src/model/ids.ts';
-import { blockAs, fault, mountAs, publishAsk, stageAsk } from '../../support/node/asks.ts';
+import { blockAs, fault, mountAs, publishAsk, stageAsk } from '../../support/node/requests.ts';
 import { run, self, type Ground } from '../../support/node/ground.ts';
 import { onGround } from '../../support/node/suite.ts';
 

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
-import { mountAs } from '../../support/node/asks.ts';
+import { mountAs } from '../../support/node/requests.ts';
 import { run, self, type Ground } from '../../support/node/ground.ts';
 import { onGround, stagedOn } from '../../support/node/suite.ts';
 

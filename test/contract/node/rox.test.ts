@@ -5,7 +5,7 @@ import { MiB } from '../../../src/model/bytes.ts';
 import { loopState } from '../../../src/linux/sysblock.ts';
 import { superblock } from '../../../src/linux/disk-head.ts';
 import type { Run } from '../../../src/run/run.ts';
-import { blockAs, fault, mountAs, publishAsk, stageAsk } from '../../support/node/asks.ts';
+import { blockAs, fault, mountAs, publishAsk, stageAsk } from '../../support/node/requests.ts';
 import { run, self, type Ground, type GroundVolume } from '../../support/node/ground.ts';
 import { onGround } from '../../support/node/suite.ts';
 

@@ -3,7 +3,7 @@ import { open, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { partitionsOn } from '../../support/node/disks.ts';
-import { blockAs, fault, mountAs, publishAsk, stageAsk } from '../../support/node/asks.ts';
+import { blockAs, fault, mountAs, publishAsk, stageAsk } from '../../support/node/requests.ts';
 import {
   contentOf,
   direct,

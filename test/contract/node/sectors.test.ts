@@ -10,7 +10,7 @@ import { systemClock } from '../../../src/run/clock.ts';
 import type { Run } from '../../../src/run/run.ts';
 import { partitionsOn } from '../../support/node/disks.ts';
 import { mortal } from '../../support/node/mortal.ts';
-import { blockAs, fault, mountAs, publishAsk } from '../../support/node/asks.ts';
+import { blockAs, fault, mountAs, publishAsk } from '../../support/node/requests.ts';
 import {
   contentOf,
   direct,

@@ -6,7 +6,7 @@ import type { VolumeOptions } from '../../../src/model/class/parameters.ts';
 import { systemClock } from '../../../src/run/clock.ts';
 import { hostFiles } from '../../../src/run/host-files.ts';
 import type { Run } from '../../../src/run/run.ts';
-import { blockAs, mountAs } from '../../support/node/asks.ts';
+import { blockAs, mountAs } from '../../support/node/requests.ts';
 import { run, type Ground, type Ready } from '../../support/node/ground.ts';
 import { onGround } from '../../support/node/suite.ts';
 

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
-import { fault, mountAs, publishAsk } from '../../support/node/asks.ts';
+import { fault, mountAs, publishAsk } from '../../support/node/requests.ts';
 import { run, type Ground } from '../../support/node/ground.ts';
 import { onGround, stagedOn } from '../../support/node/suite.ts';
 

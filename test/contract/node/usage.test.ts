@@ -9,7 +9,7 @@ import { run, type Ground } from '../../support/node/ground.ts';
 import { hangAt } from '../../support/memory/hung.ts';
 import { deviceSize } from '../../../src/linux/sysblock.ts';
 import type { Run } from '../../../src/run/run.ts';
-import { blockAs, fault, mountAs, publishAsk } from '../../support/node/asks.ts';
+import { blockAs, fault, mountAs, publishAsk } from '../../support/node/requests.ts';
 
 let ground: Ground;
 

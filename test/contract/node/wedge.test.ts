@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
 import type { Run } from '../../../src/run/run.ts';
-import { blockAs, fault, mountAs, publishAsk } from '../../support/node/asks.ts';
+import { blockAs, fault, mountAs, publishAsk } from '../../support/node/requests.ts';
 import { run, type Ground } from '../../support/node/ground.ts';
 import { onGround, stagedOn } from '../../support/node/suite.ts';
 

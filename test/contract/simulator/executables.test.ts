@@ -15,7 +15,7 @@ import { GiB } from '../../../src/model/bytes.ts';
 import { errnoOf, type Files } from '../../../src/run/files.ts';
 import { hostFiles } from '../../../src/run/host-files.ts';
 import { findSimulator } from '../../../src/simulator/disk/lifecycle/find.ts';
-import { simulatedFiles } from '../../../src/simulator/disk/guarded-files.ts';
+import { simulatedFiles } from '../../../src/simulator/disk/files.ts';
 import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
 import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 import {

@@ -9,7 +9,7 @@ import { runCommand } from '../../../src/simulator/commands/dispatch.ts';
 import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
 import { simulatorLayoutOf } from '../../../src/simulator/disk/state/layout.ts';
 import { lockOf, realGround } from '../../../src/simulator/disk/ground.ts';
-import { simulatedFiles } from '../../../src/simulator/disk/guarded-files.ts';
+import { simulatedFiles } from '../../../src/simulator/disk/files.ts';
 import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
 import { testSimulator, type TestSimulator } from '../../support/disk/simulator-host.ts';
 

@@ -21,7 +21,7 @@ const compacting: readonly Scenario[] = [
       await world.driver.snapshots.remove(idOf(world, 's').id);
     },
     act: compact,
-    told: 'done',
+    answer: 'done',
     after: { 'volumes/v': 'later' },
     compacts: true,
   },
@@ -36,7 +36,7 @@ const compacting: readonly Scenario[] = [
       await world.driver.snapshots.remove(idOf(world, 's2').id);
     },
     act: compact,
-    told: 'done',
+    answer: 'done',
     after: { 'volumes/v': 'later', 'snapshots/s1': 'v' },
     compacts: true,
   },
@@ -53,7 +53,7 @@ const compacting: readonly Scenario[] = [
       await world.driver.snapshots.remove(idOf(world, 's1').id);
     },
     act: compact,
-    told: 'done',
+    answer: 'done',
     after: { 'volumes/v': 'later', 'snapshots/s2': 'between' },
     compacts: true,
   },
@@ -68,7 +68,7 @@ const compacting: readonly Scenario[] = [
       await world.driver.snapshots.remove(idOf(world, 's').id);
     },
     act: compact,
-    told: 'done',
+    answer: 'done',
     after: { 'volumes/v': 'v', 'volumes/c': 'v' },
   },
   {
@@ -81,7 +81,7 @@ const compacting: readonly Scenario[] = [
       await world.driver.volumes.remove(idOf(world, 'v').id);
     },
     act: compact,
-    told: 'done',
+    answer: 'done',
     after: {},
     compacts: true,
   },

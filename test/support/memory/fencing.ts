@@ -76,7 +76,7 @@ export const fencingWithAll: Scenario = {
     await lose(world, 'v');
   },
   act,
-  told: 'cut off',
+  answer: 'cut off',
   after: { 'volumes/v': 'later', 'snapshots/s': 'v' },
 };
 
@@ -89,7 +89,7 @@ export const fencing: readonly Scenario[] = [
       await lose(world, 'v');
     },
     act,
-    told: 'cut off',
+    answer: 'cut off',
     after: { 'volumes/v': 'v' },
   },
   fencingWithAll,

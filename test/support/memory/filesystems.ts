@@ -2,7 +2,7 @@ import { errnoError, type Files, type Range } from '../../../src/run/files.ts';
 import type { Mount } from '../../../src/run/mounts.ts';
 import type { Run } from '../../../src/run/run.ts';
 import { simulateGpfs, type SimulatedGpfs } from '../../../src/simulator/memory/gpfs.ts';
-import { blockBytes } from '../../../src/simulator/memory/world.ts';
+import { blockBytes } from '../../../src/simulator/memory/visible-files.ts';
 import type { View } from './driver.ts';
 
 /** What a driver stands on, on one node. */

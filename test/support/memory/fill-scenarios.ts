@@ -18,7 +18,7 @@ export const fillScenarios: readonly Scenario[] = [
     name: 'create a thick volume',
     prepare: async () => Promise.resolve(),
     act: async ({ volumes }) => String((await volumes.create(spec('v', thick))).bytes),
-    told: String(64n << 20n),
+    answer: String(64n << 20n),
     after: { 'volumes/v': '' },
   },
   {
@@ -28,7 +28,7 @@ export const fillScenarios: readonly Scenario[] = [
       const wanted = spec('c', { ...thick, source: from('volume', id(world)) });
       return String((await volumes.create(wanted)).bytes);
     },
-    told: String(64n << 20n),
+    answer: String(64n << 20n),
     after: { 'volumes/v': 'v', 'volumes/c': 'v' },
   },
   {
@@ -38,7 +38,7 @@ export const fillScenarios: readonly Scenario[] = [
       await volumes.modify(id(world).id, new Map([['pool', 'data']]));
       return 'done';
     },
-    told: 'done',
+    answer: 'done',
     after: { 'volumes/v': 'v' },
   },
 ];

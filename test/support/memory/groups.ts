@@ -74,7 +74,7 @@ export const groupScenarios: readonly Scenario[] = [
     name: 'take a group snapshot of two volumes',
     prepare: twoVolumes,
     act: cutGroup,
-    told: 'v w',
+    answer: 'v w',
     after: both,
     unmake: (driver) => dropGroup(driver, 'g'),
   },
@@ -86,7 +86,7 @@ export const groupScenarios: readonly Scenario[] = [
       await dropGroup(world.driver, 'g');
     },
     act: cutGroup,
-    told: 'v w',
+    answer: 'v w',
     after: both,
     unmake: (driver) => dropGroup(driver, 'g'),
   },
@@ -97,7 +97,7 @@ export const groupScenarios: readonly Scenario[] = [
       await cutGroup(world.driver, world);
     },
     act: removeGroup,
-    told: 'done',
+    answer: 'done',
     after: before,
   },
   {
@@ -112,7 +112,7 @@ export const groupScenarios: readonly Scenario[] = [
       for (const id of idsOf(world)) await world.driver.volumes.remove(id);
     },
     act: removeGroup,
-    told: 'done',
+    answer: 'done',
     after: { 'volumes/r': 'v' },
   },
 ];

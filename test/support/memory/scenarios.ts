@@ -25,7 +25,7 @@ const making: readonly Scenario[] = [
     name: 'create an empty volume',
     prepare: async () => Promise.resolve(),
     act: create('v'),
-    told: 'v 64',
+    answer: 'v 64',
     after: { 'volumes/v': '' },
   },
   {
@@ -35,14 +35,14 @@ const making: readonly Scenario[] = [
       await world.driver.volumes.remove(idOf(world, 'v').id);
     },
     act: create('v'),
-    told: 'v 64',
+    answer: 'v 64',
     after: { 'volumes/v': '' },
   },
   {
     name: 'create a volume with attributes',
     prepare: async () => Promise.resolve(),
     act: create('v', () => ({ parameters: { pool: 'data' } })),
-    told: 'v 64',
+    answer: 'v 64',
     after: { 'volumes/v': '' },
   },
   {
@@ -50,7 +50,7 @@ const making: readonly Scenario[] = [
     prepare: (world) => volume(world, 'v'),
     act: async (driver, world) =>
       local((await driver.snapshots.create(snap('s', idOf(world, 'v')))).id),
-    told: 's',
+    answer: 's',
     after: { 'volumes/v': 'v', 'snapshots/s': 'v' },
   },
   {
@@ -62,7 +62,7 @@ const making: readonly Scenario[] = [
     },
     act: async (driver, world) =>
       local((await driver.snapshots.create(snap('s2', idOf(world, 'v')))).id),
-    told: 's2',
+    answer: 's2',
     after: { 'volumes/v': 'later', 'snapshots/s1': 'v', 'snapshots/s2': 'later' },
   },
 ];
@@ -79,14 +79,14 @@ const cloning: readonly Scenario[] = [
       source: from('snapshot', idOf(world, 's')),
       range: { requiredBytes: 128n << 20n, limitBytes: 0n },
     })),
-    told: 'r 128',
+    answer: 'r 128',
     after: { 'volumes/v': 'later', 'snapshots/s': 'v', 'volumes/r': 'v' },
   },
   {
     name: 'clone a volume',
     prepare: (world) => volume(world, 'v'),
     act: create('c', (world) => ({ source: from('volume', idOf(world, 'v')) })),
-    told: 'c 64',
+    answer: 'c 64',
     after: { 'volumes/v': 'v', 'volumes/c': 'v' },
   },
   {
@@ -101,7 +101,7 @@ const cloning: readonly Scenario[] = [
       source: from('volume', idOf(world, 'v')),
       parameters: { pool: 'data' },
     })),
-    told: 'c 64',
+    answer: 'c 64',
     after: { 'volumes/v': 'later', 'volumes/c': 'later', 'snapshots/s': 'v' },
   },
   {
@@ -111,7 +111,7 @@ const cloning: readonly Scenario[] = [
       await derived(world, 'c1', 'volume', 'v');
     },
     act: create('c2', (world) => ({ source: from('volume', idOf(world, 'v')) })),
-    told: 'c2 64',
+    answer: 'c2 64',
     after: { 'volumes/v': 'v', 'volumes/c1': 'v', 'volumes/c2': 'v' },
   },
 ];
@@ -124,14 +124,14 @@ const changing: readonly Scenario[] = [
       const range = { requiredBytes: 128n << 20n, limitBytes: 0n };
       return String(await driver.volumes.expand(idOf(world, 'v').id, range, undefined));
     },
-    told: String(128n << 20n),
+    answer: String(128n << 20n),
     after: { 'volumes/v': 'v' },
   },
   {
     name: 'publish a volume',
     prepare: (world) => volume(world, 'v'),
     act: (driver, world) => done(driver.attachments.publish(attach(idOf(world, 'v').id))),
-    told: 'done',
+    answer: 'done',
     after: { 'volumes/v': 'v' },
   },
   {
@@ -141,7 +141,7 @@ const changing: readonly Scenario[] = [
       await world.driver.attachments.publish(attach(idOf(world, 'v').id));
     },
     act: (driver, world) => done(driver.attachments.unpublish(idOf(world, 'v').id, 'a1')),
-    told: 'done',
+    answer: 'done',
     after: { 'volumes/v': 'v' },
   },
 ];
@@ -151,7 +151,7 @@ const removing: readonly Scenario[] = [
     name: 'delete a volume',
     prepare: (world) => volume(world, 'v'),
     act: (driver, world) => done(driver.volumes.remove(idOf(world, 'v').id)),
-    told: 'done',
+    answer: 'done',
     after: {},
   },
   {
@@ -164,7 +164,7 @@ const removing: readonly Scenario[] = [
       await world.driver.volumes.remove(idOf(world, 'c').id);
     },
     act: (driver, world) => done(driver.volumes.remove(idOf(world, 'v').id)),
-    told: 'done',
+    answer: 'done',
     after: {},
   },
   {
@@ -177,7 +177,7 @@ const removing: readonly Scenario[] = [
       await world.driver.volumes.remove(idOf(world, 'v').id);
     },
     act: (driver, world) => done(driver.snapshots.remove(idOf(world, 's2').id)),
-    told: 'done',
+    answer: 'done',
     after: {},
   },
   {
@@ -188,7 +188,7 @@ const removing: readonly Scenario[] = [
       await derived(world, 'r', 'snapshot', 's');
     },
     act: (driver, world) => done(driver.snapshots.remove(idOf(world, 's').id)),
-    told: 'done',
+    answer: 'done',
     after: { 'volumes/v': 'v', 'volumes/r': 'v' },
   },
 ];

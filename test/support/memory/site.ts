@@ -1,6 +1,6 @@
 import type { CompactionOptions } from '../../../src/service/host.ts';
 import type { Driver } from '../../../src/service/driver.ts';
-import { blockBytes } from '../../../src/simulator/memory/world.ts';
+import { blockBytes } from '../../../src/simulator/memory/visible-files.ts';
 import type { Personality } from '../../../src/simulator/core/personality.ts';
 import {
   clusterWithRoot,

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { expect } from 'vitest';
-import { textBlock } from '../../../src/simulator/memory/tree.ts';
+import { textBlock } from '../../../src/simulator/memory/file-system.ts';
 import { dataFiles, testRoot, type Cluster } from './driver.ts';
 
 /** What the tests look at in a record of any kind. */

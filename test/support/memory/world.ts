@@ -106,7 +106,7 @@ export interface Scenario {
   readonly prepare: (world: World) => Promise<unknown>;
   /** Resolves to what the caller is told, as a text; the same at each repetition. */
   readonly act: (driver: Driver, world: World) => Promise<string>;
-  readonly told: string;
+  readonly answer: string;
   /** What users have afterwards, and the first block of each. */
   readonly after: Readonly<Record<string, string>>;
   /** No clone parent that nobody can name is left, once the queue is empty. */

@@ -7,7 +7,7 @@ import { goneAfterMs } from '../../../src/store/nodes.ts';
 import type { Personality } from '../../../src/simulator/core/personality.ts';
 import { clusterWithRoot, from, serverOn, snap, spec, type Cluster } from '../memory/driver.ts';
 import { allow, attach, quiet } from '../memory/world.ts';
-import { cutOf, isCut, type Model, type Step, type Told } from './tree-model.ts';
+import { cutOf, isCut, type Model, type Step, type Outcome } from './tree-model.ts';
 import { fileOf, living } from '../memory/truth.ts';
 
 /** How the GPFS of one sequence behaves, and how its drivers are configured. */
@@ -112,7 +112,7 @@ async function move({ gpfs, root }: Play, driver: Driver, { name, node }: Step) 
   await driver.attachments.publish(attach(id, node));
 }
 
-const told = (work: Promise<unknown>): Promise<Told> =>
+const outcomeOf = (work: Promise<unknown>): Promise<Outcome> =>
   work.then(
     () => 'ok',
     (error: unknown) => {
@@ -122,7 +122,7 @@ const told = (work: Promise<unknown>): Promise<Told> =>
   );
 
 /** Asks until the answer is not that the object is busy: what a caller does. What counts is the last answer. */
-export async function perform(play: Play, step: Step): Promise<Told> {
+export async function perform(play: Play, step: Step): Promise<Outcome> {
   const { gpfs, servers, setting } = play;
   const view = gpfs.server(nodes[step.server]);
   if (step.breaks > 0) {
@@ -138,12 +138,12 @@ export async function perform(play: Play, step: Step): Promise<Told> {
       await quiet(gpfs);
     }
   }
-  let answer = await told(ask(play, servers[step.server], step));
+  let answer = await outcomeOf(ask(play, servers[step.server], step));
   for (let again = 0; answer === 'busy' && again < 3; again++) {
     await quiet(gpfs);
     gpfs.clock.tick(goneAfterMs + 1);
     for (const server of servers) await server.host.claims.retry();
-    answer = await told(ask(play, servers[step.server], step));
+    answer = await outcomeOf(ask(play, servers[step.server], step));
   }
   return answer;
 }

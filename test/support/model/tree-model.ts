@@ -64,22 +64,22 @@ export const anyStep: fc.Arbitrary<Step> = fc.record({
 });
 
 /** What a caller is told: `ok`, or the kind of the fault. */
-export type Told = string;
+export type Outcome = string;
 
-type Expected = (model: Model, step: Step) => Told;
+type Expected = (model: Model, step: Step) => Outcome;
 
 /** The snapshot that a step is about. */
 export const cutOf = ({ of, block }: Step): string => (isCut(of) ? of : (cuts[block] ?? ''));
 
 const onVolume =
-  (change: (volume: ModelVolume, step: Step, model: Model) => Told): Expected =>
+  (change: (volume: ModelVolume, step: Step, model: Model) => Outcome): Expected =>
   (model, step) => {
     const volume = model.volumes.get(step.name);
     return volume ? change(volume, step, model) : 'volume-missing';
   };
 
 /** Does to the model what a step asks for, and says what the caller should be told. */
-export const expectTold: Readonly<Record<Step['action'], Expected>> = {
+export const expectOutcome: Readonly<Record<Step['action'], Expected>> = {
   create: (model, step) => created(model, step),
   remove: ({ volumes }, { name }) => {
     if ((volumes.get(name)?.node ?? '') !== '') return 'in-use';
@@ -127,7 +127,7 @@ const takeCut = onVolume(({ blocks, mebibytes }, step, { snapshots }) => {
   return 'ok';
 });
 
-function created({ volumes, snapshots }: Model, { name, of }: Step): Told {
+function created({ volumes, snapshots }: Model, { name, of }: Step): Outcome {
   const there = volumes.get(name);
   if (there) return there.source === of && there.mebibytes >= 64 ? 'ok' : 'name-taken';
   const made = { blocks: new Map<number, string>(), mebibytes: 64, source: '', node: '' };

@@ -25,7 +25,7 @@ import { openRoot, type RootStore } from '../../../src/store/root.ts';
 import type { Content } from '../../../src/store/schema/data.ts';
 import { rootsIn } from './calls.ts';
 import { loopState } from '../../../src/linux/sysblock.ts';
-import { stageAsk } from './asks.ts';
+import { stageAsk } from './requests.ts';
 
 const nodeName = 'node-a';
 export const self = {

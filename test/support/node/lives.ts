@@ -7,7 +7,7 @@ import type { Capability } from '../../../src/model/capability.ts';
 import { DriverError } from '../../../src/model/fault.ts';
 import { calls, make, type Call, type Used } from './calls.ts';
 import { isCommand, type Death } from './mortal.ts';
-import { blockAs, mountAs, stageAsk } from './asks.ts';
+import { blockAs, mountAs, stageAsk } from './requests.ts';
 import { run, type Ground, type Ready } from './ground.ts';
 
 /** A kind of use; each has its own steps. */

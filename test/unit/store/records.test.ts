@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { describe, expect, test } from 'vitest';
 import { isFault } from '../../../src/model/fault.ts';
 import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
-import { textBlock } from '../../../src/simulator/memory/tree.ts';
+import { textBlock } from '../../../src/simulator/memory/file-system.ts';
 import { layoutOf } from '../../../src/store/layout.ts';
 import { recordsOf, type Records } from '../../../src/store/records.ts';
 

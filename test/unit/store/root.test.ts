@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { DriverError } from '../../../src/model/fault.ts';
 import { openExistingRoot, openRoot } from '../../../src/store/root.ts';
 import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
-import { textBlock } from '../../../src/simulator/memory/tree.ts';
+import { textBlock } from '../../../src/simulator/memory/file-system.ts';
 import {
   clusterWithRoot,
   serverOn,

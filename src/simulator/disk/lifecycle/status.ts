@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mountOf, parseMountinfo, type Mount } from '../../../run/mounts.ts';
-import { census, type Damage } from '../state/census.ts';
+import { fileTracker, type Damage } from '../state/file-tracker.ts';
 import {
   simulatorLayoutOf,
   readDescription,
@@ -48,9 +48,9 @@ const sentence = ({ path, what }: Damage): string =>
 async function sweep(layout: SimulatorLayout): Promise<readonly Damage[]> {
   return lockOf(layout).holdSoon(() => {
     realGround(layout.dir).recover();
-    const people = census(layout, stateFiles(layout), () => Date.now());
-    people.sweep();
-    return people.damages();
+    const tracker = fileTracker(layout, stateFiles(layout), () => Date.now());
+    tracker.checkAll();
+    return tracker.damages();
   });
 }
 

@@ -1,7 +1,7 @@
 import { linkSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../../run/files.ts';
-import { birthOf, type Census } from './census.ts';
+import { birthOf, type FileTracker } from './file-tracker.ts';
 import { plainAttributes, type Change, type FileRecord, type Inode } from '../../core/ground.ts';
 import { readJson, type SimulatorLayout } from './layout.ts';
 import { lookAt, unlinkIfThere, writeWhole, type StateFiles } from './state-files.ts';
@@ -25,12 +25,16 @@ export interface StateJournal {
 }
 
 /** Makes changes all or nothing, also when the process dies in the middle. */
-export function journal(layout: SimulatorLayout, states: StateFiles, people: Census): StateJournal {
+export function journal(
+  layout: SimulatorLayout,
+  states: StateFiles,
+  tracker: FileTracker,
+): StateJournal {
   const path = join(layout.state, 'journal.json');
   const drafts = join(layout.hidden, 'drafts');
 
   const perform = ({ changes }: Entry, seen: Map<Inode, Seen>): void => {
-    for (const change of changes) apply({ states, people, seen }, change);
+    for (const change of changes) apply({ states, tracker, seen }, change);
   };
   return {
     commit: (changes, seen) => {
@@ -64,28 +68,28 @@ export function journal(layout: SimulatorLayout, states: StateFiles, people: Cen
 const isRefusedName = (error: unknown): boolean =>
   ['EEXIST', 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(errnoOf(error) ?? '');
 
-interface Hands {
+interface Context {
   readonly states: StateFiles;
-  readonly people: Census;
+  readonly tracker: FileTracker;
   readonly seen: Map<Inode, Seen>;
 }
 
-function apply(hands: Hands, change: Change): void {
+function apply(context: Context, change: Change): void {
   switch (change.do) {
     case 'name':
-      name(hands, change.inode, change.path);
+      name(context, change.inode, change.path);
       return;
     case 'put':
-      put(hands, change.record);
+      put(context, change.record);
       return;
     case 'forget':
-      hands.states.remove(change.inode);
+      context.states.remove(change.inode);
       return;
     case 'hang':
-      hands.states.hang(change.child, change.parent, parentPath(hands, change.parent));
+      context.states.hang(change.child, change.parent, parentPath(context, change.parent));
       return;
     case 'cut':
-      hands.states.cut(change.child, change.parent);
+      context.states.cut(change.child, change.parent);
       return;
     case 'yield':
     case 'absorb':
@@ -94,7 +98,7 @@ function apply(hands: Hands, change: Change): void {
   }
 }
 
-function name({ seen }: Hands, inode: Inode, path: string): void {
+function name({ seen }: Context, inode: Inode, path: string): void {
   const draft = seen.get(inode);
   if (!draft) return;
   seen.set(inode, { ...draft, path });
@@ -109,7 +113,7 @@ function name({ seen }: Hands, inode: Inode, path: string): void {
   }
 }
 
-function put({ states, seen }: Hands, record: FileRecord): void {
+function put({ states, seen }: Context, record: FileRecord): void {
   const old = states.read(record.inode);
   const known = seen.get(record.inode) ?? old;
   if (!known) return;
@@ -133,9 +137,9 @@ function freeze(path: string, birth: string) {
   return { size: String(stat.size), modifiedNs: String(stat.mtimeNs) };
 }
 
-function parentPath({ states, people, seen }: Hands, parent: Inode): string {
-  const [sibling] = states.hung(parent, 1);
+function parentPath({ states, tracker, seen }: Context, parent: Inode): string {
+  const [sibling] = states.childrenOf(parent, 1);
   if (sibling !== undefined) return states.linkOf(parent, sibling);
   const file = states.read(parent);
-  return seen.get(parent)?.path ?? (file && people.locate(file)) ?? '';
+  return seen.get(parent)?.path ?? (file && tracker.locate(file)) ?? '';
 }

@@ -40,7 +40,7 @@ export interface StateFiles {
   /** One name per child, on the parent's inode: so the kernel counts links as GPFS does. */
   linkOf(parent: Inode, child: Inode): string;
   /** Children that were hung under a parent, whether they still live or not; at most `limit`. */
-  hung(parent: Inode, limit?: number): readonly Inode[];
+  childrenOf(parent: Inode, limit?: number): readonly Inode[];
   hang(child: Inode, parent: Inode, parentPath: string): void;
   cut(child: Inode, parent: Inode): void;
 }
@@ -61,7 +61,7 @@ export function stateFiles(layout: SimulatorLayout): StateFiles {
     },
     all: () => readdirSync(records).flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []),
     linkOf,
-    hung: (parent, limit = Infinity) => firstNames(join(children, parent), limit),
+    childrenOf: (parent, limit = Infinity) => firstNames(join(children, parent), limit),
     hang: (child, parent, parentPath) => {
       const path = linkOf(parent, child);
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

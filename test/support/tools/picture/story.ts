@@ -4,7 +4,7 @@ import { fileJson } from '../../../../src/model/forest/graphs.ts';
 import { rowsOf } from '../../../../src/model/forest/view.ts';
 import type { Driver } from '../../../../src/service/driver.ts';
 import { readForest } from '../../../../src/service/forest/forest.ts';
-import { blockBytes } from '../../../../src/simulator/memory/world.ts';
+import { blockBytes } from '../../../../src/simulator/memory/visible-files.ts';
 import {
   clusterWithRoot,
   dataFiles,

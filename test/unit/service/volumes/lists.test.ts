@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { silentLog } from '../../../../src/observe/log.ts';
 import type { Driver } from '../../../../src/service/driver.ts';
-import { textBlock } from '../../../../src/simulator/memory/tree.ts';
+import { textBlock } from '../../../../src/simulator/memory/file-system.ts';
 import { clusterWithRoot, serverOn, snap, spec } from '../../../support/memory/driver.ts';
 import { attach } from '../../../support/memory/world.ts';
 

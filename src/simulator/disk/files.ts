@@ -1,11 +1,11 @@
 import { lstatSync, readFileSync } from 'node:fs';
 import { errnoError, type Files } from '../../run/files.ts';
-import { birthOf, damagesOf } from './state/census.ts';
+import { birthOf, damagesOf } from './state/file-tracker.ts';
 import { simulatorLayoutOf, type SimulatorLayout } from './state/layout.ts';
 import { noSpace, readPersonality } from '../core/personality.ts';
 import { checkOneFileset, removeName, rename } from './rm-mv.ts';
 import { absolute, lockOf, realGround, type RealGround } from './ground.ts';
-import { heldOn } from './blocks.ts';
+import { heldOn } from './held-blocks.ts';
 import { lookAt, stateFiles } from './state/state-files.ts';
 
 /**

@@ -14,19 +14,19 @@ export interface Damage {
 }
 
 /** Keeps the state true to what other programs did behind our back. */
-export interface Census {
+export interface FileTracker {
   /** Where a file is now, or undefined when it has no name any more. */
   locate(file: StateFile): string | undefined;
   /** Children of a parent that still live; need not look for more than `limit`. */
-  living(parent: Inode, limit?: number): readonly Inode[];
+  livingChildren(parent: Inode, limit?: number): readonly Inode[];
   /** Throws EIO when this file, or one it reads through, is damaged. */
-  check(inode: Inode, path: string): void;
+  checkSound(inode: Inode, path: string): void;
   /** Forgets an inode that is gone. */
-  bury(inode: Inode): void;
+  forget(inode: Inode): void;
   /** Takes note of where a file is, if it is not where it was. */
-  saw(file: StateFile, path: string): void;
+  noteAt(file: StateFile, path: string): void;
   /** Looks at everything. */
-  sweep(): void;
+  checkAll(): void;
   damages(): readonly Damage[];
 }
 
@@ -34,36 +34,40 @@ export interface Census {
 export const birthOf = (stat: BigIntStats): string => String(stat.birthtimeNs);
 
 /** A census over the state files of one simulator; short-lived, because it remembers where files are. */
-export function census(layout: SimulatorLayout, states: StateFiles, now: () => number): Census {
-  const scene: Scene = { layout, states, now, locate: locator(layout, states) };
+export function fileTracker(
+  layout: SimulatorLayout,
+  states: StateFiles,
+  now: () => number,
+): FileTracker {
+  const context: Context = { layout, states, now, locate: locator(layout, states) };
   return {
-    locate: scene.locate,
-    living: (parent, limit) => living(scene, parent, limit),
-    check: (inode, path) => {
-      check(scene, inode, path);
+    locate: context.locate,
+    livingChildren: (parent, limit) => livingChildren(context, parent, limit),
+    checkSound: (inode, path) => {
+      checkSound(context, inode, path);
     },
-    bury: (inode) => {
-      bury(scene, inode);
+    forget: (inode) => {
+      forget(context, inode);
     },
-    saw: (file, path) => {
+    noteAt: (file, path) => {
       if (file.path !== path && !isAt(file, file.path)) states.write({ ...file, path });
     },
-    sweep: () => {
+    checkAll: () => {
       for (const inode of states.all()) {
         const file = states.read(inode);
         if (!file) continue;
-        if (isAlive(scene, inode)) verify(scene, file);
-        else bury(scene, inode);
+        if (isAlive(context, inode)) verify(context, file);
+        else forget(context, inode);
       }
     },
     damages: () => damagesOf(layout),
   };
 }
 
-interface Scene {
+interface Context {
   readonly layout: SimulatorLayout;
   readonly states: StateFiles;
-  readonly locate: Census['locate'];
+  readonly locate: FileTracker['locate'];
   now(): number;
 }
 
@@ -71,67 +75,67 @@ interface Scene {
 export const damagesOf = (layout: SimulatorLayout): readonly Damage[] =>
   existsSync(layout.damage) ? ((readJson(layout.damage) ?? []) as readonly Damage[]) : [];
 
-function bury(scene: Scene, inode: Inode): void {
-  const { states } = scene;
+function forget(context: Context, inode: Inode): void {
+  const { states } = context;
   const parent = states.read(inode)?.record.parent;
   states.remove(inode);
   if (parent === undefined) return;
   states.cut(inode, parent);
   const above = states.read(parent);
-  if (!above || living(scene, parent, 1).length > 0) return;
-  states.write({ ...above, record: { ...above.record, childlessSinceMs: scene.now() } });
+  if (!above || livingChildren(context, parent, 1).length > 0) return;
+  states.write({ ...above, record: { ...above.record, childlessSinceMs: context.now() } });
 }
 
-function living(scene: Scene, parent: Inode, limit = Infinity): readonly Inode[] {
+function livingChildren(context: Context, parent: Inode, limit = Infinity): readonly Inode[] {
   for (;;) {
-    const hung = scene.states.hung(parent, limit);
-    const dead = hung.filter((inode) => !isAlive(scene, inode));
-    if (dead.length === 0) return hung;
+    const children = context.states.childrenOf(parent, limit);
+    const dead = children.filter((inode) => !isAlive(context, inode));
+    if (dead.length === 0) return children;
     for (const inode of dead) {
-      scene.states.cut(inode, parent);
-      bury(scene, inode);
+      context.states.cut(inode, parent);
+      forget(context, inode);
     }
   }
 }
 
-function isAlive(scene: Scene, inode: Inode): boolean {
-  const file = scene.states.read(inode);
+function isAlive(context: Context, inode: Inode): boolean {
+  const file = context.states.read(inode);
   if (!file) return false;
   if (isAt(file, file.path)) return true;
   // Asked before the whole tree is searched: a device goes on with a file whose name was removed.
   if (!file.record.isParent && orphanLoopsOf(file.path).length > 0) return true;
-  if (scene.locate(file) !== undefined) return true;
-  if (living(scene, inode, 1).length === 0) return false;
-  report(scene, file, 'vanished');
+  if (context.locate(file) !== undefined) return true;
+  if (livingChildren(context, inode, 1).length === 0) return false;
+  report(context, file, 'vanished');
   return true;
 }
 
-function verify(scene: Scene, file: StateFile): void {
+function verify(context: Context, file: StateFile): void {
   if (!file.frozen) return;
-  const path = scene.locate(file);
+  const path = context.locate(file);
   const stat = path === undefined ? undefined : lookAt(path);
   if (stat) {
     const { size, modifiedNs } = file.frozen;
     const same = String(stat.size) === size && String(stat.mtimeNs) === modifiedNs;
-    if (!same) report(scene, file, 'changed');
-  } else if (living(scene, file.record.inode, 1).length > 0) {
-    report(scene, file, 'vanished');
+    if (!same) report(context, file, 'changed');
+  } else if (livingChildren(context, file.record.inode, 1).length > 0) {
+    report(context, file, 'vanished');
   }
 }
 
-function report({ layout }: Scene, file: StateFile, what: Damage['what']): void {
+function report({ layout }: Context, file: StateFile, what: Damage['what']): void {
   const known = damagesOf(layout);
   const { inode } = file.record;
   if (known.some((damage) => damage.inode === inode)) return;
   writeWhole(layout.damage, JSON.stringify([...known, { inode, path: file.path, what }]));
 }
 
-function check(scene: Scene, inode: Inode, path: string): void {
+function checkSound(context: Context, inode: Inode, path: string): void {
   for (let at: Inode | undefined = inode; at !== undefined;) {
-    const file = scene.states.read(at);
+    const file = context.states.read(at);
     if (!file) return;
-    verify(scene, file);
-    const spoilt = damagesOf(scene.layout).some((damage) => damage.inode === at);
+    verify(context, file);
+    const spoilt = damagesOf(context.layout).some((damage) => damage.inode === at);
     if (spoilt) throw errnoError('EIO', 'read', path);
     at = file.record.parent;
   }
@@ -144,7 +148,7 @@ const isAt = (file: StateFile, path: string): boolean => {
   );
 };
 
-function locator(layout: SimulatorLayout, states: StateFiles): Census['locate'] {
+function locator(layout: SimulatorLayout, states: StateFiles): FileTracker['locate'] {
   let walked: ReadonlyMap<string, string> | undefined;
   return (file) => {
     const { birth, record } = file;

@@ -1,6 +1,6 @@
 import type { Bytes } from '../../model/bytes.ts';
 import type { Inode } from '../core/ground.ts';
-import { fail } from '../core/strerror.ts';
+import { fail } from '../core/errno.ts';
 
 /** A file or directory in memory. */
 export interface MemoryNode {
@@ -23,7 +23,7 @@ export interface MemoryNode {
 export const textBlock = -1;
 
 /** A file system in memory: names, inodes and nothing of GPFS. */
-export interface Tree {
+export interface MemoryFileSystem {
   readonly device: bigint;
   readonly mountPoint: string;
   readonly root: MemoryNode;
@@ -33,16 +33,20 @@ export interface Tree {
   /** ENOENT, ENOTDIR, ENAMETOOLONG. */
   find(path: string, call: string): MemoryNode;
   /** The directory a path lies in, and its last component. */
-  place(path: string, call: string): TreePlace;
+  entryAt(path: string, call: string): DirectoryEntry;
 }
 
-export interface TreePlace {
+export interface DirectoryEntry {
   readonly directory: MemoryNode;
   readonly name: string;
 }
 
 /** An empty file system that appears at `mountPoint`. */
-export function makeTree(device: bigint, mountPoint: string, nowMs: number): Tree {
+export function makeFileSystem(
+  device: bigint,
+  mountPoint: string,
+  nowMs: number,
+): MemoryFileSystem {
   const nodes = new Map<Inode, MemoryNode>();
   let next = 148_480;
   const make = (kind: MemoryNode['kind'], mode: number, bornMs: number): MemoryNode => {
@@ -85,7 +89,7 @@ export function makeTree(device: bigint, mountPoint: string, nowMs: number): Tre
     nodes,
     make,
     find: (path, call) => walk(components(path, call), call, path),
-    place: (path, call) => {
+    entryAt: (path, call) => {
       const parts = components(path, call);
       const name = parts.at(-1);
       if (name === undefined) fail('EBUSY', call, path);
@@ -97,14 +101,14 @@ export function makeTree(device: bigint, mountPoint: string, nowMs: number): Tre
 }
 
 /** Gives a node a name: EEXIST when it is taken. */
-export function enter(place: TreePlace, node: MemoryNode, call: string, path: string): void {
+export function enter(place: DirectoryEntry, node: MemoryNode, call: string, path: string): void {
   if (place.directory.entries.has(place.name)) fail('EEXIST', call, path);
   place.directory.entries.set(place.name, node);
   node.names += 1;
 }
 
 /** Takes a name away; the caller sees to what has no name left. */
-export function leave(place: TreePlace): void {
+export function leave(place: DirectoryEntry): void {
   const node = place.directory.entries.get(place.name);
   if (!node) return;
   place.directory.entries.delete(place.name);

@@ -4,7 +4,7 @@ import { roundUp, type Bytes } from '../../model/bytes.ts';
 import { errnoError, errnoOf } from '../../run/files.ts';
 import { hostRun } from '../../run/host-run.ts';
 import { CommandFailed } from '../../run/run.ts';
-import { birthOf } from './state/census.ts';
+import { birthOf } from './state/file-tracker.ts';
 import type { SimulatorLayout } from './state/layout.ts';
 import { stateFiles, type StateFile } from './state/state-files.ts';
 

@@ -1,10 +1,10 @@
 import { forgotten } from '../core/clone.ts';
 import type { Change, FileRecord, Ground, Inode } from '../core/ground.ts';
-import { fail } from '../core/strerror.ts';
-import { enter, type MemoryNode, type Tree } from './tree.ts';
+import { fail } from '../core/errno.ts';
+import { enter, type MemoryNode, type MemoryFileSystem } from './file-system.ts';
 
 /** Clone records and blocks over a tree in memory: what GPFS keeps beyond POSIX. */
-export interface MemoryState {
+export interface CloneState {
   readonly records: Map<Inode, FileRecord>;
   childCount(inode: Inode, limit?: number): number;
   apply(change: Change): void;
@@ -17,15 +17,15 @@ export interface MemoryState {
 }
 
 /** No clones yet. */
-export function memoryState(tree: Tree): MemoryState {
+export function cloneState(fileSystem: MemoryFileSystem): CloneState {
   const records = new Map<Inode, FileRecord>();
   const children = new Map<Inode, Set<Inode>>();
-  const data = sharedBlocks(tree, records);
+  const data = sharedBlocks(fileSystem, records);
 
   const apply = (change: Change): void => {
     switch (change.do) {
       case 'name':
-        enter(tree.place(change.path, 'create'), nodeOf(tree, change.inode), 'create', change.path);
+        nameDraft(fileSystem, change);
         return;
       case 'put':
         records.set(change.record.inode, change.record);
@@ -40,7 +40,7 @@ export function memoryState(tree: Tree): MemoryState {
         children.get(change.parent)?.delete(change.child);
         return;
       case 'yield':
-        nodeOf(tree, change.inode).blocks.clear();
+        nodeOf(fileSystem, change.inode).blocks.clear();
         return;
       case 'absorb':
         data.absorb(change);
@@ -56,21 +56,27 @@ export function memoryState(tree: Tree): MemoryState {
     dropUnused: (ground, node) => {
       if (node.names > 0 || node.readers + node.writers > 0) return;
       for (const change of forgotten(ground, node.inode)) apply(change);
-      tree.nodes.delete(node.inode);
+      fileSystem.nodes.delete(node.inode);
     },
   };
 }
 
-const nodeOf = (tree: Tree, inode: Inode): MemoryNode =>
-  tree.nodes.get(inode) ?? fail('ESTALE', 'inode', inode);
+const nodeOf = (fileSystem: MemoryFileSystem, inode: Inode): MemoryNode =>
+  fileSystem.nodes.get(inode) ?? fail('ESTALE', 'inode', inode);
+
+type Named = Extract<Change, { do: 'name' }>;
+
+const nameDraft = (fileSystem: MemoryFileSystem, { inode, path }: Named): void => {
+  enter(fileSystem.entryAt(path, 'create'), nodeOf(fileSystem, inode), 'create', path);
+};
 
 type Absorb = Extract<Change, { do: 'absorb' }>;
 
-function sharedBlocks(tree: Tree, records: ReadonlyMap<Inode, FileRecord>) {
+function sharedBlocks(fileSystem: MemoryFileSystem, records: ReadonlyMap<Inode, FileRecord>) {
   const blockOf = (inode: Inode, block: number): string | undefined => {
     let at: Inode | undefined = inode;
     while (at !== undefined) {
-      const own: string | undefined = tree.nodes.get(at)?.blocks.get(block);
+      const own: string | undefined = fileSystem.nodes.get(at)?.blocks.get(block);
       if (own !== undefined) return own;
       at = records.get(at)?.parent;
     }
@@ -79,13 +85,13 @@ function sharedBlocks(tree: Tree, records: ReadonlyMap<Inode, FileRecord>) {
   const contentOf = (inode: Inode): ReadonlyMap<number, string> => {
     const parent = records.get(inode)?.parent;
     const inherited = parent === undefined ? [] : contentOf(parent);
-    return new Map([...inherited, ...(tree.nodes.get(inode)?.blocks ?? [])]);
+    return new Map([...inherited, ...(fileSystem.nodes.get(inode)?.blocks ?? [])]);
   };
   const absorb = ({ inode, all, most = Infinity, over = false }: Absorb): void => {
     const parent = records.get(inode)?.parent;
     if (parent === undefined) return;
-    const { blocks } = nodeOf(tree, inode);
-    const shared = [...(all ? contentOf(parent) : nodeOf(tree, parent).blocks)];
+    const { blocks } = nodeOf(fileSystem, inode);
+    const shared = [...(all ? contentOf(parent) : nodeOf(fileSystem, parent).blocks)];
     const missing = shared.filter(([block]) => over || !blocks.has(block));
     for (const [block, value] of missing.slice(0, most)) blocks.set(block, value);
   };

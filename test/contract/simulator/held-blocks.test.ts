@@ -6,8 +6,8 @@ import type { Files } from '../../../src/run/files.ts';
 import { hostFiles } from '../../../src/run/host-files.ts';
 import type { Run } from '../../../src/run/run.ts';
 import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
-import { blockBytes } from '../../../src/simulator/memory/world.ts';
-import { simulatedFiles } from '../../../src/simulator/disk/guarded-files.ts';
+import { blockBytes } from '../../../src/simulator/memory/visible-files.ts';
+import { simulatedFiles } from '../../../src/simulator/disk/files.ts';
 import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
 import { testSimulator, type TestSimulator } from '../../support/disk/simulator-host.ts';
 

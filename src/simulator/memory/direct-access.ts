@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { Inode } from '../core/ground.ts';
 import type { MemoryGround } from './ground.ts';
 import { isMounted } from '../core/personality.ts';
-import { fail } from '../core/strerror.ts';
-import { pathsBelow, type MemoryNode } from './tree.ts';
+import { fail } from '../core/errno.ts';
+import { pathsBelow, type MemoryNode } from './file-system.ts';
 
-export interface TreeNode {
+export interface CloneNode {
   readonly parent: Inode | undefined;
   readonly children: readonly Inode[];
   readonly isParent: boolean;
@@ -22,8 +22,8 @@ export interface OpenFile {
 }
 
 /** What tests may do to the data, past the ports: like a loop device, or like somebody who knows the truth. */
-export function access(ground: MemoryGround) {
-  const find = (path: string): MemoryNode => ground.tree.find(path, 'open');
+export function directAccess(ground: MemoryGround) {
+  const find = (path: string): MemoryNode => ground.shared.find(path, 'open');
   const open = (path: string, how: 'read' | 'write' = 'write'): OpenFile =>
     openNode(ground, find(path), path, how);
   return {
@@ -36,7 +36,7 @@ export function access(ground: MemoryGround) {
     readBlock: (path: string, block: number) => ground.blockOf(find(path).inode, block),
     heldBlocks: (path: string) => find(path).blocks.size,
     hash: (path: string) => hashOf(ground, find(path)),
-    paths: () => pathsBelow(ground.tree.root, ground.mountPoint),
+    paths: () => pathsBelow(ground.shared.root, ground.mountPoint),
     strayPaths: () => pathsBelow(ground.local.find(ground.mountPoint, 'open'), ground.mountPoint),
     tree: () => forest(ground),
   };
@@ -79,11 +79,11 @@ function hashOf(ground: MemoryGround, node: MemoryNode): string {
   return hash.digest('hex');
 }
 
-function forest(ground: MemoryGround): ReadonlyMap<Inode, TreeNode> {
+function forest(ground: MemoryGround): ReadonlyMap<Inode, CloneNode> {
   const placed = [...ground.records.values()].filter(
     (record) => record.isParent || record.parent !== undefined,
   );
-  const names = namesByInode(ground.tree.root, ground.mountPoint);
+  const names = namesByInode(ground.shared.root, ground.mountPoint);
   return new Map(
     placed.map(({ inode, parent, isParent, depth }) => [
       inode,

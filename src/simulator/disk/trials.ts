@@ -1,6 +1,6 @@
 import { errnoError } from '../../run/files.ts';
 import type { HeldFile, HeldLoop, Trials } from '../../run/trials.ts';
-import { parentsOf } from './guarded-files.ts';
+import { parentsOf } from './files.ts';
 
 /**
  * The host's Trials as they would be on GPFS. The kernel underneath writes to clone parents, and its loop

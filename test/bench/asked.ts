@@ -1,4 +1,4 @@
-/** What `read` makes of the command line; where it throws, ends with 2, its message and the usage. */
+/** The options that `read` finds on the command line. When it throws: the error, the usage, and status 2. */
 export function readOptions<T extends { readonly only: string }>(
   read: () => T,
   { parts, usage }: { readonly parts: object; readonly usage: string },

@@ -1,9 +1,9 @@
 import { connectTo } from '../support/server/client.ts';
 
-/** Calls of a real client; each throws with the server's words when it fails. */
+/** Calls of a real client. A call that fails throws the server's message. */
 export type Csi = ReturnType<typeof csiClient>;
 
-/** Ways to ask for a volume that is to be made. */
+/** Options of a request to create a volume. */
 export interface Wanted {
   readonly bytes?: bigint;
   readonly capability?: object;

@@ -1,6 +1,6 @@
 import { cpus, loadavg, release, totalmem } from 'node:os';
 
-/** What numbers were taken on: without it they say little. */
+/** The machine that was measured, without which the numbers say little. */
 export const machine = () => ({
   cores: cpus().length,
   processor: cpus()[0]?.model ?? 'unknown',

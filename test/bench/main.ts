@@ -21,7 +21,7 @@ import { tables } from './print.ts';
 import { program } from './program.ts';
 import { startServer } from './server.ts';
 
-// The driver that fills a root in this process waits for the disk as a server does.
+// A driver in this process fills a root; it waits for the disk as a server does.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
 const usual = { idle, floor, costs, rpc, stage, size, list, images };
@@ -85,7 +85,7 @@ function benchOn(ground: Executables, quick: boolean, signal: AbortSignal): Benc
   };
 }
 
-/** Runs it; resolves to what is wrong with what it leaves behind. */
+/** Runs the benchmark; resolves to what is wrong with what it leaves behind. */
 async function main(signal: AbortSignal): Promise<readonly string[]> {
   const { quick, only, json, dir, help } = readOptions(() => parseArgs({ options }).values, {
     parts,

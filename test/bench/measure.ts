@@ -5,11 +5,11 @@ export interface Timing {
   readonly n: number;
   readonly p50: number;
   readonly p99: number;
-  /** Calls that ended in a second, all callers together. */
+  /** Completed calls per second, of all callers together. */
   readonly perSecond: number;
 }
 
-/** Does `work` for each item, so many at once, and keeps how long each took. */
+/** Runs `work` for each item, with this many at once, and records how long each took. */
 export async function timed<Item>(
   what: string,
   callers: number,
@@ -26,7 +26,7 @@ export async function timed<Item>(
   return timing(what, callers, samples, performance.now() - began);
 }
 
-/** Does `work` for each item, so many at once. */
+/** Runs `work` for each item, with this many at once. */
 export async function eachOf<Item>(
   width: number,
   items: readonly Item[],
@@ -39,7 +39,7 @@ export async function eachOf<Item>(
   await Promise.all(Array.from({ length: width }, caller));
 }
 
-/** What samples say; `wallMs` is how long it took to gather them. */
+/** Statistics of samples; `wallMs` is how long taking them took. */
 export const timing = (
   what: string,
   callers: number,
@@ -54,7 +54,7 @@ export const timing = (
   perSecond: (samples.length / wallMs) * 1000,
 });
 
-/** The smallest sample that this share of all does not exceed. */
+/** The smallest sample that at least this share of samples does not exceed. */
 export function quantile(samples: readonly number[], share: number): number {
   const sorted = samples.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? NaN;

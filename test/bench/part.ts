@@ -5,9 +5,9 @@ import type { Server, ServerPlan } from './server.ts';
 /** What a part of the benchmark stands on. */
 export interface Bench {
   readonly ground: Executables;
-  /** A few of everything: to see that it runs, not to learn how fast. */
+  /** Small numbers: to check that the benchmark runs, not to measure. */
   readonly quick: boolean;
-  /** Aborted when the user wants the end. */
+  /** Aborted when the user interrupts the run. */
   readonly signal: AbortSignal;
   /** A fresh server; `use` ends before it does. */
   withServer<T>(
@@ -19,7 +19,7 @@ export interface Bench {
   say(text: string): void;
 }
 
-/** A number that is no time of calls. */
+/** A figure that is not the time of a call. */
 export interface Figure {
   readonly what: string;
   readonly value: number;

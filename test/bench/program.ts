@@ -6,7 +6,7 @@ import { z } from 'zod';
 const root = join(import.meta.dirname, '..', '..');
 const bundle = join(root, 'dist', 'gpfs-csi.js');
 
-/** The built program, built anew when a source is younger; what ships is what is measured. */
+/** The built program, rebuilt when a source is newer. So the benchmark measures what ships. */
 export function program(): string {
   if (madeAt(bundle) < Math.max(...sources().map(madeAt)))
     execFileSync(process.execPath, [join(root, 'scripts', 'build.mjs')], { cwd: root });

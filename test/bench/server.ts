@@ -43,7 +43,7 @@ export interface ServerPlan {
   readonly program: string;
   readonly name: string;
   readonly logLevel: 'info' | 'debug';
-  /** Ends the process at once, and whatever waits for it fails. */
+  /** Kills the process at once, so calls that wait for it fail. */
   readonly signal: AbortSignal;
 }
 
@@ -98,7 +98,7 @@ function launch(plan: ServerPlan, folder: string, root: string, socket: string, 
   const flags = {
     root,
     'mm-dir': plan.ground.simulator.bin,
-    // A probe at the start would be measured with the requests.
+    // Without this, the probe at the start would be measured with the requests.
     probe: 'never',
     'mm-runner': 'direct',
     'node-id': nodeName,
@@ -109,7 +109,7 @@ function launch(plan: ServerPlan, folder: string, root: string, socket: string, 
   };
   const log = openSync(logFile, 'a');
   const argv = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
-  // A group of its own, so that Ctrl-C reaches us and not it: we end it when all calls are in.
+  // In its own process group, so that Ctrl-C reaches only us. We end the server once all calls are answered.
   const image = asInImage();
   const child = spawn(process.execPath, [...image.flags, plan.program, 'serve', ...argv], {
     env: { ...image.env, PATH: process.env['PATH'], CSI_ENDPOINT: `unix://${socket}` },

@@ -5,14 +5,14 @@ import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { kubeconfig } from './cluster/network.ts';
 
-/** What we look at of any object. */
+/** The fields that we read of any object. */
 export interface Seen {
   readonly kind?: string;
   readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
   readonly [key: string]: unknown;
 }
 
-/** A change that a watch tells. */
+/** A change that a watch reports. */
 export interface Change {
   readonly type: string;
   readonly object: Seen;
@@ -25,7 +25,7 @@ const admin = z.object({
   users: z.tuple([z.object({ user: z.object({ token: z.string() }) })]),
 });
 
-// Connections are kept: most of what a cluster is asked here is asked four times a second.
+// Keeps connections open: most requests here are repeated four times a second.
 const agent = new Agent({ keepAlive: true });
 
 interface Access {
@@ -70,7 +70,7 @@ async function read(answer: IncomingMessage): Promise<string> {
   return text;
 }
 
-/** What the API server answers to GET; undefined where there is nothing of that name. */
+/** The object at a path, by GET; undefined when there is none. */
 export async function get(path: string): Promise<unknown> {
   const answer = await open(path);
   const text = await read(answer);
@@ -86,8 +86,8 @@ export async function list(path: string): Promise<readonly Seen[]> {
 }
 
 /**
- * Tells each change of the objects at a path, those that are there first; resolves to what ends it, once it has begun.
- * It begins with what the API server has at hand: for anything newer, it would ask an etcd that is too old for that.
+ * Reports each change of the objects at a path, beginning with the existing objects. Once the watch has begun, resolves
+ * to the function that ends it. It begins with the API server's cache: newer state would need a newer etcd.
  */
 export async function watch(path: string, tell: (change: Change) => void): Promise<() => void> {
   const stopping = new AbortController();
@@ -96,7 +96,7 @@ export async function watch(path: string, tell: (change: Change) => void): Promi
     stopping.signal,
   );
   if (answer.statusCode !== 200) throw new Error(`watching ${path}: ${await read(answer)}`);
-  // Who waits for a change that never comes says so; the end of the stream needs no word of its own.
+  // The caller that waits for a change reports that it never came, so the end of the stream is not reported.
   answer.on('error', () => undefined);
   createInterface({ input: answer })
     .on('line', (line) => {

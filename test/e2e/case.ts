@@ -15,7 +15,7 @@ export interface Case {
   readonly run: (space: Space) => Promise<void>;
 }
 
-/** What became of a case. */
+/** The result of a case. */
 export interface Verdict {
   readonly id: string;
   readonly ok: boolean;
@@ -65,7 +65,7 @@ async function runCase({ id, run }: Case): Promise<string | undefined> {
   }
 }
 
-// Pods first: a claim stays as long as a pod uses it. Some of them do not listen when they are asked to end.
+// Pods first: a claim stays as long as a pod uses it. Some pods ignore the request to end, hence the grace period.
 async function clear(space: Space): Promise<void> {
   const patience = `--timeout=${patienceMs / 1000}s`;
   await space.kubectl(['delete', 'pods', '--all', '--grace-period=1', '--wait=true', patience]);
@@ -85,7 +85,7 @@ async function nothingNew(before: ReadonlySet<string>): Promise<void> {
   if (damage.length > 0) throw new Error(`the simulated GPFS is ${damage.join('; ')}`);
 }
 
-// What a person would look at first.
+// What an administrator would look at first.
 async function look(space: Space): Promise<string> {
   const objects = await space.kubectl(['get', 'pods,pvc,volumesnapshots', '-o', 'wide']);
   const warnings = ['get', 'events', '--field-selector=type=Warning', '--sort-by=.lastTimestamp'];
@@ -94,11 +94,11 @@ async function look(space: Space): Promise<string> {
     '-o',
     'jsonpath={range .items[*]}{.message}{"\\n"}{end}',
   ]);
-  const told = [...new Set(events.trim().split('\n'))].slice(-15);
-  return [objects, ...told, ...(await complaints())].join('\n');
+  const messages = [...new Set(events.trim().split('\n'))].slice(-15);
+  return [objects, ...messages, ...(await complaints())].join('\n');
 }
 
-/** What the drivers complained of last. */
+/** The last warnings and errors of the drivers. */
 async function complaints(): Promise<readonly string[]> {
   const logs = await Promise.all(
     nodes.map(async (node) => {

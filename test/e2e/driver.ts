@@ -20,14 +20,14 @@ export const chartFolder = join(checkout, 'charts', 'gpfs-csi');
 export const daemonSet = `daemonset/${release.name}-node`;
 const deployment = `deployment/${release.name}-controller`;
 
-/** What of an installation differs from the usual. */
+/** How an installation differs from the usual one. */
 export interface Installation {
   readonly tag?: string;
   readonly chart?: string;
   readonly values?: Readonly<Record<string, unknown>>;
 }
 
-/** Values that any installation in this cluster needs: images that are here. */
+/** Values that every installation in this cluster needs, such as the names of images. */
 export const localImages = (tag: string): Readonly<Record<string, unknown>> => ({
   image: { repository: driverImage.repository, tag },
   sidecars: Object.fromEntries(
@@ -47,7 +47,7 @@ export async function helm(args: readonly string[], input = ''): Promise<string>
   return sh([program, ...args], { cwd: checkout, env: clusterEnv(), input, limitMs });
 }
 
-/** Installs or changes any release; waits until helm finds it ready, unless told not to. */
+/** Installs or changes any release; waits until helm finds it ready, unless `ready` has other flags. */
 export async function installRelease(
   { name, namespace }: Release,
   chart: string,
@@ -77,7 +77,7 @@ export async function rolledOut(): Promise<void> {
   }
 }
 
-/** Takes a release out of the cluster. */
+/** Uninstalls a release. */
 export async function uninstall({ name, namespace }: Release): Promise<void> {
   await helm(['uninstall', name, '--namespace', namespace, ...patience]);
 }

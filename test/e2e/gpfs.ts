@@ -22,7 +22,7 @@ export async function gpfsUp(): Promise<void> {
   await mkdir(rootFolder, { recursive: true, mode: 0o750 });
 }
 
-/** Takes the simulated GPFS down with all volumes; the loop devices of killed nodes go with it. */
+/** Removes the simulated GPFS with all volumes, and the loop devices that killed nodes left. */
 export async function gpfsDown(): Promise<void> {
   await simulate('down', '--force');
 }
@@ -31,7 +31,7 @@ const status = z.object({ state: z.string(), reasons: z.array(z.string()) });
 
 /** What the simulator found to be wrong with its data; nothing when it is sound. */
 export async function gpfsDamage(): Promise<readonly string[]> {
-  // It ends with 1 when something is wrong, and says what all the same.
+  // It ends with 1 when something is wrong, and still prints what.
   const out = await simulate('status').catch(
     (error: unknown) => z.object({ stdout: z.string() }).parse(error).stdout,
   );
@@ -50,7 +50,7 @@ export async function mountOn(node: Node): Promise<void> {
   await onNode(node, ['mount', '-t', 'xfs', device, gpfsMount]);
 }
 
-/** Stops GPFS on all nodes, as mmshutdown does: its file system goes from under whatever has it open. */
+/** Stops GPFS on all nodes, as mmshutdown does: unmounts the file system even while files are open. */
 export async function stopGpfs(): Promise<void> {
   await simulate('up', '--set', 'daemon=down');
   for (const node of nodes) await onNode(node, ['umount', '--lazy', gpfsMount]);
@@ -68,7 +68,7 @@ const commands = join(gpfsFolder, 'bin');
 export const attributesOf = (path: string): Promise<string> =>
   sh([join(commands, 'mmlsattr'), '-L', path]);
 
-/** Makes one command be missing on one node, as where GPFS is not installed. */
+/** Hides a command on one node, as if GPFS were not installed there. */
 export async function hideCommand(node: Node, name: string): Promise<void> {
   const others = join(node.folder, 'commands');
   await rm(others, { recursive: true, force: true });

@@ -56,7 +56,7 @@ export class Space {
   async get(what: string, path: string): Promise<string> {
     return valueAt(await get(pathOf(what, this.name)), path);
   }
-  /** Waits until a value of an object is as wanted, and says what it was when it never is. */
+  /** Waits until a value of an object is this one. When that takes too long, the error names the value it had. */
   async reaches(what: string, path: string, wanted: string, limitMs = patienceMs): Promise<void> {
     let last = '';
     await until(`${what} has ${path} = ${wanted}`, limitMs, async () => {
@@ -68,7 +68,7 @@ export class Space {
       throw new Error(`${why}; it has "${last}"\n${events}`, { cause: error });
     });
   }
-  /** What the cluster told about an object. */
+  /** The events of an object. */
   async events(what: string): Promise<string> {
     const [kind = '', name = ''] = what.split('/');
     const path = `${pathOf('event', this.name)}?fieldSelector=involvedObject.name%3D${name}`;

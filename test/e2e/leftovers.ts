@@ -31,7 +31,7 @@ async function links(): Promise<readonly string[]> {
   return out.split('\n').filter((line) => line.includes(bridge));
 }
 
-// Our programs have the folder of the run in their arguments.
+// Programs of a run have its folder in their arguments.
 async function processes(): Promise<readonly string[]> {
   const out = await sh(['ps', '-eo', 'pid,args']);
   return out.split('\n').filter((line) => ours(line));

@@ -7,7 +7,7 @@ import type { Node } from './cluster/node.ts';
 /** The chart's own class, for claims and for snapshots. */
 export const className = 'gpfs-csi';
 
-/** What a claim may ask for beyond the usual. */
+/** Options of a claim. */
 export interface ClaimOptions {
   readonly size?: string;
   readonly className?: string;
@@ -45,7 +45,7 @@ export const snapshot = (name: string, of: string, snapshotClass = className): M
   spec: { volumeSnapshotClassName: snapshotClass, source: { persistentVolumeClaimName: of } },
 });
 
-/** What a pod may be beyond a shell that waits. */
+/** Options of a pod; by default it only waits. */
 export interface PodOptions {
   readonly claim: string;
   readonly node?: Node;
@@ -57,7 +57,7 @@ export interface PodOptions {
 /** Where a pod sees its volume. */
 export const volumePath = '/volume';
 
-/** A pod with one volume that runs a shell script, or waits for ever. */
+/** A pod with one volume that runs a shell script, or only waits. */
 export const pod = (name: string, options: PodOptions): Manifest => {
   const volume =
     options.block === true
@@ -93,7 +93,7 @@ export const countFor = (path: string): string =>
 
 const leastCount = 20;
 
-/** Waits until a pod that runs countFor has counted for a while. */
+/** Waits until a pod that runs countFor has counted some numbers. */
 export async function counts(space: Space, name: string, path: string): Promise<void> {
   await space.reaches(`pod/${name}`, '.status.phase', 'Running');
   await until(`${name} has counted to ${leastCount}`, patienceMs, async () => {
@@ -101,7 +101,7 @@ export async function counts(space: Space, name: string, path: string): Promise<
   });
 }
 
-/** Fails unless a text is what countFor had written by the end of counts, or later, with nothing missing. */
+/** Fails unless a text holds all numbers that countFor had written by the end of `counts`, and no gap. */
 export function isCount(text: string): void {
   const lines = text.trim().split('\n').map(Number);
   ok(

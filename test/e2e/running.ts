@@ -20,7 +20,7 @@ export interface Running {
 /** The driver and the sidecars, on all nodes. */
 export async function running(): Promise<readonly Running[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  // A process may end while it is looked at.
+  // A process may end while we read about it.
   const found = await Promise.all(pids.map((pid) => look(pid).catch(() => undefined)));
   return found.filter((each) => each !== undefined);
 }
@@ -31,7 +31,7 @@ async function look(pid: string): Promise<Running | undefined> {
   return { what, pid, status: await readFile(`/proc/${pid}/status`, 'utf8') };
 }
 
-// The driver lies in /opt of its image; what it starts are other programs.
+// The driver is in /opt of its image, so other programs of its pod are not the driver.
 function whatIs(words: readonly string[]): string | undefined {
   if (words.includes('/opt/gpfs-csi/gpfs-csi.js') && words.includes('serve')) return 'driver';
   return sidecarPrograms.find((name) => words[0] === `/${name}`);

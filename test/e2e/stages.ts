@@ -39,7 +39,7 @@ export async function build(signal: AbortSignal): Promise<void> {
   await stage('programs', signal, () => buildPrograms(say));
 }
 
-/** From nothing to a cluster with the driver in it. */
+/** Sets up the cluster and installs the driver. */
 export async function up(signal: AbortSignal): Promise<void> {
   await stage('packages', signal, installPackages);
   await build(signal);
@@ -49,7 +49,7 @@ export async function up(signal: AbortSignal): Promise<void> {
   await stage('helm install', signal, () => installDriver());
 }
 
-/** And back to nothing. */
+/** Removes the cluster and the simulated GPFS. */
 export async function down(): Promise<void> {
   await timed('cluster down', clusterDown);
   await timed('simulated GPFS down', gpfsDown);

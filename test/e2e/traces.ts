@@ -66,6 +66,6 @@ export async function objectsOf(driver: string): Promise<readonly string[]> {
   return lists.flat();
 }
 
-/** All that volumes leave behind while they are there. */
+/** All that volumes have on this machine and in the cluster. */
 export const traces = async (): Promise<readonly string[]> =>
   (await Promise.all([clusterObjects(), volumeMounts(), volumeLoops(), dataFiles()])).flat();

@@ -10,7 +10,7 @@ const run = promisify(execFile);
 const root = join(import.meta.dirname, '..', '..');
 const node = join(root, 'node_modules', '.bin', 'node');
 const program = join(root, 'dist', 'gpfs-csi.js');
-// Not our environment: what a developer has set there must not change what is tested.
+// A fixed environment: variables of a developer must not change what is tested.
 const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'] };
 
 const description = z.object({ mount: z.string(), bin: z.string(), filesetPath: z.string() });
@@ -26,17 +26,17 @@ export async function bringUp(dir: string): Promise<Ground> {
   return { ...description.parse(JSON.parse(stdout)), dir };
 }
 
-/** Takes a simulator down, with what a failed run left on it. */
+/** Removes a simulator, with all that a failed run left on it. */
 export async function takeDown({ dir }: Pick<Ground, 'dir'>): Promise<void> {
   await run(node, [program, 'simulate', 'down', '--dir', dir, '--force'], { env });
 }
 
 const status = z.object({ state: z.string(), reasons: z.array(z.string()) });
 
-/** What the simulator noticed: clones that lost their parent, and whatever else is wrong. */
+/** What the simulator reports: parents that were removed or changed, and all else that is wrong. */
 export async function damages({ dir }: Ground): Promise<readonly string[]> {
   const argv = [program, 'simulate', 'status', '--dir', dir, '--json'];
-  // It ends with 1 when something is wrong, and says what all the same.
+  // It ends with 1 when something is wrong, and still prints what.
   const { stdout } = await run(node, argv, { env }).catch((error: unknown) =>
     z.object({ stdout: z.string() }).parse(error),
   );
@@ -62,7 +62,7 @@ export async function leftOn({ dir, mount }: Ground): Promise<readonly string[]>
 export interface Server {
   readonly endpoint: string;
   readonly readLog: () => Promise<string>;
-  /** Ends it as kubelet would; resolves to what was wrong with its end. */
+  /** Stops the server as the kubelet would; resolves to what went wrong then. */
   readonly stop: () => Promise<readonly string[]>;
 }
 

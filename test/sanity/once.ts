@@ -25,7 +25,7 @@ export interface Result {
   readonly log: string;
 }
 
-// csi-sanity makes one volume more than this, to see it refused.
+// csi-sanity creates one volume more than this, which must be refused.
 const maxVolumes = '6';
 
 /** Runs csi-sanity once on a server of its own, then looks for what either left behind. */
@@ -80,7 +80,7 @@ function toolFlags(
   ];
 }
 
-// That it fails shows in its report, spec by spec; only a report that is missing is an error.
+// The report shows each failure. Only a missing report is an error here.
 async function runTool(tool: string, flags: readonly string[]): Promise<string> {
   const options = { timeout: 10 * 60_000, maxBuffer: 64 * 2 ** 20 };
   const { stdout, stderr } = await promisify(execFile)(tool, flags, options).catch(

@@ -15,13 +15,13 @@ const suites = z.array(
   }),
 );
 
-/** What one run of csi-sanity amounts to. */
+/** The result of one run of csi-sanity. */
 export interface Verdict {
   readonly passed: number;
   /** Skips that are agreed on; neither passed nor failed. */
   readonly skipped: number;
   readonly pending: number;
-  /** Everything that must not be, a sentence each. */
+  /** What is wrong, one sentence each. */
   readonly problems: readonly string[];
 }
 

@@ -41,7 +41,7 @@ async function everyPlan(): Promise<{ readonly passed: number; readonly failed: 
   for (const plan of plans) {
     if (isStopping()) break;
     const { line, passed, problems, log } = await sanityRun(tool, ground, plan);
-    // What an interrupted run says of the driver means nothing.
+    // The results of an interrupted run mean nothing.
     if (isStopping()) break;
     sum.passed += passed;
     sum.failed += problems.length;

@@ -16,7 +16,7 @@ export const sanityStage = (context: Context): Stage => ({
     const { ok } = await complete(context, argv, { limitMs: 60 * 60_000, live });
     const text = await readFile(summary, 'utf8').catch(() => '{"passed":0,"failed":0}');
     const { passed, failed } = sums.parse(JSON.parse(text));
-    // All it has to say was shown while it ran.
+    // All its output was shown while it ran.
     return { passed, failed: failed + (!ok && failed === 0 ? 1 : 0), output: '' };
   },
 });

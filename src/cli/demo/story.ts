@@ -64,12 +64,14 @@ async function removeInDisorder(
   },
 ): Promise<void> {
   const { narrator, client } = stage;
-  narrator.say('\nNow the source goes first, while its children are mounted.');
+  narrator.say('\nNow the source is deleted first, while volumes made from it are mounted.');
   await release(stage, left.source);
   await narrator.step('delete snapshot nightly', () => client.deleteSnapshot(left.snapshot));
   await draw(stage);
   for (const volume of [left.restored, left.clone]) await show(stage, volume);
-  narrator.say('\nWhen the last reader of a hidden parent goes, the parent goes with it.');
+  narrator.say(
+    '\nWhen the last volume that reads through a hidden parent is deleted, the driver deletes the parent too.',
+  );
   await release(stage, left.restored);
   await release(stage, left.clone);
   await draw(stage);

@@ -114,12 +114,12 @@ function changed(old: Attributes, flags: ReadonlyMap<string, string>): Attribute
     immutable: flag('-i', old.immutable),
     appendOnly: flag('-a', old.appendOnly),
     directIo: flag('-D', old.directIo),
-    // Deferred moves leave the data where it was until a restripe.
+    // With `-I defer` the data stays in the old pool until a restripe.
     illplaced: flags.get('-I') === 'defer' ? old.illplaced || pool !== old.pool : false,
   };
 }
 
-/** Files one by one; lines of those that worked, causes of those that did not. */
+/** Handles files one after the other: prints the lines of each success and the cause of each failure. */
 function collect(
   name: string,
   files: readonly string[],

@@ -12,7 +12,7 @@ const levels: Readonly<Record<SimulatedRelease, string>> = {
   '5.2': '5.2.1.0',
   '6.0': '6.0.0.2',
 };
-// What `minReleaseLevel` was before it became dotted.
+// `minReleaseLevel` was an integer before it became a dotted version.
 const integers: Readonly<Record<SimulatedRelease, string>> = {
   '4.1': '1403',
   '5.0': '2200',
@@ -20,7 +20,7 @@ const integers: Readonly<Record<SimulatedRelease, string>> = {
   '6.0': '3800',
 };
 
-/** `mmgetstate`: a daemon that is down is an answer, not a failure. */
+/** `mmgetstate`: reports a daemon that is down, and does not fail because of it. */
 export function mmgetstate(ground: Ground, args: readonly string[]): CommandOutcome {
   const { flags } = parseArguments(args, new Set(['-N']));
   const { node, personality } = ground;
@@ -44,7 +44,7 @@ export function mmgetstate(ground: Ground, args: readonly string[]): CommandOutc
 
 const daemonNames = ['daemonShortName', 'daemonNodeName'];
 
-/** `mmlsconfig`: from the configuration, so it answers with the daemon down too. */
+/** `mmlsconfig`: reads the configuration, so it works while the daemon is down. */
 export function mmlsconfig(ground: Ground, args: readonly string[]): CommandOutcome {
   const { flags, rest } = parseArguments(args, new Set());
   const known = parameters(ground);
@@ -100,7 +100,7 @@ const nodeColumns =
     ' ',
   );
 
-/** `mmlscluster`: several HEADERs, most of them without a row. */
+/** `mmlscluster`: its `-Y` output has several HEADERs, most of them without a row. */
 export function mmlscluster(ground: Ground, args: readonly string[]): CommandOutcome {
   const { node } = ground;
   if (!args.includes('-Y')) return printed(clusterForPeople(node));
@@ -140,7 +140,7 @@ function clusterForPeople(node: string): readonly string[] {
   ];
 }
 
-/** `mmlsmount`: how many nodes of the cluster have it mounted, which is not "here". */
+/** `mmlsmount`: how many nodes of the cluster have it mounted, not whether this node has. */
 export function mmlsmount(ground: Ground, args: readonly string[]): CommandOutcome {
   const { flags, rest } = parseArguments(args, new Set(['-C']));
   const { device, node } = ground;
@@ -156,7 +156,7 @@ export const isDevice = (ground: Ground, name: string | undefined): boolean =>
   name !== undefined &&
   [ground.device, `/dev/${ground.device}`, 'all', 'all_local', ...ground.aliases].includes(name);
 
-/** What a command says of a file system that the cluster does not have. */
+/** How a command refuses a file system that the cluster does not have. */
 export const unknownDevice = (command: string, name: string | undefined): CommandOutcome =>
   refused(
     command,

@@ -16,7 +16,7 @@ import { refused, type CommandOutcome } from './text.ts';
 
 type Command = (ground: Ground, args: readonly string[]) => CommandOutcome;
 
-// What a command needs before it can say anything at all.
+// What a command needs before it can answer.
 type Needs = 'configuration' | 'daemon';
 
 interface Known {
@@ -42,10 +42,10 @@ const commands = {
   mmclone: { needs: 'daemon', act: mmclone },
 } as const satisfies Record<string, Known>;
 
-/** Names of all commands there are. */
+/** Names of all simulated commands. */
 export const commandNames: readonly string[] = Object.keys(commands);
 
-/** Runs one command; undefined when there is none of this name. */
+/** Runs one command. Undefined when there is no command of this name. */
 export function runCommand(
   ground: Ground,
   name: string,
@@ -57,7 +57,7 @@ export function runCommand(
   return quirks(ground, name, args, outcome);
 }
 
-/** Whether this personality lets the command hang for ever. */
+/** Whether this personality makes the command hang. */
 export const hangs = (ground: Ground, name: string): boolean =>
   ground.personality.hang.includes(name) || ground.personality.hang.includes('all');
 
@@ -84,7 +84,7 @@ function withoutDaemon(daemon: SimulatedDaemonState, name: string): readonly str
   }
 }
 
-// Oddities that were seen on some builds and that a careful caller survives.
+// Odd behaviour that was seen on some builds, and that callers must cope with.
 function quirks(
   { personality }: Ground,
   name: string,

@@ -2,7 +2,7 @@ import type { SimulatedFileset, Ground } from '../core/ground.ts';
 import type { SimulatedRelease } from '../core/personality.ts';
 import { ctime, encode, none } from './text.ts';
 
-// Columns were only ever appended, so a release is a length of this list.
+// Releases only appended columns, so each release has the first columns of this list.
 const columns =
   'filesystemName filesetName id rootInode status path parentId created inodes dataInKB comment filesetMode afmTarget afmState afmMode afmFileLookupRefreshInterval afmFileOpenRefreshInterval afmDirLookupRefreshInterval afmDirOpenRefreshInterval afmAsyncDelay reserved afmExpirationTimeout afmRPO afmLastPSnapId inodeSpace isInodeSpaceOwner maxInodes allocInodes inodeSpaceMask afmShowHomeSnapshots afmNumReadThreads reserved afmReadBufferSize afmWriteBufferSize afmReadSparseThreshold afmParallelReadChunkSize afmParallelReadThreshold snapId afmNumFlushThreads afmPrefetchThreshold afmEnableAutoEviction permChangeFlag afmParallelWriteThreshold freeInodes afmNeedsResync afmParallelWriteChunkSize afmNumWriteThreads afmPrimaryID afmDRState afmAssociatedPrimaryId afmDIO afmGatewayNode afmIOFlags afmVerifyDmapi afmSkipHomeACL afmSkipHomeMtimeNsec afmForceCtimeChange afmSkipResyncRecovery afmSkipConflictQDrop afmRefreshAsync afmParallelMounts afmRefreshOnce afmSkipHomeCtimeNsec afmReaddirOnce afmResyncVer2 afmSnapUncacheOnly afmFastCreate afmObjectXattr afmObjectVHB afmObjectNoDirectoryObj afmObjectDirectoryObj afmObjectFastReaddir falStatus'.split(
     ' ',
@@ -19,7 +19,7 @@ const lengths: Readonly<Record<SimulatedRelease, number>> = {
 export const filesetColumns = (release: SimulatedRelease): readonly string[] =>
   columns.slice(0, lengths[release]);
 
-/** One row; what AFM has to say is `-` throughout. */
+/** One row of the table; all columns of AFM are `-`. */
 export function filesetCells(
   ground: Ground,
   fileset: SimulatedFileset,

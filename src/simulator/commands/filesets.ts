@@ -32,7 +32,7 @@ const missing = (ground: Ground, command: string, name: string | undefined): Com
     `Fileset named ${name ?? ''} does not exist.`,
   );
 
-/** `mmlsfileset`: all, those named, or the one at a junction. */
+/** `mmlsfileset`: lists all filesets, those named, or the one at a junction. */
 export const mmlsfileset = onDevice('mmlsfileset', (ground, rest, flags) => {
   const all = ground.filesets();
   const names = rest.flatMap((list) => list.split(','));
@@ -63,7 +63,7 @@ export const mmlsfileset = onDevice('mmlsfileset', (ground, rest, flags) => {
   ]);
 });
 
-/** `mmcrfileset`: the new fileset is not linked anywhere. */
+/** `mmcrfileset`: makes a fileset that is not linked yet. */
 export const mmcrfileset = onDevice('mmcrfileset', (ground, [name], flags) => {
   if (name === undefined || !isFilesetName(name)) {
     return refused('mmcrfileset', 1, `mmcrfileset: Invalid fileset name ${name ?? ''}.`);
@@ -90,7 +90,7 @@ export const mmcrfileset = onDevice('mmcrfileset', (ground, [name], flags) => {
 const isFilesetName = (name: string): boolean =>
   name.length >= 1 && name.length <= 255 && !/[/\s:]/.test(name) && !['root', 'new'].includes(name);
 
-/** `mmlinkfileset`: gives a fileset its junction. */
+/** `mmlinkfileset`: links a fileset at its junction. */
 export const mmlinkfileset = onDevice('mmlinkfileset', (ground, [name], flags) => {
   const fileset = named(ground, name);
   if (!fileset) return missing(ground, 'mmlinkfileset', name);
@@ -106,7 +106,7 @@ export const mmlinkfileset = onDevice('mmlinkfileset', (ground, [name], flags) =
   });
 });
 
-/** `mmunlinkfileset`: by name, or by junction with -J. */
+/** `mmunlinkfileset`: unlinks a fileset by name, or by junction with -J. */
 export const mmunlinkfileset = onDevice('mmunlinkfileset', (ground, [name], flags) => {
   const path = flags.get('-J');
   const fileset =
@@ -125,7 +125,7 @@ export const mmunlinkfileset = onDevice('mmunlinkfileset', (ground, [name], flag
   });
 });
 
-/** `mmdelfileset`: refuses one that is linked, or that holds files unless -f. */
+/** `mmdelfileset`: refuses a fileset that is linked, or that holds files (without -f). */
 export const mmdelfileset = onDevice('mmdelfileset', (ground, [name], flags) => {
   const fileset = named(ground, name);
   if (!fileset || fileset.name === 'root') return missing(ground, 'mmdelfileset', name);

@@ -54,7 +54,7 @@ export function mmclone(ground: Ground, args: readonly string[]): CommandOutcome
   }
 }
 
-/** One file after the other; a failure of one does not keep the others from their turn. */
+/** Handles files one after the other, and continues after a failure. */
 function each(
   files: readonly string[],
   act: (file: string) => readonly string[],

@@ -7,7 +7,7 @@ const columns =
     ' ',
   );
 
-/** `mmlsquota -j FILESET DEVICE`: what is used of a fileset's limit, where limits are enforced at all. */
+/** `mmlsquota -j FILESET DEVICE`: a fileset's limit and its use. Fails where quotas are not enforced. */
 export function mmlsquota(ground: Ground, args: readonly string[]): CommandOutcome {
   const { flags, rest } = parseArguments(args, new Set(['-u', '-g', '-j']));
   const { device, personality } = ground;

@@ -1,4 +1,4 @@
-/** What a command leaves behind, as a process would. */
+/** The outcome of a command, as of a process. */
 export interface CommandOutcome {
   readonly stdout: string;
   readonly stderr: string;
@@ -11,7 +11,7 @@ export const printed = (lines: readonly string[]): CommandOutcome => ({
   exitCode: 0,
 });
 
-/** A refusal: the cause first, and last the pointer that every mm command ends with. */
+/** The outcome of a command that fails: the causes, then the last line that every failing mm command prints. */
 export const refused = (name: string, exitCode: number, ...causes: string[]): CommandOutcome => ({
   stdout: '',
   stderr: [...causes, pointer(name)].map((line) => `${line}\n`).join(''),
@@ -21,14 +21,14 @@ export const refused = (name: string, exitCode: number, ...causes: string[]): Co
 export const pointer = (name: string): string =>
   `${name}: Command failed. Examine previous error messages to determine cause.`;
 
-/** A name or value in a `-Y` row, where `:` separates; the release decides nothing here. */
+/** A name or value as a cell of a `-Y` row, where `:` separates cells. The same in every release. */
 export const encode = (value: string): string =>
   value.replace(
     /[:%/\n\\]/g,
     (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   );
 
-/** The `-` and `_` of names are escaped only where a whole value means "none". */
+/** The cell that means "none". A `-` in other values is not escaped. */
 export const none = '%2D%2D';
 
 /** A `-Y` table: one HEADER, then rows; all lines end in `:`. */
@@ -54,7 +54,7 @@ export function ctime(ms: number): string {
   return `${days[at.getUTCDay()] ?? ''} ${months[at.getUTCMonth()] ?? ''} ${day} ${clock} ${at.getUTCFullYear()}`;
 }
 
-/** Flags (with their values where they take one) and the rest of an argument list. */
+/** Splits arguments into flags, with the values of those in `takesValue`, and the rest. */
 export function parseArguments(
   args: readonly string[],
   takesValue: ReadonlySet<string>,

@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../../run/clock.ts';
 
-/** Time that passes only when somebody sleeps or a test says so. */
+/** Time that passes only when a program sleeps or a test calls `tick`. */
 export interface VirtualClock extends Clock {
   tick(ms: number): void;
 }
 
-/** Starts at the same moment in every run. */
+/** A clock that shows the same moment at the start of every run. */
 export function virtualClock(startMs: number): VirtualClock {
   let nowMs = startMs;
   const tick = (ms: number): void => {
@@ -15,7 +15,7 @@ export function virtualClock(startMs: number): VirtualClock {
   return {
     now: () => nowMs,
     tick,
-    // A loop that sleeps for ever must not starve everybody else.
+    // A loop that only sleeps must still let other work run.
     sleep: async (ms) => {
       await setImmediate();
       tick(ms);

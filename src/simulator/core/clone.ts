@@ -9,14 +9,14 @@ import {
 import { noSpace } from './personality.ts';
 import { fail } from './errno.ts';
 
-/** A regular file with its place in the clone tree. */
+/** A regular file, with its place in the clone tree. */
 export interface CloneFile {
   readonly path: string;
   readonly facts: Facts;
   readonly record: FileRecord;
 }
 
-/** The file behind a path given to mmclone: must exist, be regular and lie on this file system. */
+/** The file at a path that mmclone was given. Fails unless it is a regular file on this file system. */
 export function fileAt(ground: Ground, path: string, call: string): CloneFile {
   const facts = ground.facts(path);
   if (facts.kind === 'directory') fail('EISDIR', call, path);
@@ -24,7 +24,7 @@ export function fileAt(ground: Ground, path: string, call: string): CloneFile {
   return { path, facts, record: ground.record(facts.inode) ?? plainRecord(facts.inode) };
 }
 
-/** Two names: a new parent with the source's data goes between the source and its old parent. */
+/** `snap` with two names: a new parent takes the source's data, between the source and its old parent. */
 export function snapTo(ground: Ground, source: string, parent: string): void {
   const { record } = fileAt(ground, source, 'snap');
   if (record.isParent) fail('EROFS', 'snap', source);
@@ -45,7 +45,7 @@ export function snapTo(ground: Ground, source: string, parent: string): void {
   ]);
 }
 
-/** One name: the file itself becomes a parent. */
+/** `snap` with one name: the file itself becomes a clone parent. */
 export function snapInPlace(ground: Ground, path: string): void {
   const { facts, record } = fileAt(ground, path, 'snap');
   if (record.isParent) fail('EROFS', 'snap', path);
@@ -55,7 +55,7 @@ export function snapInPlace(ground: Ground, path: string): void {
   ground.commit([{ do: 'put', record: { ...record, isParent: true } }]);
 }
 
-/** A writable child with attributes of its own. */
+/** `copy`: makes a writable child with attributes of its own. */
 export function copyTo(ground: Ground, parent: string, target: string): void {
   const { record } = fileAt(ground, parent, 'copy');
   if (!record.isParent) fail('EPERM', 'copy', parent);
@@ -70,7 +70,7 @@ export function copyTo(ground: Ground, parent: string, target: string): void {
   ]);
 }
 
-/** Copies the blocks of the immediate parent and hangs the file on its grandparent. */
+/** Copies the blocks of the parent into the file. The grandparent becomes its parent. */
 export function redirect(ground: Ground, path: string): void {
   const { record, parent } = child(ground, path, 'redirect');
   runOutOfSpace(ground, record, path, 'redirect');
@@ -89,7 +89,7 @@ export function redirect(ground: Ground, path: string): void {
   ]);
 }
 
-/** Copies the blocks of all ancestors and leaves the tree. */
+/** Copies the blocks of all ancestors into the file, which is then no clone any more. */
 export function split(ground: Ground, path: string): void {
   const { record, parent } = child(ground, path, 'split');
   runOutOfSpace(ground, record, path, 'split');
@@ -101,11 +101,11 @@ export function split(ground: Ground, path: string): void {
   ]);
 }
 
-/** On a GPFS that copies without minding who writes. */
+/** Some GPFS copies the parent's blocks over what is written to the file meanwhile. */
 const overwriting = (ground: Ground, path: string): { readonly over?: boolean } =>
   !ground.personality.redirectKeeps && ground.isOpenForWriting(path) ? { over: true } : {};
 
-/** The errno for which this file cannot be removed now, because others read through it. */
+/** The errno of removing this file now; undefined when it can be removed. Children protect their parent. */
 export function removalRefused(ground: Ground, inode: Inode): string | undefined {
   const record = ground.record(inode);
   if (!record?.isParent) return undefined;
@@ -115,14 +115,14 @@ export function removalRefused(ground: Ground, inode: Inode): string | undefined
   return open ? ground.personality.removeParent : undefined;
 }
 
-/** The errno for which a parent that has children cannot be renamed, where this GPFS is like that. */
+/** The errno of renaming this file; undefined when it can be renamed. Not every GPFS renames a parent. */
 export function renameRefused(ground: Ground, inode: Inode): string | undefined {
   const { renameParent, removeParent } = ground.personality;
   if (renameParent || ground.record(inode)?.isParent !== true) return undefined;
   return ground.childCount(inode, 1) > 0 ? removeParent : undefined;
 }
 
-/** What follows when the last name of a file went. */
+/** The changes to make once a file has lost its last name. */
 export function forgotten(ground: Ground, inode: Inode): readonly Change[] {
   const record = ground.record(inode);
   if (!record) return [];
@@ -143,7 +143,10 @@ function child(ground: Ground, path: string, call: string): { record: FileRecord
   return { record, parent: record.parent };
 }
 
-/** Copying stops half way: the file keeps its parent, and what it has of its own by then (docs/gpfs.md 1.7). */
+/**
+ * Stops the copy when space runs out: the file keeps its parent, and the blocks that were copied by then
+ * (docs/gpfs.md 1.7).
+ */
 function runOutOfSpace(
   ground: Ground,
   { inode }: FileRecord,
@@ -170,7 +173,7 @@ function refuseWithoutSpace(ground: Ground, call: string, path: string): void {
 const hang = (child: Inode, parent: Inode): readonly Change[] => [{ do: 'hang', child, parent }];
 const cut = (child: Inode, parent: Inode): readonly Change[] => [{ do: 'cut', child, parent }];
 
-// Deletions of clones go on in the background for a while (gpfs: the window after the last child).
+// GPFS deletes clones in the background: a parent cannot be removed right after its last child went (`deleteWindowMs`).
 function childGone(ground: Ground, parent: Inode): readonly Change[] {
   const record = ground.record(parent);
   if (!record || ground.childCount(parent, 2) > 1) return [];

@@ -23,7 +23,7 @@ const texts: Readonly<Record<string, string>> = {
 /** What strerror(3) says of an errno name. */
 export const strerror = (code: string): string => texts[code] ?? `Unknown error ${code}`;
 
-/** The errno name behind a failure of the state machine; anything else is a defect and is thrown on. */
+/** The errno name of an error of the state machine. Any other error is a defect and is thrown again. */
 export function errnoNameOf(error: unknown): string {
   const code = errnoOf(error);
   if (code === undefined || !code.startsWith('E') || code.startsWith('ERR_')) throw error;

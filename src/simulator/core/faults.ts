@@ -1,9 +1,9 @@
 import { errnoError } from '../../run/files.ts';
 
-/** Before a call has its effect, or after. */
+/** Whether a fault happens before the effect of its call or after it. */
 export type When = 'before' | 'after';
 
-/** What every call of a crashed server fails with: an error no program expects. */
+/** What every call of a crashed server throws. No code under test handles this error. */
 export class ServerCrashed extends Error {
   override readonly name = 'ServerCrashed';
 
@@ -17,7 +17,7 @@ type Breakage =
   | { readonly kind: 'crash'; readonly when: When }
   | { readonly kind: 'stall'; readonly when: When; readonly wait: Promise<unknown> };
 
-/** Numbers the calls of one server, and breaks those it was told to. Counting is from now: 1 is the next call. */
+/** Numbers the calls of one server and breaks those that a test planned to break. 1 is the next call. */
 export interface Faults {
   /** Calls begun so far. */
   readonly calls: number;
@@ -25,14 +25,14 @@ export interface Faults {
   crashAt(n: number, when: When): void;
   /** The nth call waits until the returned function is called. */
   stallAt(n: number, when?: When): () => void;
-  /** Forgets what was planned; a crashed server runs again. Stalled calls go on waiting for their release. */
+  /** Drops all planned faults and restarts a crashed server. Calls that stall keep waiting for their release. */
   heal(): void;
   crashed: boolean;
-  /** Passes one call through, numbered as it begins: waits its turn, breaks, or has its effect. */
+  /** Runs one call: numbers it, waits for its turn, then breaks it as planned or performs its effect. */
   through<T>(turn: () => Promise<void>, effect: () => T | Promise<T>): Promise<T>;
 }
 
-/** A plan of faults for the server of this name. */
+/** An empty plan of faults for the server of this name. */
 export function makeFaults(server: string): Faults {
   const plan = new Map<number, Breakage[]>();
   let lives = 0;
@@ -57,7 +57,7 @@ export function makeFaults(server: string): Faults {
       const breakages = plan.get(faults.calls) ?? [];
       plan.delete(faults.calls);
       const life = lives;
-      // What was under way when the server crashed stays dead, also after a restart.
+      // A call that was under way when the server crashed fails even after a restart.
       const alive = (): void => {
         if (faults.crashed || lives !== life) throw new ServerCrashed(server);
       };

@@ -4,7 +4,7 @@ import type { Personality } from './personality.ts';
 /** An inode number in decimal digits: a key of maps, a name of state files. */
 export type Inode = string;
 
-/** What the state machine wants to know of a file that has a name. */
+/** What the state machine needs to know about the file at a path. */
 export interface Facts {
   readonly inode: Inode;
   readonly kind: 'file' | 'directory' | 'other';
@@ -34,28 +34,31 @@ export interface FileRecord {
   /** As stored: not updated when an ancestor is redirected or split, so an upper bound. */
   readonly depth: number;
   readonly attributes: Attributes;
-  /** When the last child went, for the window in which the parent cannot be removed. */
+  /** When the parent lost its last child. It cannot be removed until `deleteWindowMs` have passed. */
   readonly childlessSinceMs: number | undefined;
 }
 
-/** One part of a transaction, a `name` always first. Each can be done twice without harm, so that a broken one is finished later. */
+/**
+ * One step of a transaction. A `name` is always the first. Each step can be repeated without harm, so that an
+ * interrupted transaction can be finished later.
+ */
 export type Change =
-  /** A draft gets its name. */
+  /** Gives a draft its name. */
   | { readonly do: 'name'; readonly inode: Inode; readonly path: string }
   | { readonly do: 'put'; readonly record: FileRecord }
   | { readonly do: 'forget'; readonly inode: Inode }
   | { readonly do: 'hang'; readonly child: Inode; readonly parent: Inode }
   | { readonly do: 'cut'; readonly child: Inode; readonly parent: Inode }
-  /** Blocks went to the new parent: this file reads them through it from now on. */
+  /** The blocks of this file now belong to its new parent, through which the file reads them. */
   | { readonly do: 'yield'; readonly inode: Inode }
   /** Blocks of the immediate parent, or of all ancestors, become the file's own. */
   | {
       readonly do: 'absorb';
       readonly inode: Inode;
       readonly all: boolean;
-      /** So many of them only. */
+      /** Copies at most this many blocks. */
       readonly most?: number;
-      /** Those as well that the file has written itself meanwhile: its own are lost. */
+      /** Also replaces blocks that the file has written itself, whose data is then lost. */
       readonly over?: boolean;
     };
 
@@ -80,7 +83,7 @@ export interface SimulatedPool {
 }
 
 /**
- * The disk under the state machine: memory for the in-process face, node:fs over XFS for the executables.
+ * What the state machine stands on: memory for the simulator in process, XFS through node:fs for the executables.
  * Everything is synchronous; one command runs at a time. Failures are errno exceptions.
  */
 export interface Ground {
@@ -96,18 +99,18 @@ export interface Ground {
   /** lstat(2); EINVAL when the path is not on this file system, EIO when the tree it is in is damaged. */
   facts(path: string): Facts;
   record(inode: Inode): FileRecord | undefined;
-  /** How many children a parent has now; need not count beyond `limit`. */
+  /** How many children a parent has now. The count may stop at `limit`. */
   childCount(inode: Inode, limit?: number): number;
   isOpenForWriting(path: string): boolean;
-  /** A new file without a name: `snap` has the source's blocks, mode and times, `copy` its size only. */
+  /** Makes a file without a name: for `snap` with the source's blocks, mode and times, for `copy` with its size. */
   draft(source: string, as: 'snap' | 'copy'): Inode;
-  /** Whether `path` could be named now: EEXIST, ENOENT, ENOTDIR, … otherwise. */
+  /** Fails with EEXIST, ENOENT, ENOTDIR, … unless a file can get the name `path` now. */
   checkFree(path: string): void;
   commit(changes: readonly Change[]): void;
   filesets(): readonly SimulatedFileset[];
   /** The name of the fileset a path lies in. */
   filesetOf(path: string): string;
-  /** A directory outside the name space, the root of a fileset that is not linked yet. */
+  /** Makes the root directory of a fileset that is not linked yet, outside the name space. */
   makeFilesetRoot(name: string): Inode;
   putFileset(fileset: SimulatedFileset): void;
   /** Moves a fileset's root between its junction and its place outside the name space. */
@@ -117,7 +120,7 @@ export interface Ground {
   isFilesetEmpty(name: string): boolean;
 }
 
-/** Attributes of a file that nobody ran mmchattr on. */
+/** Attributes of a file that mmchattr has never changed. */
 export const plainAttributes: Attributes = {
   pool: 'system',
   dataReplicas: 1,
@@ -140,7 +143,7 @@ export const plainRecord = (inode: Inode): FileRecord => ({
   childlessSinceMs: undefined,
 });
 
-/** The part of the ground that filesets stand on. */
+/** The part of the ground that implements filesets. */
 export type FilesetPart = Pick<
   Ground,
   | 'filesets'

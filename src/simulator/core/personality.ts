@@ -8,7 +8,7 @@ export type SimulatedDaemonState = (typeof daemonStates)[number];
 export const removeErrors = ['EROFS', 'EPERM', 'EBUSY'] as const;
 export type RemoveError = (typeof removeErrors)[number];
 
-/** How this GPFS behaves: what the documentation leaves open, and what can be wrong with a cluster. */
+/** How the simulated GPFS behaves, where the documentation leaves it open, and what is wrong with its cluster. */
 export interface Personality {
   readonly release: SimulatedRelease;
   readonly daemon: SimulatedDaemonState;
@@ -28,7 +28,7 @@ export interface Personality {
   readonly zeroOnFailure: boolean;
   /** Exit status of a query for a fileset that is not there. */
   readonly missingFileset: 2 | 22;
-  /** For so long after the last child went, its parent cannot be removed. */
+  /** How long a parent cannot be removed after it lost its last child. */
   readonly deleteWindowMs: number;
   /** Two-name snap of a file that is open for writing: allowed, or EBUSY. */
   readonly snapOpen: boolean;
@@ -36,39 +36,39 @@ export interface Personality {
   readonly redirectParent: boolean;
   /** redirect and split of a file that is open for writing: allowed, or EBUSY. */
   readonly redirectOpen: boolean;
-  /** A redirect keeps what is written while it runs; else it copies the parent's blocks over it. */
+  /** A redirect keeps data that is written while it runs, or copies the parent's blocks over it. */
   readonly redirectKeeps: boolean;
   /** What removing a parent with children fails with. */
   readonly removeParent: RemoveError;
-  /** A parent with children can be renamed, or fails as its removal does. */
+  /** A parent with children can be renamed, or renaming fails as removing does. */
   readonly renameParent: boolean;
-  /** The mode of a parent can be changed, or EROFS. */
+  /** The mode of a parent can be changed, or chmod fails with EROFS. */
   readonly chmodParent: boolean;
-  /** A parent can be opened for writing, as it cannot on any GPFS we heard of; else EROFS. */
+  /** A parent can be opened for writing, or opening fails with EROFS, as on every GPFS that we know of. */
   readonly writeParent: boolean;
   /** stat(2) counts the children of a parent among its links. */
   readonly linkCount: boolean;
   /** Loop devices use direct I/O. */
   readonly loopDirectIo: boolean;
-  /** Zeroing part of a block of a clone reads as zeros; else the parent shows through. */
+  /** A zeroed sector of a clone reads as zeros, or as the data of its parent. */
   readonly zeroInClone: boolean;
-  /** Discarding on a loop device makes holes, or EOPNOTSUPP. */
+  /** Discarding on a loop device makes holes, or fails with EOPNOTSUPP. */
   readonly punchHole: boolean;
   readonly maxDepth: number;
-  /** Blocks that redirect and split can copy before they run out of space: what was copied stays. -1: no end. */
+  /** How many blocks redirect and split can copy before they run out of space; -1: no limit. Copied blocks stay. */
   readonly copyRoom: number;
-  /** In process: a command that is killed while it is held up has its effect all the same, later. */
+  /** Only in process: a command that is killed while it waits still has its effect later. */
   readonly lateEffects: boolean;
   /** Whether the file system says that it encrypts at rest. */
   readonly encryption: boolean;
   /** Limit on the blocks of the driver's fileset, in KiB; 0: quotas are not enforced. */
   readonly filesetQuotaKiB: number;
-  /** What mmlsquota says is used of it, and what is in doubt. */
+  /** What mmlsquota reports as used of the limit, and as in doubt. */
   readonly filesetUsedKiB: number;
   readonly filesetInDoubtKiB: number;
 }
 
-/** GPFS as documented, and well; where nothing is documented, the answer that asks most of a caller. */
+/** A healthy GPFS as documented. Where nothing is documented: the behaviour that is hardest for a caller. */
 export const documented: Personality = {
   release: '5.2',
   daemon: 'active',
@@ -111,7 +111,7 @@ const isCount = (value: unknown): boolean =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 const isFlag = oneOf(true, false);
 
-// By hand and not with a schema library: every simulated command reads this at its start.
+// Written without a schema library, because every simulated command reads this when it starts.
 const checks: Readonly<Record<keyof Personality, (value: unknown) => boolean>> = {
   release: oneOf(...releases),
   daemon: oneOf(...daemonStates),
@@ -146,17 +146,17 @@ const checks: Readonly<Record<keyof Personality, (value: unknown) => boolean>> =
   filesetInDoubtKiB: isCount,
 };
 
-/** A personality from what a file or a flag says of it; unknown keys and values are refused by name. */
-export function readPersonality(told: Readonly<Record<string, unknown>>): Personality {
-  for (const [key, value] of Object.entries(told)) {
+/** A personality from the settings of a file or of flags. Throws an error that names an unknown key or value. */
+export function readPersonality(settings: Readonly<Record<string, unknown>>): Personality {
+  for (const [key, value] of Object.entries(settings)) {
     const check = Object.hasOwn(checks, key) ? checks[key as keyof Personality] : undefined;
     if (!check) throw new Error(`the simulator has no setting ${key}; see docs/simulator.md`);
     if (!check(value)) throw new Error(`${JSON.stringify(value)} is no value for setting ${key}`);
   }
-  return { ...documented, ...told };
+  return { ...documented, ...settings };
 }
 
-/** One `key=value` of a command line: JSON where it is JSON, else the text itself. */
+/** Key and value of one `key=value` on a command line. The value is a boolean, a number, a list (`hang`) or text. */
 export function readSetting(text: string): readonly [string, unknown] {
   const at = text.indexOf('=');
   if (at < 1) throw new Error(`${text} is not of the form key=value`);
@@ -165,11 +165,11 @@ export function readSetting(text: string): readonly [string, unknown] {
   if (key === 'hang') return [key, value === '' ? [] : value.split(',')];
   const words: Readonly<Record<string, unknown>> = { true: true, false: false };
   if (Object.hasOwn(words, value)) return [key, words[value]];
-  // Releases look like numbers and are not.
+  // A release such as 5.2 looks like a number and is text.
   return [key, key !== 'release' && /^-?\d+$/.test(value) ? Number(value) : value];
 }
 
-/** The errno of anything that needs space, when there is none. */
+/** The errno of a call that needs space, when there is none. */
 export const noSpace = (personality: Personality): 'ENOSPC' | 'EDQUOT' | undefined =>
   personality.full ? 'ENOSPC' : personality.quota ? 'EDQUOT' : undefined;
 

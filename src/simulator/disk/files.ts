@@ -9,8 +9,8 @@ import { heldOn } from './held-blocks.ts';
 import { lookAt, stateFiles } from './state/state-files.ts';
 
 /**
- * The host's Files as they would be on GPFS: refuses what the kernel under the simulator lets pass, and
- * takes note at once of what goes. Files that are no clones pass straight through.
+ * The Files port of the host, with the answers that GPFS would give: it refuses what the kernel allows, and records
+ * removed and renamed clones at once. Calls for files that are no clones go straight to the host.
  */
 export function simulatedFiles(host: Files, simulator: { readonly dir: string }): Files {
   const layout = simulatorLayoutOf(simulator.dir);
@@ -67,7 +67,7 @@ function reading(
     stat: async (path) => {
       await guard.sound(path);
       const stat = await host.stat(path);
-      // The links are there for real, since the kernel counts them: only the answer can be another one.
+      // The links for children exist and the kernel counts them, so only the answer can differ.
       const counts = stat.links < 2 || stat.kind !== 'file' || personalityOf(layout).linkCount;
       return counts || !guard.isParent(path) ? stat : { ...stat, links: 1 };
     },
@@ -119,7 +119,7 @@ function removing(
 
 type Guard = ReturnType<typeof guardOf>;
 
-/** Whether a file is a clone parent of this simulator now, and how that GPFS is to behave. */
+/** Tells whether a file is a clone parent of this simulator, and how the simulated GPFS behaves. */
 export function parentsOf(simulator: { readonly dir: string }) {
   const layout = simulatorLayoutOf(simulator.dir);
   const { isParent } = guardOf(layout);
@@ -147,18 +147,18 @@ function guardOf(layout: SimulatorLayout) {
     locked,
     isKnown: (path: string): boolean => isOn(path) && stateOf(path) !== undefined,
     isParent: (path: string): boolean => isOn(path) && stateOf(path)?.record.isParent === true,
-    /** EROFS for a parent, ENOSPC or EDQUOT when the personality says so. */
+    /** Fails with EROFS for a parent, with ENOSPC or EDQUOT when the personality has no space. */
     write: (path: string): void => {
       if (isOn(path) && stateOf(path)?.record.isParent) throw errnoError('EROFS', 'open', path);
       const code = noSpace(personalityOf(layout));
       if (code !== undefined && isOn(path)) throw errnoError(code, 'write', path);
     },
-    /** EIO for a file that reads through a damaged one. */
+    /** Fails with EIO for a file that is damaged or has a damaged ancestor. */
     sound: async (path: string): Promise<void> => {
       if (damagesOf(layout).length === 0 || !isOn(path) || !stateOf(path)) return;
       await locked((ground) => ground.facts(path));
     },
-    /** ENOSPC or EDQUOT when the personality says so. */
+    /** Fails with ENOSPC or EDQUOT when the personality has no space. */
     spend: (path: string): void => {
       const code = noSpace(personalityOf(layout));
       if (code !== undefined && isOn(absolute(`${path}/..`))) throw errnoError(code, 'open', path);
@@ -166,11 +166,11 @@ function guardOf(layout: SimulatorLayout) {
   };
 }
 
-// At once: a few bytes on a local disk, asked for at every call, must not cost four turns of the thread pool.
+// Synchronous: every call reads these few bytes, and asynchronous reading takes four turns of the thread pool.
 const personalityOf = (layout: SimulatorLayout) =>
   readPersonality(JSON.parse(readFileSync(layout.personality, 'utf8')) as Record<string, unknown>);
 
-// Times are attributes, and those of a parent may change: only its data may not.
+// Records the new time of a parent: its attributes may change, only its data may not.
 function thaw(ground: RealGround, path: string): void {
   const stat = lstatSync(path, { bigint: true });
   const state = ground.states.read(String(stat.ino));

@@ -4,7 +4,7 @@ import type { SimulatedFileset, FilesetPart } from '../core/ground.ts';
 import { readJson, type SimulatorLayout } from './state/layout.ts';
 import { lookAt, writeWhole } from './state/state-files.ts';
 
-/** Filesets as directories: at their junctions while they are linked, else out of the way. */
+/** Filesets as directories: at their junctions while they are linked, else in a hidden directory. */
 export function realFilesets(layout: SimulatorLayout): FilesetPart {
   const table = join(layout.state, 'filesets.json');
   const away = (name: string): string => join(layout.hidden, 'filesets', name);
@@ -14,7 +14,7 @@ export function realFilesets(layout: SimulatorLayout): FilesetPart {
     writeWhole(table, JSON.stringify(filesets));
   };
   return {
-    // The directory decides: a command killed between table and rename leaves them apart.
+    // The directory decides: a command killed between its two steps leaves a table that disagrees with it.
     filesets: () =>
       stored().map((fileset) =>
         lookAt(away(fileset.name)) ? { ...fileset, junction: undefined } : fileset,
@@ -38,7 +38,7 @@ export function realFilesets(layout: SimulatorLayout): FilesetPart {
   };
 }
 
-// The nearest directory on the way up that is the root of one; found by inode, so it may have been moved.
+// The nearest directory upwards that is the root of a fileset. Compares inodes, because roots may have been moved.
 function filesetOf(
   layout: SimulatorLayout,
   filesets: readonly SimulatedFileset[],

@@ -26,19 +26,19 @@ import { realFilesets } from './filesets.ts';
 import { lookAt, stateFiles, type StateFiles } from './state/state-files.ts';
 import { fail } from '../core/errno.ts';
 
-/** The ground of the executables: an XFS with reflink, and state files beside it. Use it only inside `hold`. */
+/** What the executables stand on: an XFS with reflink, and state files beside it. Hold the lock while using it. */
 export interface RealGround extends Ground {
   readonly layout: SimulatorLayout;
   readonly states: StateFiles;
   readonly tracker: FileTracker;
-  /** Ends what a killed command left, first thing under the lock. */
+  /** Completes what a killed command left. Call it first after taking the lock. */
   recover(): void;
 }
 
 /** The lock that all commands of one simulator take. */
 export const lockOf = (layout: SimulatorLayout): Lock => processLock(join(layout.state, 'lock'));
 
-/** The ground of one command, which sees files where they are now. */
+/** The ground for one command. Do not keep it: it remembers where files are. */
 export function realGround(dir: string): RealGround {
   const layout = simulatorLayoutOf(dir);
   const description = readDescription(dir);
@@ -46,8 +46,8 @@ export function realGround(dir: string): RealGround {
   const states = stateFiles(layout);
   const now = (): number => Date.now();
   const tracker = fileTracker(layout, states, now);
-  const told = (readJson(layout.personality) ?? {}) as Record<string, unknown>;
-  const personality = readPersonality(told);
+  const settings = (readJson(layout.personality) ?? {}) as Record<string, unknown>;
+  const personality = readPersonality(settings);
   const mounted = isMounted(personality) && isMountedThere(layout);
   const view: View = { layout, states, tracker, mounted, seen: new Map() };
   const filesets = realFilesets(layout);
@@ -94,7 +94,7 @@ function fileParts(view: View): Pick<RealGround, FilePart> {
     isOpenForWriting: (path) => isOpenForWriting(absolute(path)),
     draft: (source, as) => {
       const draft = copyBlocks(layout, absolute(source), as);
-      // The number may be that of a file which went without our notice.
+      // Another program may have removed a file that had this inode number.
       tracker.forget(draft.inode);
       seen.set(draft.inode, draft);
       return draft.inode;
@@ -114,13 +114,13 @@ function fileParts(view: View): Pick<RealGround, FilePart> {
   };
 }
 
-/** Whether the simulated file system is mounted where it belongs. */
+/** Whether the simulated file system is mounted at its mount point. */
 const isMountedThere = (layout: SimulatorLayout): boolean => {
   const mount = lookAt(layout.mount);
   return mount !== undefined && mount.dev !== lstatSync(layout.dir, { bigint: true }).dev;
 };
 
-/** The path with its directory resolved, so that every program names a file the same way. */
+/** The path with its directory resolved, so that a file has the same path in every command. */
 export function absolute(path: string): string {
   const whole = resolve(path);
   try {

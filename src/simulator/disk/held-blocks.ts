@@ -8,23 +8,23 @@ import { birthOf } from './state/file-tracker.ts';
 import type { SimulatorLayout } from './state/layout.ts';
 import { stateFiles, type StateFile } from './state/state-files.ts';
 
-/** A run of blocks of a file, in units of 512 bytes: where in the file, and where on the disk. */
+/** A run of blocks of a file, in units of 512 bytes: its place in the file and its place on the disk. */
 interface Extent {
   readonly first: bigint;
   readonly last: bigint;
   readonly at: bigint;
-  /** Reserved, and reads as zeros. */
+  /** Space that is reserved but not written: it reads as zeros. */
   readonly unwritten: boolean;
 }
 
-// Every extent is a line, and a worn image has many.
+// xfs_io prints one line for each extent, and a fragmented image has many.
 const run = hostRun({ mmDirectory: '/nonexistent', maxOutput: 64 * 1024 * 1024 });
 const attempts = 5;
 
 /**
- * What GPFS would count for a file of the executables' face, in blocks of 4 KiB. XFS counts a shared block
- * at every file that shows it; GPFS moves it to the parent. So a clone has what lies elsewhere on the disk
- * than in its parent, and any other file has all it shows.
+ * The bytes that GPFS would count for a file, in blocks of 4 KiB. XFS counts a shared block for every file that
+ * shares it, where GPFS counts it for the parent only. So a clone holds the blocks whose place on the disk differs
+ * from that in its parent, and any other file holds all its blocks.
  */
 export function heldOn(layout: SimulatorLayout): (path: string) => Promise<Bytes> {
   const states = stateFiles(layout);
@@ -32,7 +32,7 @@ export function heldOn(layout: SimulatorLayout): (path: string) => Promise<Bytes
     const inode = String(stat.ino);
     const state: StateFile | undefined = stat.isFile() ? states.read(inode) : undefined;
     const parent = state?.birth === birthOf(stat) ? state.record.parent : undefined;
-    // The link that hangs a child under its parent is a name of the parent that nobody moves.
+    // The link for this child is a name of the parent, and no program moves it.
     return parent === undefined ? undefined : states.linkOf(parent, inode);
   };
   return async (path) => {
@@ -43,12 +43,12 @@ export function heldOn(layout: SimulatorLayout): (path: string) => Promise<Bytes
       const found = await extentsOf(parent === undefined ? [path] : [path, parent]);
       if (found) return ownBytes(found, stat.size);
     }
-    // Each time it went, or hung on another parent by then.
+    // Each time, the file was removed or got another parent meanwhile.
     throw errnoError('EIO', 'fiemap', path);
   };
 }
 
-/** The extents of each file, or undefined when one of them is not there any more. */
+/** The extents of each file, or undefined when one of the files no longer exists. */
 async function extentsOf(
   paths: readonly string[],
 ): Promise<readonly (readonly Extent[])[] | undefined> {
@@ -61,7 +61,7 @@ async function extentsOf(
   }
 }
 
-/** What `xfs_io -c fiemap` says of several files: a name and a colon, then a line an extent. */
+/** Reads the output of `xfs_io -c fiemap` for several files: a name and a colon, then one line for each extent. */
 function parseFiemap(output: string): readonly (readonly Extent[])[] {
   const files: Extent[][] = [];
   for (const line of output.split('\n').filter(Boolean))
@@ -85,8 +85,8 @@ const unit = 512n;
 const blockOfXfs = 4096n;
 
 /**
- * Bytes of a file that do not lie where its parent's do. What is reserved behind its end does not count, nor in a
- * clone what was never written: XFS leaves that with the file at a snap, where GPFS moves it to the parent.
+ * Bytes of a file whose place on the disk differs from that in its parent. Space reserved behind its end does not
+ * count. Nor does unwritten space of a clone: at a snap, XFS leaves it with the file; GPFS moves it to the parent.
  */
 function ownBytes([child = [], parent]: readonly (readonly Extent[])[], size: Bytes): Bytes {
   const end = roundUp(size, blockOfXfs) / unit - 1n;
@@ -97,7 +97,7 @@ function ownBytes([child = [], parent]: readonly (readonly Extent[])[], size: By
   for (const extent of child.filter(counts)) {
     const mine = { ...extent, last: min(extent.last, end) };
     own += mine.last - mine.first + 1n;
-    // Both lists are in order: what ended before this extent ended before the next one too.
+    // Both lists are sorted: an extent that ends before this one also ends before the next one.
     from = firstFrom(above, from, mine.first);
     for (const other of overlapping(above, from, mine.last))
       if (other.at - other.first === mine.at - mine.first)
@@ -109,7 +109,7 @@ function ownBytes([child = [], parent]: readonly (readonly Extent[])[], size: By
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
-/** The index of the first extent that does not end before this place. */
+/** The index, at or after `from`, of the first extent that does not end before this place. */
 function firstFrom(extents: readonly Extent[], from: number, place: bigint): number {
   let at = from;
   while ((extents[at]?.last ?? place) < place) at += 1;

@@ -10,9 +10,9 @@ import { lookAt } from './state/state-files.ts';
 import { errnoNameOf, fail, strerror } from '../core/errno.ts';
 import type { CommandOutcome } from '../commands/text.ts';
 
-// `rm` and `mv` for programs that would call them on GPFS: what the kernel underneath lets pass, they refuse.
+// `rm` and `mv` as they behave on GPFS. They refuse what GPFS refuses and the kernel of this machine allows.
 
-/** Removes one name as GPFS would, and takes note; works anywhere else too. */
+/** Removes one name as GPFS would and records that. It also works outside the simulated file system. */
 export function removeName(ground: RealGround, path: string): void {
   const inode = lastNameAt(ground, path);
   const refusal = inode === undefined ? undefined : removalRefused(ground, inode);
@@ -21,12 +21,12 @@ export function removeName(ground: RealGround, path: string): void {
   if (inode !== undefined) forgetUnlessAttached(ground, inode, path);
 }
 
-// A loop device keeps a file whose last name went, and with it what that reads through.
+// A file without a name still exists while a loop device has it, and still needs its parent.
 function forgetUnlessAttached(ground: RealGround, inode: string, path: string): void {
   if (orphanLoopsOf(absolute(path)).length === 0) ground.tracker.forget(inode);
 }
 
-/** Renames as GPFS would, and takes note. */
+/** Renames a file as GPFS would and records its new path. */
 export function rename(ground: RealGround, from: string, to: string): void {
   lstatSync(from);
   const moved = cloneAt(ground, from);
@@ -40,7 +40,7 @@ export function rename(ground: RealGround, from: string, to: string): void {
   if (state) ground.tracker.noteAt(state, absolute(to));
 }
 
-// What a rename would remove, if that may be removed.
+// The inode of the file that a rename would remove. Fails when that file must not be removed.
 function replacedBy(ground: RealGround, to: string, moved: string | undefined): string | undefined {
   const over = lastNameAt(ground, to);
   if (over === undefined || over === moved) return undefined;
@@ -48,7 +48,7 @@ function replacedBy(ground: RealGround, to: string, moved: string | undefined): 
   return refusal === undefined ? over : fail(refusal, 'rename', to);
 }
 
-/** EXDEV for two names in two filesets, which the kernel underneath takes for one file system. */
+/** Fails with EXDEV for names in two filesets, which are one file system to the kernel. */
 export function checkOneFileset(layout: SimulatorLayout, from: string, to: string): void {
   const [here, there] = [dirname(absolute(from)), dirname(absolute(to))];
   if (here === there || !isOn(layout, here) || !isOn(layout, there)) return;
@@ -59,7 +59,7 @@ export function checkOneFileset(layout: SimulatorLayout, from: string, to: strin
 const isOn = (layout: SimulatorLayout, path: string): boolean =>
   lookAt(path)?.dev === lookAt(layout.mount)?.dev;
 
-/** The inode of a file that has state; damage is no hindrance to removing it. */
+/** The inode of a clone or clone parent; undefined for any other file. A damaged file can be removed too. */
 function cloneAt(ground: RealGround, path: string): string | undefined {
   const stat = lookAt(path);
   if (!stat?.isFile() || !isOn(ground.layout, path)) return undefined;
@@ -73,7 +73,7 @@ function cloneAt(ground: RealGround, path: string): string | undefined {
   return ground.states.read(inode) ? inode : undefined;
 }
 
-// The same, only if the file would be gone without this name. Links under a parent are no names of it.
+// The same, but only when this is the last name of the file. The links for its children do not count as names.
 function lastNameAt(ground: RealGround, path: string): string | undefined {
   const inode = cloneAt(ground, path);
   if (inode === undefined) return undefined;
@@ -137,7 +137,7 @@ function moveOrSay(ground: RealGround, from: string, to: string): readonly strin
   }
 }
 
-// Between file systems, and between filesets, mv(1) copies and then removes.
+// Like mv(1): between file systems or filesets, copies the file and removes the source.
 function move(ground: RealGround, from: string, to: string): void {
   try {
     rename(ground, from, to);

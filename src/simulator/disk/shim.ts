@@ -7,9 +7,9 @@ import { absolute, lockOf, realGround } from './ground.ts';
 import { mv, rm } from './rm-mv.ts';
 import { pointer, type CommandOutcome } from '../commands/text.ts';
 
-// What every executable of a simulator runs, under the name it was called by.
+// The program behind every executable of a simulator. The name it is called by decides what it does.
 
-// These only read, and what they read is replaced whole: they need not wait for a clone to be done.
+// These only read files that are replaced as a whole, so they need not wait for the lock.
 const lockless = new Set([
   'mmgetstate',
   'mmlsconfig',
@@ -56,7 +56,7 @@ function answer(outcome: CommandOutcome | undefined): void {
   process.exitCode = outcome.exitCode;
 }
 
-// Straight to the descriptor: setting up the streams of a process takes a tenth of its start.
+// Writes to the descriptor: setting up process.stdout takes a tenth of the start of a command.
 function print(fd: number, text: string): void {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length;) {

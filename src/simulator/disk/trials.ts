@@ -3,8 +3,8 @@ import type { HeldFile, HeldLoop, Trials } from '../../run/trials.ts';
 import { parentsOf } from './files.ts';
 
 /**
- * The host's Trials as they would be on GPFS. The kernel underneath writes to clone parents, and its loop
- * devices do all that is asked of them: where the personality says otherwise, the answers are made here.
+ * The Trials port of the host, with the answers that GPFS would give. The kernel lets programs write to clone
+ * parents, and its loop devices support every request. Where the personality differs, the answer comes from here.
  */
 export function simulatedTrials(host: Trials, simulator: { readonly dir: string }): Trials {
   const { isParent, personality } = parentsOf(simulator);
@@ -13,7 +13,7 @@ export function simulatedTrials(host: Trials, simulator: { readonly dir: string 
     open: async (path) => {
       if (!isParent(path)) return host.open(path);
       if (!personality().writeParent) throw errnoError('EROFS', 'open', path);
-      // What it wrote would be there for real, and the simulator would call that damage.
+      // A real write would change the parent, and the simulator would report damage.
       return { ...(await host.open(path)), write: () => Promise.resolve() } satisfies HeldFile;
     },
     loop: async (path) => {

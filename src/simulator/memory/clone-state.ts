@@ -3,16 +3,16 @@ import type { Change, FileRecord, Ground, Inode } from '../core/ground.ts';
 import { fail } from '../core/errno.ts';
 import { enter, type MemoryNode, type MemoryFileSystem } from './file-system.ts';
 
-/** Clone records and blocks over a tree in memory: what GPFS keeps beyond POSIX. */
+/** Clone records and shared blocks of a file system in memory: what GPFS keeps beyond POSIX. */
 export interface CloneState {
   readonly records: Map<Inode, FileRecord>;
   childCount(inode: Inode, limit?: number): number;
   apply(change: Change): void;
-  /** A block as this file reads it: its own, or that of the nearest ancestor which has one. */
+  /** A block as this file reads it: its own, or that of the nearest ancestor that has the block. */
   blockOf(inode: Inode, block: number): string | undefined;
   /** All blocks that are not holes. */
   contentOf(inode: Inode): ReadonlyMap<number, string>;
-  /** Ends an inode that has no name and is not open. */
+  /** Removes an inode that has no name and is not open. */
   dropUnused(ground: Ground, node: MemoryNode): void;
 }
 

@@ -13,7 +13,7 @@ export interface CloneNode {
   readonly path: string | undefined;
 }
 
-/** A file held open as by a loop device: it stays readable and writable when its name goes. */
+/** A file that is held open, as a loop device does. It stays readable and writable after its name is removed. */
 export interface OpenFile {
   readonly inode: Inode;
   write(block: number, value: string): void;
@@ -21,7 +21,7 @@ export interface OpenFile {
   close(): void;
 }
 
-/** What tests may do to the data, past the ports: like a loop device, or like somebody who knows the truth. */
+/** Access to the data for tests, which goes around the ports: no faults, no counts, no waiting. */
 export function directAccess(ground: MemoryGround) {
   const find = (path: string): MemoryNode => ground.shared.find(path, 'open');
   const open = (path: string, how: 'read' | 'write' = 'write'): OpenFile =>

@@ -10,24 +10,24 @@ export interface MemoryNode {
   mode: number;
   size: Bytes;
   modifiedMs: number;
-  /** Names it has; a file lives while it has one or is open. */
+  /** How many names it has. A file exists while it has a name or is open. */
   names: number;
   readers: number;
   writers: number;
-  /** Blocks of its own; those it shares are found through its clone parents. */
+  /** Blocks that it holds itself. It reads other blocks through its clone parents. */
   readonly blocks: Map<number, string>;
   readonly entries: Map<string, MemoryNode>;
 }
 
-/** Where small text files keep their text, so that clones share it as they share blocks. */
+/** The block in which a text file keeps its text, so that clones share it like any block. */
 export const textBlock = -1;
 
-/** A file system in memory: names, inodes and nothing of GPFS. */
+/** A file system in memory: names and inodes. What is special to GPFS is elsewhere. */
 export interface MemoryFileSystem {
   readonly device: bigint;
   readonly mountPoint: string;
   readonly root: MemoryNode;
-  /** Every inode that is alive, named or not. */
+  /** Every inode that exists, with or without a name. */
   readonly nodes: Map<Inode, MemoryNode>;
   make(kind: MemoryNode['kind'], mode: number, nowMs: number): MemoryNode;
   /** ENOENT, ENOTDIR, ENAMETOOLONG. */
@@ -100,14 +100,14 @@ export function makeFileSystem(
   };
 }
 
-/** Gives a node a name: EEXIST when it is taken. */
+/** Gives a node a name. EEXIST when the name is taken. */
 export function enter(place: DirectoryEntry, node: MemoryNode, call: string, path: string): void {
   if (place.directory.entries.has(place.name)) fail('EEXIST', call, path);
   place.directory.entries.set(place.name, node);
   node.names += 1;
 }
 
-/** Takes a name away; the caller sees to what has no name left. */
+/** Removes a name. The caller must drop a node that has no name left. */
 export function leave(place: DirectoryEntry): void {
   const node = place.directory.entries.get(place.name);
   if (!node) return;

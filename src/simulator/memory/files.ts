@@ -6,10 +6,10 @@ import { blockBytes, visibleFilesOf, type VisibleFiles } from './visible-files.t
 import { fail } from '../core/errno.ts';
 import { enter, leave, textBlock, type MemoryNode } from './file-system.ts';
 
-/** The calls of the Files port, done at once; the ports in front of them wait, count and break. */
+/** The calls of the Files port, performed at once. `portFiles` adds waiting, counts and faults. */
 export type FilesNow = ReturnType<typeof filesNow>;
 
-/** Files over the trees in memory, refusing what GPFS refuses. */
+/** Calls on the file systems in memory, which refuse what GPFS refuses. */
 export const filesNow = (gpfs: MemoryGround) => {
   const visible = visibleFilesOf(gpfs);
   return {
@@ -81,7 +81,7 @@ const rangeCalls = (visible: VisibleFiles) => ({
   },
 });
 
-/** A file that can be written to, on a file system that takes it. */
+/** The file at a path, after checking that it may be written to: EROFS, ENOSPC, EDQUOT. */
 function written(visible: VisibleFiles, path: string): MemoryNode {
   const node = visible.file(path, 'open');
   if (visible.gpfs.record(node.inode)?.isParent) fail('EROFS', 'open', path);

@@ -15,20 +15,20 @@ import { readPersonality, type Personality } from '../core/personality.ts';
 import { noCounts, portFiles, portRun, type Counts } from './ports.ts';
 import { enter, type MemoryFileSystem } from './file-system.ts';
 
-/** How an in-process GPFS is to be; everything has a default. */
+/** Options of an in-process GPFS; each has a default. */
 export interface GpfsOptions {
   readonly personality?: Partial<Personality>;
   readonly device?: string;
   readonly mountPoint?: string;
   readonly fileset?: string;
-  /** Makes nonces differ between runs; the same seed gives the same ones. */
+  /** The nonces follow from this: the same seed gives the same nonces. */
   readonly seed?: number;
   readonly totalKiB?: bigint;
-  /** Awaited before every call; by default one turn of the microtask queue. */
+  /** Every call awaits this first. Default: one turn of the microtask queue. */
   readonly schedule?: (label: string) => Promise<void>;
 }
 
-/** One server's view of the cluster: the ports a driver is built from, and what can happen to it. */
+/** One server's view of the cluster: the ports that a driver needs, and the faults to plan for this server. */
 export interface ServerView extends Omit<Faults, 'through'> {
   readonly name: string;
   readonly run: Run;
@@ -40,32 +40,32 @@ export interface ServerView extends Omit<Faults, 'through'> {
   readonly counts: Counts;
 }
 
-/** A whole GPFS in memory; itself the view of its first server, `a1`. */
+/** A whole GPFS in memory. It is also the view of its first server, `a1`. */
 export interface SimulatedGpfs extends ServerView {
   readonly clock: VirtualClock;
   readonly mountPoint: string;
   readonly filesetPath: string;
   personality(): Personality;
-  /** Changes how it behaves from the next call on. */
+  /** Changes the behaviour of the next calls. */
   set(change: Partial<Personality>): void;
   /** The view of another server; the same name gives the same view. */
   server(name: string): ServerView;
-  /** Counts over all servers. */
+  /** Counts of all servers together. */
   readonly total: Counts;
   resetCounts(): void;
   open(path: string, how?: 'read' | 'write'): OpenFile;
   write(path: string, block: number, value: string): void;
-  /** Undefined: a hole, also in all ancestors. */
+  /** The block as the file reads it. Undefined for a hole in the file and in all its ancestors. */
   readBlock(path: string, block: number): string | undefined;
-  /** Blocks that a file holds itself, without what it reads through its parents. */
+  /** How many blocks a file holds itself, without those that it reads through its parents. */
   heldBlocks(path: string): number;
-  /** Equal exactly for files with equal content. */
+  /** Two files have the same hash exactly when they have the same content. */
   hash(path: string): string;
-  /** All files on GPFS, sorted; also while it is not mounted. */
+  /** Paths of all files on GPFS, sorted. GPFS need not be mounted. */
   paths(): readonly string[];
-  /** Files in the ordinary directory under the mount point. */
+  /** Paths of files below the mount point that are not on GPFS: they were written while it was not mounted. */
   strayPaths(): readonly string[];
-  /** The clone forest as it is: every inode that is in a tree, with its parent and children. */
+  /** The clone forest: every inode that is in a clone tree, with its parent and children. */
   tree(): ReadonlyMap<Inode, CloneNode>;
 }
 
@@ -118,7 +118,7 @@ function viewsOf(
   { seed = 1, schedule = () => Promise.resolve() }: GpfsOptions,
 ): (name: string) => ServerView {
   const now = filesNow(ground);
-  // One for the whole cluster, as chance makes it: no two servers ever draw the same.
+  // All servers share it, so that no two of them get the same nonce.
   const nonce = seededNonce(seed);
   return (name) => {
     const faults = makeFaults(name);
@@ -155,7 +155,7 @@ function makeMountPoint(local: MemoryFileSystem, mountPoint: string, nowMs: numb
   }
 }
 
-// A counter under a multiplication that is a permutation of 32 bits: no value comes twice.
+// Counts, and multiplies each count by an odd number modulo 2^32. This never gives one value twice.
 function seededNonce(seed: number): Nonce {
   let count = 0;
   return () => {

@@ -17,13 +17,14 @@ import {
   type MemoryFileSystem,
 } from './file-system.ts';
 
-/** The in-process GPFS under the ports: its tree, its clone records, and what commands act on. */
+/** The in-process GPFS that ports and commands work on: its files, its clone records and its filesets. */
 export interface MemoryGround extends Ground, Omit<CloneState, 'dropUnused'> {
+  /** The file system of GPFS, which all nodes share. */
   readonly shared: MemoryFileSystem;
-  /** The ordinary file system around it, and under it while it is not mounted. */
+  /** The ordinary file system of a node, which a path leads to while GPFS is not mounted. */
   readonly local: MemoryFileSystem;
   personality: Personality;
-  /** The tree that a path leads into now. */
+  /** The file system that a path leads to now. */
   fileSystemOf(path: string): MemoryFileSystem;
   dropUnused(node: MemoryNode): void;
 }
@@ -170,7 +171,7 @@ const memoryPools = (totalKiB: bigint): readonly SimulatedPool[] => [
 const isBelow = (path: string, directory: string): boolean =>
   path === directory || path.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
 
-// The deepest root of a fileset on the way to the path, which may itself not exist yet.
+// The innermost fileset on the way to a path. The path need not exist.
 function filesetOf(
   fileSystem: MemoryFileSystem,
   roots: ReadonlyMap<string, MemoryNode>,

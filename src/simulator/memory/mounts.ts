@@ -15,7 +15,7 @@ const rootMount: Mount = {
   shared: true,
 };
 
-/** The mounts of a node: its own disk, and GPFS while it is mounted. Not numbered among the calls. */
+/** The mounts of a node: its own disk, and GPFS while that is mounted. Reading them counts as no call. */
 export function memoryMounts(
   ground: MemoryGround,
   server: string,

@@ -8,7 +8,7 @@ import type { Ground } from '../core/ground.ts';
 import type { FilesNow } from './files.ts';
 import type { CommandOutcome } from '../commands/text.ts';
 
-/** How often what was called. */
+/** How often each command and method was called. */
 export interface Counts {
   /** By command, with its verb where it has one: `mmclone snap`. */
   readonly commands: Map<string, number>;
@@ -19,20 +19,20 @@ export interface Counts {
 
 export const noCounts = (): Counts => ({ commands: new Map(), files: new Map(), fsyncs: 0 });
 
-/** What both ports of one server share. */
+/** What the ports of one server share. */
 export interface Behind {
   readonly ground: Ground;
   readonly clock: VirtualClock;
   readonly faults: Faults;
   readonly counts: readonly Counts[];
-  /** Everything yields here before a call, in an order that a test may choose. */
+  /** Awaited before every call, so that a test can choose the order of calls. */
   readonly turn: (label: string) => Promise<void>;
 }
 
 const count = (map: Map<string, number>, key: string): void =>
   void map.set(key, (map.get(key) ?? 0) + 1);
 
-/** Files through the faults and counts of one server. */
+/** The Files port of one server, with its faults and counts. */
 export function portFiles(behind: Behind, now: FilesNow): Files {
   const call =
     <A extends unknown[], T>(method: keyof Files, act: (path: string, ...args: A) => T) =>
@@ -68,7 +68,7 @@ export function portFiles(behind: Behind, now: FilesNow): Files {
   };
 }
 
-/** Run through the faults and counts of one server; knows the mm commands and nothing else. */
+/** The Run port of one server, with its faults and counts. It runs mm commands only. */
 export function portRun(behind: Behind): Run {
   return async (argv, kind, options = {}) => {
     const name = basename(argv[0]);
@@ -89,7 +89,7 @@ export function portRun(behind: Behind): Run {
   };
 }
 
-/** Rejects when the signal fires first, as the host kills what it may; the command then has no effect any more. */
+/** Rejects when the signal fires first, as when the host kills a read: the command then has no effect. */
 async function unlessStopped(
   ending: Promise<CommandOutcome>,
   { signal }: RunOptions,
@@ -111,7 +111,7 @@ async function unlessStopped(
 const killed = (argv: readonly string[]): CommandFailed =>
   new CommandFailed({ argv, exitCode: undefined, stdout: '', stderr: '', aborted: true });
 
-// A fault planned as an errno is, for a command, an exit status and a line of text.
+// A command reports a planned errno as an exit status and a line of text.
 function asCommandFailure(error: unknown, argv: readonly string[]): unknown {
   if (error instanceof CommandFailed || !(error instanceof Error) || !('code' in error)) {
     return error;
@@ -129,7 +129,7 @@ async function perform(
   const { ground } = behind;
   const name = basename(argv[0]);
   const stop = kind === 'write' ? undefined : signal;
-  // Like the host's: only a read has a limit, and a write waits for its command however long it takes.
+  // As on a host: only a read has a time limit. A write waits until its command ends.
   const limit = kind === 'read' ? (timeoutMs ?? Infinity) : Infinity;
   if (hangs(ground, name)) {
     await whenLost(behind, stop, limit);

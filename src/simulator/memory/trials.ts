@@ -11,7 +11,7 @@ interface Hold {
   readonly loop: boolean;
 }
 
-/** Trials on the in-process GPFS, through the faults of one server. A sector is a block here. */
+/** The Trials port on the in-process GPFS, with the faults of one server. A sector is a block here. */
 export function portTrials(behind: Behind & { readonly ground: MemoryGround }): Trials {
   const { ground } = behind;
   const holds = new Set<Hold>();
@@ -25,7 +25,7 @@ export function portTrials(behind: Behind & { readonly ground: MemoryGround }): 
     try {
       return await behind.faults.through(() => behind.turn(`trials.${label}`), act);
     } catch (error) {
-      // The kernel closes what a process had open; loop devices stay.
+      // When a process dies, the kernel closes its files and keeps its loop devices.
       if (error instanceof ServerCrashed) for (const hold of holds) if (!hold.loop) release(hold);
       throw error;
     }
@@ -89,7 +89,7 @@ function heldLoop(
   const { node, path } = hold;
   const { loopDirectIo, zeroInClone, punchHole } = ground.personality;
   const zero = (sector: number): void => {
-    // A GPFS that takes a hole in a clone for "not written yet" shows the parent's block again.
+    // A GPFS that treats a hole in a clone as "not written yet" shows the block of the parent.
     if (zeroInClone) node.blocks.set(sector, '');
     else node.blocks.delete(sector);
   };

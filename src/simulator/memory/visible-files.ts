@@ -12,28 +12,28 @@ import {
   type MemoryFileSystem,
 } from './file-system.ts';
 
-/** What GPFS copies and charges at least; a block of the in-process face. */
+/** The size of a block in process: the least that GPFS copies and charges. */
 export const blockBytes: Bytes = 4n * 1024n * 1024n;
 
-/** What the file calls have in common: lookups, and the refusals of GPFS. */
+/** The files that a node sees, for the calls on them: finds, makes and removes them, and refuses what GPFS refuses. */
 export interface VisibleFiles {
   readonly gpfs: MemoryGround;
   find(path: string, call: string): MemoryNode;
-  /** Like find, and EISDIR for a directory. */
+  /** Like `find`, but fails with EISDIR for a directory. */
   file(path: string, call: string): MemoryNode;
   create(path: string, kind: MemoryNode['kind'], mode: number): MemoryNode;
-  /** The tree both paths are in; EXDEV when they are of two trees or two filesets. */
+  /** The file system that holds both paths. EXDEV when they are in two file systems or two filesets. */
   oneFileset(from: string, to: string, call: string): MemoryFileSystem;
-  /** Takes a name away, unless others read through the file. */
+  /** Removes a name. Fails when it is the last one and other files read through this file. */
   remove(path: string, place: DirectoryEntry, node: MemoryNode): void;
-  /** ENOSPC or EDQUOT when the personality says so. */
+  /** Fails with ENOSPC or EDQUOT when the personality has no space. */
   spend(path: string, call: string): void;
   statOf(path: string, node: MemoryNode): FileStat;
 }
 
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
 
-/** The visible as a node sees it: GPFS where it is mounted, else the ordinary directory underneath. */
+/** What a node sees: GPFS where it is mounted, else the ordinary directory under the mount point. */
 export function visibleFilesOf(gpfs: MemoryGround): VisibleFiles {
   const visible: VisibleFiles = {
     gpfs,

@@ -1,7 +1,7 @@
 import { watch, type Change, type Seen } from '../../e2e/api.ts';
 import { longPatienceMs, until } from '../../e2e/setup/wait.ts';
 
-/** When an object came up, and when it was done, by the clock of whoever watches. */
+/** When an object appeared and when it was done, by the clock of this process. */
 interface Moments {
   readonly began: number;
   readonly done?: number;
@@ -13,7 +13,7 @@ export interface Clocked {
   readonly wallMs: number;
 }
 
-/** Does what makes the objects, and waits until each of them is done. */
+/** Runs what makes the objects, and waits until each of them is done. */
 export async function clocked(
   path: string,
   names: readonly string[],

@@ -2,7 +2,7 @@ import { asMount } from '../csi.ts';
 import type { Bench, Cost, Found } from '../part.ts';
 import type { Server } from '../server.ts';
 
-/** Which processes the server starts for each call, as its own log tells. */
+/** Which processes the server starts for each call, by its own log. */
 export function costs(bench: Bench): Promise<Found> {
   return bench.withServer(
     'costs',

@@ -21,7 +21,7 @@ type Job = (typeof jobs)[number];
 const size = '256m';
 const block = { block: {}, access_mode: { mode: 'SINGLE_NODE_MULTI_WRITER' } };
 
-/** How fast a volume is against its own image file: in turns, in one run, so that the machine is the same. */
+/** How fast a volume is compared with its own image file. One run measures both in turn, under the same conditions. */
 export function data(bench: Bench): Promise<Found> {
   return bench.withServer('data', async (server) => {
     const { csi } = server;
@@ -56,7 +56,7 @@ interface Pair {
   readonly ratio: number;
 }
 
-/** Each goes first in turn: the second one finds a warmer disk. */
+/** Each goes first in turn, because the second finds a warmer disk. */
 async function pair(job: Job, image: string, device: string, imageFirst: boolean): Promise<Pair> {
   const early = imageFirst ? await fio(image, job, timed) : 0;
   const volume = await fio(device, job, timed);

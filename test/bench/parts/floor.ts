@@ -5,7 +5,7 @@ import { hostFiles } from '../../../src/run/host-files.ts';
 import { timed, upTo, type Timing } from '../measure.ts';
 import type { Bench, Found } from '../part.ts';
 
-/** What nothing can be faster than, in this run and on this disk: a call, a durable file, a process. */
+/** The lower bounds of this run on this disk: the cost of a call, of a durable file and of a process. */
 export async function floor(bench: Bench): Promise<Found> {
   const timings = [
     ...(await bench.withServer('floor', async ({ csi }) => {

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { memoryFigures, type Bench, type Found } from '../part.ts';
 
-/** What a server costs while nobody asks it anything. */
+/** What a server costs while it gets no calls. */
 export function idle(bench: Bench): Promise<Found> {
   return bench.withServer(
     'idle',
     async (server) => {
       const seconds = bench.quick ? 3 : 15;
       bench.say(`idle for ${seconds} s`);
-      // What a start leaves behind is collected by then.
+      // By then the garbage of the start is collected.
       await sleep(2_000, undefined, { signal: bench.signal });
       const { resident } = await server.memory();
       const [cpu, commands] = [await server.cpu(), server.commands().length];

@@ -63,7 +63,7 @@ async function walk(csi: Csi, expected: number): Promise<readonly number[]> {
   return samples;
 }
 
-/** What a caller notices of somebody who lists all the time. */
+/** How much another caller that lists all the time slows a caller down. */
 async function besideOthers(csi: Csi, n: number): Promise<readonly Timing[]> {
   let ended = false;
   const lister = async (): Promise<void> => {

@@ -11,7 +11,7 @@ import type { Server } from '../server.ts';
 const run = promisify(execFile);
 const ext4 = asMount('ext4');
 
-/** A node that is full: 200 volumes at once, what each call starts, and a kernel with a thousand other loop devices. */
+/** A full node: 200 volumes at once, the processes of each call, and a kernel with a thousand other loop devices. */
 export function many(bench: Bench): Promise<Found> {
   return bench.withServer(
     'many',
@@ -74,7 +74,7 @@ interface Volume {
   readonly target: string;
 }
 
-/** What each call starts, for a volume that is formatted. */
+/** The processes that each call starts, for a formatted volume. */
 async function costsOf(server: Server, { id, path, target }: Volume): Promise<readonly Cost[]> {
   const { csi } = server;
   await csi.stage(id, path, ext4);
@@ -105,7 +105,7 @@ const stepFigures = (server: Server) =>
     unit: 'ms',
   }));
 
-/** The same stage beside a thousand devices of others. */
+/** The same stage beside a thousand other loop devices. */
 async function crowded(bench: Bench, { csi }: Server, { id, path }: Volume) {
   const others = bench.quick ? 20 : 1_000;
   const rounds = upTo(bench.quick ? 2 : 15);

@@ -19,7 +19,7 @@ export function size(bench: Bench): Promise<Found> {
     for (const [i, { bytes }] of volumes.entries()) await fill(root, `v${i}.`, bytes);
     const samples = new Map<string, number[]>();
     for (const round of upTo(bench.quick ? 2 : 15)) {
-      // Another one goes first each time, so that no size has the quieter place.
+      // The order rotates, so that no size always has the quieter time.
       for (const i of upTo(3)) {
         const volume = volumes[(round + i) % 3];
         if (volume) await one(csi, volume, `${round}`, samples);
@@ -45,7 +45,7 @@ async function one(
   const name = `${bytes}-${round}`;
   const snapshot = await note('snapshot', csi.snapshot(`${name}-s`, id));
   const restored = await note('restore', csi.create(`${name}-r`, { snapshot, bytes }));
-  // What was attached may have been written to: the clone cannot use the snapshot's file as its parent.
+  // A volume that was attached may have changed: its clone cannot use the snapshot's file as its parent.
   await csi.publish(id);
   await csi.unpublish(id);
   const clone = await note('clone', csi.create(`${name}-c`, { volume: id, bytes }));

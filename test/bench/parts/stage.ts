@@ -24,7 +24,7 @@ export function stage(bench: Bench): Promise<Found> {
       figures: all.flatMap(({ beyond }) => beyond),
     };
   };
-  // How long a mount took stands in the log only at this level.
+  // Only at this level the log has the time of a mount.
   return bench.withServer('stage', use, 'debug');
 }
 
@@ -54,7 +54,7 @@ async function formatted(server: Server, fsType: string): Promise<readonly Volum
   return volumes;
 }
 
-/** One caller for each volume, through all four calls so many times. */
+/** One caller for each volume, which makes all four calls this many times. */
 async function cycles(
   server: Server,
   fsType: string,
@@ -103,7 +103,7 @@ interface Taken {
 
 const msOf = (taken: readonly Taken[]): readonly number[] => taken.map(({ ms }) => ms);
 
-/** Each stage without the mount(8) in it: they are one for one, in the order of the stages of a path. */
+/** The time of each stage without its mount(8). For each path, the n-th mount belongs to the n-th stage. */
 function beyondMount(
   what: string,
   stages: readonly Taken[],

@@ -23,7 +23,7 @@ export interface Policy {
   readonly rule: CompactionRule;
 }
 
-/** Nothing is absorbed but what holds nothing: a bound of the depth is then all there is, as in Cinder. */
+/** Absorbs only files without blocks: the only limit is then that of the depth, as in Cinder. */
 const noRule: CompactionRule = { factor: 0, deadShare: 1e6, stuck: 1e6 };
 
 export const policies: readonly Policy[] = [
@@ -38,7 +38,7 @@ export interface Habit {
   readonly keep: number;
 }
 
-/** A year of one volume, night by night, once the queue is empty. Space is in volume sizes. */
+/** A year of one volume, night by night, each measured once the queue is empty. Space is in sizes of the volume. */
 export interface Year {
   readonly depth: readonly number[];
   readonly space: readonly number[];
@@ -95,7 +95,7 @@ const spaceOf = (gpfs: Cluster): number =>
   dataFiles(gpfs).reduce((sum, path) => sum + gpfs.heldBlocks(`${testRoot}/${path}`), 0) /
   volumeBlocks;
 
-/** The same numbers from 0 to 1 in every run. */
+/** Pseudo-random numbers from 0 to 1, the same in every run. */
 function numbers(seed: number): () => number {
   let state = seed;
   return () => {

@@ -26,7 +26,7 @@ export const attributesCases: readonly Case[] = [
     id: 'example-attributes',
     says: 'deploy/examples/attributes/class.yaml: a claim in use is moved to another pool and copied twice',
     run: async (space) => {
-      // The class is nobody's namespace's, and the simulated file system has no pool called nvme.
+      // The class belongs to no namespace, and the simulated file system has no pool called nvme.
       const name = `fast-${space.name}`;
       const text = (await readFile(example, 'utf8'))
         .replaceAll('name: fast', `name: ${name}`)

@@ -86,7 +86,7 @@ const examples: readonly Example[] = [
   },
 ];
 
-/** Waits until a command in a pod prints what it should: an example's own pod may still be writing. */
+/** Waits until a command in a pod prints this: the example's own pod may still be writing. */
 async function has(space: Space, pod: string, script: string, wanted: string): Promise<void> {
   await until(`${script} in ${pod} prints ${JSON.stringify(wanted)}`, patienceMs, async () => {
     return (await space.exec(pod, script)) === wanted;

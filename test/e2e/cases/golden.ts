@@ -86,7 +86,7 @@ async function fromClass(space: Space, disk: Disk): Promise<void> {
   await gpfsCsi(['image', 'remove', 'rocky9']);
 }
 
-/** A VolumeSnapshot of the image, and the example's claim of it, as a virtual machine has its disk. */
+/** A VolumeSnapshot of the image, and the example's claim from it, as for the disk of a virtual machine. */
 async function fromSnapshot(space: Space, disk: Disk): Promise<void> {
   const how = ['--name', 'base', '--format', 'raw', '--size', String(disk.bytes)];
   await gpfsCsi(['image', 'import', '-', ...how], await readFile(disk.file));

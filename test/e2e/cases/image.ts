@@ -8,7 +8,7 @@ import { running, sidecarPrograms } from '../running.ts';
 import { checkout } from '../setup/places.ts';
 import { sh } from '../setup/shell.ts';
 
-/** What the chart's pods consist of, seen from the kernel. */
+/** What the chart's pods run, as the kernel shows it. */
 export const imageCases: readonly Case[] = [
   {
     id: 'image',
@@ -20,7 +20,7 @@ export const imageCases: readonly Case[] = [
       for (const shell of ['bin/sh', 'bin/bash', 'usr/bin/sh', 'usr/bin/dash', 'usr/bin/apt-get'])
         equal(await readFile(join(root, shell)).catch(() => undefined), undefined, shell);
       const find = ['find', join(root, '/'), '-xdev', '-type', 'f', '-perm', '/6000'] as const;
-      equal(await sh(find), '', 'programs that run as somebody else');
+      equal(await sh(find), '', 'setuid and setgid programs');
       const bill = await readFile(join(root, 'opt/gpfs-csi/sbom.cdx.json'), 'utf8');
       const names = bom.parse(JSON.parse(bill)).components.map(({ name }) => name);
       const wanted = ['node', 'util-linux', 'e2fsprogs', 'xfsprogs', 'btrfs-progs', 'qemu-utils'];

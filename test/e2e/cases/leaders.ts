@@ -9,7 +9,7 @@ import { isReady, podsOf } from '../pods.ts';
 import { release, type Release } from '../setup/places.ts';
 import { longPatienceMs, patienceMs, until } from '../setup/wait.ts';
 
-/** Sidecars that lead here and there. */
+/** Sidecars that lead on different nodes. */
 export const leaderCases: readonly Case[] = [
   {
     id: 'leader-without-gpfs',
@@ -19,7 +19,7 @@ export const leaderCases: readonly Case[] = [
       const leading = await leaderNode('provisioner');
       await unmountOn(leading);
       try {
-        // A sidecar notices that the driver's socket is gone when it has something to ask.
+        // A sidecar notices only at its next call that the driver's socket is gone.
         await space.apply(claim('a'));
         await space.reaches('pvc/a', '.status.phase', 'Bound');
         notEqual((await leaderNode('provisioner')).name, leading.name);
@@ -33,8 +33,8 @@ export const leaderCases: readonly Case[] = [
     id: 'two-leaders',
     says: 'provisioner and attacher lead on different nodes and work on the same volumes',
     run: async (space) => {
-      // A lease may be lost at any time on a busy machine, and an idle leader finds out with its first call that its
-      // driver was away. All work has to succeed then as well, but it shows nothing about two leaders.
+      // A leader may lose its lease at any time on a busy machine, and an idle one notices only at its first call
+      // that its driver was away. The work must succeed then too, but it shows nothing about two leaders.
       for (const round of [1, 2, 3, 4, 5]) {
         await sidecarsAreApart();
         if ((await leadersPlaces()).size < nodes.length) await giveUpLead('attacher');
@@ -79,8 +79,8 @@ const leaseNames: Readonly<Record<Sidecar, (driver: string) => string>> = {
 type Sidecar = 'provisioner' | 'attacher';
 
 /**
- * The pod that leads for a sidecar. The lease of a pod that is gone stands until it runs out,
- * and nobody leads meanwhile.
+ * The pod that leads for a sidecar. When a pod is gone, its lease stays until it runs out,
+ * and no pod leads meanwhile.
  */
 const leader = (sidecar: Sidecar, of: Release = release): Promise<Seen> =>
   until(`a replica that runs leads for the ${sidecar}`, patienceMs, async () => {

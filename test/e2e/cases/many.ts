@@ -10,7 +10,7 @@ import { dataFiles } from '../traces.ts';
 
 const numbers = (count: number): readonly number[] => Array.from({ length: count }, (_, n) => n);
 
-/** Many objects at once, and all orders of taking them away. */
+/** Many objects at once, and every order of deleting them. */
 export const manyCases: readonly Case[] = [
   {
     id: 'hundred',
@@ -23,7 +23,7 @@ export const manyCases: readonly Case[] = [
   },
   {
     id: 'kill',
-    says: 'the driver is killed in the middle of 50 claims, twice; all are bound and none is there twice',
+    says: 'the driver is killed in the middle of 50 claims, twice; all are bound, each to one volume',
     run: async (space) => {
       const before = (await dataFiles()).length;
       let [waves, kills] = [0, 0];
@@ -43,7 +43,7 @@ export const manyCases: readonly Case[] = [
   },
   {
     id: 'delete-orders',
-    says: 'a volume, its snapshot, a restore and a clone go in each of their 24 orders',
+    says: 'a volume, its snapshot, a restore and a clone are deleted in each of the 24 orders',
     run: async (space) => {
       const orders = permutations(['a', 's', 'r', 'c']);
       await space.apply(...orders.map((_, n) => claim(`a${n}`)));
@@ -78,7 +78,7 @@ async function allBound(space: Space, count: number): Promise<void> {
   });
 }
 
-/** Waits until so many claims are bound, and resolves to how many are then. */
+/** Waits until at least this many claims are bound, and resolves to how many are. */
 const atLeast = (space: Space, count: number): Promise<number> =>
   until(
     `${count} claims are bound`,

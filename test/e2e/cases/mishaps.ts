@@ -17,7 +17,7 @@ const [first, second] = nodes;
 const file = `${volumePath}/file`;
 const outOfService = 'node.kubernetes.io/out-of-service=nodeshutdown:NoExecute';
 
-/** Nodes, GPFS and leaders that go away, and come back. */
+/** Nodes and GPFS that fail and come back. */
 export const mishapCases: readonly Case[] = [
   {
     id: 'node-lost',
@@ -40,7 +40,7 @@ export const mishapCases: readonly Case[] = [
         await repairNode(second);
       }
       await until('the node is back', patienceMs, () => nodeIs(second, 'True'));
-      await until('the node has let go of the file it had', patienceMs, async () => {
+      await until('the node no longer has the old file', patienceMs, async () => {
         return (await leftOn(second)).length === 0;
       });
       const added = (await dataFiles()).filter((each) => !before.includes(each));
@@ -54,7 +54,7 @@ export const mishapCases: readonly Case[] = [
   },
   {
     id: 'remount',
-    says: 'GPFS is unmounted and mounted again under a running driver, which goes on with it',
+    says: 'GPFS is unmounted and mounted again under a running driver, which continues to work',
     run: async (space) => {
       await space.apply(claim('before'));
       await space.reaches('pvc/before', '.status.phase', 'Bound');
@@ -76,7 +76,7 @@ export const mishapCases: readonly Case[] = [
   },
   {
     id: 'gpfs-down',
-    says: 'with GPFS down the driver stays registered, and a pod that ends is still taken down',
+    says: 'with GPFS down the driver stays registered, and the volume of a deleted pod is still unmounted',
     run: async (space) => {
       await space.apply(claim('a'), pod('user', { claim: 'a', node: first }));
       await space.reaches('pod/user', '.status.phase', 'Running');
@@ -143,7 +143,7 @@ async function stagedOn({ name }: Node): Promise<string> {
   return found[0]?.slice(place.length) ?? '';
 }
 
-/** The lost node writes on, where only it sees that, and what the new pod sees stays as it is. */
+/** The lost node continues to write to its old file, and what the new pod reads does not change. */
 async function oldWriterIsHarmless(space: Space, staged: string): Promise<void> {
   const seen = await space.exec('new', `cat ${file}`);
   isCount(seen);
@@ -151,8 +151,11 @@ async function oldWriterIsHarmless(space: Space, staged: string): Promise<void> 
   const linesThere = async () =>
     Number((await onNode(second, ['wc', '-l', `${staged}/file`])).split(' ')[0]);
   const reached = await linesThere();
-  ok(reached > seen.trim().split('\n').length, 'the lost node went on after it was cut off');
-  await until('the lost node writes on', patienceMs, async () => {
+  ok(
+    reached > seen.trim().split('\n').length,
+    'the lost node continued to write after it was cut off',
+  );
+  await until('the lost node continues to write', patienceMs, async () => {
     return (await linesThere()) > reached + 20;
   });
   equal(await space.exec('new', `cat ${file}`), seen);

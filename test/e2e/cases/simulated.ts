@@ -57,7 +57,7 @@ export const simulatedCases: readonly Case[] = [
       } finally {
         await space.remove('pods', '--all');
         await space.remove('volumesnapshots,pvc', '--all');
-        // Only a running driver can take volumes down, and pods are gone before their mounts.
+        // Only a running driver can unmount volumes, and Kubernetes reports a pod as gone before its mounts are.
         await until('its volumes are gone', patienceMs, async () => {
           return (await objectsOf(simulated.driver)).length === 0;
         });

@@ -19,7 +19,7 @@ const keys = /^gpfs-clone\.csi\/root-[0-9a-f]{8}$/;
 export const topologyCases: readonly Case[] = [
   {
     id: 'topology',
-    says: 'pods go where their root is mounted, others wait, and a node that mounts it later gets its label and them',
+    says: 'pods run where their root is mounted, or wait, and a node that mounts it later gets its label and the pods',
     run: async (space) => {
       // The sidecars lead where every root is.
       const controller = { nodeSelector: { 'kubernetes.io/hostname': first.name } };
@@ -41,7 +41,7 @@ export const topologyCases: readonly Case[] = [
         await space.remove('pvc', '--all');
         await undo();
       }
-      // The provisioner may have begun beside a driver that still told of roots.
+      // The provisioner may have begun while the driver still reported roots.
       await space.apply(claim('after'));
       await space.reaches('pvc/after', '.status.phase', 'Bound');
     },
@@ -64,7 +64,7 @@ const labelsOf = async ({ name }: Node): Promise<readonly string[]> => {
 
 const labelled = z.object({ metadata: z.object({ labels: z.record(z.string(), z.string()) }) });
 
-/** Makes a node one that never had the root: it has registered without it, and no label is left. Resolves to the key. */
+/** Makes a node look as if it never had the root: registered without it, and without its label. Resolves to the key. */
 async function forget(node: Node): Promise<string> {
   await until('both nodes have the label of the root', patienceMs, async () => {
     const found = await Promise.all(nodes.map(labelsOf));
@@ -106,12 +106,12 @@ async function goToTheRoot(space: Space): Promise<void> {
   for (const name of names) await space.reaches(`pod/${name}`, '.status.phase', 'Running');
   const places = await Promise.all(names.map((name) => space.get(`pod/${name}`, '.spec.nodeName')));
   deepEqual([...new Set(places)], [first.name]);
-  // Not by trial either: a node that was chosen and failed would have left its word.
+  // The scheduler did not just try: a node that was chosen and failed would have left an event.
   for (const name of names)
     equal((await space.events(`pvc/${name}`)).includes('ProvisioningFailed'), false);
 }
 
-/** Pods that are told to run where the root is not. */
+/** Pods that must run on a node without the root. */
 async function waitForTheRoot(space: Space, key: string): Promise<void> {
   await space.apply(
     claim('there', { className }),
@@ -133,7 +133,7 @@ async function waitForTheRoot(space: Space, key: string): Promise<void> {
   match(await space.get('pvc/there-too', '.status.phase'), /^Pending$/);
 }
 
-/** The usual installation, and nodes without labels: nobody else takes them away. */
+/** Restores the usual installation, and removes the labels of the nodes, which nothing else removes. */
 async function undo(): Promise<void> {
   await kubectl(['delete', 'storageclass', waiting, '--ignore-not-found']);
   await installDriver();

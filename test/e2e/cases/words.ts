@@ -5,7 +5,7 @@ import { claim, className } from '../objects.ts';
 import { rootFolder } from '../setup/places.ts';
 import { patienceMs, until } from '../setup/wait.ts';
 
-/** What a claim that cannot be served tells its owner. */
+/** What the events of a claim say when the driver cannot serve it. */
 export const wordCases: readonly Case[] = [
   {
     id: 'wrong-root',

@@ -18,7 +18,7 @@ const madeFolders = join(runFolder, 'made-folders');
 const settings = ['vm.overcommit_memory', 'kernel.panic', 'kernel.panic_on_oops'];
 const savedSettings = join(runFolder, 'sysctl.saved');
 
-/** Starts what of the cluster is not running; the nodes find the simulated GPFS mounted. */
+/** Starts what is not running of the cluster. The simulated GPFS must be mounted already. */
 export async function clusterUp(archives: readonly string[]): Promise<void> {
   await mkdir(runFolder, { recursive: true });
   await makeMountPoints();
@@ -43,7 +43,7 @@ export async function clusterUp(archives: readonly string[]): Promise<void> {
   await until('pods may be created', patienceMs, () => kubectl(account));
 }
 
-/** Ends the cluster and removes all of it but what is mounted, of which there must be nothing. */
+/** Stops the nodes and the control plane; removes their network and control groups. */
 export async function clusterDown(): Promise<void> {
   for (const node of nodes) await haltNode(node);
   await stopControlPlane();

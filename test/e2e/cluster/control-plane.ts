@@ -46,7 +46,7 @@ export async function startApi(): Promise<void> {
     `--initial-advertise-peer-urls=${peers}`,
     `--initial-cluster=e2e=${peers}`,
   ];
-  // The data is thrown away in the end: there is nothing to lose.
+  // The data is discarded in the end, so it need not be durable.
   const place = ['--name=e2e', `--data-dir=${join(runFolder, 'etcd')}`, '--unsafe-no-fsync'];
   startProcess('etcd', ['etcd', ...place, ...listen]);
   await writeFile(auditPolicy, JSON.stringify(countSidecars));
@@ -73,7 +73,7 @@ export async function startApi(): Promise<void> {
   await until('the API server is ready', patienceMs, () => kubectl(['get', '--raw', '/readyz']));
 }
 
-/** Starts what makes the API's objects come true. */
+/** Starts the controllers and the scheduler. */
 export async function startControllers(): Promise<void> {
   startProcess('controller-manager', [
     program('kube-controller-manager'),
@@ -126,6 +126,6 @@ export async function startSnapshots(): Promise<void> {
 
 /** Ends the control plane. */
 export async function stopControlPlane(): Promise<void> {
-  // What they know is thrown away: nobody waits for the API server to say goodbye to its watchers.
+  // Waits for 2 s only: their data is discarded, so the API server need not end its watches.
   await Promise.all(names.map((name) => stopProcess(name, 2000)));
 }

@@ -14,7 +14,7 @@ interface User {
   readonly group?: string;
 }
 
-/** Makes what the control plane needs to be believed, once. */
+/** Makes the credentials of the control plane, once. */
 export async function makeCredentials(nodeNames: readonly string[]): Promise<void> {
   const tokens = join(credentials, 'tokens.csv');
   if (await exists(tokens)) return;

@@ -24,7 +24,7 @@ export async function makeBridge(): Promise<void> {
   await sh(['ip', 'link', 'set', bridge, 'up']);
 }
 
-/** Takes the bridge away. */
+/** Removes the bridge. */
 export const removeBridge = (): Promise<unknown> => attempt(['ip', 'link', 'del', bridge]);
 
 /** The folders of a node's control groups, in each hierarchy there is. */

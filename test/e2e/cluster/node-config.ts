@@ -81,7 +81,7 @@ export const kubeletConfig = (node: {
     'nodefs.available': '1%',
     'imagefs.available': '1%',
   },
-  // Attaching waits for the node to tell which volumes it uses: with the default of 10 s, most of the time is spent there.
+  // Attaching waits for the node's report of volumes in use. The default of 10 s would be most of the time.
   nodeStatusUpdateFrequency: '2s',
   syncFrequency: '10s',
   volumeStatsAggPeriod: '10s',

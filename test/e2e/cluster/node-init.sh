@@ -17,7 +17,7 @@ findmnt -rn -o TARGET,SOURCE,FSTYPE | tac | while read -r target source type; do
     /dev/loop*:* | *:overlay) [ "$target" = / ] || umount -l "$target" || true ;;
   esac
 done
-# GPFS is mounted anew, so that it can come and go in a place from which pods see that.
+# GPFS gets a mount of its own here, so that mounting and unmounting it reaches the pods.
 umount "$gpfs/fs1"
 mount --bind "$gpfs" "$gpfs"
 mount --make-rshared "$gpfs"

@@ -15,7 +15,7 @@ import { sleep } from '../setup/wait.ts';
 
 const pidFile = (name: string): string => join(runFolder, 'pid', name);
 
-/** Starts a program that outlives us, unless it runs already. */
+/** Starts a program that keeps running after this process, unless it runs already. */
 export function startProcess(
   name: string,
   [program, ...args]: Argv,
@@ -30,7 +30,7 @@ export function startProcess(
     env: { ...process.env, ...env },
   });
   closeSync(log);
-  // Whoever waits for the program finds out; the event itself must not end us.
+  // The caller that waits for the program notices. Without a listener, the event would end this process.
   child.on('error', () => undefined);
   if (child.pid === undefined) throw new Error(`${program} could not be started`);
   child.unref();
@@ -52,7 +52,7 @@ export function childOf(pid: number): number | undefined {
   return found === undefined ? undefined : Number(found);
 }
 
-/** Ends a program, after a while by force. */
+/** Ends a program: with SIGTERM, and with SIGKILL if that takes too long. */
 export async function stopProcess(name: string, patienceMs = 10_000): Promise<void> {
   const pid = runningPid(name);
   if (pid !== undefined) {

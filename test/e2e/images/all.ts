@@ -25,14 +25,14 @@ export const sidecarImage = (
   tag: sidecars.find((each) => each.name === name)?.version ?? '',
 });
 
-/** Makes the images that are not there yet, and the driver's always; resolves to the archives. */
+/** Makes the missing images, and always the driver's; resolves to the archives. */
 export async function makeImages(say: (line: string) => void): Promise<readonly string[]> {
   await mkdir(folder, { recursive: true });
   const small = await Promise.all([pause(), shell(), ...sidecars.map(sidecarArchive)]);
   return [...small, await driver(say), await olderDriver(say)];
 }
 
-// What made an image is older than the image, or it is made again.
+// An image is made again when something it is made from is newer.
 async function unlessNewer(
   file: string,
   sources: readonly string[],

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { cache, checkout } from '../setup/places.ts';
 import { attempt, sh } from '../setup/shell.ts';
 
-/** The driver of an earlier day, with the chart of that day: what an upgrade comes from. */
+/** An older driver with its own chart, from which the upgrade starts. */
 export interface Older {
   readonly commit: string;
   readonly chart: string;

@@ -10,7 +10,7 @@ export interface Ended {
   readonly err: string;
 }
 
-/** The words that run a command of the driver on a site. Its root is that of the site, unless another is named. */
+/** The arguments that run a command of the driver on a site. The root is the site's, unless another is given. */
 export function commandLine(
   { root, bin }: RealSite,
   argv: readonly string[],
@@ -28,7 +28,7 @@ export function commandLine(
   ];
 }
 
-/** A command of the driver on a site, in a process of its own; what it answers may go into an open file. */
+/** Starts a command of the driver on a site in its own process. Its output may go to an open file. */
 export function startCommand(
   site: RealSite,
   argv: readonly string[],
@@ -44,7 +44,7 @@ export function startCommand(
   return { child, ended };
 }
 
-/** The same, to its end, with this on its standard input. */
+/** The same, with text on standard input, and waits for its end. */
 export async function command(
   site: RealSite,
   argv: readonly string[],

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** A process of its own that writes one number after the other, each with fsync before it says so. */
+/** A process that writes one number after the other. It prints each number after its fsync. */
 export function startCounter(path: string) {
   const program = fileURLToPath(new URL('./writer.ts', import.meta.url));
   const child = spawn(process.execPath, [program, path], { stdio: ['pipe', 'pipe', 'inherit'] });

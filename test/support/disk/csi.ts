@@ -20,7 +20,7 @@ export const asMount = (
   access_mode: { mode },
 });
 
-/** So many MiB at least. */
+/** The least size, in MiB. */
 export const mib = (count: number) => ({ required_bytes: String(count * 1024 * 1024) });
 
 /** What a new volume is made from. */
@@ -35,7 +35,7 @@ interface Wanted {
   readonly mib?: number;
 }
 
-/** A request for a raw volume of 64 MiB, or as said. */
+/** A request for a volume; by default a raw one of 64 MiB. */
 export const volumeRequest = (name: string, { capability, from, mib: size }: Wanted = {}) => ({
   name,
   volume_capabilities: [capability ?? asBlock()],
@@ -68,7 +68,7 @@ export interface Used {
   readonly id: string;
   readonly target: string;
   readonly staging: string;
-  /** Takes the pod, the stage and the attachment away. */
+  /** Unpublishes, unstages and detaches the volume. */
   release(): Promise<void>;
 }
 

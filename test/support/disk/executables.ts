@@ -12,12 +12,12 @@ import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 
 /** A simulator of executables in a directory of its own. */
 export interface Executables {
-  /** Holds the simulator, and whatever else its user puts there. */
+  /** Holds the simulator and the other files of its user. */
   readonly work: string;
   readonly simulator: Description;
-  /** Parents that GPFS would not have let go, and what is still mounted or attached. */
+  /** Parents that were damaged, and what is still mounted or attached. */
   problems(): Promise<readonly string[]>;
-  /** Takes it down, with what a failed user left on it. */
+  /** Removes it, with all that a failed test left on it. */
   close(): Promise<void>;
 }
 

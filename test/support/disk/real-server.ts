@@ -46,14 +46,14 @@ export interface RealServer {
   ok<K extends Rpc>(rpc: K, request: Request<K>): Promise<Reply<K>>;
   /** `CODE message` of a call that must not succeed. */
   refused<K extends Rpc>(rpc: K, request: Request<K>): Promise<string>;
-  /** All that it said on standard error. */
+  /** All that it printed on standard error. */
   log(): string;
   signal(name: NodeJS.Signals): void;
   /** Sends the signal and resolves to the exit status; null when a signal ended it. */
   end(name?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** What starts one. */
+/** What a server starts with. */
 export interface ServeOptions {
   readonly node: string;
   readonly socket: string;
@@ -66,7 +66,7 @@ export interface ServeOptions {
 const program = inject('program');
 const compiled = inject('compiled');
 
-/** A process of the command line, with what it prints gathered. */
+/** A process of the command line, whose output is collected. */
 export interface Process {
   readonly child: ChildProcess;
   readonly out: () => string;
@@ -93,7 +93,7 @@ export function cli(
   return { child, out: () => texts.out, err: () => texts.err, status };
 }
 
-/** What a program is started through so that these mounts are not there for it, and only for it. */
+/** The command that starts a program in a mount namespace without these mounts. */
 const apartFrom = (points: readonly string[]): readonly string[] =>
   points.length === 0
     ? []

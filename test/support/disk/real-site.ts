@@ -14,7 +14,7 @@ import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 import { startRealServer, type RealServer, type ServeOptions } from './real-server.ts';
 import { problemsOnDisk } from './real-truth.ts';
 
-/** One simulated GPFS with real bytes, and the drivers of its nodes. Nothing of it is left after the test file. */
+/** One simulated GPFS with real bytes, and the drivers of its nodes. It is removed after the test file. */
 export interface RealSite {
   readonly directory: string;
   readonly simulator: string;
@@ -23,7 +23,7 @@ export interface RealSite {
   readonly root: string;
   /** Changes how this GPFS behaves; also mounts one that was unmounted. */
   set(personality: Readonly<Record<string, unknown>>): Promise<void>;
-  /** A node's driver, once its root is open. The same node again is the same one after a restart. */
+  /** Starts the driver of a node and waits until its root is open. For a node that had one, this is a restart. */
   serve(node?: string, options?: Partial<ServeOptions>): Promise<RealServer>;
   /** Flags of the server of a node. */
   flags(node: string): Readonly<Record<string, string>>;
@@ -42,7 +42,7 @@ export interface RealSite {
 
 const run = hostRun({ mmDirectory: '/nonexistent' });
 
-/** Brings a site up, to be taken down after the last test of this file; that checks that no harm was done. */
+/** Sets up a site. After the last test of the file it is removed, and must then be undamaged. */
 export async function realSite(options: { readonly size?: Bytes } = {}): Promise<RealSite> {
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'gpfs-csi-site-')));
   const simulator = join(directory, 'sim');
@@ -65,7 +65,7 @@ function siteOver(paths: Paths): RealSite {
     'mm-runner': 'direct',
     'state-dir': join(directory, `state-${node}`),
     'kubelet-dir': join(directory, 'kubelet'),
-    // Its loop devices and commands would be in the way of tests that count them.
+    // Tests that count loop devices and commands must not count those of the probe.
     probe: 'never',
   });
   const quiet = async () => {
@@ -115,7 +115,7 @@ function siteOver(paths: Paths): RealSite {
   };
 }
 
-/** The root is opened by whoever asks first; afterwards the node is known there. */
+/** The first call opens the root, which then knows the node. */
 async function untilReady(server: RealServer): Promise<void> {
   for (let tries = 0; tries < 500; tries += 1) {
     if (server.log().includes('"message":"readiness changed"')) return;
@@ -149,7 +149,7 @@ function commandsOf(bin: string): readonly number[] {
     .map(Number);
 }
 
-// A process may end while it is looked at.
+// A process may end while we read about it.
 function readProc(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'latin1');

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { errnoOf } from '../../../src/run/files.ts';
 import { highestVersions } from '../../../src/store/layout.ts';
 
-/** What the tests look at in a record of any kind. */
+/** The fields that tests read of any record. */
 interface Seen {
   readonly id: string;
   readonly state: string;
@@ -18,10 +18,10 @@ interface Seen {
 const kinds = ['volumes', 'snapshots', 'hidden'] as const;
 type Kind = (typeof kinds)[number];
 
-/** The newest version of each record of a kind, read past the driver. */
+/** The newest version of each record of a kind, read from the files without the driver. */
 export const recordsOnDisk = (root: string, kind: Kind): readonly Seen[] =>
   shardsOf(join(root, '.gpfs-csi', 'records', kind)).flatMap((shard) => {
-    // A version may be swept between the listing and the read: then there is a higher one.
+    // The driver may remove a version between our listing and our read: then a higher one exists.
     for (;;)
       try {
         return newestIn(shard);
@@ -56,7 +56,7 @@ function shardsOf(directory: string): readonly string[] {
   return readdirSync(directory).map((shard) => join(directory, shard));
 }
 
-/** What does not agree though no operation is under way: files, graph, claims, states. Empty when all is well. */
+/** Contradictions between files, graph, claims and states while no operation is under way; none when all is well. */
 export function problemsOnDisk(root: string, bin: string): readonly string[] {
   const hidden = recordsOnDisk(root, 'hidden');
   const named = [...recordsOnDisk(root, 'volumes'), ...recordsOnDisk(root, 'snapshots')];

@@ -9,13 +9,13 @@ import { simulateDown } from '../../../src/simulator/disk/lifecycle/down.ts';
 import type { Description } from '../../../src/simulator/disk/state/layout.ts';
 import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 
-/** A simulator of executables for one suite, and how to be rid of it. */
+/** A simulator of executables for one suite, and how to remove it. */
 export interface TestSimulator extends Description {
   readonly run: Run;
   down(): Promise<void>;
 }
 
-/** A place that no simulator was in yet. */
+/** A fresh directory for a simulator. */
 export const freshDirectory = (): Promise<string> => mkdtemp(join(tmpdir(), 'gpfs-sim-'));
 
 /** Sets one up in a directory of its own. */
@@ -28,7 +28,7 @@ export async function testSimulator(
   return { ...made, run, down: () => simulateDown({ run, dir, force: true }) };
 }
 
-/** What a process said and how it ended. */
+/** What a process printed and how it ended. */
 export interface Ended {
   readonly stdout: string;
   readonly stderr: string;

@@ -10,19 +10,19 @@ const hiddenOf = (world: Forest, why: string) => {
   return record.id;
 };
 
-/** Something that somebody did to a forest, and what an audit says of it. */
+/** Damage to a forest, and what an audit reports of it. */
 export interface Damage {
   readonly name: string;
   readonly harm: (world: Forest) => Promise<unknown>;
   readonly finds: (world: Forest) => readonly string[];
-  /** What is left to a human after a repair; everything, where nothing is said. */
+  /** What a repair leaves to an administrator. Default: everything. */
   readonly left?: 'nothing' | 'all';
 }
 
 const rename = (world: Forest, name: string, to: string) =>
   world.gpfs.files.rename(world.path(name), to);
 
-/** What can be done to a root behind the driver's back. */
+/** Damage that other programs can do to a root. */
 export const damages: readonly Damage[] = [
   {
     name: 'a volume record that is no JSON',

@@ -13,7 +13,7 @@ import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
 
 /** A simulated cluster, in this process. */
 export type Cluster = ReturnType<typeof simulateGpfs>;
-/** What one server of it sees. */
+/** What one server of the cluster sees. */
 export type View = ReturnType<Cluster['server']>;
 
 /** The root that tests keep volumes in. */
@@ -46,7 +46,7 @@ export function serverOn(
     readonly progress?: (at: FillProgress) => void;
   } = {},
 ): Driver {
-  const { maxVolumes, boot, ...told } = { ...usual, ...options };
+  const { maxVolumes, boot, ...rest } = { ...usual, ...options };
   return driverOf({
     gpfs: gpfsCommands(view.run),
     files: view.files,
@@ -56,7 +56,7 @@ export function serverOn(
     mountType: 'gpfs',
     pool: undefined,
     owner: '',
-    ...told,
+    ...rest,
     self: {
       node,
       machineId: `machine-${node}`,
@@ -71,7 +71,7 @@ export function serverOn(
 
 const usual = { roots: [testRoot], log: silentLog, maxVolumes: 16, boot: 'boot-1' };
 
-/** One round of all that a server does by itself. */
+/** One round of the upkeep that a server does by itself. */
 export async function tend(driver: Driver): Promise<void> {
   await beat(driver.host);
   await driver.worker.round();
@@ -92,7 +92,7 @@ export const mounted = (
   mode,
 });
 
-/** A request for a volume of 64 MiB, or as said. */
+/** A request for a volume; by default of 64 MiB. */
 export const spec = (
   name: string,
   rest: Partial<Omit<VolumeSpec, 'name' | 'parameters' | 'mutable'>> & {

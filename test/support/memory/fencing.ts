@@ -4,11 +4,11 @@ import { block, clusterWithRoot, serverOn, snap, spec, type Cluster } from './dr
 import type { Scenario, World } from './world.ts';
 import { living, writeVolume } from './truth.ts';
 
-/** The key of the image that a volume has now. */
+/** The key of a volume's current image. */
 export const imageKey = (gpfs: Cluster, volume: string): FileKey =>
   living(gpfs).get(`volumes/${volume}`) as FileKey;
 
-/** A node that went away leaves its mark on the image that a volume has now. */
+/** Writes the mark of a lost node on a volume's current image. */
 async function lose({ driver, gpfs }: World, volume: string, node = 'lost1'): Promise<void> {
   const [store] = await driver.roots.all();
   const self = { ...driver.host.self, node, machineId: `machine-${node}` };
@@ -46,7 +46,7 @@ export async function fenceWorld(options: Parameters<typeof clusterWithRoot>[0] 
   return { ...world, key, mark, publish, isFenced: () => key() !== first };
 }
 
-/** Whether a node left its mark on the image that a volume has now. */
+/** Whether a node has a mark on a volume's current image. */
 export const isMarked = (gpfs: Cluster, volume: string): boolean =>
   gpfs.paths().some((path) => path.includes(`/marks/`) && path.includes(imageKey(gpfs, volume)));
 
@@ -65,7 +65,7 @@ const act: Scenario['act'] = async (driver, { gpfs, ids }) => {
   return isMarked(gpfs, 'v') ? 'attached beside another node' : 'cut off';
 };
 
-/** Below a snapshot, and with attributes: all that a fence can have to do. */
+/** A volume below a snapshot, with attributes: a fence needs all of its steps. */
 export const fencingWithAll: Scenario = {
   name: 'publish such a volume below a snapshot of it, with attributes',
   prepare: async (world) => {

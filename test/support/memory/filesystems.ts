@@ -5,21 +5,21 @@ import { simulateGpfs, type SimulatedGpfs } from '../../../src/simulator/memory/
 import { blockBytes } from '../../../src/simulator/memory/visible-files.ts';
 import type { View } from './driver.ts';
 
-/** What a driver stands on, on one node. */
+/** The ports of a driver on one node. */
 type Ports = Pick<View, 'run' | 'files' | 'mounts' | 'clock' | 'nonce'>;
 
 /** Several file systems of one cluster, each mounted on some of its nodes. */
 export interface FileSystems {
   /** A root in each of them, in their order. */
   readonly roots: readonly string[];
-  /** What a node has mounted from now on, by their order; nodes have nothing at first. */
+  /** Sets which file systems a node has mounted, by their position. At first it has none. */
   mount(node: string, which: readonly number[]): void;
   on(node: string): Ports;
   /** All files below the roots, also where they are not mounted. */
   paths(): readonly string[];
 }
 
-/** So many simulated file systems side by side; calls go to the one that their path or device is of. */
+/** Several simulated file systems. Each call goes to the one that its path or device names. */
 export async function fileSystems(count: number): Promise<FileSystems> {
   const all = Array.from({ length: count }, (_, n) =>
     simulateGpfs({ device: `fs${n + 1}`, seed: n + 1 }),

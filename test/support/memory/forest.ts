@@ -16,7 +16,7 @@ export interface Forest extends World {
   path(name: string): string;
 }
 
-/** Builds it with one server, and ages it by a day. */
+/** Builds the forest with one server, and lets a day pass. */
 export async function forest(): Promise<Forest> {
   const world = await newWorld();
   const { gpfs, driver, ids } = world;
@@ -37,7 +37,7 @@ export async function forest(): Promise<Forest> {
   await cut('dead', 'v', 'v2');
   await cut('s2', 'v', 'v3');
   await volume('r', { source: from('snapshot', id('s1')) });
-  // As if a pod had written to it since, so that a clone gets a parent of its own.
+  // Stands for a pod that has written since, so that a clone gets its own parent.
   await driver.attachments.publish(attach(id('v').id));
   await driver.attachments.unpublish(id('v').id, 'a1');
   await volume('c', { source: from('volume', id('v')) });
@@ -63,16 +63,16 @@ export async function repaired(
   { gpfs, store }: Pick<Forest, 'gpfs' | 'store'>,
   minAgeMs = 3_600_000,
 ): Promise<readonly string[]> {
-  const told: string[] = [];
+  const sentences: string[] = [];
   const { clone } = gpfsCommands(gpfs.run);
-  const onRepair = (sentence: string) => void told.push(sentence);
+  const onRepair = (sentence: string) => void sentences.push(sentence);
   const sectorBytes = () => Promise.resolve(4096 as const);
   const { clock, nonce } = gpfs;
   await repair({ clone, clock, nonce, sectorBytes, minAgeMs, onRepair }, store);
-  return told;
+  return sentences;
 }
 
-/** Replaces the newest version of a record, as somebody with an editor would. */
+/** Replaces the newest version of a record, as an administrator with an editor would. */
 export async function edit(
   { gpfs, store }: Pick<Forest, 'gpfs' | 'store'>,
   kind: RecordKind,
@@ -115,6 +115,6 @@ export const dataInodes = ({ gpfs }: Forest): ReadonlySet<string> =>
 export const kinds = async (world: Pick<Forest, 'gpfs' | 'store'>) =>
   (await found(world)).map(({ kind, object }) => `${kind}: ${object}`);
 
-/** What is no note. */
+/** Findings without the notes. */
 export const wrong = async (world: Pick<Forest, 'gpfs' | 'store'>) =>
   (await found(world)).filter(({ kind }) => severities[kind] !== 'note');

@@ -68,7 +68,7 @@ const removeGroup = async (driver: Driver): Promise<string> => {
 const before = { 'volumes/v': 'v', 'volumes/w': 'w' };
 const both = { ...before, [memberOf('g', 'v')]: 'v', [memberOf('g', 'w')]: 'w' };
 
-/** Making and deleting snapshots of several volumes at once. */
+/** Operations that make and delete snapshots of several volumes at once. */
 export const groupScenarios: readonly Scenario[] = [
   {
     name: 'take a group snapshot of two volumes',

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 
-/** A file system that never answers, mounted at a directory, until it is ended. */
+/** Mounts a file system that never answers, until it is closed. */
 export async function hangAt(directory: string): Promise<{ end(): Promise<void> }> {
-  // Whoever holds this end of a FUSE mount serves it, and we do not.
+  // The process with this end of a FUSE mount must serve it. This one does not, so every access hangs.
   const server = await open('/dev/fuse', 'r+');
   const options = 'fd=3,rootmode=40000,user_id=0,group_id=0';
   await ended('mount', ['-i', '-t', 'fuse', '-o', options, 'hung', directory], server.fd);

@@ -3,7 +3,7 @@ import { silentLog } from '../../../src/observe/log.ts';
 import type { StartingProbe } from '../../../src/service/probe/probe.ts';
 import type { Cluster, View } from './driver.ts';
 
-/** What a probe on one view stands on; a new instance for each start. */
+/** The host of a probe on one view, as a new instance for each start. */
 export const probeOn = (
   view: View,
   node = 'a1',
@@ -15,6 +15,6 @@ export const probeOn = (
   return { clone, fs, trials, clock, nonce, log: silentLog, self };
 };
 
-/** What a probe has left of its own files. */
+/** Files that a probe has left behind. */
 export const probeFiles = (gpfs: Cluster): readonly string[] =>
   gpfs.paths().filter((path) => path.includes('/.gpfs-csi/probe/'));

@@ -193,7 +193,7 @@ const removing: readonly Scenario[] = [
   },
 ];
 
-/** Every operation that a caller asks for and that changes something. */
+/** Every operation of a caller that changes something. */
 export const asked: readonly Scenario[] = [
   ...making,
   ...cloning,

@@ -9,17 +9,17 @@ import { clusterWithRoot, serverOn, spec, testRoot } from './driver.ts';
 
 const other = `${testRoot}-2`;
 
-/** Two roots of one cluster, in which all there is comes from one image. */
+/** Two roots of one cluster, in which everything comes from one image. */
 export interface SectorWorld {
   readonly driver: Driver;
-  /** Ids of what a user has. */
+  /** Ids of all objects of users. */
   readonly volumes: string[];
   readonly snapshots: string[];
-  /** A name that nothing had. */
+  /** A name that was never used. */
   name(): string;
   /** Moves a volume to the root that it is not in. */
   migrate(id: string): Promise<unknown>;
-  /** Records of what exists that have other sectors than these, those of the image where nothing is said. */
+  /** Records whose sector size is not `wanted`; by default, not that of the image. */
   otherSectors(wanted?: number): Promise<readonly string[]>;
 }
 

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { textBlock } from '../../../src/simulator/memory/file-system.ts';
 import { dataFiles, testRoot, type Cluster } from './driver.ts';
 
-/** What the tests look at in a record of any kind. */
+/** The fields that tests read of any record. */
 export interface SeenRecord {
   readonly id: string;
   readonly state: string;
@@ -19,7 +19,7 @@ export interface SeenRecord {
 
 type Kind = 'volumes' | 'snapshots' | 'groups' | 'hidden';
 
-/** The newest version of each record of a kind, read past the ports. */
+/** The newest version of each record of a kind, read without the ports. */
 export function recordsIn(gpfs: Cluster, kind: Kind): readonly SeenRecord[] {
   const newest = new Map<string, { version: number; path: string }>();
   const form = new RegExp(`^${testRoot}/\\.gpfs-csi/records/${kind}/[0-9a-f]{3}/(.*)\\.(\\d+)$`);
@@ -40,7 +40,7 @@ export const fileOf = (gpfs: Cluster, key: string): string => {
   return `${testRoot}/${found[0] ?? ''}`;
 };
 
-/** Names of what a user has, each with the key of its data file: `volumes/pvc-1`. */
+/** Objects of users, such as `volumes/pvc-1`, each with the key of its data file. */
 export function living(gpfs: Cluster): ReadonlyMap<string, string> {
   const of = (kind: 'volumes' | 'snapshots') =>
     recordsIn(gpfs, kind).flatMap(({ id, state, image, file }): [string, string][] => {
@@ -64,7 +64,7 @@ export function writeVolume(gpfs: Cluster, id: string, value: string): void {
   gpfs.write(fileOf(gpfs, key ?? ''), 0, value);
 }
 
-/** What does not agree though no operation is under way: files, graph, claims, states. Empty when all is well. */
+/** Contradictions between files, graph, claims and states while no operation is under way; none when all is well. */
 export function problemsIn(gpfs: Cluster): readonly string[] {
   const hidden = recordsIn(gpfs, 'hidden');
   const groups = recordsIn(gpfs, 'groups');
@@ -90,7 +90,7 @@ export function problemsIn(gpfs: Cluster): readonly string[] {
   ];
 }
 
-/** A group has all its snapshots or is none, and no snapshot is left of a group that is none. */
+/** A group exists with all its snapshots, and no snapshot belongs to a group that does not exist. */
 function brokenGroups(gpfs: Cluster): readonly string[] {
   const ready = ({ state }: SeenRecord) => state === 'ready';
   const snapshots = recordsIn(gpfs, 'snapshots').filter(ready);
@@ -111,7 +111,7 @@ function brokenGroups(gpfs: Cluster): readonly string[] {
   ];
 }
 
-/** No file too many and none too few, the graph as GPFS has it, nothing half done. */
+/** Every record has its file, every file its record, the graph is that of GPFS, and nothing is half done. */
 export const expectSound = (gpfs: Cluster): void => {
   expect(problemsIn(gpfs)).toEqual([]);
 };

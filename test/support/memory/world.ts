@@ -34,11 +34,11 @@ export async function newWorld(personality: Partial<Personality> = {}): Promise<
   return { gpfs, driver, ids: new Map() };
 }
 
-/** Waits until nothing is under way any more on any server. */
+/** Waits until no server is performing an operation. */
 export async function quiet(gpfs: Cluster): Promise<void> {
   const begun = () =>
     ['a1', 'b1'].map((name) => gpfs.server(name).calls).reduce((sum, calls) => sum + calls);
-  // What waits for something that stands still looks at it for ever: a hundred turns are enough for all else.
+  // A stalled call keeps its waiters polling. A hundred rounds are enough for all other work.
   for (let before = -1, round = 0; before !== begun() && round < 100; round++) {
     before = begun();
     for (let turn = 0; turn < 3; turn++) await setImmediate();
@@ -47,20 +47,20 @@ export async function quiet(gpfs: Cluster): Promise<void> {
 
 export const idOf = ({ ids }: World, name: string): { id: string } => ({ id: ids.get(name) ?? '' });
 
-/** An empty volume with this first block. */
+/** Creates a volume and writes its first block. */
 export async function volume(world: World, name: string, value = name): Promise<void> {
   const { id } = await world.driver.volumes.create(spec(name));
   world.ids.set(name, id);
   writeVolume(world.gpfs, name, value);
 }
 
-/** A snapshot of a volume. */
+/** Takes a snapshot of a volume. */
 export async function cut(world: World, name: string, of: string): Promise<void> {
   const { id } = await world.driver.snapshots.create(snap(name, idOf(world, of)));
   world.ids.set(name, id);
 }
 
-/** A volume made from another, or from a snapshot. */
+/** Creates a volume from another volume or from a snapshot. */
 export async function derived(
   world: World,
   name: string,
@@ -81,7 +81,7 @@ export const attach = (id: string, node = 'a1', capability: Capability = block()
   context: new Map<string, string>(),
 });
 
-/** Time passes until whatever a server put off, or left under way when it died, is due again. */
+/** Lets time pass and the servers work, so that they do what they put off and end what a dead server left. */
 export async function workOff({ gpfs }: World, ...servers: readonly Driver[]): Promise<void> {
   for (let round = 0; round < 4; round++)
     for (const server of servers) {
@@ -90,7 +90,7 @@ export async function workOff({ gpfs }: World, ...servers: readonly Driver[]): P
     }
 }
 
-/** As a probe of this root would have found it. */
+/** Writes these abilities into the roots, as a probe would. */
 export async function allow(
   { driver }: Pick<World, 'driver'>,
   abilities: Partial<Abilities>,
@@ -100,17 +100,18 @@ export async function allow(
     await files.createDurable(layout.abilities, JSON.stringify(found), 0o640);
 }
 
-/** An operation with what must be there before it, and what must be there once it succeeded. */
+/** An operation, what it needs before it, and what must exist once it has succeeded. */
 export interface Scenario {
   readonly name: string;
   readonly prepare: (world: World) => Promise<unknown>;
-  /** Resolves to what the caller is told, as a text; the same at each repetition. */
+  /** Performs the operation and resolves to `answer`. A repetition gives the same answer. */
   readonly act: (driver: Driver, world: World) => Promise<string>;
+  /** What the caller gets as the reply, as a text. */
   readonly answer: string;
-  /** What users have afterwards, and the first block of each. */
+  /** The objects of users afterwards, each with its first block. */
   readonly after: Readonly<Record<string, string>>;
-  /** No clone parent that nobody can name is left, once the queue is empty. */
+  /** Whether no hidden parent is left once the queue is empty. */
   readonly compacts?: boolean;
-  /** Deletes what it makes, where that cannot be deleted one by one. */
+  /** Deletes what the operation makes, where its objects cannot be deleted one by one. */
   readonly unmake?: (driver: Driver) => Promise<void>;
 }

@@ -6,7 +6,7 @@ import { rowsOf, type ViewOptions } from '../../../src/model/forest/view.ts';
 /** Noon of the day on which the pictures are drawn. */
 const noon = Date.UTC(2026, 0, 5, 12);
 
-/** A volume of 10 GiB, made three days ago, or as said. */
+/** A volume; by default of 10 GiB and made three days ago. */
 export const file = (as: Partial<ForestNode>): ForestNode => ({
   key: 'f.1-a',
   parent: null,

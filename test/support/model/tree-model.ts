@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { When } from '../../../src/simulator/core/faults.ts';
 
-/** What users should see, without files, records, servers or failures. Content is by block. */
+/** What users should see, whatever files, records, servers and failures there are. Content is by block. */
 export interface Model {
   readonly volumes: Map<string, ModelVolume>;
   readonly snapshots: Map<string, ModelSnapshot>;
@@ -34,10 +34,10 @@ export interface Step {
   readonly node: string;
   /** The server that is asked. */
   readonly server: 0 | 1;
-  /** The call that breaks, counted from the beginning of the step; 0 for none. */
+  /** The number of the call that breaks, from the beginning of the step; 0 for none. */
   readonly breaks: number;
   readonly when: When;
-  /** The server dies with it, and starts again before it is asked once more. */
+  /** The server crashes at that call, and restarts before the caller repeats the request. */
   readonly dies: boolean;
 }
 
@@ -47,7 +47,7 @@ const cuts = ['s1', 's2', 's3'];
 
 export const isCut = (name: string): boolean => cuts.includes(name);
 
-/** A step of any kind; most go through, some break somewhere. */
+/** Any step. Most succeed, and in some a call breaks. */
 export const anyStep: fc.Arbitrary<Step> = fc.record({
   action: fc.constantFrom(...actions),
   name: fc.constantFrom(...names),
@@ -63,7 +63,7 @@ export const anyStep: fc.Arbitrary<Step> = fc.record({
   dies: fc.boolean(),
 });
 
-/** What a caller is told: `ok`, or the kind of the fault. */
+/** How a step ended for its caller: `ok`, or the kind of the fault. */
 export type Outcome = string;
 
 type Expected = (model: Model, step: Step) => Outcome;
@@ -78,7 +78,7 @@ const onVolume =
     return volume ? change(volume, step, model) : 'volume-missing';
   };
 
-/** Does to the model what a step asks for, and says what the caller should be told. */
+/** For each action: changes the model as the step asks, and returns the outcome that the caller must get. */
 export const expectOutcome: Readonly<Record<Step['action'], Expected>> = {
   create: (model, step) => created(model, step),
   remove: ({ volumes }, { name }) => {
@@ -114,7 +114,7 @@ export const expectOutcome: Readonly<Record<Step['action'], Expected>> = {
     if (volume) volume.node = '';
     return 'ok';
   },
-  // Whatever node had it is lost, and cut off.
+  // The node that had the volume is lost and cut off.
   move: onVolume((volume, { node }) => {
     volume.node = node;
     return 'ok';

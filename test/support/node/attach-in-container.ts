@@ -12,13 +12,13 @@ await run(['mknod', `${dev}/null`, 'c', '1', '3'], 'write');
 await run(['mknod', `${dev}/loop-control`, 'c', '10', '237'], 'write');
 await run(['mount', '--bind', dev, '/dev'], 'write');
 
-// The driver's waits keep no process alive; its server does.
+// The driver's timers keep no process alive; its server, which is missing here, does.
 const alive = setInterval(() => undefined, 1_000);
 const loops = losetup(run, systemClock);
 const nodesOfLoops = async () => (await readdir('/dev')).filter((name) => /^loop\d+$/.test(name));
 const before = await nodesOfLoops();
 const loop = await loops.attach(image, { readonly: false });
-// Others on this kernel may take a free device first, so that more than one node is made.
+// Other programs on this kernel may take a free device first, so the driver may make more than one node.
 const nodes = await nodesOfLoops();
 await loops.detach(loop);
 const own = before.length === 0 && nodes.map((name) => `/dev/${name}`).includes(loop.path);

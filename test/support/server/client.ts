@@ -22,7 +22,7 @@ interface Ended {
 export interface TestClient {
   /** An RPC by its name, of whichever service has it. */
   call(rpc: string, request: object, options?: { readonly deadlineMs?: number }): Promise<Ended>;
-  /** The same with any bytes for a message. */
+  /** The same with arbitrary bytes as the message. */
   raw(rpc: string, bytes: Uint8Array): Promise<Ended>;
   close(): void;
 }
@@ -44,7 +44,7 @@ function methodOf(rpc: string): MethodDefinition<object, unknown> {
 export function connectTo(path: string): TestClient {
   const client = new Client(`unix:${path}`, credentials.createInsecure(), {
     'grpc.max_receive_message_length': -1,
-    // A connection that another client failed to make is not waited for.
+    // Does not wait because another client failed to connect.
     'grpc.use_local_subchannel_pool': 1,
   });
   const send = <Message>(

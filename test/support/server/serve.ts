@@ -13,7 +13,7 @@ import type { Services } from '../../../src/service/api.ts';
 import { connectTo, type TestClient } from './client.ts';
 import { memoryServices } from './services.ts';
 
-/** A line of the log, as it was handed over. */
+/** A line of the log, with its fields. */
 interface Line {
   readonly level: keyof Log;
   readonly fields: Fields;
@@ -46,7 +46,7 @@ export interface Running {
   readonly client: TestClient;
   readonly lines: readonly Line[];
   readonly done: readonly RequestDone[];
-  /** Paths of sockets that were taken away. */
+  /** Paths of sockets that the server reported as removed. */
   readonly vanished: readonly string[];
 }
 

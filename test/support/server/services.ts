@@ -9,7 +9,7 @@ export interface Seen {
   readonly ask: unknown;
 }
 
-/** A volume that every test may be told of. */
+/** The volume that the services return. */
 export const volume: Volume = {
   id: 'pvc-1',
   bytes: 9_223_372_036_854_775_807n,
@@ -34,7 +34,7 @@ const group: SnapshotGroup = {
   createdMs: 1_790_000_000_500,
 };
 
-/** Services that remember nothing but what they were asked, and answer politely. */
+/** Services that record each call and answer with success. */
 export function memoryServices(): { readonly services: Services; readonly seen: readonly Seen[] } {
   const seen: Seen[] = [];
   const answering =

@@ -3,12 +3,12 @@ const mount = {
   access_mode: { mode: 'SINGLE_NODE_MULTI_WRITER' },
 };
 
-/** A capability that is served. */
+/** A capability that the driver serves. */
 export const validCapability = mount;
 
 const staging = '/var/lib/kubelet/plugins/csi/globalmount';
 
-/** One request that nothing is wrong with, for each RPC that is served. */
+/** A valid request for each RPC that the driver serves. */
 export const valid = {
   GetPluginInfo: {},
   GetPluginCapabilities: {},
@@ -47,5 +47,5 @@ export const valid = {
   NodeGetInfo: {},
 } as const;
 
-/** An RPC that is served. */
+/** An RPC that the driver serves. */
 export type Served = keyof typeof valid;

@@ -4,10 +4,10 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** A program of a Go module, in the version that the project stands on. */
+/** A program of a Go module, in the version that the project uses. */
 export interface GoTool {
   readonly program: string;
-  /** What its folder in the cache is called, without the version. */
+  /** The name of its folder in the cache, without the version. */
   readonly name: string;
   readonly source: string;
   readonly version: string;
@@ -47,7 +47,7 @@ export const goToolLimitMs = 15 * 60_000;
 const execute = promisify(execFile);
 const env = { ...process.env, GOFLAGS: '-mod=mod' };
 
-/** Where a tool is; built by Go the first time, and kept. */
+/** The path of a tool. Go builds it the first time; then the cache has it. */
 export async function goTool({ program, name, source, version }: GoTool): Promise<string> {
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   const folder = join(cache, 'gpfs-csi', 'bin', `${name}-${version}`);

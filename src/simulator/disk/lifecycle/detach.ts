@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Run } from '../../../run/run.ts';
 import { loopDevices } from '../state/open-files.ts';
 
-// A device that a scanner has open for a moment is let go only when that closes it.
+// While a scanner has a device open, the kernel detaches the device only when the scanner closes it.
 const patienceMs = 5000;
 const stepMs = 20;
 
 /**
- * Detaches loop devices from their files and waits until the kernel has done so. `free` ends what uses one. A device
- * that goes by itself meanwhile is left alone: its number may be somebody else's by then.
+ * Detaches loop devices from their files and waits until the kernel has done so. `free` ends the use of a device. A
+ * device that no longer has the same file is left alone: another program may have taken its number.
  */
 export async function detachAll(
   run: Run,

@@ -20,7 +20,7 @@ export interface DownOptions {
   readonly force?: boolean;
 }
 
-/** Takes a simulator down, with all data in it; one that is not there is down already. */
+/** Removes a simulator with all its data. Does nothing when there is none. */
 export async function simulateDown({ run, dir, force = false }: DownOptions): Promise<void> {
   const layout = simulatorLayoutOf(dir);
   if (!readDescription(dir)) {
@@ -34,7 +34,7 @@ export async function simulateDown({ run, dir, force = false }: DownOptions): Pr
   const made = [image, `${image}.new`, state, library, bin, personality, `${personality}.new`];
   for (const path of made) await rm(path, { recursive: true, force: true });
   if (existsSync(layout.mount)) await rmdir(layout.mount);
-  // The marker goes last: until then the next attempt knows what is ours.
+  // Removes the marker last: as long as it is there, another `down` knows what to remove.
   await rm(`${layout.marker}.new`, { force: true });
   await rm(layout.marker);
   await rmdir(layout.dir).catch((error: unknown) => {
@@ -51,7 +51,7 @@ async function refuseForeign(layout: SimulatorLayout): Promise<void> {
   );
 }
 
-// A loop device on a volume keeps the file system busy, and somebody may be using it.
+// A loop device on a volume keeps the file system busy, and a pod may be using it.
 async function freeVolumes(run: Run, layout: SimulatorLayout, force: boolean): Promise<void> {
   const mount = mountAt(layout);
   const used = mount ? await attachmentsOn(run, mount.device) : [];

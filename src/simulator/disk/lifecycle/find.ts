@@ -1,13 +1,13 @@
 import { dirname, resolve } from 'node:path';
 import { readDescription, type Description } from '../state/layout.ts';
 
-/** A simulator as programs that stand on it see it. */
+/** A simulator, described for the programs that use it. */
 export interface Simulator extends Description {
-  /** The type of the mount that stands for GPFS. */
+  /** The type of its mount, which is "gpfs" on a real GPFS. */
   readonly mountType: 'xfs';
 }
 
-/** The simulator whose executables are in this directory, or undefined when they are real ones. */
+/** The simulator whose executables are in this directory, or undefined when it holds no simulated commands. */
 export function findSimulator(mmDirectory: string): Simulator | undefined {
   const bin = resolve(mmDirectory);
   const found = readDescription(dirname(bin));

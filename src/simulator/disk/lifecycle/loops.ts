@@ -1,17 +1,17 @@
 import type { Run } from '../../../run/run.ts';
 import { loopDevices } from '../state/open-files.ts';
 
-/** Loop devices of one file, whoever attached it and by whichever path. */
+/** All loop devices of one file, whatever path they were attached by. */
 export async function attachments(run: Run, file: string): Promise<readonly string[]> {
   const byInode = await listed(run, ['-O', 'NAME', '-j', file]);
-  // One that was removed has no inode to look for any more.
+  // losetup compares inodes, so it does not find the devices of a removed file.
   const removed = loopDevices()
     .filter(({ backing }) => backing === `${file} (deleted)`)
     .map(({ device }) => device);
   return [...new Set([...byInode.map(([device]) => device), ...removed])];
 }
 
-/** Loop devices whose files are on this file system, by its `major:minor`. */
+/** Loop devices whose files are on the file system with this `major:minor`. */
 export async function attachmentsOn(run: Run, device: string): Promise<readonly string[]> {
   const all = await listed(run, ['-O', 'NAME,BACK-MAJ:MIN']);
   return all.filter(([, number]) => number === device).map(([loop]) => loop);
@@ -19,7 +19,7 @@ export async function attachmentsOn(run: Run, device: string): Promise<readonly 
 
 type Listed = readonly [loop: string, number: string | undefined];
 
-// Raw output pads numbers with escaped blanks.
+// In raw output, losetup pads numbers with escaped blanks.
 const listed = async (run: Run, which: readonly string[]): Promise<readonly Listed[]> =>
   (await run(['losetup', '--noheadings', '--raw', ...which], 'read'))
     .split('\n')

@@ -12,17 +12,17 @@ import { loopsOf } from '../state/open-files.ts';
 import { lockOf, realGround } from '../ground.ts';
 import { stateFiles } from '../state/state-files.ts';
 
-/** How a simulator is: complete, absent, or neither. */
+/** The state of a simulator: complete, absent, or damaged. */
 export interface SimulatorStatus {
   readonly state: 'up' | 'down' | 'damaged';
-  /** What is wrong, a sentence each. */
+  /** What is wrong, one sentence each. */
   readonly reasons: readonly string[];
-  /** Parents that lost their name or changed, which GPFS would have refused. */
+  /** Paths of parents that were removed or changed, which GPFS would have refused. */
   readonly damaged: readonly string[];
   readonly description: Description | undefined;
 }
 
-/** Looks at a simulator and at every clone in it. */
+/** Checks a simulator and every clone in it. */
 export async function simulateStatus(options: { readonly dir: string }): Promise<SimulatorStatus> {
   const layout = simulatorLayoutOf(options.dir);
   const description = readDescription(options.dir);
@@ -54,14 +54,14 @@ async function sweep(layout: SimulatorLayout): Promise<readonly Damage[]> {
   });
 }
 
-/** What a simulator that was made lacks of being up. */
+/** What keeps a simulator from being up. */
 export function whatIsMissing(
   layout: SimulatorLayout,
   description: Description,
 ): readonly string[] {
   const mount = mountAt(layout);
   return [
-    description.ready ? '' : 'it was never completed; simulate up makes it anew',
+    description.ready ? '' : 'it was never completed; simulate up recreates it',
     existsSync(layout.image) ? '' : `its disk image ${layout.image} is gone`,
     loopsOf(layout.image).length > 0 ? '' : 'no loop device holds its disk image',
     mount && isOurs(layout, mount) ? '' : `${layout.mount} is not mounted`,
@@ -69,13 +69,13 @@ export function whatIsMissing(
   ].filter((reason) => reason !== '');
 }
 
-/** The mount at the simulator's mount point itself, not one it lies under. */
+/** The mount at the simulator's mount point, not the mount around it. */
 export function mountAt(layout: SimulatorLayout): Mount | undefined {
   const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1'));
   const found = mountOf(mounts, layout.mount);
   return found?.point === layout.mount ? found : undefined;
 }
 
-/** Whether a mount is of the simulator's own image. */
+/** Whether a mount shows the simulator's own image. */
 export const isOurs = (layout: SimulatorLayout, mount: Mount): boolean =>
   loopsOf(layout.image).includes(mount.source);

@@ -4,11 +4,11 @@ import { DriverError } from '../../../model/fault.ts';
 import { CommandFailed, type Run } from '../../../run/run.ts';
 import { attempt, linkOf, namesIn } from '../state/open-files.ts';
 
-// Whoever only looks (a backup, a search through all of /tmp) is soon gone.
+// Programs that only read all of /tmp, such as a backup, leave soon.
 const patienceMs = 5000;
 const stepMs = 50;
 
-/** Unmounts; where somebody uses the mount longer than a moment, throws in-use naming the processes. */
+/** Unmounts. When a process uses the mount for longer than `patienceMs`, throws in-use and names the processes. */
 export async function unmountFree(run: Run, mount: string): Promise<void> {
   for (let waited = 0; ; waited += stepMs) {
     try {

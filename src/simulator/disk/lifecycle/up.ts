@@ -25,15 +25,15 @@ export interface UpOptions {
   readonly run: Run;
   readonly dir: string;
   readonly size?: Bytes;
-  /** Settings of docs/simulator.md; those not named stay as they were. */
+  /** Settings of docs/simulator.md. Settings that are not named keep their values. */
   readonly personality?: Readonly<Record<string, unknown>>;
 }
 
 const fileset = 'csi-data';
-// mkfs.xfs makes nothing smaller.
+// mkfs.xfs refuses smaller file systems.
 const smallest = 300n * MiB;
 
-/** Makes a simulator in a directory, completes a half made one, or leaves a good one as it is. */
+/** Sets up a simulator in a directory, or completes one. Keeps the data of one that was complete. */
 export async function simulateUp(options: UpOptions): Promise<Description> {
   const layout = simulatorLayoutOf(options.dir);
   const size = options.size ?? 20n * GiB;
@@ -65,11 +65,11 @@ function refuseTooSmall(size: Bytes): void {
 }
 
 function checkedPersonality(
-  told: Readonly<Record<string, unknown>>,
+  settings: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
   try {
-    readPersonality(told);
-    return told;
+    readPersonality(settings);
+    return settings;
   } catch (error) {
     throw new DriverError('misconfigured', error instanceof Error ? error.message : '', error);
   }
@@ -90,7 +90,7 @@ const describe = (layout: SimulatorLayout, size: Bytes): Description => ({
   sizeBytes: String(size),
 });
 
-// Only a directory that is ours, empty, or not there yet: nothing of anybody else is ever removed.
+// Accepts a directory that holds a simulator, is empty, or does not exist. So files of others are never removed.
 async function adopt(layout: SimulatorLayout): Promise<void> {
   await mkdir(layout.dir, { recursive: true, mode: 0o755 });
   if (readDescription(layout.dir)) return;
@@ -103,7 +103,7 @@ async function adopt(layout: SimulatorLayout): Promise<void> {
   }
 }
 
-// What was begun and never completed has nothing in it that anybody could miss.
+// Removes a simulator whose set-up was never completed. It holds no data of users yet.
 async function discard(run: Run, layout: SimulatorLayout, description: Description): Promise<void> {
   writeWhole(layout.marker, JSON.stringify(description));
   if (ownMount(layout)) await unmountFree(run, layout.mount);
@@ -111,7 +111,7 @@ async function discard(run: Run, layout: SimulatorLayout, description: Descripti
   for (const path of [layout.image, layout.state]) await rm(path, { recursive: true, force: true });
 }
 
-/** The simulator's own mount; a foreign one in its place is refused. */
+/** Whether the simulator's file system is mounted. Refuses another mount in its place. */
 export function ownMount(layout: SimulatorLayout): boolean {
   const mount = mountAt(layout);
   if (!mount) return false;
@@ -173,7 +173,10 @@ async function furnish(layout: SimulatorLayout, description: Description): Promi
   });
 }
 
-function savePersonality(layout: SimulatorLayout, told: Readonly<Record<string, unknown>>): void {
+function savePersonality(
+  layout: SimulatorLayout,
+  settings: Readonly<Record<string, unknown>>,
+): void {
   const before = (readJson(layout.personality) ?? {}) as Record<string, unknown>;
-  writeWhole(layout.personality, `${JSON.stringify({ ...before, ...told }, null, 2)}\n`);
+  writeWhole(layout.personality, `${JSON.stringify({ ...before, ...settings }, null, 2)}\n`);
 }

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { commandNames } from '../../commands/dispatch.ts';
 import type { SimulatorLayout } from '../state/layout.ts';
 
-/** Programs that the simulator brings along beside the mm commands. */
+/** Programs of the simulator that are not mm commands. */
 const helpers = ['rm', 'mv'];
 
-/** Writes the executables: each two lines that load one plain script, because each start must be short. */
+/** Writes the executables. Each only loads one common script, so that it starts fast. */
 export async function writeShims(layout: SimulatorLayout): Promise<void> {
   await mkdir(layout.bin, { recursive: true });
   await mkdir(layout.library, { recursive: true });
@@ -22,20 +22,20 @@ export async function writeShims(layout: SimulatorLayout): Promise<void> {
     `require(${JSON.stringify(script)});`,
     '',
   ].join('\n');
-  // A directory inside of somebody's package may belong to one of modules; these are scripts.
+  // A package.json further up may say that scripts are ES modules; these are CommonJS.
   await replace(join(layout.bin, 'package.json'), '{"type":"commonjs"}\n', 0o644);
   for (const name of [...commandNames, ...helpers])
     await replace(join(layout.bin, name), text, 0o555);
 }
 
-// Whole: a command that starts meanwhile reads all of these files.
+// Replaces the file in one step, because a command that starts now reads it.
 async function replace(path: string, text: string, mode: number): Promise<void> {
   await writeFile(`${path}.new`, text);
   await chmod(`${path}.new`, mode);
   await rename(`${path}.new`, path);
 }
 
-// A package carries the script beside the program; a checkout makes it from the sources.
+// A release has the script beside the program. A checkout builds it from the sources.
 async function bundleTo(path: string): Promise<void> {
   const packed = fileURLToPath(new URL('./simulator-shim.cjs', import.meta.url));
   if (existsSync(packed)) {

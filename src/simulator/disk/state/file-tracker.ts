@@ -6,34 +6,34 @@ import { readJson, type SimulatorLayout } from './layout.ts';
 import { orphanLoopsOf } from './open-files.ts';
 import { lookAt, writeWhole, type StateFile, type StateFiles } from './state-files.ts';
 
-/** A parent with children that lost its name or its content, which GPFS would never have allowed. */
+/** A parent with children that another program removed or changed. GPFS would have refused that. */
 export interface Damage {
   readonly inode: Inode;
   readonly path: string;
   readonly what: 'vanished' | 'changed';
 }
 
-/** Keeps the state true to what other programs did behind our back. */
+/** Keeps the state in step with what other programs do to the files, which the kernel does not refuse. */
 export interface FileTracker {
-  /** Where a file is now, or undefined when it has no name any more. */
+  /** The path of a file now; undefined when it has no name any more. */
   locate(file: StateFile): string | undefined;
-  /** Children of a parent that still live; need not look for more than `limit`. */
+  /** Children of a parent that still exist, at most `limit`. */
   livingChildren(parent: Inode, limit?: number): readonly Inode[];
-  /** Throws EIO when this file, or one it reads through, is damaged. */
+  /** Throws EIO when this file or one of its ancestors is damaged. */
   checkSound(inode: Inode, path: string): void;
-  /** Forgets an inode that is gone. */
+  /** Drops the state of an inode that no longer exists. */
   forget(inode: Inode): void;
-  /** Takes note of where a file is, if it is not where it was. */
+  /** Records the path of a file, if it was moved. */
   noteAt(file: StateFile, path: string): void;
-  /** Looks at everything. */
+  /** Checks every file that has state. */
   checkAll(): void;
   damages(): readonly Damage[];
 }
 
-/** The name of a file's birth, which tells an inode from the next one of its number. */
+/** The time of birth of a file: tells it from a later file with the same inode number. */
 export const birthOf = (stat: BigIntStats): string => String(stat.birthtimeNs);
 
-/** A census over the state files of one simulator; short-lived, because it remembers where files are. */
+/** A tracker over the state files of one simulator. Use it for one command: it remembers where files are. */
 export function fileTracker(
   layout: SimulatorLayout,
   states: StateFiles,
@@ -71,7 +71,7 @@ interface Context {
   now(): number;
 }
 
-/** What is known to be damaged, without looking again; asked at every read, and nearly always nothing. */
+/** The damage that is recorded; checks no file. Every read asks for it, and there is nearly never any. */
 export const damagesOf = (layout: SimulatorLayout): readonly Damage[] =>
   existsSync(layout.damage) ? ((readJson(layout.damage) ?? []) as readonly Damage[]) : [];
 
@@ -102,7 +102,7 @@ function isAlive(context: Context, inode: Inode): boolean {
   const file = context.states.read(inode);
   if (!file) return false;
   if (isAt(file, file.path)) return true;
-  // Asked before the whole tree is searched: a device goes on with a file whose name was removed.
+  // Before the search through all files, which is slow: a loop device keeps a file whose name was removed.
   if (!file.record.isParent && orphanLoopsOf(file.path).length > 0) return true;
   if (context.locate(file) !== undefined) return true;
   if (livingChildren(context, inode, 1).length === 0) return false;
@@ -153,7 +153,7 @@ function locator(layout: SimulatorLayout, states: StateFiles): FileTracker['loca
   return (file) => {
     const { birth, record } = file;
     if (isAt(file, file.path)) return file.path;
-    // It may only have been moved: look for it everywhere, once.
+    // The file may have been moved: search all directories, once for all files.
     walked ??= walk(layout);
     const path = walked.get(`${record.inode} ${birth}`);
     if (path !== undefined) states.write({ ...file, path });

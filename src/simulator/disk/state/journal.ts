@@ -6,13 +6,13 @@ import { plainAttributes, type Change, type FileRecord, type Inode } from '../..
 import { readJson, type SimulatorLayout } from './layout.ts';
 import { lookAt, unlinkIfThere, writeWhole, type StateFiles } from './state-files.ts';
 
-/** A file as this command saw it. */
+/** The path and the birth of a file when this command looked at it. */
 export interface Seen {
   readonly path: string;
   readonly birth: string;
 }
 
-/** A transaction as it is written down before it begins, so that whoever comes after a kill can end it. */
+/** A transaction, written to the journal before it begins: after a kill, the next command completes it. */
 interface Entry {
   readonly changes: readonly Change[];
   readonly seen: Readonly<Record<Inode, Seen>>;
@@ -20,11 +20,11 @@ interface Entry {
 
 export interface StateJournal {
   commit(changes: readonly Change[], seen: Map<Inode, Seen>): void;
-  /** Ends what a killed command began, and clears away drafts nobody will name. */
+  /** Completes the transaction of a killed command, and removes drafts that will get no name. */
   recover(): void;
 }
 
-/** Makes changes all or nothing, also when the process dies in the middle. */
+/** Makes all changes of a transaction or none, even when the process dies in the middle. */
 export function journal(
   layout: SimulatorLayout,
   states: StateFiles,
@@ -43,7 +43,8 @@ export function journal(
       try {
         perform(entry, seen);
       } catch (error) {
-        // Only a name can be refused for good, and it comes first; the rest is for the next one to end.
+        // Only a name can be refused permanently, and it comes first. After any other error, the next command
+        // completes the transaction.
         if (isRefusedName(error)) unlinkIfThere(path);
         throw error;
       }
@@ -64,7 +65,7 @@ export function journal(
   };
 }
 
-// The name was taken, or its directory removed, before the transaction had any effect.
+// Another program took the name or removed its directory, before the transaction had any effect.
 const isRefusedName = (error: unknown): boolean =>
   ['EEXIST', 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(errnoOf(error) ?? '');
 
@@ -93,7 +94,7 @@ function apply(context: Context, change: Change): void {
       return;
     case 'yield':
     case 'absorb':
-      // Reflinked files own their blocks already.
+      // XFS keeps the blocks of reflinked files in order by itself.
       return;
   }
 }

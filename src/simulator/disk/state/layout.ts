@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { errnoOf } from '../../../run/files.ts';
 
-/** Where a simulator of the executables' kind keeps what it has. */
+/** Paths of the files of a simulator of executables. */
 export interface SimulatorLayout {
   readonly dir: string;
   readonly marker: string;
@@ -17,10 +17,10 @@ export interface SimulatorLayout {
   readonly hidden: string;
 }
 
-/** What the marker file in a directory says: that it is ours, and what is in it. */
+/** The content of the marker file, which shows that a directory holds a simulator, and describes it. */
 export interface Description {
   readonly simulator: 'gpfs-csi';
-  /** False until everything was made once; then what is there is thrown away by the next `up`. */
+  /** False until `up` has completed once. While it is false, the next `up` discards what is there. */
   readonly ready: boolean;
   readonly dir: string;
   readonly mount: string;
@@ -52,7 +52,7 @@ export function simulatorLayoutOf(dir: string): SimulatorLayout {
   };
 }
 
-/** JSON of a file, or undefined when there is none. */
+/** The JSON in a file, or undefined when there is no file. */
 export function readJson(path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as unknown;
@@ -62,9 +62,10 @@ export function readJson(path: string): unknown {
   }
 }
 
-/** The marker of a directory, or undefined when it is none of ours. */
+/** The marker of a directory, or undefined when the directory holds no simulator. */
 export function readDescription(dir: string): Description | undefined {
-  const told = readJson(simulatorLayoutOf(dir).marker);
-  if (typeof told !== 'object' || told === null) return undefined;
-  return 'simulator' in told && told.simulator === 'gpfs-csi' ? (told as Description) : undefined;
+  const found = readJson(simulatorLayoutOf(dir).marker);
+  if (typeof found !== 'object' || found === null) return undefined;
+  const isOurs = 'simulator' in found && found.simulator === 'gpfs-csi';
+  return isOurs ? (found as Description) : undefined;
 }

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { errnoOf } from '../../../run/files.ts';
 
-/** Work that other processes must not see half done. Survives a holder that was killed. */
+/** Keeps other processes out while work is half done. A killed holder does not keep the lock. */
 export interface Lock {
   /** Blocks this thread while others hold it. */
   hold<T>(work: () => T): T;
@@ -23,9 +23,9 @@ export interface Lock {
 type Release = () => void;
 
 /**
- * A lock made of numbered files in a directory. Whoever makes the highest number holds it; each says which
- * process made it, or nothing any more once it is free. Node has no flock(2), and a file that is only
- * there or not cannot be taken over from a dead holder without two taking it at once.
+ * A lock made of numbered files in a directory. The process that made the file with the highest number holds the
+ * lock. The file names that process; it is empty once the lock is free. Why numbers: Node has no flock(2), and with
+ * a single lock file two processes could both take the lock over from a dead holder.
  */
 export function processLock(directory: string): Lock {
   mkdirSync(directory, { recursive: true });
@@ -73,7 +73,7 @@ function take(directory: string): Release | undefined {
   const path = join(directory, String(mine));
   if (!claim(directory, path)) return undefined;
   const all = numbers(directory);
-  // Somebody who looked long ago may make a number that was swept since: only the highest counts.
+  // Our list of numbers may be old, and our number may be one that was removed since: only the highest counts.
   if (all.some((number) => number > mine)) {
     remove(path);
     return undefined;
@@ -107,7 +107,7 @@ function isHeld(path: string): boolean {
   return identity(Number(holder.split(' ')[0])) === holder;
 }
 
-// A number that vanished was swept: somebody else is at it.
+// A file that vanished was removed by a process that took the lock meanwhile.
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -125,7 +125,7 @@ function remove(path: string): void {
   }
 }
 
-/** Process number, start time and boot: never the same for two processes. Undefined for a dead or undead one. */
+/** Process number, start time and boot, which no two processes share. Undefined for one that is dead or a zombie. */
 function identity(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

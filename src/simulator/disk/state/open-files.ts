@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
-/** Processes end and devices go while we look: what cannot be read is not there. */
+/** The result of reading, or undefined when it fails: processes end and devices disappear meanwhile. */
 export function attempt<T>(look: () => T): T | undefined {
   try {
     return look();
@@ -9,21 +9,21 @@ export function attempt<T>(look: () => T): T | undefined {
   }
 }
 
-/** What a directory holds; nothing where it is not there. */
+/** The names in a directory; none when there is no such directory. */
 export const namesIn = (directory: string): readonly string[] =>
   attempt(() => readdirSync(directory)) ?? [];
 
-/** Where a symbolic link leads. */
+/** The target of a symbolic link. */
 export const linkOf = (path: string): string | undefined => attempt(() => readlinkSync(path));
 
 export interface LoopDevice {
   /** `/dev/loop3` */
   readonly device: string;
-  /** Path of the file behind it, as it was when it was attached. */
+  /** The path that its file had when the device was attached. */
   readonly backing: string;
 }
 
-/** Loop devices that have a file, from sysfs. */
+/** Loop devices that are attached to a file, from sysfs. */
 export const loopDevices = (): readonly LoopDevice[] =>
   namesIn('/sys/block').flatMap((name) => {
     if (!name.startsWith('loop')) return [];
@@ -31,11 +31,11 @@ export const loopDevices = (): readonly LoopDevice[] =>
     return file === undefined ? [] : [{ device: `/dev/${name}`, backing: file.trimEnd() }];
   });
 
-/** Devices whose file is this one, as far as its path tells; `attachments` knows for certain. */
+/** Devices of this file, by its path alone. `attachments` compares inodes. */
 export const loopsOf = (file: string): readonly string[] =>
   loopDevices().flatMap(({ device, backing }) => (mayBe(backing, file) ? [device] : []));
 
-/** Devices that go on with the file that had this path until its name was removed. */
+/** Devices that still have a file whose name, this path, was removed. */
 export const orphanLoopsOf = (file: string): readonly string[] =>
   loopDevices().flatMap(({ device, backing }) =>
     backing.endsWith(deleted) && mayBe(backing, file) ? [device] : [],
@@ -43,8 +43,8 @@ export const orphanLoopsOf = (file: string): readonly string[] =>
 
 const deleted = ' (deleted)';
 
-// The kernel shows the whole path only while the mount namespace lives in which the file was attached.
-// Of a container that has ended, what was above its mount is missing.
+// The kernel shows the whole path only while the mount namespace exists in which the file was attached.
+// After a container has ended, the part of the path above its mount is missing.
 const mayBe = (backing: string, file: string): boolean =>
   file.endsWith(backing.endsWith(deleted) ? backing.slice(0, -deleted.length) : backing);
 

@@ -14,14 +14,14 @@ import { errnoOf } from '../../../run/files.ts';
 import type { FileRecord, Inode } from '../../core/ground.ts';
 import { readJson, type SimulatorLayout } from './layout.ts';
 
-/** What is kept of one inode: the record of the state machine, and how to know the file again. */
+/** The state of one inode: the record of the state machine, and how to recognise the file. */
 export interface StateFile {
   readonly record: FileRecord;
-  /** Inode numbers are used again; together with the time of birth they are not. */
+  /** XFS reuses inode numbers; number and time of birth together are unique. */
   readonly birth: string;
-  /** Where it was when it was last seen; other programs may have moved it since. */
+  /** The last known path. Other programs may have moved the file since. */
   readonly path: string;
-  /** Of a parent: what must not change any more. */
+  /** For a parent: what must not change any more. */
   readonly frozen: FrozenState | undefined;
 }
 
@@ -30,16 +30,16 @@ export interface FrozenState {
   readonly modifiedNs: string;
 }
 
-/** State files, and the links on the simulated file system that hang children under parents. */
+/** State files, and the links that tie children to their parents. The links are on the simulated file system. */
 export interface StateFiles {
   read(inode: Inode): StateFile | undefined;
   write(file: StateFile): void;
   remove(inode: Inode): void;
   /** All inodes that have state. */
   all(): readonly Inode[];
-  /** One name per child, on the parent's inode: so the kernel counts links as GPFS does. */
+  /** The link for one child: a further name of the parent, so that the kernel counts links as GPFS does. */
   linkOf(parent: Inode, child: Inode): string;
-  /** Children that were hung under a parent, whether they still live or not; at most `limit`. */
+  /** Children that have a link to a parent, at most `limit`. Some may no longer exist. */
   childrenOf(parent: Inode, limit?: number): readonly Inode[];
   hang(child: Inode, parent: Inode, parentPath: string): void;
   cut(child: Inode, parent: Inode): void;
@@ -78,7 +78,7 @@ export function stateFiles(layout: SimulatorLayout): StateFiles {
   };
 }
 
-/** Does something that may have been done before. */
+/** Runs `act`; ignores these errors, which show that it was done before. */
 function ignoring(codes: readonly string[], act: () => void): void {
   try {
     act();
@@ -93,7 +93,7 @@ export const unlinkIfThere = (path: string): void => {
   });
 };
 
-/** Replaces a file so that nobody ever reads half of it. */
+/** Replaces a file in one step: no reader sees half of it. */
 export function writeWhole(path: string, text: string): void {
   const draft = `${path}.new`;
   writeFileSync(draft, text, { mode: 0o600 });
@@ -110,7 +110,7 @@ export function lookAt(path: string) {
   }
 }
 
-// Read one by one: a parent may have thousands of children, and most questions need one of them.
+// Reads names one by one: a parent may have thousands of children, and most callers need one.
 function firstNames(directory: string, limit: number): readonly string[] {
   const names: string[] = [];
   ignoring(['ENOENT', 'ENOTDIR'], () => {

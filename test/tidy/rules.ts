@@ -37,7 +37,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
   'src/server': words('http registration transport rpc call proto'),
   'src/simulator': words('disk memory commands core'),
   'src/simulator/disk': words(`
-    lifecycle guarded-trials guarded-files shim rm-mv blocks ground filesets state`),
+    lifecycle trials files shim rm-mv held-blocks ground filesets state`),
 };
 
 /** Files that import types only: what they need at run time is handed to them. */

@@ -19,7 +19,7 @@ test('a repair beside running servers touches nothing that a living one has clai
       const told = await repaired({ gpfs: viewB(world.gpfs), store: await storeB(world) }, 0);
       release();
       const at = `${scenario.name}, stalled after call ${n}: ${told.join('; ')}`;
-      expect(await acting.catch((error: unknown) => String(error)), at).toBe(scenario.told);
+      expect(await acting.catch((error: unknown) => String(error)), at).toBe(scenario.answer);
       await quiet(world.gpfs);
       expect(await wrong({ gpfs: world.gpfs, store }), at).toEqual([]);
       expect(contents(world.gpfs), at).toEqual(scenario.after);

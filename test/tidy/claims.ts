@@ -79,7 +79,7 @@ const claims: readonly Claim[] = [
   },
   {
     what: 'how long a function may be',
-    source: linter(/'max-lines-per-function': \['error', \{ max: (\d+)/),
+    source: linter(/'house\/lines-per-function': \['error', \{ max: (\d+)/),
     said: [contributing(/Functions have at most (\d+) lines/)],
   },
   {

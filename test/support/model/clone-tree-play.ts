@@ -36,7 +36,7 @@ export interface Play {
 
 const nodes = ['a1', 'b1'] as const;
 
-export const start = (gpfs: Cluster, setting: Setting, which: 0 | 1): Driver =>
+const start = (gpfs: Cluster, setting: Setting, which: 0 | 1): Driver =>
   serverOn(gpfs.server(nodes[which]), nodes[which], {
     compaction: { attached: setting.attached },
   });

@@ -22,14 +22,14 @@ export interface CloneCommands {
   /** A new writable clone of a parent. */
   copy(parent: string, clone: string): Promise<void>;
   /**
-   * Copies what the immediate parent holds, and hangs the file below its grandparent. Takes as long as there is
-   * data; stopped by its signal it leaves a clone that can be redirected again (docs/gpfs.md 1.7).
+   * Copies what the immediate parent holds, and hangs the file below its grandparent. The time grows with the
+   * data. Stopped by its signal, it leaves a clone that can be redirected again (docs/gpfs.md 1.7).
    */
   redirect(file: string, signal?: AbortSignal): Promise<void>;
   /** Copies everything that is shared; the file is no clone any more. */
   split(file: string): Promise<void>;
   show(file: string, options?: RunOptions): Promise<CloneStatus>;
-  /** Many files with one command, for an audit; a file that is gone meanwhile is not in the answer. */
+  /** Many files with one command, for an audit; a file that was removed meanwhile is missing in the answer. */
   showAll(files: readonly string[]): Promise<ReadonlyMap<string, CloneStatus>>;
 }
 
@@ -85,11 +85,11 @@ export function cloneErrno(error: unknown): CloneErrno | undefined {
 const cloneErrnos: readonly CloneErrno[] = ['EEXIST', 'ENOENT', 'EPERM', 'EROFS', 'EXDEV', 'EBUSY'];
 
 // The columns are printf("%6s  %5s  %14s  %s"): blank for a plain file, and the inode blank at the
-// root of a tree, so only their position tells which is which. A clone of a file in a snapshot shows
+// root of a tree, so a column is known by its position alone. A clone of a file in a snapshot shows
 // more text around the name.
 const row = /^(?<parent>.{6}) {2}(?<depth>.{5}) {2}(?<inode>.{14}) {2}(?<name>.*)$/s;
 
-// Of several files, the name of one may begin that of another.
+// The name of one file may be the beginning of the name of another.
 const bestLine = (lines: readonly string[], file: string): string =>
   lines.findLast((text) => text.endsWith(`  ${file}`)) ?? lines.at(-1) ?? '';
 

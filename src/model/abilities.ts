@@ -7,7 +7,7 @@ export interface Abilities {
   readonly snapOpen: boolean;
   /** `mmclone redirect` of a file that something on this node has open for writing. */
   readonly redirectOpen: boolean;
-  /** The same while a loop device on another node writes: only a probe of two nodes says yes. */
+  /** The same while a loop device on another node writes; yes only after a probe of two nodes. */
   readonly redirectAttached: boolean;
   /** `mmclone redirect` of a clone parent that has children itself. */
   readonly redirectParent: boolean;

@@ -185,7 +185,8 @@ export async function requireOutside(
   const path = await realpath(file).catch(() => resolve(file));
   for (let above = dirname(path); ; above = dirname(above)) {
     const { rootFile, state } = layoutOf(above);
-    const kept = [state, ...['volumes', 'snapshots', 'hidden'].map((name) => join(above, name))];
+    const data = ['volumes', 'snapshots', 'hidden'].map((name) => join(above, name));
+    const kept = [state, ...data];
     const isKept = kept.some((each) => path === each || path.startsWith(`${each}/`));
     if (isKept && (await store.files.stat(rootFile).catch(undefinedWhenMissing)))
       throw bad(

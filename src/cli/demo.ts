@@ -75,7 +75,11 @@ async function serve(
   };
   const argv = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
   const env = { CSI_ENDPOINT: `unix://${place.socket}` };
-  const server = await startServer(readConfig(argv, env, hostname()), narrator.log);
+  const server = await startServer(
+    readConfig(argv, env, hostname()),
+    narrator.log,
+    narrator.watched,
+  );
   await server.driver.roots.all();
   return server;
 }

@@ -1,9 +1,12 @@
 import type { Fields, Log } from '../../observe/log.ts';
+import type { Run } from '../../run/run.ts';
 
 /** Prints what happens while it happens, with the time and the commands that each step took. */
 export interface Narrator {
-  /** The log for the server; its lines show which commands a step ran. */
+  /** The log for the server: its warnings are printed where a step fails. */
   readonly log: Log;
+  /** The same commands, counted for the step that runs them. */
+  readonly watched: (run: Run) => Run;
   say(text: string): void;
   step<T>(what: string, work: () => Promise<T>): Promise<T>;
 }
@@ -12,16 +15,16 @@ export interface Narrator {
 export function narratorOf(write: (text: string) => void): Narrator {
   let commands: string[] = [];
   let warnings: string[] = [];
-  const note = (fields: Fields, message: string): void => {
-    const { argv } = fields;
-    if (message.startsWith('command ') && Array.isArray(argv)) commands.push(nameOf(argv));
-  };
+  const ignore = (): void => undefined;
   const complain = (fields: Fields, message: string): void => {
-    note(fields, message);
     warnings.push(`${message} ${JSON.stringify(fields)}`);
   };
   return {
-    log: { debug: note, info: note, warn: complain, error: complain },
+    log: { debug: ignore, info: ignore, warn: complain, error: complain },
+    watched: (run) => (argv, kind, options) => {
+      commands.push(nameOf(argv));
+      return run(argv, kind, options);
+    },
     say: (text) => {
       write(`${text}\n`);
     },
@@ -42,8 +45,7 @@ export function narratorOf(write: (text: string) => void): Narrator {
   };
 }
 
-const nameOf = (argv: readonly unknown[]): string => {
-  const [program, verb] = argv.map(String);
+const nameOf = ([program, verb]: readonly string[]): string => {
   const name = (program ?? '').slice((program ?? '').lastIndexOf('/') + 1);
   return name === 'mmclone' ? `${name} ${verb ?? ''}` : name;
 };

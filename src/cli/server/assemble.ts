@@ -42,10 +42,15 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-/** Builds the driver of one node and serves it. */
-export async function startServer(config: Config, log: Log): Promise<RunningServer> {
+/** Builds the driver of one node and serves it. `watched` may observe the commands that the driver runs. */
+export async function startServer(
+  config: Config,
+  log: Log,
+  watched: (run: Run) => Run = (run) => run,
+): Promise<RunningServer> {
   const metrics = createMetrics();
-  const built = await assemble(config, log, metrics);
+  const run = watched(hostRun({ mmDirectory: config.mmDirectory, mmRunner: config.mmRunner }));
+  const built = await assemble(config, observedRun(run, log, metrics), log, metrics);
   const { driver, services, topology, node, gpfs, probe, pair } = built;
   await thawLeft(node, log);
   const lost = Promise.withResolvers<number>();
@@ -122,11 +127,9 @@ interface Assembled {
   readonly pair: (() => Promise<void>) | undefined;
 }
 
-async function assemble(config: Config, log: Log, metrics: Metrics): Promise<Assembled> {
-  const { mmDirectory, mmRunner } = config;
-  const simulator = findSimulator(mmDirectory);
+async function assemble(config: Config, run: Run, log: Log, metrics: Metrics): Promise<Assembled> {
+  const simulator = findSimulator(config.mmDirectory);
   if (simulator) log.warn({ mount: simulator.mount }, 'this is a simulated GPFS: not for data');
-  const run = observedRun(hostRun({ mmDirectory, mmRunner }), log, metrics);
   const gpfs = gpfsCommands(run);
   const host = hostFiles();
   const version = packageVersion();

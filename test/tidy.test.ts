@@ -195,8 +195,11 @@ describe('the checks can fail', () => {
     expect(bannedWords(files({ [path]: `\n${text}\n` }))).toHaveLength(1);
   });
 
-  test('an idiom in a name of the code is free', () => {
-    expect(bannedWords(files({ 'src/run/a.ts': 'const anew = 1;' }))).toEqual([]);
+  test('an idiom in a name of the code is free, and one in any part of a template is not', () => {
+    const name = 'const b = `v ${id} x`; const ane~w = 1; const c = `z`;';
+    expect(bannedWords(files({ 'src/run/a.ts': name.replace('~', '') }))).toEqual([]);
+    const said = 'const a = `volume ${id} is taken by who~ever ${comes}, made an~ew`;';
+    expect(bannedWords(files({ 'src/run/a.ts': said.replaceAll('~', '') }))).not.toEqual([]);
   });
 
   test('a decision without its sections, and one that says nothing', () => {

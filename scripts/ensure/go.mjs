@@ -39,7 +39,7 @@ const findGos = () => findPrograms('go', ['/usr/local/go/bin']);
 
 const findNewGo = () => [...findGos(), fetched].filter(existsSync).find(isNew);
 
-/** From 1.21 on, Go fetches the release that a module asks for by itself, unless it was told not to. */
+/** From 1.21 on, Go fetches the release that a module asks for by itself, unless its settings forbid that. */
 function isNew(go) {
   const minor = minorOf(go);
   if (minor >= minorIn(release)) return true;

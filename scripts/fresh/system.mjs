@@ -52,7 +52,7 @@ function aptSource() {
   throw new Refusal('apt names no source of packages here: run apt-get update, or give --mirror');
 }
 
-/** How this machine reaches its registries, as far as it was told to: a new user's machine has its own way. */
+/** How this machine reaches its registries, as far as its settings say it: a new user's machine has its own way. */
 function copySettings(folder) {
   for (const file of ['resolv.conf', 'hosts']) {
     if (existsSync(`/etc/${file}`)) copyFileSync(`/etc/${file}`, join(folder, 'etc', file));

@@ -51,7 +51,7 @@ describe('replicas of the sidecars', () => {
     expect(template.spec['affinity']).toMatchObject(node.affinity);
   });
 
-  test('go where they are told to, if they are', async () => {
+  test('go where the values say, if the values say it', async () => {
     const node = { nodeSelector: { gpfs: 'yes' }, affinity: { nodeAffinity: term('b') } };
     const own = { nodeSelector: { infra: 'yes' }, nodeAffinity: term('c') };
     const { template } = await controller({ node, controller: own });

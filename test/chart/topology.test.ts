@@ -44,7 +44,7 @@ const verbsOf = (objects: readonly Manifest[], kind: string, end: string, resour
 const flags = ['--strict-topology', '--immediate-topology=false', '--enable-capacity'];
 
 describe('topology', () => {
-  test('off: the provisioner knows of no nodes, and the scheduler is told nothing', async () => {
+  test('off: the provisioner knows of no nodes, and the scheduler gets no capacity objects', async () => {
     const objects = await manifests(off);
     const { args, env } = provisioner(objects);
     expect(args.filter((arg) => /topology|capacity/i.test(arg))).toEqual([

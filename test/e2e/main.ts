@@ -15,7 +15,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-// Whoever started us has a limit as well, and a run that is killed takes nothing down and counts nothing.
+// The caller has a limit as well, and a run that is killed takes nothing down and counts nothing.
 const casesLimitMs = 40 * 60_000;
 
 interface Counts {

@@ -241,7 +241,7 @@ async function raceOnce(
   racing = false;
   await s.waitIdle();
   await quiet(gpfs);
-  // Nothing is under way any more, so nobody is told to wait.
+  // Nothing is under way any more, so no caller has to wait.
   expect(await performAll(race, b1, busyLeft)).toEqual([]);
   expect(await performAll(race, a1, busyRight)).toEqual([]);
   for (const driver of [a1, b1]) await tend(driver);

@@ -26,7 +26,7 @@ test.each(['rename', 'copy'])(
       await third.roots.all();
       const listed = async () =>
         (await third.volumes.list({ max: 0, token: '' })).items.map((each) => each.id);
-      // First whoever needs the volume ends what was begun on it where it was.
+      // First the caller that needs the volume ends what was begun on it where it was.
       gpfs.clock.tick(goneAfterMs + 1);
       for (const store of await third.roots.all()) await store.nodes.beat('b2');
       const attached = () => third.attachments.publish(attach(id, 'b2'));

@@ -119,7 +119,7 @@ async function setup(moments: readonly Moment[]) {
 const isOneMoment = ([v = -1, w = -2, x = -3]: readonly number[]): boolean =>
   v >= w && w >= x && x >= v - 1;
 
-test('97: a group snapshot that was told of holds one moment, and a refused one left nothing', async () => {
+test('97: a group snapshot that was reported holds one moment, and a refused one left nothing', async () => {
   const told = { whole: 0, refused: 0 };
   await fc.assert(
     fc.asyncProperty(fc.array(moment, { maxLength: 400, size: 'max' }), async (moments) => {
@@ -141,7 +141,7 @@ test('97: a group snapshot that was told of holds one moment, and a refused one 
       expect(numbers).toSatisfy(isOneMoment);
       expectSound(gpfs);
     }),
-    // What is found is told at once: hundreds of moments take for ever to be made fewer.
+    // A finding is reported at once: to shrink hundreds of moments takes too long.
     { numRuns: 40, endOnFailure: true },
   );
   // Both ends were reached, or the property says nothing.

@@ -51,7 +51,7 @@ function placeOf(
 
 const anySet = fc.subarray(everyOne);
 
-test('a volume is made exactly where somebody who was asked for can use it, and is told to be there alone', () =>
+test('a volume is made exactly where somebody who was asked for can use it, and is reported there alone', () =>
   fc.assert(
     fc.asyncProperty(
       fc.array(anySet, { minLength: 1, maxLength: 4 }),

@@ -47,7 +47,7 @@ const processes = (mark: string): readonly string[] =>
     .filter((pid) => readProc(pid, 'environ').split('\0').includes(`${runMark}=${mark}`))
     .map((pid) => `process ${pid}: ${readProc(pid, 'cmdline').replaceAll('\0', ' ')}`);
 
-// A process may end while it is looked at.
+// A process may end while this reads about it.
 function readProc(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8');

@@ -74,7 +74,8 @@ export interface Ban {
 
 const everywhere = /^/;
 const code = /^(?:src|test|scripts)\/.*\.(?:ts|mjs)$/;
-const readers = /^(?:src|docs|charts|deploy|README|CONTRIBUTING|SECURITY|RELEASING|CHANGELOG)/;
+const readers =
+  /^(?:src|test|scripts|docs|charts|deploy|README|CONTRIBUTING|SECURITY|RELEASING|CHANGELOG)/;
 
 const idiom = (pattern: RegExp, better: string): Ban => ({
   pattern,

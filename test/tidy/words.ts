@@ -24,23 +24,36 @@ const found = (path: string, text: string, { pattern, why }: Ban): readonly stri
 /** The lines of a file with only what people read: comments and strings of a program, the whole of a page. */
 function proseOf(path: string, text: string): string {
   if (!path.endsWith('.ts')) return text;
-  const scanner = ts.createScanner(
-    ts.ScriptTarget.Latest,
-    false,
-    ts.LanguageVariant.Standard,
-    text,
-  );
-  let prose = '';
-  for (let kind = scanner.scan(); kind !== ts.SyntaxKind.EndOfFileToken; kind = scanner.scan()) {
-    const token = scanner.getTokenText();
-    prose += isProse(kind) ? token : token.replace(/[^\n]/g, ' ');
-  }
-  return prose;
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const spans: Span[] = [];
+  const visit = (node: ts.Node): void => {
+    if (isText(node)) spans.push({ pos: node.getStart(file), end: node.end });
+    // A comment belongs to the first token after it, or to the last token before it.
+    if (node.getChildCount(file) === 0) {
+      spans.push(...(ts.getLeadingCommentRanges(text, node.pos) ?? []));
+      spans.push(...(ts.getTrailingCommentRanges(text, node.end) ?? []));
+    }
+    node.getChildren(file).forEach(visit);
+  };
+  visit(file);
+  return masked(text, spans);
 }
 
-const isProse = (kind: ts.SyntaxKind): boolean =>
-  kind === ts.SyntaxKind.SingleLineCommentTrivia ||
-  kind === ts.SyntaxKind.MultiLineCommentTrivia ||
-  kind === ts.SyntaxKind.StringLiteral ||
-  kind === ts.SyntaxKind.NoSubstitutionTemplateLiteral ||
-  kind === ts.SyntaxKind.TemplateHead;
+interface Span {
+  readonly pos: number;
+  readonly end: number;
+}
+
+const isText = (node: ts.Node): boolean =>
+  ts.isStringLiteralLike(node) ||
+  ts.isTemplateHead(node) ||
+  ts.isTemplateMiddle(node) ||
+  ts.isTemplateTail(node);
+
+/** The text with a blank for each character outside of the spans; its lines stay where they are. */
+function masked(text: string, spans: readonly Span[]): string {
+  const characters = text.replace(/[^\n]/g, ' ').split('');
+  for (const { pos, end } of spans)
+    for (let at = pos; at < end; at++) characters[at] = text[at] ?? '';
+  return characters.join('');
+}

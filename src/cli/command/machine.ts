@@ -17,7 +17,11 @@ export interface MachineIds {
 export async function readMachineIds(paths: MachinePaths): Promise<MachineIds> {
   return {
     machineId: await readMachineId(paths),
-    bootId: await readId(paths.bootIdPath, 'boot id', 'mount /proc, or set --boot-id-path'),
+    bootId: await readId(paths.bootIdPath, {
+      unreadable: 'the boot id of this node cannot be read from',
+      missing: 'holds no boot id, without which a reboot cannot be told from a stall',
+      remedy: 'mount /proc, or set --boot-id-path',
+    }),
   };
 }
 
@@ -28,29 +32,32 @@ async function readMachineId({
   nodeId,
 }: MachinePaths): Promise<string> {
   try {
-    return await readId(
-      machineIdPath,
-      'machine id',
-      'make one with systemd-machine-id-setup, or name the file that holds it by --machine-id-path',
-    );
+    return await readId(machineIdPath, {
+      unreadable: 'the machine id of this node cannot be read from',
+      missing: 'holds no machine id, without which a reboot cannot be told from a stall',
+      remedy:
+        'make one with systemd-machine-id-setup, or name the file that holds it by --machine-id-path',
+    });
   } catch (error) {
     if (findSimulator(mmDirectory) === undefined) throw error;
     return createHash('sha256').update(nodeId).digest('hex').slice(0, 32);
   }
 }
 
-async function readId(path: string, what: string, remedy: string): Promise<string> {
+/** What an id that is not there means, for the message. */
+interface Sentences {
+  /** Before the path. */
+  readonly unreadable: string;
+  /** Behind the path. */
+  readonly missing: string;
+  readonly remedy: string;
+}
+
+async function readId(path: string, { unreadable, missing, remedy }: Sentences): Promise<string> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new DriverError(
-      'misconfigured',
-      `the ${what} of this node cannot be read from ${path}: ${remedy}`,
-      error,
-    );
+    throw new DriverError('misconfigured', `${unreadable} ${path}: ${remedy}`, error);
   });
   const id = text.trim();
   if (/^[0-9A-Za-z-]{1,64}$/.test(id)) return id;
-  throw new DriverError(
-    'misconfigured',
-    `${path} holds no ${what}, without which a reboot cannot be told from a stall: ${remedy}`,
-  );
+  throw new DriverError('misconfigured', `${path} ${missing}: ${remedy}`);
 }

@@ -238,7 +238,7 @@ export function describeRepair(repair: Repair): string {
     case 'add edge':
       return `noted that ${repair.child} reads through ${repair.parent}`;
     case 'make volume':
-      return `made a record for volume ${repair.id}: image ${repair.file.key}, parent ${repair.file.parent ?? 'none'}; what it holds, its class and its attachments are not known, so it is never formatted, and is attached anew`;
+      return `made a record for volume ${repair.id}: image ${repair.file.key}, parent ${repair.file.parent ?? 'none'}; what it holds, its class and its attachments are not known, so it is never formatted, and must be attached again`;
     case 'make snapshot':
       return `made a record for snapshot ${repair.id}: file ${repair.file.key}, of ${repair.volume === undefined ? 'a volume that is not known' : `volume ${repair.volume} as it seems`}; it may have been deleted before, then delete it again`;
     case 'make clone parent':

@@ -200,7 +200,7 @@ describe('export', () => {
       const to = join(outside, `private.${format}`);
       const victim = join(outside, `victim-${format}`);
       await writeFile(victim, 'precious');
-      // Whoever may write to the directory can guess names; the number is that of a process to come.
+      // Somebody who may write to the directory can guess names; the number is that of a process to come.
       const planted = async (pid: number) => symlink(victim, `${to}.part-${pid}`);
       for (let pid = process.pid; pid < process.pid + 300; pid++) await planted(pid);
       expect(await command(site, ['export', id, '--format', format, '--to', to])).toMatchObject({

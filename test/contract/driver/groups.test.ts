@@ -33,7 +33,7 @@ async function frozenVolume(name: string, fsType: string): Promise<string> {
   return volume?.volume_id ?? '';
 }
 
-/** Writes a number to one file and then to the other, each fsynced, until it is told to stop. */
+/** Writes a number to one file and then to the other, each fsynced, until a test stops it. */
 async function writeInTurn(paths: readonly string[], stop: AbortSignal): Promise<number> {
   const files = await Promise.all(paths.map((path) => open(path, 'w')));
   let n = 0;

@@ -130,7 +130,7 @@ describe('an image of a disk for sectors of 512 bytes', () => {
       parameters: { provisioning: 'thick' },
     });
 
-  test('is told by a human where it does not say so itself', async () => {
+  test('is given by a human where it does not say so itself', async () => {
     const file = join(outside, 'plain.raw');
     await writeFile(file, randomBytes(2 ** 20));
     await bringIn(file, 'unsaid');

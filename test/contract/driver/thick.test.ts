@@ -64,7 +64,7 @@ test('a thick volume that grows has the blocks of what is added; one that cannot
   await remove(server, { volumes: [volume_id] });
 });
 
-test('a file system that cannot allocate is told from one that is full', async () => {
+test('a file system that cannot allocate is distinguished from one that is full', async () => {
   const run = hostRun({ mmDirectory: '/nonexistent' });
   const range = { offset: 0n, length: MiB };
   expect(await fallocate(run)('/proc/version', range)).toBe(false);

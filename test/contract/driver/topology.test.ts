@@ -93,7 +93,7 @@ async function register(): Promise<string | undefined> {
   }
 }
 
-test('volumes are made, attached and told of as the mounts of two nodes are, and a later mount is told anew', async () => {
+test('volumes are made, attached and reported as the mounts of two nodes are, and a later mount is reported too', async () => {
   const both = await labelsOf(a1);
   expect(Object.keys(both)).toHaveLength(2);
   await offered(1);

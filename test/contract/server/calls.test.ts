@@ -54,7 +54,7 @@ test('a message is never empty, and never too much for the wire', async () => {
   }
 });
 
-test('a call past the limit is told to ask again, holds its lock, and the retry finds the result', async () => {
+test('a call past the limit is asked to call again, holds its lock, and the retry finds the result', async () => {
   const goOn = Promise.withResolvers<typeof volume>();
   let created = 0;
   const create = () => {

@@ -26,16 +26,19 @@ async function failing(words: string): Promise<string> {
 test.each([
   ['directly', direct],
   ['in the namespaces of the host', ofHost],
-])('a node without mm commands is told from one whose GPFS is down, %s', async (_, runner) => {
-  const nowhere = join(await scratch(), 'bin');
-  expect(await whyNot(nowhere, runner)).toBe(
-    `GPFS is not installed on this node: there is no ${nowhere}/mmgetstate; install it, set --mm-dir, or keep the driver off this node`,
-  );
-  const down = await failing('mmgetstate: GPFS is down on this node.');
-  expect(await whyNot(down, runner)).toBeUndefined();
-  const puzzled = await failing('mmgetstate: something new.');
-  expect(await whyNot(puzzled, runner)).toBeUndefined();
-});
+])(
+  'a node without mm commands is distinguished from one whose GPFS is down, %s',
+  async (_, runner) => {
+    const nowhere = join(await scratch(), 'bin');
+    expect(await whyNot(nowhere, runner)).toBe(
+      `GPFS is not installed on this node: there is no ${nowhere}/mmgetstate; install it, set --mm-dir, or keep the driver off this node`,
+    );
+    const down = await failing('mmgetstate: GPFS is down on this node.');
+    expect(await whyNot(down, runner)).toBeUndefined();
+    const puzzled = await failing('mmgetstate: something new.');
+    expect(await whyNot(puzzled, runner)).toBeUndefined();
+  },
+);
 
 test('a node outside of any cluster, and a pod that cannot enter the host, say so', async () => {
   const alone = await failing('mmgetstate: This node does not belong to a GPFS cluster.');

@@ -105,7 +105,7 @@ test('a node that cannot serve is not offered, says why once, and is offered whe
   expect([asked, await readdir(directory)]).toEqual([before, ['gpfs-clone.csi-reg.sock']]);
 });
 
-test('the kubelet is offered the driver anew when it has to ask again', async () => {
+test('the kubelet is offered the driver again when it has to ask again', async () => {
   const { socket, directory, registration, said } = await registering();
   // While the first offer may still be under way.
   registration.again();

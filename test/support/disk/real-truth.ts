@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { lstatSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { errnoOf } from '../../../src/run/files.ts';
 import { highestVersions } from '../../../src/store/layout.ts';
@@ -111,7 +111,14 @@ function trueEdges(root: string, bin: string): readonly string[] {
   const paths = filesOnDisk(root);
   if (paths.length === 0) return [];
   const names = new Map(paths.map((path) => [String(lstatSync(path).ino), basename(path)]));
-  const output = execFileSync(join(bin, 'mmclone'), ['show', ...paths], { encoding: 'utf8' });
+  let output: string;
+  try {
+    output = execFileSync(join(bin, 'mmclone'), ['show', ...paths], { encoding: 'utf8' });
+  } catch (error) {
+    // A server that still works removes files while this looks; what is left is another question.
+    if (paths.every((path) => existsSync(path))) throw error;
+    return trueEdges(root, bin);
+  }
   return output.split('\n').flatMap((line) => {
     const [, parent, path] = /^\s*(?:yes|no)\s+\d+\s+(\d+)\s+(\/.*)$/.exec(line) ?? [];
     if (parent === undefined || path === undefined) return [];

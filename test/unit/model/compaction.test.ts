@@ -51,7 +51,7 @@ test('dead blocks beyond three quarters of what the reader needs at least are ab
   expect(judge(chain(8, [above(1, 17), above(2, 45), above(3, 100)]), defaultRule)).toBeUndefined();
 });
 
-test('a tombstone of two volumes goes only where both have written most of it anew', () => {
+test('a tombstone of two volumes goes only where both have written most of it again', () => {
   const shared = (...held: number[]) =>
     above(1, 800, { children: held.map((each) => child(each)) });
   expect(judge(chain(700, [shared(700, 700)]), defaultRule)?.reason).toBe(

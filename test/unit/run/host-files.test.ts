@@ -41,7 +41,7 @@ describe('texts', () => {
     expect(texts).toEqual(names.map((name) => name.repeat(500)));
   });
 
-  test('that are not there, or directories, or fifos, are told apart', async () => {
+  test('that are not there, or directories, or fifos, are distinguished', async () => {
     await expect(files.read(at('none'))).rejects.toMatchObject({ code: 'ENOENT' });
     await expect(files.read(directory)).rejects.toMatchObject({ code: 'EISDIR' });
     execFileSync('mkfifo', [at('fifo')]);

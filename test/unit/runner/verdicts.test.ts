@@ -95,7 +95,7 @@ describe('stages', () => {
     expect(shown).toContain('not run, because two failed');
   });
 
-  /** Stages that end when they are told to, and the names of those that run. */
+  /** Stages that end when a test ends them, and the names of those that run. */
   const held = () => {
     const ends = new Map<string, () => void>();
     const named = (name: string, more: Partial<Stage> = {}): Stage => ({

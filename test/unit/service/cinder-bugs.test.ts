@@ -123,7 +123,7 @@ test('9: what is restored from something smaller has the size that was asked for
   expect((await volumes.create(restored)).bytes).toBe(GiB);
 });
 
-test('10: capacity is told on a release that knows nothing of encryption', async () => {
+test('10: capacity is reported on a release that knows nothing of encryption', async () => {
   const { capacity, readiness } = await setup({ personality: { release: '4.1' } });
   const ask = { capabilities: [block()], parameters: new Map([['pool', 'data']]) };
   expect((await capacity.capacity(ask)).available).toBeGreaterThan(0n);

@@ -71,7 +71,7 @@ describe('a deleted snapshot', () => {
   });
 });
 
-test('an item of the queue that waits says why once, however often it is looked at', async () => {
+test('an item of the queue that waits says why once, however often a server checks it', async () => {
   const { here, said } = await listenedSite();
   await create(here, 'v');
   await here.driver.attachments.publish(attach(idOf(here, 'v').id));

@@ -1,4 +1,4 @@
-// Command pause holds the namespaces of a pod: it reaps what is orphaned and ends when told to.
+// Command pause holds the namespaces of a pod: it reaps what is orphaned and ends at the signal for that.
 package main
 
 import (

@@ -140,7 +140,7 @@ describe('roots', () => {
 });
 
 describe('what is wrong', () => {
-  test('is told all at once', () => {
+  test('is reported all at once', () => {
     const env = { GPFS_CSI_LOGLEVEL: 'x', CSI_ENDPOINT: 'tcp://x', GPFS_CSI_HTTP_PORT: '1e3' };
     expect(problems(['--roots', '/a', '--pool'], env)).toEqual([
       '--roots is not a flag of serve',
@@ -165,7 +165,7 @@ describe('what is wrong', () => {
     ['owner', ['a b']],
     ['topology', ['yes', 'TRUE']],
     ['pool', ['-P']],
-  ])('with --%s is told by its name', (flag, values) => {
+  ])('with --%s is reported by its name', (flag, values) => {
     for (const value of values) {
       const [first, ...more] = problems(['--root', '/a', `--${flag}=${value}`]);
       expect(first).toMatch(new RegExp(`^--${flag} \\(GPFS_CSI_[A-Z_]+\\) (must be|is wrong)`));
@@ -212,7 +212,7 @@ test('the configuration never changes, and can be shown', () => {
   expect(describeConfig(config)).toEqual(config);
 });
 
-test('the kubelet is told our own path of the socket, unless it sees it elsewhere', () => {
+test('the kubelet gets our own path of the socket, unless it sees it elsewhere', () => {
   expect(read(['--root', '/r', '--registration-dir', '/reg']).registration).toEqual({
     directory: '/reg',
     endpoint: '/run/csi.sock',

@@ -77,7 +77,7 @@ test('flags of its own and words are given back', () => {
 });
 
 describe('what is wrong', () => {
-  test('is told all at once, in the order of the command line', () => {
+  test('is reported all at once, in the order of the command line', () => {
     const argv = ['a', '--pool', 'p', 'b', '--json=yes', '--name', 'x', '--name', 'y', '--root'];
     expect(problems(argv, { GPFS_CSI_RUUT: '/x' })).toEqual([
       '--pool is not a flag of look',

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { DriverError, invalid } from '../../../../src/model/fault.ts';
 import { answerFor, codeName } from '../../../../src/server/call/status.ts';
 
-test('a fault is told as its code and its sentence', () => {
+test('a fault is answered as its code and its sentence', () => {
   expect(answerFor(invalid('name', 'must be given'))).toEqual({
     code: status.INVALID_ARGUMENT,
     details: 'name must be given',
@@ -15,7 +15,7 @@ test('a fault is told as its code and its sentence', () => {
   expect(codeName(status.ABORTED)).toBe('ABORTED');
 });
 
-test('a defect is told as nothing but that', () => {
+test('a defect is answered as nothing but that', () => {
   for (const thrown of [new Error('/etc/shadow'), 'text', undefined, { code: 3, details: 'x' }])
     expect(answerFor(thrown)).toEqual({ code: status.INTERNAL, details: 'internal error' });
 });

@@ -55,7 +55,7 @@ describe('whose mark', () => {
     expect(isFenced()).toBe(true);
   });
 
-  test('of several nodes fences once, whoever they are', async () => {
+  test('of several nodes fences once, whichever they are', async () => {
     const { mark, publish, isFenced, gpfs } = await fenceWorld();
     for (const node of ['a1', 'b1', 'c1']) await mark(node);
     gpfs.resetCounts();

@@ -64,7 +64,7 @@ describe('the state of a root', () => {
 });
 
 describe('what servers leave', () => {
-  test('a claim of a server that is gone is told, one of a living server is not', async () => {
+  test('a claim of a server that is gone is reported, one of a living server is not', async () => {
     const { gpfs, driver } = await newWorld();
     const [store] = await driver.roots.all();
     if (!store) throw new Error('the root is not there');
@@ -88,7 +88,7 @@ describe('what servers leave', () => {
     expect((await found(world)).map(({ kind }) => kind)).toEqual(['temporary file']);
   });
 
-  test('a mark on an image that no record knows is told with its node', async () => {
+  test('a mark on an image that no record knows is reported with its node', async () => {
     const world = await forest();
     const key = basename(world.path('volumes/lone')).replace('lone', 'gone') as FileKey;
     await world.store.marks.set(key, { ...self, node: 'a1' });

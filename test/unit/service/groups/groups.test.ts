@@ -172,7 +172,7 @@ describe('a group that its server left half made', () => {
     return { ...world, other };
   }
 
-  test('is not listed, and is undone by whoever looks after the root, though nobody asks again', async () => {
+  test('is not listed, and is undone by the upkeep of the root, though no caller asks again', async () => {
     const { gpfs, other } = await halfMade();
     expect(recordsIn(gpfs, 'groups').map(({ state }) => state)).toEqual(['creating']);
     const listed = await other.snapshots.list({ id: '', sourceVolumeId: '' }, everything);

@@ -224,7 +224,7 @@ test('a crash at any point of a move: another node gets the volume, and its dele
     write(testRoot, 'data');
     ended = (await moveUntil(gpfs, id, n)) < n;
     await outlive(gpfs, driver);
-    // Who finds a move that was handed over is told once to try again, never that the volume is missing.
+    // A caller that finds a move that was handed over is asked once to try again; the volume is never missing.
     await attachments.publish(attach(id)).catch(async (error: unknown) => {
       expect(error, `after call ${n}`).toMatchObject({ fault: { kind: 'busy' } });
       told++;

@@ -44,7 +44,7 @@ describe('a probe of two nodes', () => {
     expect([...gpfs.total.commands]).toEqual([]);
   });
 
-  test('whoever comes later finds the invitation', async () => {
+  test('a server that comes later finds the invitation', async () => {
     const { gpfs, onA, onB, answer } = await pair();
     const first = onA();
     for (let turn = 0; turn < 20; turn++) await setImmediate();

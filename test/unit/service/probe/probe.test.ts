@@ -126,7 +126,7 @@ describe('who probes', () => {
     expect(await store.abilities.read()).toMatchObject({ redirectParent: true });
   });
 
-  test('a damaged abilities.json is found out anew, one of a newer version is left alone', async () => {
+  test('a damaged abilities.json is found out again, one of a newer version is left alone', async () => {
     const { gpfs, store, probe } = await setup();
     const path = store.layout.abilities;
     await gpfs.files.createDurable(path, '{ "format": 1, "abilities": 7 }', 0o640);

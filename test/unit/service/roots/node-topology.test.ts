@@ -6,7 +6,7 @@ import { virtualClock } from '../../../../src/simulator/core/clock.ts';
 
 const topology = rootTopology('gpfs-clone.csi');
 
-describe('what the kubelet was told', () => {
+describe('what was reported to the kubelet', () => {
   const [a, b] = ['aaaaaaaa' as RootId, 'bbbbbbbb' as RootId];
   const node = () => {
     const clock = virtualClock(0);
@@ -20,7 +20,7 @@ describe('what the kubelet was told', () => {
     expect([update([b, a]), update([a, b])]).toEqual([false, false]);
   });
 
-  test('is told again once, when a root comes', async () => {
+  test('is reported again once, when a root comes', async () => {
     const { update, here } = node();
     update([]);
     expect(await here()).toEqual({});

@@ -113,7 +113,7 @@ describe('a thick volume that grows', () => {
     const driver = serverOn({ ...gpfs, files }, 'a1', { roots });
     const { id } = await driver.volumes.create(spec('v', { ...thick, ...size(GiB) }));
     const path = `${testRoot}/${dataFiles(gpfs)[0] ?? ''}`;
-    // An earlier try came so far, and whoever attached the device has written there since.
+    // An earlier try came so far, and a node that attached the device may have written there since.
     await gpfs.files.grow(path, 2n * GiB);
     gpfs.write(path, Number(GiB / 4096n), 'theirs');
     zeros.length = 0;
@@ -141,7 +141,7 @@ describe('a thick volume that grows', () => {
 });
 
 describe('while it is filled', () => {
-  test('a request is told how far that is, here and elsewhere, and it goes on by itself', async () => {
+  test('a request gets to know how far that is, here and elsewhere, and it goes on by itself', async () => {
     const { gpfs, roots } = await world();
     let go = (): void => undefined;
     const first = new Promise<boolean>((resolve) => {

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { FileKey } from '../model/ids.ts';
 import { errnoOf, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
@@ -49,33 +49,4 @@ export async function ignoring(call: Promise<void>, ...codes: readonly string[])
   } catch (error) {
     if (!codes.includes(errnoOf(error) ?? '')) throw error;
   }
-}
-
-/** Which volumes are attached to a node, as empty files: what the attach limit counts. */
-export interface AttachedIndex {
-  add(node: string, volume: string): Promise<void>;
-  remove(node: string, volume: string): Promise<void>;
-  of(node: string): Promise<readonly string[]>;
-}
-
-/** The index kept in one root. */
-export function attachedIndexOf(files: Files, layout: Layout): AttachedIndex {
-  return {
-    add: async (node, volume) => {
-      const directory = layout.attached(node);
-      const make = makeIn(files, directory, async () => {
-        await files.createSparse(join(directory, volume), 0n, 0o640);
-      });
-      await ignoring(make, 'EEXIST');
-    },
-    remove: (node, volume) => ignoring(files.unlink(join(layout.attached(node), volume)), 'ENOENT'),
-    of: async (node) => {
-      try {
-        return await files.list(layout.attached(node));
-      } catch (error) {
-        if (errnoOf(error) === 'ENOENT') return [];
-        throw error;
-      }
-    },
-  };
 }

@@ -1,5 +1,5 @@
 import { isMultiNode, type Capability } from '../../model/capability.ts';
-import { isDeadMark, isSameMachine } from '../../store/nodes.ts';
+import { isDeadMark, isSameMachine } from '../../store/marks.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { NodeFile } from '../../store/schema/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';

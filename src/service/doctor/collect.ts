@@ -4,7 +4,7 @@ import type { AuditData, AuditFacts, FileFact } from '../../model/audit/facts.ts
 import type { FileKey } from '../../model/ids.ts';
 import type { Clock } from '../../run/clock.ts';
 import { errnoOf, undefinedWhenMissing, type FileStat } from '../../run/files.ts';
-import { isDeadMark } from '../../store/nodes.ts';
+import { isDeadMark } from '../../store/marks.ts';
 import type { RootStore } from '../../store/root.ts';
 import { inParallel } from '../../run/parallel.ts';
 import { readRecords } from './record-facts.ts';

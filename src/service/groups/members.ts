@@ -1,6 +1,6 @@
 import { isReaderOnly } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
-import { isDeadMark } from '../../store/nodes.ts';
+import { isDeadMark } from '../../store/marks.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import { freezingNode } from '../snapshots/freeze.ts';

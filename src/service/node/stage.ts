@@ -1,6 +1,6 @@
 import { canonicalCapability, requireSupported } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
-import { isSameMachine } from '../../store/nodes.ts';
+import { isSameMachine } from '../../store/marks.ts';
 import type { StageAsk } from '../api.ts';
 import { attach, type HeldRecord } from './device/attach.ts';
 import { detachUnnamed, withAttaching } from './device/loops.ts';

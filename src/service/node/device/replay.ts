@@ -1,5 +1,5 @@
 import { DriverError } from '../../../model/fault.ts';
-import { isDeadMark } from '../../../store/nodes.ts';
+import { isDeadMark } from '../../../store/marks.ts';
 import type { JournalState } from '../../../store/schema/volume.ts';
 import { attach } from './attach.ts';
 import { isSmall, type MountAccess } from './filesystem.ts';

@@ -109,16 +109,18 @@ const recordedEdges = (root: string): readonly string[] =>
 /** As GPFS says it. */
 function trueEdges(root: string, bin: string): readonly string[] {
   const paths = filesOnDisk(root);
-  if (paths.length === 0) return [];
-  const names = new Map(paths.map((path) => [String(lstatSync(path).ino), basename(path)]));
-  let output: string;
   try {
-    output = execFileSync(join(bin, 'mmclone'), ['show', ...paths], { encoding: 'utf8' });
+    return paths.length === 0 ? [] : edgesOf(paths, bin);
   } catch (error) {
     // A server that still works removes files while this looks; what is left is another question.
     if (paths.every((path) => existsSync(path))) throw error;
     return trueEdges(root, bin);
   }
+}
+
+function edgesOf(paths: readonly string[], bin: string): readonly string[] {
+  const names = new Map(paths.map((path) => [String(lstatSync(path).ino), basename(path)]));
+  const output = execFileSync(join(bin, 'mmclone'), ['show', ...paths], { encoding: 'utf8' });
   return output.split('\n').flatMap((line) => {
     const [, parent, path] = /^\s*(?:yes|no)\s+\d+\s+(\d+)\s+(\/.*)$/.exec(line) ?? [];
     if (parent === undefined || path === undefined) return [];

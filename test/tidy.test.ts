@@ -154,12 +154,18 @@ describe('the checks can fail', () => {
     expect(wrongFiles(files(crowd))).toHaveLength(1);
     expect(wrongFiles(files({ 'src/service/a.ts': 'const a = 1;' }))).toHaveLength(1);
     expect(wrongFiles(files({ 'src/run/someFile.ts': '' }))).toHaveLength(1);
+    expect(wrongFiles(files({ 'src/run/someFolder/a.ts': '' }))).toHaveLength(1);
     const twice = {
       'src/run/a.ts': 'export interface Place {}',
       'src/store/b.ts': 'export type Place = string;',
       'src/store/c.ts': 'interface Place {}',
+      'src/gpfs/d.ts': 'interface Other {}\nexport type { Other };',
+      'src/linux/e.ts': 'export type Other = number;',
     };
-    expect(sharedTypeNames(files(twice))).toEqual([expect.stringContaining('Place is exported')]);
+    expect(sharedTypeNames(files(twice))).toEqual([
+      expect.stringContaining('Place is exported'),
+      expect.stringContaining('Other is exported'),
+    ]);
   });
 
   test('a file that nothing uses, and one that only a test uses', () => {

@@ -16,17 +16,17 @@ import { inside } from './run.mjs';
 
 /** Bare systems: the name that debootstrap knows each by, and the Node that npm brings where it is not their own. */
 export const systems = {
-  debian12: { codename: 'bookworm' },
-  'debian12-npm': { codename: 'bookworm', node: 'node@24' },
-  debian13: { codename: 'trixie' },
-  ubuntu2404: { codename: 'noble' },
+  debian12: { id: 'debian', codename: 'bookworm' },
+  'debian12-npm': { id: 'debian', codename: 'bookworm', node: 'node@24' },
+  debian13: { id: 'debian', codename: 'trixie' },
+  ubuntu2404: { id: 'ubuntu', codename: 'noble' },
 };
 
 /** Makes a bare system with Node, npm and git in a folder; resolves to the environment of its commands. */
 export async function installSystem(name, folder, mirror) {
-  const { codename, node } = systems[name];
+  const { id, codename, node } = systems[name];
   say(`${name}: making a bare system of ${codename} in ${folder}`);
-  const source = mirror ?? aptSource();
+  const source = mirror ?? aptSource(id);
   const args = ['--force-check-gpg', '--variant=minbase', codename, folder, source];
   const made = await complete('debootstrap', args);
   if (!made.ok) throw new Refusal(`debootstrap failed:\n${made.output.trimEnd()}`);
@@ -44,8 +44,12 @@ export async function installSystem(name, folder, mirror) {
   return env;
 }
 
-function aptSource() {
-  const codename = /^VERSION_CODENAME=(.*)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
+/** Where apt of this machine gets its packages, which serves systems of the same kind. */
+function aptSource(id) {
+  const release = readFileSync('/etc/os-release', 'utf8');
+  const host = /^ID="?([^"\n]*)/m.exec(release)?.[1];
+  if (host !== id) throw new Refusal(`this machine is ${host} and not ${id}: give --mirror`);
+  const codename = /^VERSION_CODENAME=(.*)$/m.exec(release)?.[1];
   const format = ['--format', '$(REPO_URI)', `Codename: ${codename}`];
   const source = ask('apt-get', ['indextargets', ...format])?.split('\n')[0];
   if (source) return source;

@@ -34,10 +34,12 @@ const unitOf = (folder: string, path: string): string =>
     .split('/')[0]
     ?.replace(/\.ts$/, '') ?? '';
 
+const valueImport = /^(?:import|export)\s+(?!type\b)[\w*\s,]*(?:\{[^}]*\})?\s*from '/m;
+
 /** Imports at run time in files that are there for types. */
 export const valuesInTypes = (tree: Tree): readonly string[] =>
   typesOnly
-    .filter((file) => /^import (?!type )/m.test(tree.get(file) ?? ''))
+    .filter((file) => valueImport.test(tree.get(file) ?? ''))
     .map((file) => `${file} imports values: let what needs them hand them in`);
 
 /** Folders with too many files, files that are too short, and names that are not in kebab-case. */
@@ -55,7 +57,7 @@ export function wrongFiles(tree: Tree): readonly string[] {
       .filter((file) => file.startsWith('src/service/') && linesOf(tree, file) < fewestLines)
       .map((file) => `${file} has fewer than ${fewestLines} lines: let it join its neighbour`),
     ...files
-      .filter((file) => !/^[a-z0-9-]+\.ts$/.test(posix.basename(file)))
+      .filter((file) => !/^[a-z0-9/-]+\.ts$/.test(file))
       .map((file) => `${file} is not named in kebab-case: rename it`),
   ];
 }
@@ -76,8 +78,15 @@ export function sharedTypeNames(tree: Tree): readonly string[] {
     );
 }
 
+/** Types that a file declares and exports; one that it exports of another file is that file's. */
 function exportedTypes(text: string): readonly string[] {
   const { statements } = ts.createSourceFile('a.ts', text, ts.ScriptTarget.Latest);
+  const listed = new Set(
+    statements
+      .filter((each) => ts.isExportDeclaration(each) && each.moduleSpecifier === undefined)
+      .flatMap((each) => /\{([^}]*)\}/.exec(text.slice(each.pos, each.end))?.[1]?.split(',') ?? [])
+      .map((name) => name.trim().split(/\s+/).at(-1)),
+  );
   return statements
     .filter(
       (each) =>
@@ -85,6 +94,8 @@ function exportedTypes(text: string): readonly string[] {
         ts.isTypeAliasDeclaration(each) ||
         ts.isClassDeclaration(each),
     )
-    .filter(({ modifiers }) => modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword))
-    .flatMap(({ name }) => (name ? [name.text] : []));
+    .flatMap(({ name, modifiers }) => {
+      const isExported = modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+      return name && (isExported === true || listed.has(name.text)) ? [name.text] : [];
+    });
 }

@@ -35,7 +35,24 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
   'src/service/node': words(`
     node background publish unpublish stage unstage expand stats device host state`),
   'src/server': words('http registration transport rpc call proto'),
+  'src/cli': words(`
+    main demo serve adopt doctor export image migrate simulate thaw tree server command`),
+  'src/store': words(`
+    blocks root marks abilities attached copies freezes moved nodes queue records edges json guarded layout schema`),
+  'src/linux': words(`
+    trials losetup open-files blkid loop disk-head fallocate fsfreeze fstrim growfs mkfs mount qemu-img sysblock`),
+  'src/gpfs': words(`
+    commands mmgetstate mmlsconfig mmlsfileset mmlsfs mmlspool mmlsquota mmlsattr mmclone mmchattr table failures
+    release`),
+  'src/run': words(`
+    streams host-files host-ranges host-run observed cgroups companion directories trials parallel programs limit
+    mounts files clock run`),
+  'src/observe': words('logger context log metrics redact'),
+  'src/model': words(`
+    audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology capability
+    sectors fault ids bytes`),
   'src/simulator': words('disk memory commands core'),
+  'src/store/schema': words('volume parents groups queue root claim data'),
   'src/simulator/disk': words(`
     lifecycle trials files shim rm-mv held-blocks ground filesets state`),
 };

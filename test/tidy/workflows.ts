@@ -18,7 +18,6 @@ const workflow = z.object({
     z.string(),
     z.object({
       permissions: permissions.optional(),
-      strategy: z.object({ matrix: z.record(z.string(), z.array(z.string())) }).optional(),
       uses: z.string().optional(),
       steps: z.array(step).default([]),
     }),
@@ -73,14 +72,12 @@ function stepFaults({ uses, with: settings }: Step): readonly string[] {
   ];
 }
 
-/** The npm scripts that a job runs, by name or by a variable of its matrix. */
-function scriptsIn({ steps, strategy }: Job): readonly string[] {
+/** The npm scripts that a job runs. */
+function scriptsIn({ steps }: Job): readonly string[] {
   const runs = steps.map(({ run = '' }) => run).join('\n');
-  const named = [...runs.matchAll(/\bnpm (?:run (?:-s )?)?([a-z][\w:]*)/g)]
+  return [...runs.matchAll(/\bnpm (?:run (?:-s )?)?([a-z][\w:]*)/g)]
     .map(([, name = '']) => name)
     .filter((name) => name !== 'ci' && name !== 'run');
-  const chosen = runs.includes('npm run "$SCRIPT"') ? (strategy?.matrix['script'] ?? []) : [];
-  return [...named, ...chosen];
 }
 
 /** Scripts of package.json that no workflow runs, though it should. */

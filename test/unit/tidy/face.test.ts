@@ -88,7 +88,12 @@ describe('the checks can fail', () => {
     ['.github/workflows/ci.yml', 'pull_request:', 'pull_request_target:', wrongWorkflows],
     ['.github/workflows/ci.yml', 'persist-credentials: false', 'x: 1', wrongWorkflows],
     ['.github/workflows/ci.yml', 'permissions:\n  contents: read\n', '', wrongWorkflows],
-    ['.github/workflows/weekly.yml', "'test:fresh'", "'test:none'", wrongWorkflows],
+    [
+      '.github/workflows/weekly.yml',
+      'run: npm run test:fresh',
+      'run: npm run test:none',
+      wrongWorkflows,
+    ],
     ['.github/workflows/ci.yml', 'run: npm run test:e2e', 'run: npm run test:ete', wrongWorkflows],
     ['.github/ISSUE_TEMPLATE/bug.yml', 'type: textarea', 'type: text', wrongForms],
     ['.github/ISSUE_TEMPLATE/bug.yml', 'id: steps', 'id: what', wrongForms],

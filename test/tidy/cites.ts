@@ -75,6 +75,10 @@ export function prose(path: string, text: string): readonly Line[] {
 const pagesOf = (tree: Tree): readonly (readonly [string, string])[] =>
   [...tree].filter(([path]) => path.endsWith('.md') && path !== 'CHANGELOG.md');
 
+// What tools read, and names paths: a file that moved would be missed there only by the tool.
+const settings =
+  /^(?:\.github\/.*\.yml|\.ci\/.*|Dockerfile|knip\.json|eslint\.config\.js|vitest\.config\.ts)$/;
+
 function speakingLines(tree: Tree): readonly Line[] {
   const all = ([path, text]: readonly [string, string]) =>
     text.split('\n').map((line, n) => ({ path, number: n + 1, text: line }));
@@ -86,6 +90,7 @@ function speakingLines(tree: Tree): readonly Line[] {
     ...[...texts(tree, 'test', '.ts'), ...texts(tree, 'scripts', '.mjs')]
       .flatMap(all)
       .map(comments),
+    ...[...tree].filter(([path]) => settings.test(path)).flatMap(all),
     ...['.yaml', '.tpl', '.txt'].flatMap((end) =>
       [...texts(tree, 'charts', end), ...texts(tree, 'deploy', end)].flatMap(all).map(comments),
     ),

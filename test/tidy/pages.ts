@@ -16,14 +16,16 @@ const longest = 120;
 
 /** Lines of pages that are too long to read and to review. Tables, code and single long words may be. */
 export const longLines = (tree: Tree): readonly string[] =>
-  [...filesIn(tree, 'docs', '.md'), ...filesIn(tree, 'deploy', '.md')].flatMap((path) =>
-    prose(path, tree.get(path) ?? '')
-      .filter(({ text }) => text.length > longest && !text.startsWith('|') && canBreak(text))
-      .map(
-        ({ number, text }) =>
-          `${path}:${number} has ${text.length} characters: wrap it at ${longest} (npm run format does)`,
-      ),
-  );
+  [...tree]
+    .filter(([path]) => path.endsWith('.md'))
+    .flatMap(([path, text]) =>
+      prose(path, text)
+        .filter(({ text }) => text.length > longest && !text.startsWith('|') && canBreak(text))
+        .map(
+          ({ number, text }) =>
+            `${path}:${number} has ${text.length} characters: wrap it at ${longest} (npm run format does)`,
+        ),
+    );
 
 // A heading is one line, as is a picture; code and addresses have no place to break.
 function canBreak(text: string): boolean {

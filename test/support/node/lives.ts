@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
@@ -94,7 +94,7 @@ export async function life(
   const used = { ask: ready.ask, target: ready.pod, readonly };
   const isPartOf = (each: Call) => each === call || !['expand', 'stats'].includes(each);
   for (const each of calls.filter(isPartOf)) {
-    if (each === 'expand') await ground.grow(ready.volume, large);
+    await before(ground, ready, each);
     if (each === call) await once(used);
     await askAgain(() => make(ground.restarted(), each, used), patience);
     if (each === 'stage') expect(await ground.loops()).toHaveLength(1);
@@ -103,6 +103,26 @@ export async function life(
   await expectNothing(ground, ready);
   // Some thousand lives follow each other, and no later one uses an image of an earlier one.
   await run(['find', join(ground.store.layout.root, 'volumes'), '-type', 'f', '-delete'], 'write');
+}
+
+/** What must be so before a call. */
+async function before(ground: Ground, { volume }: Ready, call: Call): Promise<void> {
+  if (call === 'expand') await ground.grow(volume, large);
+  // A command of a dead driver that outlives even the end of the volume's use would attach a device to nothing.
+  if (call === 'unstage') await commandsEnded(ground);
+}
+
+/** Resolves when no command runs that names a file of this ground. */
+async function commandsEnded({ directory }: Ground): Promise<void> {
+  const isRunning = async (pid: string): Promise<boolean> => {
+    const line = await readFile(join('/proc', pid, 'cmdline'), 'utf8').catch(() => '');
+    return line.includes(directory);
+  };
+  for (;;) {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    if (!(await Promise.all(pids.map(isRunning))).includes(true)) return;
+    await sleep(10);
+  }
 }
 
 async function expectKept({ pod, data }: Begun): Promise<void> {

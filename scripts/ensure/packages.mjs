@@ -1,10 +1,23 @@
-import { existsSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ask, complete, findProgram, Refusal, timed } from './run.mjs';
 
 /** Installs what package-lock.json names, unless it is there, and makes src/wire from proto/. */
 export async function ensurePackages(root) {
-  if (!isInstalled(root)) await npmCi(root);
+  if (!isInstalled(root)) await npmCi(root, ['npm']);
+  // npm leaves out an optional package that needs a newer Node than npm runs on. Ours, which is there now, is new enough.
+  if (!isInstalled(root)) await npmCiByOwnNode(root);
   linkNode(root);
   if (!isWireFresh(root)) {
     const script = join(root, 'scripts', 'proto.mjs');
@@ -13,7 +26,23 @@ export async function ensurePackages(root) {
   }
 }
 
-async function npmCi(root) {
+/** npm removes what it installed before, its own Node among it: so it runs on a copy. */
+async function npmCiByOwnNode(root) {
+  const folder = mkdtempSync(join(tmpdir(), 'gpfs-csi-node-'));
+  try {
+    const node = join(folder, 'node');
+    copyFileSync(join(root, 'node_modules', ownNode()), node);
+    await npmCi(root, [node, realpathSync(findProgram('npm'))]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  if (!isInstalled(root)) {
+    throw new Refusal('npm ci left out packages for this machine: use a newer Node and npm');
+  }
+}
+
+/** `program` and `first` are the command line of npm. */
+async function npmCi(root, [program, ...first]) {
   if (findProgram('npm') === undefined) {
     throw new Refusal('npm is missing: install the npm that belongs to this Node');
   }
@@ -22,7 +51,7 @@ async function npmCi(root) {
   const what = ['--ignore-scripts', '--include=dev', '--include=optional'];
   const args = ['ci', ...what, '--no-audit', '--no-fund', '--loglevel=error'];
   const { ok, output } = await timed('installing npm packages into node_modules: npm ci', () =>
-    complete('npm', args, { cwd: root }),
+    complete(program, [...first, ...args], { cwd: root }),
   );
   if (!ok) throw new Refusal(`npm ci failed:\n${output.trimEnd()}`);
   if (!hasOwnNode(root)) {
@@ -37,11 +66,16 @@ function isInstalled(root) {
   const wanted = readPackages(join(root, 'package-lock.json'));
   const present = readPackages(join(root, 'node_modules', '.package-lock.json'));
   if (wanted === undefined || present === undefined) return false;
-  const isOurs = ([path, { optional }]) =>
-    path !== '' && (!optional || path === `node_modules/node-linux-${process.arch}`);
+  const isOurs = ([path, entry]) => path !== '' && (!entry.optional || isForThisMachine(entry));
   const needed = Object.entries(wanted).filter(isOurs);
   const same = ([path, { version }]) => present[path]?.version === version;
   return needed.every(same) && hasOwnNode(root);
+}
+
+/** A package of several, one for each kind of machine; all of Debian and Ubuntu has glibc. */
+function isForThisMachine({ os = [], cpu = [], libc = 'glibc' }) {
+  const has = (list, word) => [list].flat().includes(word);
+  return has(os, 'linux') && has(cpu, process.arch) && has(libc, 'glibc');
 }
 
 function readPackages(file) {

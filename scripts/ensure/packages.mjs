@@ -73,7 +73,7 @@ function isInstalled(root) {
 }
 
 /** A package of several, one for each kind of machine; all of Debian and Ubuntu has glibc. */
-function isForThisMachine({ os = [], cpu = [], libc = 'glibc' }) {
+export function isForThisMachine({ os = [], cpu = [], libc = 'glibc' }) {
   const has = (list, word) => [list].flat().includes(word);
   return has(os, 'linux') && has(cpu, process.arch) && has(libc, 'glibc');
 }

@@ -2,7 +2,7 @@ import { sanityStage } from '../sanity/stage.ts';
 import { complete, type Context } from './command.ts';
 import { checkLeaks, type Inventory } from './leaks.ts';
 import { oneCheck, type Stage } from './stage.ts';
-import { vitest } from './vitest.ts';
+import { vitest, type Manner } from './vitest.ts';
 
 /** What was on the machine before, and the mark of the processes of this run. */
 export interface Before {
@@ -43,10 +43,13 @@ export function allStages(context: Context, before: Before, cached: boolean): re
   };
   const tool = (name: keyof typeof caches, ...args: string[]): Stage['run'] =>
     program(name, ...args, ...(cached ? caches[name] : []));
-  const project = (name: string): Stage => ({ name, run: () => vitest(context, name) });
+  const project = (name: string, manner: Manner = {}): Stage => ({
+    name,
+    run: () => vitest(context, name, manner),
+  });
   return [
-    // It waits for disks much of the time and takes longest, so all the others run beside it.
-    project('contract'),
+    // It waits for disks much of the time and takes longest: one worker more, and all other stages beside it.
+    project('contract', { workers: 3 }),
     { name: 'lint', run: bothOf(tool('eslint', '.'), tool('knip')) },
     project('unit'),
     { name: 'types', run: tool('tsc', '--noEmit') },
@@ -55,7 +58,7 @@ export function allStages(context: Context, before: Before, cached: boolean): re
     project('chart'),
     { name: 'build', run: program('node', 'scripts/build.mjs') },
     sanityStage(context),
-    { name: 'property', run: () => vitest(context, 'property', aside) },
+    project('property', { through: aside }),
     { name: 'leaks', isLast: true, run: () => checkLeaks(before.inventory, before.mark) },
   ];
 }

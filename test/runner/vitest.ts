@@ -18,15 +18,21 @@ const result = z.object({
 /** What vitest's JSON reporter writes. */
 export type VitestReport = z.infer<typeof result>;
 
-/** Runs the tests of one project of vitest.config.ts, maybe through another program. */
+/** How vitest is run: through which other program (with its arguments), and with how many workers. */
+export interface Manner {
+  readonly through?: readonly string[];
+  readonly workers?: number;
+}
+
+/** Runs the tests of one project of vitest.config.ts. */
 export async function vitest(
   context: Context,
   project: string,
-  through: readonly string[] = [],
+  { through = [], workers = 2 }: Manner = {},
 ): Promise<Outcome> {
   const file = join(context.scratch, `${project}.json`);
   const reporters = ['--reporter=minimal', '--reporter=json', `--outputFile.json=${file}`];
-  const words = ['vitest', 'run', '--project', project, ...reporters];
+  const words = ['vitest', 'run', '--project', project, `--maxWorkers=${workers}`, ...reporters];
   const [program = '', ...args] = [...through, ...words];
   const { ok, output } = await complete(context, [program, ...args], { limitMs: 30 * 60_000 });
   const text = await readFile(file, 'utf8').catch(() => undefined);

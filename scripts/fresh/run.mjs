@@ -8,16 +8,22 @@ export const commands = {
   e2e: () => 'npm run test:e2e',
 };
 
-// What a privileged container has. The shell stays, because it reaps what is left to process 1.
+// What a privileged container has: the folder is the root of a mount namespace, and not only of a process in it
+// as after chroot, because nsenter enters a namespace at its root. The shell stays: it reaps what is left to process 1.
 const script = `
 set -e
-root=$1
-mount --rbind /dev "$root/dev"
-mount --rbind /sys "$root/sys"
-mount -t proc proc "$root/proc"
-mount -t tmpfs -o mode=755 tmpfs "$root/run"
-chroot "$root" /bin/sh -c "$2"
-exit $?`;
+mount --bind "$1" "$1"
+cd "$1"
+mount --rbind /dev dev
+mount --rbind /sys sys
+mount -t proc proc proc
+mount -t tmpfs -o mode=755 tmpfs run
+pivot_root . mnt
+cd /
+umount --lazy /mnt
+status=0
+/bin/sh -c "$2" || status=$?
+exit "$status"`;
 
 /** A program and its arguments that do \`line\` in the system of a folder, and end whatever it starts. */
 export function inside(folder, line, env) {

@@ -122,7 +122,7 @@ describe('a command that is interrupted in the middle of', () => {
     expect(await here()).toEqual([]);
     expect((await server.ok('ListSnapshots', {})).entries).toEqual([]);
     expect(claimed(site.root)).toEqual([]);
-    expect(await command(site, argv)).toMatchObject({ code: 0 });
+    expect(await command(site, argv)).toMatchObject({ code: 0, err: '' });
     if (format === 'raw') await requirePieces(to);
     else {
       execFileSync('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', to, `${to}.raw`]);

@@ -21,7 +21,10 @@ onGround((fresh) => {
 const thorough = process.env['GPFS_CSI_SOAK_CALLS'] !== undefined;
 const limitMs = 60 * 60_000;
 
-/** Every call of every kind of use; a few of them in each run of the tests. */
+/**
+ * Every call of every kind of use; a few of them in each run of the tests. What is killed for real there needs no
+ * death in the process itself as well: both stop at the same steps.
+ */
 const casesOf = (...few: readonly (readonly [kind: string, call: Call])[]) =>
   kinds
     .flatMap((kind) => calls.map((call) => ({ kind, call })))
@@ -34,11 +37,9 @@ const tell = (what: string): void => {
 
 describe('case 85: a driver that dies at any step of a call is followed by one that finishes', () => {
   const cases = casesOf(
-    ['ext4', 'stage'],
-    ...(['publish', 'unpublish', 'unstage'] as const).map(
-      (call) => ['read-only block', call] as const,
-    ),
-    ['xfs', 'expand'],
+    ['read-only block', 'publish'],
+    ['read-only block', 'unpublish'],
+    ['read-only block', 'unstage'],
   );
   test.each(cases)(
     '$name',

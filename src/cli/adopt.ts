@@ -82,8 +82,8 @@ const otherLines = (store: RootStore, { snapshots, images, left }: Adopted): rea
 
 const userOf =
   (run: Run): AdoptHost['userOf'] =>
-  async (file) => {
-    const [loop] = await losetup(run, systemClock).loopsOf(file);
+  async (file, path) => {
+    const [loop] = await losetup(run, systemClock).loopsOf(file, path);
     if (loop) return loop.path;
     const [pid] = await processesWith(file);
     return pid === undefined ? undefined : `process ${pid}`;

@@ -15,10 +15,19 @@ export interface FileIdentity {
 }
 
 /** One attachment of a file to a loop device. Device numbers are reused; `diskseq` tells attachments apart. */
-export interface Loop {
+export interface Attached {
   readonly path: string;
+  /** '' on kernels before 5.15. */
   readonly diskseq: string;
   readonly readonly: boolean;
+  /** The name of the file, as /sys showed it. */
+  readonly file: string;
+  /** Undefined where the kernel cannot ask the file. */
+  readonly backing: FileIdentity | undefined;
+}
+
+/** An attachment whose file is known. */
+export interface Loop extends Attached {
   readonly backing: FileIdentity;
 }
 

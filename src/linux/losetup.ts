@@ -9,10 +9,11 @@ import {
   loopSectorBytes,
   unfitness,
   type AttachOptions,
+  type Attached,
   type FileIdentity,
   type Loop,
 } from './loop.ts';
-import { deviceSize, hasNameOf, loopState } from './sysblock.ts';
+import { deviceSize, hasNameOf, hasTailOf, loopState, type LoopState } from './sysblock.ts';
 
 export type Losetup = ReturnType<typeof losetup>;
 
@@ -43,7 +44,7 @@ export const losetup = (run: Run, clock: Clock) => ({
   },
 
   /** Resolves when the attachment is gone, also when it was gone before. */
-  detach: (loop: Loop): Promise<void> => detach(run, clock, loop),
+  detach: (loop: Attached): Promise<void> => detach(run, clock, loop),
 
   /** Makes the device take the new size of its file; resolves to that size. */
   refresh: async (loop: Loop): Promise<Bytes> => {
@@ -52,16 +53,20 @@ export const losetup = (run: Run, clock: Clock) => ({
     return deviceSize(loop.path);
   },
 
-  /** Every attachment of a file, whatever its name. /sys has only names, so this needs a command. */
-  loopsOf: async (file: FileIdentity): Promise<readonly Loop[]> => {
+  /**
+   * Every attachment of a file, whatever its name: /sys has only names, so this needs a command. Where the kernel
+   * cannot ask the file of a device, the device counts if /sys shows the name `path` for it.
+   */
+  loopsOf: async (file: FileIdentity, path: string): Promise<readonly Attached[]> => {
     const listed = await explainFailure('loop devices could not be listed', list(run));
-    const ours = listed.filter(({ backing }) => sameFile(backing, file));
-    const loops = await Promise.all(ours.map(({ path }) => loopWith(run, path, file)));
+    const likely = listed.filter(({ backing }) => !backing || sameFile(backing, file));
+    const wanted = { file, path };
+    const loops = await Promise.all(likely.map((each) => attachedWith(run, each.path, wanted)));
     return loops.filter((loop) => loop !== undefined);
   },
 
   /** True for the same attachment, not for a later one on the same device. */
-  isAttached: (loop: Loop): Promise<boolean> => isAttached(run, loop),
+  isAttached: (loop: Attached): Promise<boolean> => isAttached(run, loop),
 
   /** True when it is attached and stays so after its last user closes it. Otherwise its number may get another file. */
   isThereToStay: async (loop: Loop): Promise<boolean> =>
@@ -70,9 +75,13 @@ export const losetup = (run: Run, clock: Clock) => ({
   /** Holds the device open during work, so that its attachment cannot end or change. Throws busy when it is gone. */
   whileHeld: <T>(loop: Loop, work: () => Promise<T>): Promise<T> => whileHeld(run, loop, work),
 
-  /** True when an existing attachment can be used. */
-  isFit: async (loop: Loop, file: string, options: AttachOptions): Promise<boolean> =>
-    (await unfitness(loop, file, options)) === undefined,
+  /** An existing attachment, if it can be used. */
+  fit: async (found: Attached, file: string, options: AttachOptions): Promise<Loop | undefined> => {
+    const { backing } = found;
+    if (!backing) return undefined;
+    const loop = { ...found, backing };
+    return (await unfitness(loop, file, options)) ? undefined : loop;
+  },
 });
 
 /**
@@ -94,21 +103,39 @@ const list = async (run: Run, ...which: string[]): Promise<readonly Listed[]> =>
 async function loopAt(run: Run, path: string): Promise<Loop | undefined> {
   const before = await loopState(path);
   if (!before) return undefined;
-  const backing = (await visibleFile(before.backingFile)) ?? (await listedFile(run, path));
+  const backing = await backingOf(run, path, before);
   const after = await loopState(path);
   if (!backing || after?.diskseq !== before.diskseq) return undefined;
-  return { path, diskseq: before.diskseq, readonly: before.readonly, backing };
+  return { ...attachedAs(path, before), backing };
 }
 
+const attachedAs = (path: string, { diskseq, readonly, backingFile: file }: LoopState) => ({
+  path,
+  diskseq,
+  readonly,
+  file,
+});
+
 /** The attachment at a device if it is of this file. Asks losetup again: the device may have another file by now. */
-async function loopWith(run: Run, path: string, file: FileIdentity): Promise<Loop | undefined> {
-  const before = await loopState(path);
-  const backing = await listedFile(run, path);
-  if (!before || !backing || !sameFile(backing, file)) return undefined;
-  const { diskseq, readonly } = before;
-  const after = await loopState(path);
-  return after?.diskseq === diskseq ? { path, diskseq, readonly, backing } : undefined;
+async function attachedWith(
+  run: Run,
+  device: string,
+  { file, path }: { readonly file: FileIdentity; readonly path: string },
+): Promise<Attached | undefined> {
+  const before = await loopState(device);
+  const backing = await listedFile(run, device);
+  if (!before || !(backing ? sameFile(backing, file) : hasTailOf(before, path))) return undefined;
+  const after = await loopState(device);
+  if (after?.diskseq !== before.diskseq) return undefined;
+  return { ...attachedAs(device, before), backing };
 }
+
+const backingOf = async (
+  run: Run,
+  path: string,
+  { backingFile }: LoopState,
+): Promise<FileIdentity | undefined> =>
+  (await visibleFile(backingFile)) ?? (await listedFile(run, path));
 
 /** The file that /sys names; undefined when it was unlinked, or attached in another mount namespace. */
 const visibleFile = async (path: string): Promise<FileIdentity | undefined> => {
@@ -124,12 +151,20 @@ const visibleFile = async (path: string): Promise<FileIdentity | undefined> => {
 const listedFile = async (run: Run, path: string): Promise<FileIdentity | undefined> =>
   (await list(run, path).catch(() => []))[0]?.backing;
 
-async function isAttached(run: Run, loop: Loop): Promise<boolean> {
+async function isAttached(run: Run, loop: Attached): Promise<boolean> {
   const state = await loopState(loop.path);
-  if (state?.diskseq !== loop.diskseq) return false;
-  if (loop.diskseq !== '') return true;
-  const now = await loopAt(run, loop.path);
-  return now !== undefined && sameFile(now.backing, loop.backing);
+  if (!state) return false;
+  return loop.diskseq === '' ? hasFileOf(run, state, loop) : state.diskseq === loop.diskseq;
+}
+
+/**
+ * For kernels without diskseq: whether a device has the file that it had. A file that cannot be asked any more, as on
+ * a file system that went away, is known by its name; a device with such a file must not count as gone.
+ */
+async function hasFileOf(run: Run, state: LoopState, loop: Attached): Promise<boolean> {
+  const backing = await backingOf(run, loop.path, state);
+  if (backing && loop.backing && sameFile(backing, loop.backing)) return true;
+  return hasTailOf(state, loop.file);
 }
 
 async function whileHeld<T>(run: Run, loop: Loop, work: () => Promise<T>): Promise<T> {
@@ -143,7 +178,7 @@ async function whileHeld<T>(run: Run, loop: Loop, work: () => Promise<T>): Promi
   }
 }
 
-async function detach(run: Run, clock: Clock, loop: Loop): Promise<void> {
+async function detach(run: Run, clock: Clock, loop: Attached): Promise<void> {
   if (!(await isAttached(run, loop))) return;
   try {
     await run(['losetup', '-d', loop.path], 'write');
@@ -164,17 +199,21 @@ async function detach(run: Run, clock: Clock, loop: Loop): Promise<void> {
 
 interface Listed {
   readonly path: string;
-  readonly backing: FileIdentity;
+  /** Undefined where the kernel cannot ask the file, for example on a file system that went away. */
+  readonly backing: FileIdentity | undefined;
 }
 
-// The device number is padded with blanks, which raw output escapes.
-const listedLine = /^(\/dev\/loop\d+) (?:\\x20)*(\d+):(\d+)(?:\\x20)* (\d+)$/;
+// Raw output escapes blanks: those that pad the number of the device, and that of ` (lost)`, which util-linux 2.40 and
+// newer put after the name of a device that has no node in /dev.
+const listedLine =
+  /^(\/dev\/loop\d+)(?:(?: |\\x20)\(lost\))?(?: (?:\\x20)*(\d+):(\d+)(?:\\x20)* (\d+)| *)$/;
 
 /** Reads one line of `losetup --raw -O NAME,BACK-MAJ:MIN,BACK-INO`. Throws unreadable-output. */
 export function parseListed(line: string): Listed {
-  const [, path = '', major = '', minor = '', inode = ''] = listedLine.exec(line) ?? [];
-  if (path === '')
+  const [, path, major, minor = '', inode = ''] = listedLine.exec(line) ?? [];
+  if (path === undefined)
     throw new DriverError('unreadable-output', `losetup printed ${JSON.stringify(line)}`);
+  if (major === undefined) return { path, backing: undefined };
   return {
     path,
     backing: { device: stDevOf(BigInt(major), BigInt(minor)), inode: BigInt(inode) },
@@ -217,9 +256,10 @@ const isTransient = (complaint: string): boolean =>
 
 /** Makes the device node: a container with its own /dev does not get the nodes of loop devices that the kernel adds. */
 async function makeNode(run: Run): Promise<void> {
-  const path = (await run(['losetup', '-f'], 'read').catch(() => '')).trim();
-  const [, number] = /^\/dev\/loop(\d+)$/.exec(path) ?? [];
-  if (number === undefined || (await exists(path))) return;
+  const free = (await run(['losetup', '-f'], 'read').catch(() => '')).trim();
+  // util-linux 2.40 and newer say ` (lost)` of a device without a node.
+  const [, path = '', number = ''] = /^(\/dev\/loop(\d+))(?: \(lost\))?$/.exec(free) ?? [];
+  if (path === '' || (await exists(path))) return;
   await run(['mknod', path, 'b', '7', number], 'write').catch(() => undefined);
 }
 

@@ -1,5 +1,5 @@
 import { lstat, readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Bytes } from '../model/bytes.ts';
 import { errnoOf } from '../run/files.ts';
 
@@ -25,8 +25,13 @@ export interface LoopState {
  * compared: the kernel may show a shorter path.
  */
 export const hasNameOf = (state: LoopState | undefined, file: string): boolean =>
-  state !== undefined &&
-  basename(state.backingFile.replace(/ \(deleted\)$/, '')) === basename(file);
+  state !== undefined && basename(nameIn(state)) === basename(file);
+
+/** The same with the directory of the file, for names that are used more than once. */
+export const hasTailOf = (state: LoopState, file: string): boolean =>
+  hasNameOf(state, file) && basename(dirname(nameIn(state))) === basename(dirname(file));
+
+const nameIn = ({ backingFile }: LoopState): string => backingFile.replace(/ \(deleted\)$/, '');
 
 const attribute = async (device: string, name: string): Promise<string> =>
   (await readFile(`/sys/block/${basename(device)}/${name}`, 'utf8')).replace(/\n$/, '');

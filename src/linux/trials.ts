@@ -32,7 +32,8 @@ export const hostTrials = (run: Run, clock: Clock): Trials => {
     },
     detach: async (path) => {
       const { dev, ino } = await stat(path, { bigint: true });
-      for (const loop of await loops.loopsOf({ device: dev, inode: ino })) await loops.detach(loop);
+      const file = { device: dev, inode: ino };
+      for (const loop of await loops.loopsOf(file, path)) await loops.detach(loop);
     },
   };
 };

@@ -13,7 +13,7 @@ export interface AdoptHost {
   readonly store: RootStore;
   readonly gpfs: Gpfs;
   /** The loop device or process of this host that has a file open, in words; undefined where none has. */
-  readonly userOf: (file: FileStat) => Promise<string | undefined>;
+  readonly userOf: (file: FileStat, path: string) => Promise<string | undefined>;
   /** The sector size that the disk in a file was made for. */
   readonly sectorBytes: (path: string) => Promise<SectorBytes>;
 }
@@ -32,7 +32,7 @@ export async function requireAlone(
   path: string,
 ): Promise<void> {
   const stat = await store.files.stat(path);
-  const user = await userOf(stat);
+  const user = await userOf(stat, path);
   const why =
     stat.links > 1
       ? `it has ${stat.links} names; remove the others`

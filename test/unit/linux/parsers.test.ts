@@ -20,6 +20,15 @@ describe('parseListed', () => {
     expect(backing).toEqual({ device: 0x10072cn, inode: 18446744073709551615n });
   });
 
+  test.each([
+    '/dev/loop3',
+    '/dev/loop3  ',
+    String.raw`/dev/loop3\x20(lost)  `,
+    '/dev/loop3 (lost)',
+  ])('a device whose file is unknown: %j', (line) => {
+    expect(parseListed(line)).toEqual({ path: '/dev/loop3', backing: undefined });
+  });
+
   test.each(['', '/dev/loop0 0 1', 'loop0 7:0 1', '/dev/loop0 7:0 x'])('refuses %j', (line) => {
     expect(() => parseListed(line)).toThrow('losetup printed');
   });

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { DriverError, isFault } from '../../../model/fault.ts';
-import { sameFile, type AttachOptions, type Loop } from '../../../linux/loop.ts';
+import { sameFile, type AttachOptions, type Attached, type Loop } from '../../../linux/loop.ts';
 import type { BlockDevice } from '../../../linux/mount.ts';
 import { deviceNumber, hasNameOf, loopState, nodeIn } from '../../../linux/sysblock.ts';
 import type { RootStore } from '../../../store/root.ts';
@@ -14,15 +14,16 @@ import type { NodeVolume } from './volume.ts';
 export const loopsIn = (record: NodeRecord): readonly Loop[] =>
   [record.loop, ...record.targets.map(({ loop }) => loop)].filter((loop) => loop !== null);
 
-const nameOf = ({ path, diskseq }: Loop): string => `${path}@${diskseq}`;
+const nameOf = ({ path, diskseq }: Attached): string => `${path}@${diskseq}`;
 
 /** Devices of the record's image that the record does not name. */
 async function straysOf(
   host: Pick<NodeHost, 'losetup'>,
   record: NodeRecord,
-): Promise<readonly Loop[]> {
+): Promise<readonly Attached[]> {
   const own = loopsIn(record).map(nameOf);
-  return (await host.losetup.loopsOf(record.image)).filter((loop) => !own.includes(nameOf(loop)));
+  const all = await host.losetup.loopsOf(record.image, record.imagePath);
+  return all.filter((loop) => !own.includes(nameOf(loop)));
 }
 
 /**
@@ -50,17 +51,17 @@ async function unnamed(
   host: Pick<NodeHost, 'losetup' | 'self'>,
   store: RootStore,
   record: NodeRecord,
-): Promise<readonly Loop[]> {
+): Promise<readonly Attached[]> {
   const { attaching } = record;
   if (!attaching) return [];
-  const strays: Loop[] = [];
+  const strays: Attached[] = [];
   for (const loop of await straysOf(host, record))
     if (!attaching.includes(nameOf(loop)) && (await hasName(loop, record))) strays.push(loop);
   return strays.length > 0 && (await usedByOthers(host, store, record)) ? [] : strays;
 }
 
 // The inode number of a deleted image may belong to another volume's image now; names are used once.
-const hasName = async ({ path }: Loop, { imagePath }: NodeRecord): Promise<boolean> =>
+const hasName = async ({ path }: Attached, { imagePath }: NodeRecord): Promise<boolean> =>
   hasNameOf(await loopState(path), imagePath);
 
 // Two nodes of a test cluster share one kernel and see each other's devices. Each sets its mark before it attaches.
@@ -151,11 +152,11 @@ async function takeOver(
   options: AttachOptions,
 ): Promise<Loop | undefined> {
   const strays = await unnamed(host, store, record);
-  const usable: Loop[] = [];
-  for (const loop of strays)
-    if (await host.losetup.isFit(loop, record.imagePath, options)) usable.push(loop);
-  const [kept] = usable;
-  for (const loop of strays) if (loop !== kept) await host.losetup.detach(loop);
+  let kept: Loop | undefined;
+  for (const loop of strays) {
+    kept ??= await host.losetup.fit(loop, record.imagePath, options);
+    if (kept?.path !== loop.path) await host.losetup.detach(loop);
+  }
   return kept;
 }
 

@@ -15,6 +15,8 @@ const identity = z.object({ device: bigint, inode: bigint });
 const loop = z.object({
   path: z.string().regex(/^\/dev\/loop\d+$/),
   diskseq: z.string(),
+  /** The name of the file as /sys showed it; '' in records of an older version. */
+  file: z.string().max(8192).default(''),
   readonly: z.boolean(),
   backing: identity,
 });
@@ -128,12 +130,20 @@ async function readAll(
   };
 }
 
+/** Gives devices in records of an older version the name of their file. */
+function withFiles(record: NodeRecord): NodeRecord {
+  const named = <T extends Target['loop']>(loop: T): T =>
+    loop?.file === '' ? { ...loop, file: record.imagePath } : loop;
+  const targets = record.targets.map((each) => ({ ...each, loop: named(each.loop) }));
+  return { ...record, loop: named(record.loop), targets };
+}
+
 const toText = (record: NodeRecord): string =>
   `${JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value), 1)}\n`;
 
 function parse(text: string, path: string): NodeRecord {
   try {
-    return nodeRecord.parse(JSON.parse(text));
+    return withFiles(nodeRecord.parse(JSON.parse(text)));
   } catch (error) {
     throw new DriverError(
       'unreadable-record',

@@ -44,6 +44,8 @@
   value: {{ .Values.node.maxVolumes | quote }}
 - name: GPFS_CSI_HTTP_PORT
   value: {{ .Values.node.httpPort | quote }}
+- name: GPFS_CSI_HTTP_ADDRESS
+  value: {{ .Values.node.httpAddress | quote }}
 - name: GPFS_CSI_TOPOLOGY
   value: {{ .Values.topology.enabled | quote }}
 - name: GPFS_CSI_COMPACTION

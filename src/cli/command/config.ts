@@ -32,6 +32,7 @@ export interface Config {
   readonly nodeId: string;
   /** 0: no health and metrics port. */
   readonly httpPort: number;
+  readonly httpAddress: string;
   readonly driverName: string;
   readonly stateDirectory: string;
   readonly kubeletDirectory: string;
@@ -98,6 +99,7 @@ const toConfig = (values: Settings, endpoint: string): Config =>
     mmRunner: runner(values['mm-runner'], values['proc-path']),
     nodeId: values['node-id'],
     httpPort: values['http-port'],
+    httpAddress: values['http-address'],
     driverName: values['driver-name'],
     stateDirectory: values['state-dir'],
     kubeletDirectory: values['kubelet-dir'],

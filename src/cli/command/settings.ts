@@ -1,5 +1,6 @@
 import { messageOf } from '../../model/fault.ts';
 import { posix } from 'node:path';
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { defaultCompaction } from '../../service/compaction/worker.ts';
 import { logLevels } from '../../observe/logger.ts';
@@ -77,6 +78,11 @@ const settings = z.object({
     .optional()
     .describe('path of the first socket as the kubelet sees it (default: as the driver sees it)'),
   'http-port': wholeNumber(0, 65535).prefault('0').describe('port of health and metrics; 0: none'),
+  'http-address': z
+    .string()
+    .refine((text) => isIP(text) !== 0, 'must be an address of IPv4 or IPv6')
+    .prefault('::')
+    .describe('address of health and metrics; :: is every address, of IPv4 as well'),
   'driver-name': name(
     /^[a-zA-Z][a-zA-Z0-9._-]{0,61}[a-zA-Z]$/,
     'a CSI driver name: 2 to 63 letters, digits, dots or dashes, a letter first and last',

@@ -224,13 +224,13 @@ function watchdogOf({ mmRunner }: Config): readonly [string, ...string[]] | unde
 }
 
 function openHttp(
-  { httpPort }: Config,
+  { httpPort, httpAddress }: Config,
   { readiness }: Services,
   metrics: Metrics,
 ): Promise<HttpServer | undefined> {
   if (httpPort === 0) return Promise.resolve(undefined);
   return serveHttp({
-    host: '0.0.0.0',
+    host: httpAddress,
     port: httpPort,
     readiness,
     metrics: () => metrics.render(),

@@ -18,8 +18,8 @@ export type Fault =
   | { readonly kind: 'wrong-state' }
   /** The driver cannot work with this host, file system or configuration. */
   | { readonly kind: 'misconfigured' }
-  /** Another operation on the same object is under way. */
-  | { readonly kind: 'busy' }
+  /** Another operation on the same object is under way. `raced`: the same request may succeed at once. */
+  | { readonly kind: 'busy'; readonly raced?: true }
   | { readonly kind: 'bad-token' }
   | { readonly kind: 'size-out-of-range' }
   /** No space, quota or inodes. */
@@ -56,6 +56,14 @@ export class DriverError extends Error {
 /** The request names something impossible: `field` as CSI spells it, and what is wrong with it. */
 export const invalid = (field: string, problem: string): DriverError =>
   new DriverError({ kind: 'invalid-request', field }, `${field} ${problem}`);
+
+/** Another writer was faster. The server sends such a request through again by itself, within its limit. */
+export const raced = (message: string, cause?: unknown): DriverError =>
+  new DriverError({ kind: 'busy', raced: true }, message, cause);
+
+/** True when the same request may succeed at once. */
+export const isRaced = (error: unknown): boolean =>
+  error instanceof DriverError && error.fault.kind === 'busy' && error.fault.raced === true;
 
 /** True when `error` is a DriverError of one of these kinds. */
 export const isFault = (error: unknown, ...kinds: Fault['kind'][]): error is DriverError =>

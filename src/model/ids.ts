@@ -40,6 +40,10 @@ export const fileKey = (local: LocalId, number: number, nonce: string): FileKey 
 /** The object whose operation made the file. */
 export const ownerOfKey = (key: FileKey): LocalId => key.slice(0, key.indexOf('.')) as LocalId;
 
+/** The number in a file key: the version of the record whose claim announced the file. */
+export const numberOfKey = (key: FileKey): number =>
+  Number(key.slice(key.indexOf('.') + 1, key.lastIndexOf('-')));
+
 /** Three hex digits: spreads objects over 4,096 directories, so that 100,000 open as fast as 100. */
 export const shardOf = (local: string): string =>
   createHash('sha256').update(local, 'utf8').digest('hex').slice(0, 3);

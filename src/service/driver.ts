@@ -14,6 +14,7 @@ import { attachmentsOf } from './attachments/attachments.ts';
 import { endings } from './endings.ts';
 import { capacityOf } from './volumes/capacity.ts';
 import { claimsOf } from './claims/claims.ts';
+import { linesOf } from './claims/line.ts';
 import { backlogOf } from './compaction/backlog.ts';
 import { compactingOf, turnsOf } from './compaction/running.ts';
 import { workerOf, type Worker } from './compaction/worker.ts';
@@ -117,6 +118,7 @@ function hostOf(on: DriverHost, roots: Roots, placement: Placement): ServiceHost
     commands: gpfs,
     claims: claimsOf(on),
     endings,
+    inLine: linesOf(),
     ...backgroundOf(on),
     limits: limitsOf(on.limits ?? noLimits, placement, clock),
     allocate: on.allocate ?? (() => Promise.resolve(false)),

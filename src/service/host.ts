@@ -50,6 +50,11 @@ export interface ServiceHost {
   readonly compacted: (store: RootStore, bytes: Bytes) => void;
   /** Runs `work` in one of the turns that a file system has for operations that copy data. */
   readonly turn: <T>(fileSystem: string, work: () => Promise<T>) => Promise<T>;
+  /**
+   * Runs `work` after all earlier work of this process for the same object. Throws busy where its turn does not come
+   * while the request may wait.
+   */
+  readonly inLine: <T>(object: string, work: () => Promise<T>) => Promise<T>;
   /** Work that continues after its request was answered; a failure is logged. */
   readonly background: (work: Promise<void>, about: Readonly<Record<string, unknown>>) => void;
   /** Called after each part of a volume that is filled. */
@@ -80,6 +85,8 @@ export interface Claims {
   begin(plan: ClaimPlan): LiveClaim;
   /** Whether the server that made a claim may still be at work on it. */
   fateOf(store: RootStore, claim: Claim): Promise<'alive' | 'silent' | 'gone'>;
+  /** Resolves when this process has ended its work under a claim; undefined for a claim that it does not work under. */
+  ended(claim: Claim): Promise<void> | undefined;
   /**
    * Resolves when the claim may be taken over. Throws busy while the claim's server may still be at work,
    * unavailable where that server must be known to be gone and is only silent. `what` names the object for the

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { DriverError } from '../model/fault.ts';
+import { DriverError, raced } from '../model/fault.ts';
 import type { Nonce } from '../run/clock.ts';
 import { errnoOf, undefinedWhenMissing, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
@@ -189,7 +189,7 @@ const versionsOf = (names: readonly string[], id: string): readonly number[] =>
     .sort((a, b) => a - b);
 
 const lost = (id: string, cause?: unknown): DriverError =>
-  new DriverError('busy', `${id} is being changed by another server; try again`, cause);
+  raced(`${id} changed while this request was at work on it; try again`, cause);
 
 const undefinedWhenLost = (error: unknown): undefined => {
   if (error instanceof DriverError && error.fault.kind === 'busy') return undefined;

@@ -22,47 +22,124 @@ const words = {
 } as const;
 
 /**
- * Refuses a second operation on one object in this process. Correctness must not depend on it, since other servers
- * have their own locks.
+ * Lets the calls of this process work on an object one after the other, in the order in which they came. Correctness
+ * must not depend on it, since other servers have their own locks.
  */
 export interface Locks {
-  /** Takes all locks or none; throws busy when one is held. */
-  take(keys: readonly LockKey[]): Disposable;
+  /**
+   * Takes all locks or none, once no earlier call has or wants one of them. Rejects with busy when `leave` fires
+   * first, and at once where too many calls wait.
+   */
+  take(keys: readonly LockKey[], leave: AbortSignal): Promise<Disposable>;
+}
+
+/** A call that waits, and what it takes. */
+interface Waiting {
+  readonly keys: readonly LockKey[];
+  readonly start: () => void;
+}
+
+/** How many calls share a lock, or `alone`. */
+type Holders = Map<string, number>;
+
+/** The locks that are held, and the calls that wait, in the order in which they came. */
+interface Queue {
+  readonly held: Holders;
+  readonly line: Set<Waiting>;
 }
 
 const alone = -1;
 
+/** More calls than this wait for nothing: the sidecars of a cluster send a few hundred at once. */
+const mostWaiting = 1000;
+
 /** A set of locks, all free. */
-export function createLocks(): Locks {
-  // Holders by object: how many calls share it, or `alone`.
-  const held = new Map<string, number>();
-  const nameOf = ({ on, id }: LockKey) => `${on}:${id}`;
-  const isFree = (key: LockKey) => {
-    const holders = held.get(nameOf(key)) ?? 0;
-    return holders === 0 || (key.shared === true && holders !== alone);
-  };
-  const release = (key: LockKey) => {
-    const holders = held.get(nameOf(key)) ?? alone;
-    if (holders > 1) held.set(nameOf(key), holders - 1);
-    else held.delete(nameOf(key));
-  };
+export function createLocks(most = mostWaiting): Locks {
+  // A Set keeps the order of insertion, and a caller that leaves can be removed from the middle.
+  const queue: Queue = { held: new Map(), line: new Set() };
+  const { held, line } = queue;
   return {
-    take: (keys) => {
-      const busy = keys.find((key) => !isFree(key));
-      if (busy) throw isBusy(busy);
-      for (const key of keys)
-        held.set(nameOf(key), key.shared === true ? (held.get(nameOf(key)) ?? 0) + 1 : alone);
+    take: async (keys, leave) => {
+      const wanted: Holders = new Map(held);
+      for (const earlier of line) for (const key of earlier.keys) add(wanted, key);
+      const busy = keys.find((key) => !isFree(wanted, key));
+      if (!busy) for (const key of keys) add(held, key);
+      else if (line.size >= most) throw tooMany(busy, most);
+      else await turn(queue, keys, isBusy(busy), leave);
       return {
         [Symbol.dispose]: () => {
-          keys.forEach(release);
+          for (const key of keys) drop(held, key);
+          startNext(queue);
         },
       };
     },
   };
 }
 
+const nameOf = ({ on, id }: LockKey): string => `${on}:${id}`;
+
+function isFree(holders: Holders, key: LockKey): boolean {
+  const count = holders.get(nameOf(key)) ?? 0;
+  return count === 0 || (key.shared === true && count !== alone);
+}
+
+function add(holders: Holders, key: LockKey): void {
+  const count = holders.get(nameOf(key)) ?? 0;
+  holders.set(nameOf(key), key.shared === true && count !== alone ? count + 1 : alone);
+}
+
+function drop(holders: Holders, key: LockKey): void {
+  const count = holders.get(nameOf(key)) ?? alone;
+  if (count > 1) holders.set(nameOf(key), count - 1);
+  else holders.delete(nameOf(key));
+}
+
+/** Starts every call whose locks are free, unless an earlier call waits for one of them. */
+function startNext({ held, line }: Queue): void {
+  const wanted: Holders = new Map(held);
+  for (const waiting of line) {
+    const { keys, start } = waiting;
+    if (keys.every((key) => isFree(wanted, key))) {
+      line.delete(waiting);
+      for (const key of keys) add(held, key);
+      start();
+    }
+    for (const key of keys) add(wanted, key);
+  }
+}
+
+function turn(
+  queue: Queue,
+  keys: readonly LockKey[],
+  busy: DriverError,
+  leave: AbortSignal,
+): Promise<void> {
+  if (leave.aborted) throw busy;
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => {
+      queue.line.delete(waiting);
+      // Those behind may have waited for this call alone.
+      startNext(queue);
+      reject(busy);
+    };
+    const start = (): void => {
+      leave.removeEventListener('abort', giveUp);
+      resolve();
+    };
+    const waiting: Waiting = { keys, start };
+    leave.addEventListener('abort', giveUp, { once: true });
+    queue.line.add(waiting);
+  });
+}
+
 const isBusy = ({ on, id }: LockKey): DriverError =>
   new DriverError(
     'busy',
     `another operation on ${words[on]} ${JSON.stringify(id)} is under way; ask again when it has ended`,
+  );
+
+const tooMany = ({ on, id }: LockKey, most: number): DriverError =>
+  new DriverError(
+    'busy',
+    `another operation on ${words[on]} ${JSON.stringify(id)} is under way, and ${most} requests wait already; ask again later`,
   );

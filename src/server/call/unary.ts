@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { DriverError } from '../../model/fault.ts';
 import { inContext } from '../../observe/context.ts';
 import type { Log } from '../../observe/log.ts';
+import { patience, persist, withPatience } from '../../service/claims/patience.ts';
 import type { Calls } from './calls.ts';
 import { decode } from './decode.ts';
 import type { LockKey, Locks } from './locks.ts';
@@ -50,6 +51,8 @@ function serve<Request, Reply>(
   callback: sendUnaryData<Reply>,
 ): void {
   const report = createReport(options, rpc, call.request);
+  const leftMs = timeLeft(call, options.limitMs);
+  const waits = mayWait(call, leftMs);
   let answered = false;
   const answer = (error: unknown, reply: Reply | null): void => {
     // The caller has its answer or is gone; its operation ended later, and the log says how.
@@ -59,18 +62,17 @@ function serve<Request, Reply>(
     }
     answered = true;
     clearTimeout(timer);
+    waits.end();
     // The answer comes first: a log that cannot be written must not prevent it.
     send(callback, report, error, reply);
     report.done(error);
   };
-  const timer = setTimeout(
-    () => {
-      answer(stillRunning(rpc.name), null);
-    },
-    timeLeft(call, options.limitMs),
-  );
+  const timer = setTimeout(() => {
+    answer(stillRunning(rpc.name), null);
+  }, leftMs);
+  const work = () => perform(options.locks, rpc, call.request);
   // Deliberately independent of the call: a started operation finishes even when no caller waits for it.
-  options.calls.track(perform(options.locks, rpc, call.request)).then(
+  options.calls.track(withPatience(waits.signal, work)).then(
     (reply) => {
       answer(undefined, reply);
     },
@@ -86,8 +88,25 @@ async function perform<Request, Reply>(
   message: unknown,
 ): Promise<Reply> {
   const request = decode(rpc.request, message);
-  using _held = locks.take(rpc.locks?.(request) ?? []);
-  return await rpc.handle(request);
+  using _held = await locks.take(rpc.locks?.(request) ?? [], patience());
+  // Under the locks, so that a request which lost a race against another server keeps its place.
+  return await persist(async () => rpc.handle(request));
+}
+
+/** Until when a request may wait for others: not for a caller that left, and so that the answer still gets out. */
+function mayWait(
+  call: ServerUnaryCall<unknown, unknown>,
+  leftMs: number,
+): { readonly signal: AbortSignal; end(): void } {
+  const leave = new AbortController();
+  const end = (): void => {
+    clearTimeout(timer);
+    leave.abort();
+  };
+  const timer = setTimeout(end, leftMs - Math.min(answerMs, leftMs / 10));
+  call.once('cancelled', end);
+  if (call.cancelled) end();
+  return { signal: leave.signal, end };
 }
 
 function send<Reply>(
@@ -106,6 +125,8 @@ function send<Reply>(
 
 // The driver answers a little before the deadline: its message says what to do, and that of grpc-js does not.
 const marginMs = 50;
+// A request that waited undoes what it had announced, before it can say why it waited in vain.
+const answerMs = 1000;
 // setTimeout treats any longer time as 1 ms.
 const longestTimerMs = 2 ** 31 - 1;
 

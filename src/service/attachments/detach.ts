@@ -1,4 +1,4 @@
-import { DriverError } from '../../model/fault.ts';
+import { raced } from '../../model/fault.ts';
 import { localIdOf } from '../../model/ids.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -42,8 +42,7 @@ function withoutAttachments(
   isGoing: (each: Attachment) => boolean,
 ): VolumeRecord {
   if (now.attachments.some((each) => isGoing(each) && isFencing(each)))
-    throw new DriverError(
-      'busy',
+    throw raced(
       `volume ${now.id} is being attached, while other nodes are cut off from it; try again`,
     );
   return { ...now, attachments: now.attachments.filter((each) => !isGoing(each)) };

@@ -6,6 +6,7 @@ import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import { releaseClaim } from '../claims/claims.ts';
+import { outwaited } from '../claims/outwait.ts';
 import type { ClaimPlan, ServiceHost } from '../host.ts';
 import { cutOff, dropNext, isCut } from './cut-off.ts';
 import { operate } from '../claims/operate.ts';
@@ -79,6 +80,7 @@ export async function resumeFence(
   const { claim } = value;
   if (!claim || !isFor(value, wanted)) return false;
   if (!(await isCut(store, value))) return false;
+  if (await outwaited(host, store, store.volumes, held)) return false;
   await host.claims.requireDead(store, claim, `volume ${id}`);
   host.log.warn(
     { volume: id, for: wanted.node },

@@ -9,7 +9,7 @@ type ClaimsHost = Pick<ServiceHost, 'self' | 'clock' | 'nonce' | 'log'>;
 
 /** Claims made by this server. */
 export function claimsOf({ self, clock, nonce, log }: ClaimsHost): Claims {
-  const active = new Set<string>();
+  const active = new Map<string, PromiseWithResolvers<void>>();
   const fateOf: Claims['fateOf'] = async (store, claim) => {
     if (claim.instance !== self.instance) return store.nodes.fateOf(claim);
     return active.has(claim.nonce) ? 'alive' : 'gone';
@@ -27,9 +27,15 @@ export function claimsOf({ self, clock, nonce, log }: ClaimsHost): Claims {
         sinceMs: clock.now(),
         released: false,
       };
-      active.add(claim.nonce);
-      return { claim, [Symbol.dispose]: () => void active.delete(claim.nonce) };
+      const work = Promise.withResolvers<void>();
+      active.set(claim.nonce, work);
+      const end = (): void => {
+        active.delete(claim.nonce);
+        work.resolve();
+      };
+      return { claim, [Symbol.dispose]: end };
     },
+    ended: ({ nonce }) => active.get(nonce)?.promise,
     requireDead: async (store, claim, what) => {
       refuseLiving(await fateOf(store, claim), claim, what);
     },

@@ -1,4 +1,4 @@
-import { DriverError, isFault } from '../../model/fault.ts';
+import { DriverError, isFault, raced } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
 import type { Durability, Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -53,7 +53,7 @@ export async function operate<R>(
 function overtaken(id: string, error: unknown): unknown {
   const defect = !(error instanceof DriverError) && errnoOf(error) === undefined;
   if (defect || isFault(error, 'busy', 'unavailable', 'no-space')) return error;
-  return new DriverError('busy', `volume ${id} was taken over by another server; try again`, error);
+  return raced(`volume ${id} was taken over by another server; try again`, error);
 }
 
 /** False where the record does not have the given claim, or has it no longer. */

@@ -1,4 +1,4 @@
-import { DriverError } from '../../model/fault.ts';
+import { raced } from '../../model/fault.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
@@ -31,7 +31,7 @@ export const isClaimed = (now: VolumeRecord, { claim }: Pick<VolumeRecord, 'clai
 /** Throws busy when the record no longer has the same claim. */
 export function requireClaim(now: VolumeRecord | undefined, { id, claim }: VolumeRecord): void {
   if (!now || !isClaimed(now, { claim }))
-    throw new DriverError('busy', `volume ${id} was taken over by another server; try again`);
+    throw raced(`volume ${id} was taken over by another server; try again`);
 }
 
 /** The depth of an image under one more clone parent, where it is known. */

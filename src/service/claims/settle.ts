@@ -6,6 +6,7 @@ import type { Claim } from '../../store/schema/claim.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { underClaim } from './claims.ts';
+import { outwaited } from './outwait.ts';
 import type { ServiceHost, SnapshotWork } from '../host.ts';
 
 /**
@@ -24,6 +25,7 @@ export async function settleVolume(
     await host.endings.giveWay.volume(host, store, held);
     return settleVolume(host, store, id);
   }
+  if (await outwaited(host, store, store.volumes, held)) return settleVolume(host, store, id);
   await host.claims.requireDead(store, held.value.claim, `volume ${id}`);
   const plan = held.value.claim;
   host.log.warn(
@@ -46,6 +48,7 @@ export async function settleSnapshot(
 ): Promise<Held<SnapshotRecord> | undefined> {
   const held = await store.snapshots.read(id);
   if (!held?.value.claim) return held;
+  if (await outwaited(host, store, store.snapshots, held)) return settleSnapshot(host, store, id);
   await requireFree(host, store, held, held.value.claim);
   // The compaction may have left its claim all the same: the record is read again, and the claim never ended as
   // another operation.

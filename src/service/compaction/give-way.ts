@@ -1,4 +1,4 @@
-import { DriverError, isFault } from '../../model/fault.ts';
+import { DriverError, isFault, raced } from '../../model/fault.ts';
 import type { Held, Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
@@ -39,8 +39,7 @@ export async function giveWay<T extends Claimed>(
     id: held.id,
     what: 'a compaction that was cut short',
   });
-  throw new DriverError(
-    'busy',
+  throw raced(
     `${held.id} was being compacted by node ${claim.node}, which is gone; where that stopped is being looked up, try again`,
   );
 }
@@ -56,10 +55,7 @@ async function stopHere(
     const ended = await Promise.race([stopped, clock.sleep(pollMs)]);
     if (ended !== undefined) return ended;
   }
-  throw new DriverError(
-    'busy',
-    `${id} is being compacted here, which was asked to stop; try again`,
-  );
+  throw raced(`${id} is being compacted here, which was asked to stop; try again`);
 }
 
 async function askToStop<T extends Claimed>(
@@ -83,10 +79,7 @@ async function askToStop<T extends Claimed>(
     if (!still((await records.read(id))?.value)) return;
     await clock.sleep(pollMs);
   }
-  throw new DriverError(
-    'busy',
-    `${id} is being compacted by node ${claim.node}, which was asked to stop; try again`,
-  );
+  throw raced(`${id} is being compacted by node ${claim.node}, which was asked to stop; try again`);
 }
 
 /** Takes over the claim of a dead server, and ends its move from where GPFS says that it stopped. */

@@ -1,4 +1,4 @@
-import { DriverError } from '../../model/fault.ts';
+import { raced } from '../../model/fault.ts';
 import type { LocalId } from '../../model/ids.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -8,6 +8,7 @@ import type { GroupRecord } from '../../store/schema/groups.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import { asDeleted } from '../claims/own-claim.ts';
 import { releaseClaim, underClaim } from '../claims/claims.ts';
+import { outwaited } from '../claims/outwait.ts';
 import { removeSnapshot } from '../snapshots/remove.ts';
 import type { ServiceHost } from '../host.ts';
 import { settleSnapshot } from '../claims/settle.ts';
@@ -27,6 +28,7 @@ export async function settleGroup(
 ): Promise<Held<GroupRecord> | undefined> {
   const held = await store.groups.read(id);
   if (!held?.value.claim) return held;
+  if (await outwaited(host, store, store.groups, held)) return settleGroup(host, store, id);
   await host.claims.requireDead(store, held.value.claim, `group ${id}`);
   const plan = held.value.claim;
   host.log.warn(
@@ -90,10 +92,7 @@ async function undoMember(
   const { snapshot } = member;
   const held = await store.snapshots.read(snapshot);
   if (held && held.value.state !== 'deleted')
-    throw new DriverError(
-      'busy',
-      `snapshot ${snapshot} of group ${group.id} is being changed by another server; try again`,
-    );
+    throw raced(`snapshot ${snapshot} changed while group ${group.id} was being undone; try again`);
   const gone = held?.value ?? neverMade(group, member);
   await store.snapshots.swap(snapshot, held, asDeleted(host, gone), 'name');
 }

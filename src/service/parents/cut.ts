@@ -102,8 +102,9 @@ export async function endCut(
   const { id, value } = volume;
   if (isTooDeep((value.depth ?? 0) + 1, value)) await host.backlog.add(store, id);
   await recordCut(store, volume, stat);
-  const { key } = parent;
-  return endClaim(store, volume, (now) => ({ parent: key, unchanged, ...deeper(now) }));
+  const { key, data } = parent;
+  const lastCut = data === 'hidden' ? { lastCut: key } : {};
+  return endClaim(store, volume, (now) => ({ parent: key, unchanged, ...lastCut, ...deeper(now) }));
 }
 
 /** Writes the record of a parent that was cut, and removes the edge from the image's old parent. */

@@ -1,6 +1,6 @@
 import { planCopy, planEmpty } from '../../model/clone-tree.ts';
 import { sharedPlacement, discardNote } from '../../model/class/parameters.ts';
-import { DriverError } from '../../model/fault.ts';
+import { DriverError, raced } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
 import { sectorsOf } from '../../model/sectors.ts';
 import { ignoring } from '../../store/edges.ts';
@@ -147,10 +147,7 @@ async function recordParent(
 
 function refuseLarger({ id, value }: Held<VolumeRecord>, { bytes }: Parent): void {
   if (bytes <= value.bytes) return;
-  throw new DriverError(
-    'busy',
-    `the source of volume ${id} grew while it was being cloned; try again`,
-  );
+  throw raced(`the source of volume ${id} grew while it was being cloned; try again`);
 }
 
 /** The root that the source of a volume lies in. */

@@ -1,4 +1,4 @@
-import { DriverError, isFault } from '../../model/fault.ts';
+import { isFault, raced, type DriverError } from '../../model/fault.ts';
 import {
   changed,
   requireFitting,
@@ -97,7 +97,7 @@ async function endRetype(
 }
 
 const overtaken = (id: string, cause?: unknown): DriverError =>
-  new DriverError('busy', `volume ${id} changed while its attributes were; try again`, cause);
+  raced(`volume ${id} changed while its attributes were; try again`, cause);
 
 const lostAnyway = (error: unknown): void => {
   if (!isFault(error, 'busy')) throw error;

@@ -1,4 +1,4 @@
-import { DriverError } from '../../model/fault.ts';
+import { DriverError, raced } from '../../model/fault.ts';
 import type { ServiceHost } from '../host.ts';
 import { operate } from '../claims/operate.ts';
 import { requireOwnImage } from '../parents/ownership.ts';
@@ -47,7 +47,7 @@ export async function finishVolumeRemoval(
   const { id, claim } = held.value;
   if (claim?.movedTo === undefined) return gone;
   // The caller must not take it for deleted: its handle leads to the other root from now on.
-  throw new DriverError('busy', `volume ${id} was moved to another root just now; try again`);
+  throw raced(`volume ${id} was moved to another root just now; try again`);
 }
 
 /** Removes the image of a volume that is deleted, or that has moved; the handle of the latter leads there first. */

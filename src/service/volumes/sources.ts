@@ -1,9 +1,10 @@
 import { imageId, listImages } from '../images/images.ts';
 import type { Bytes } from '../../model/bytes.ts';
-import { DriverError, invalid } from '../../model/fault.ts';
-import { fileKey, type FileKey, type LocalId } from '../../model/ids.ts';
+import { invalid, raced } from '../../model/fault.ts';
+import { fileKey, numberOfKey, type FileKey, type LocalId } from '../../model/ids.ts';
 import type { FileAttributes } from '../../model/class/parameters.ts';
 import type { ContentSource } from '../../model/volume.ts';
+import { persist } from '../claims/patience.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
@@ -73,7 +74,10 @@ async function volumeSource(
   store: RootStore,
   id: LocalId,
 ): Promise<VolumeSource> {
-  const record = (await store.volumes.read(id))?.value;
+  const found = await store.volumes.read(id);
+  const record = found?.value;
+  // A request that lost a race against another server begins again: the present parent may serve it by then.
+  const parent = () => persist(() => parentOfVolume(host, store, id, found?.version ?? 0));
   return {
     store,
     bytes: record?.bytes ?? 0n,
@@ -81,22 +85,38 @@ async function volumeSource(
     requireThere: async () => {
       await readyVolume(host, store, id);
     },
-    parent: async () => parentOfVolume(host, store, await readyVolume(host, store, id)),
+    parent: () => host.inLine(`${store.id}.${id}`, parent),
   };
 }
 
 /**
- * A clone parent that holds what the volume holds now. Where no node could have written since the last
- * one, that one serves again: no command, and the volume gets no deeper.
+ * A clone parent that holds what the volume held at some moment of this request. One that is there serves again
+ * where possible: no command, and the volume gets no deeper. `seen`: the version of the record when the request came.
  */
 async function parentOfVolume(
   host: ServiceHost,
   store: RootStore,
+  id: LocalId,
+  seen: number,
+): Promise<Parent> {
+  const held = await readyVolume(host, store, id);
+  const shared = isShareable(held.value, seen) ? held.value.parent : null;
+  const known = shared === null ? undefined : await parentRecord(store, shared);
+  return known ?? cutFor(host, store, held);
+}
+
+/**
+ * Whether the present parent serves this request: no node could have written since it was cut, or it was cut after
+ * the request came. The version that announced the cut says so, on every server, without a clock.
+ */
+const isShareable = ({ unchanged, parent, lastCut }: VolumeRecord, seen: number): boolean =>
+  unchanged || (parent !== null && parent === lastCut && numberOfKey(parent) > seen);
+
+async function cutFor(
+  host: ServiceHost,
+  store: RootStore,
   held: Held<VolumeRecord>,
 ): Promise<Parent> {
-  const shared = held.value.unchanged && held.value.parent;
-  const known = shared ? await parentRecord(store, shared) : undefined;
-  if (known) return known;
   await requireCuttable(store, held.value);
   const depth = await deepen(host, store, { ...held.value, help: helpFor(held.value) });
   const key = fileKey(held.value.id, held.version + 1, host.nonce());
@@ -110,7 +130,7 @@ async function parentOfVolume(
   });
   const made = await parentRecord(store, key);
   if (made) return made;
-  throw new DriverError('busy', `the clone parent of volume ${held.id} was reclaimed; try again`);
+  throw raced(`the clone parent of volume ${held.id} was reclaimed; try again`);
 }
 
 /** The image that a class names, as the source of a volume. */

@@ -75,6 +75,8 @@ export const volumeRecord = z.looseObject({
   content,
   /** No node could have written since `parent` was put above the image, so a clone may share `parent`. */
   unchanged: z.boolean(),
+  /** The hidden parent that was cut off the image last: a clone that was asked for before that cut may share it. */
+  lastCut: key.optional(),
   /** Only of the image it names, and only until a node may write again. */
   journal: journal.optional(),
   attachments: z.array(attachment),

@@ -41,7 +41,8 @@ describe('an operation of a server that is gone', () => {
       expect((await lost).code).not.toBe('OK');
       await site.quiet();
       await site.set({ latencyMs: 0 });
-      expect(await b.refused(rpc, request)).toMatch(/^ABORTED .*node a1 is at work/);
+      const refused = await b.call(rpc, request, { deadlineMs: 1500 });
+      expect(`${refused.code} ${refused.details}`).toMatch(/^ABORTED .*node a1 is at work/);
       const again = await site.serve('a1');
       await b.ok(rpc, request);
       expect(site.problems()).toEqual([]);

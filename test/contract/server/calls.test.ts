@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DriverError } from '../../../src/model/fault.ts';
+import { DriverError, raced } from '../../../src/model/fault.ts';
 import { CommandFailed } from '../../../src/run/run.ts';
 import type { Services, Volumes } from '../../../src/service/api.ts';
 import { rpcs } from '../../support/server/client.ts';
@@ -117,11 +117,61 @@ test('operations on different objects run side by side, and many copy from one s
   await eventually(() => {
     expect(running).toBe(20);
   });
-  expect(await client.call('DeleteSnapshot', { snapshot_id: 's' })).toMatchObject({
+  const short = { deadlineMs: 300 };
+  expect(await client.call('DeleteSnapshot', { snapshot_id: 's' }, short)).toMatchObject({
     code: 'ABORTED',
+    details: 'another operation on snapshot "s" is under way; ask again when it has ended',
   });
+  const removal = client.call('DeleteSnapshot', { snapshot_id: 's' });
   goOn.resolve(volume);
   for (const call of calls) expect(await call).toMatchObject({ code: 'OK' });
+  expect(await removal).toMatchObject({ code: 'OK' });
+});
+
+test('requests for one volume run one after the other, and one whose caller left does not run', async () => {
+  const running: PromiseWithResolvers<undefined>[] = [];
+  const remove = async () => {
+    const own = Promise.withResolvers<undefined>();
+    running.push(own);
+    await own.promise;
+  };
+  const { client, server } = await serving(withVolumes({ remove }));
+  const ask = (options = {}) => client.call('DeleteVolume', { volume_id: 'v' }, options);
+  const first = ask();
+  await eventually(() => {
+    expect(running).toHaveLength(1);
+  });
+  const left = await ask({ deadlineMs: 100 });
+  expect(left.code).toMatch(/^(?:ABORTED|DEADLINE_EXCEEDED)$/);
+  const third = ask();
+  await eventually(() => {
+    expect(server.running()).toBe(2);
+  });
+  running[0]?.resolve(undefined);
+  expect(await first).toMatchObject({ code: 'OK' });
+  await eventually(() => {
+    expect(running).toHaveLength(2);
+  });
+  running[1]?.resolve(undefined);
+  expect(await third).toMatchObject({ code: 'OK' });
+  expect(server.running()).toBe(0);
+});
+
+test('a request that lost a race is sent through again, until it succeeds or its time is up', async () => {
+  let tries = 0;
+  const lose = () => {
+    tries += 1;
+    return tries < 5 ? Promise.reject(raced('v changed')) : Promise.resolve();
+  };
+  const losing = await serving(withVolumes({ remove: lose }));
+  const request = { volume_id: 'v' };
+  expect(await losing.client.call('DeleteVolume', request)).toMatchObject({ code: 'OK' });
+  expect(tries).toBe(5);
+  const never = await serving(withVolumes({ remove: () => Promise.reject(raced('v changed')) }));
+  expect(await never.client.call('DeleteVolume', request, { deadlineMs: 400 })).toMatchObject({
+    code: 'ABORTED',
+    details: 'v changed',
+  });
 });
 
 const canary = 'cAnArY-8f3e';

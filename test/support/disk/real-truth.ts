@@ -10,6 +10,7 @@ interface Seen {
   readonly state: string;
   readonly bytes: string;
   readonly parent: string | null;
+  readonly depth?: number;
   readonly claim?: { readonly op: string; readonly fill?: { readonly copiedBytes: string } } | null;
   readonly image?: { readonly key: string; readonly inode: string } | null;
   readonly file?: { readonly key: string; readonly inode: string } | null;

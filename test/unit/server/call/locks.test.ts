@@ -1,40 +1,138 @@
+import { setImmediate } from 'node:timers/promises';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createLocks, type LockKey } from '../../../../src/server/call/locks.ts';
+import { createLocks, type LockKey, type Locks } from '../../../../src/server/call/locks.ts';
 
 const volume: LockKey = { on: 'volume', id: 'v' };
 const source: LockKey = { on: 'snapshot', id: 's', shared: true };
+const forever = new AbortController().signal;
+const over = AbortSignal.abort();
 
-test('a second operation on one object is refused and told which object', () => {
+/** Calls that note when they start, in the order in which they started. */
+function callsOn(locks: Locks) {
+  const started: string[] = [];
+  const begin = (name: string, keys: readonly LockKey[], leave = forever) => {
+    const taken = locks.take(keys, leave).then((held) => {
+      started.push(name);
+      return held;
+    });
+    return { end: async () => (await taken)[Symbol.dispose](), taken };
+  };
+  return { started, begin };
+}
+
+test('a call that may not wait is refused and told which object', async () => {
   const locks = createLocks();
-  const first = locks.take([volume]);
-  expect(() => locks.take([volume])).toThrow(
+  const first = await locks.take([volume], over);
+  await expect(locks.take([volume], over)).rejects.toThrow(
     'another operation on volume "v" is under way; ask again when it has ended',
   );
   first[Symbol.dispose]();
-  locks.take([volume])[Symbol.dispose]();
+  (await locks.take([volume], over))[Symbol.dispose]();
 });
 
-test('a refused operation holds nothing', () => {
+test('a refused call holds nothing', async () => {
   const locks = createLocks();
   using held = new DisposableStack();
-  held.use(locks.take([volume]));
+  held.use(await locks.take([volume], over));
   const other: LockKey = { on: 'volume-name', id: 'v' };
-  expect(() => locks.take([other, volume])).toThrow(/volume "v"/);
-  held.use(locks.take([other]));
-  expect(() => locks.take([other])).toThrow(/a volume named "v"/);
+  await expect(locks.take([other, volume], over)).rejects.toThrow(/volume "v"/);
+  held.use(await locks.take([other], over));
+  await expect(locks.take([other], over)).rejects.toThrow(/a volume named "v"/);
 });
 
-test('a source is shared by many, and alone for who changes it', () => {
+test('a source is shared by many, and alone for who changes it', async () => {
   const locks = createLocks();
   const alone: LockKey = { on: 'snapshot', id: 's' };
-  const first = locks.take([source]);
-  const second = locks.take([source]);
-  expect(() => locks.take([alone])).toThrow(/snapshot "s"/);
+  const first = await locks.take([source], over);
+  const second = await locks.take([source], over);
+  await expect(locks.take([alone], over)).rejects.toThrow(/snapshot "s"/);
   first[Symbol.dispose]();
-  expect(() => locks.take([alone])).toThrow(/snapshot "s"/);
+  await expect(locks.take([alone], over)).rejects.toThrow(/snapshot "s"/);
   second[Symbol.dispose]();
-  const changing = locks.take([alone]);
-  expect(() => locks.take([source])).toThrow(/snapshot "s"/);
+  const changing = await locks.take([alone], over);
+  await expect(locks.take([source], over)).rejects.toThrow(/snapshot "s"/);
   changing[Symbol.dispose]();
-  locks.take([source])[Symbol.dispose]();
+  (await locks.take([source], over))[Symbol.dispose]();
+});
+
+test('calls start in the order in which they came', async () => {
+  const { started, begin } = callsOn(createLocks());
+  const calls = ['first', 'second', 'third'].map((name) => begin(name, [volume]));
+  for (const call of calls) await call.end();
+  expect(started).toEqual(['first', 'second', 'third']);
+});
+
+test('no stream of calls that share a lock keeps a call out that wants it alone', async () => {
+  const { started, begin } = callsOn(createLocks());
+  const alone: LockKey = { on: 'snapshot', id: 's' };
+  const first = begin('clone 1', [source]);
+  const change = begin('change', [alone]);
+  const second = begin('clone 2', [source]);
+  await setImmediate();
+  expect(started).toEqual(['clone 1']);
+  await first.end();
+  await change.end();
+  await second.end();
+  expect(started).toEqual(['clone 1', 'change', 'clone 2']);
+});
+
+test('a caller that leaves is out of the line, and does not keep those behind it waiting', async () => {
+  const { started, begin } = callsOn(createLocks());
+  const leaving = new AbortController();
+  const first = begin('clone 1', [source]);
+  const change = begin('change', [{ on: 'snapshot', id: 's' }], leaving.signal);
+  const second = begin('clone 2', [source]);
+  leaving.abort();
+  await expect(change.taken).rejects.toThrow(/snapshot "s" is under way/);
+  await second.end();
+  expect(started).toEqual(['clone 1', 'clone 2']);
+  await first.end();
+});
+
+test('only so many calls wait', async () => {
+  const locks = createLocks(2);
+  const { begin } = callsOn(locks);
+  const calls = [1, 2, 3].map((n) => begin(String(n), [volume]));
+  await expect(locks.take([volume], forever)).rejects.toThrow(/and 2 requests wait already/);
+  await locks.take([{ on: 'volume', id: 'other' }], forever);
+  for (const call of calls) await call.end();
+});
+
+test('whatever is asked for in which order: nobody is forgotten, and no lock is held twice', async () => {
+  const keys = fc.uniqueArray(
+    fc.record({
+      on: fc.constant('volume' as const),
+      id: fc.constantFrom('a', 'b', 'c'),
+      shared: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 3, selector: ({ id }) => id },
+  );
+  const plans = fc.array(fc.record({ keys, leaves: fc.boolean() }), { maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(plans, async (all) => {
+      const locks = createLocks();
+      const held = new Map<LockKey, number>();
+      let done = 0;
+      await Promise.all(
+        all.map(async ({ keys: wanted, leaves }, at) => {
+          const leaving = new AbortController();
+          const taken = locks.take(wanted, leaving.signal).catch(() => undefined);
+          if (leaves) leaving.abort();
+          using lock = await taken;
+          if (lock) for (const key of wanted) held.set(key, at);
+          for (const [key] of held)
+            for (const [other] of held)
+              expect(key === other || key.id !== other.id || (key.shared && other.shared)).toBe(
+                true,
+              );
+          await setImmediate();
+          for (const key of wanted) held.delete(key);
+          done += 1;
+        }),
+      );
+      expect(done).toBe(all.length);
+    }),
+    { numRuns: 200 },
+  );
 });

@@ -86,7 +86,7 @@ export interface Claims {
   /** Whether the server that made a claim may still be at work on it. */
   fateOf(store: RootStore, claim: Claim): Promise<'alive' | 'silent' | 'gone'>;
   /** Resolves when this process has ended its work under a claim; undefined for a claim that it does not work under. */
-  ended(claim: Claim): Promise<void> | undefined;
+  ended(claim: Claim): Promise<undefined> | undefined;
   /**
    * Resolves when the claim may be taken over. Throws busy while the claim's server may still be at work,
    * unavailable where that server must be known to be gone and is only silent. `what` names the object for the

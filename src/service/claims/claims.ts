@@ -9,7 +9,7 @@ type ClaimsHost = Pick<ServiceHost, 'self' | 'clock' | 'nonce' | 'log'>;
 
 /** Claims made by this server. */
 export function claimsOf({ self, clock, nonce, log }: ClaimsHost): Claims {
-  const active = new Map<string, PromiseWithResolvers<void>>();
+  const active = new Map<string, PromiseWithResolvers<undefined>>();
   const fateOf: Claims['fateOf'] = async (store, claim) => {
     if (claim.instance !== self.instance) return store.nodes.fateOf(claim);
     return active.has(claim.nonce) ? 'alive' : 'gone';
@@ -27,11 +27,11 @@ export function claimsOf({ self, clock, nonce, log }: ClaimsHost): Claims {
         sinceMs: clock.now(),
         released: false,
       };
-      const work = Promise.withResolvers<void>();
+      const work = Promise.withResolvers<undefined>();
       active.set(claim.nonce, work);
       const end = (): void => {
         active.delete(claim.nonce);
-        work.resolve();
+        work.resolve(undefined);
       };
       return { claim, [Symbol.dispose]: end };
     },

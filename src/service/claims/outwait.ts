@@ -15,13 +15,23 @@ export async function outwaited<T extends { readonly claim: Claim | null }>(
   records: Records<T>,
   { id, value: { claim } }: Held<T>,
 ): Promise<boolean> {
-  if (!claim || claim.fill !== undefined || claim.op === 'compact') return false;
-  // Another server is asked at random moments: a fixed order would always let the same server be first.
+  if (!claim || isLong(claim)) return false;
   for (let tries = 0; !patience().aborted; tries += 1) {
     if ((await host.claims.fateOf(store, claim)) !== 'alive') return false;
-    const ended = host.claims.ended(claim);
-    await (ended ? Promise.race([pause(tries), ended]) : pause(tries));
+    await mayHaveEnded(host, claim, tries);
     if ((await records.read(id))?.value.claim?.nonce !== claim.nonce) return true;
   }
   return false;
 }
+
+const isLong = ({ op, fill }: Claim): boolean => fill !== undefined || op === 'compact';
+
+/** The end of work of this process is known at once; the record of another server is read from time to time. */
+const mayHaveEnded = (
+  { claims }: Pick<ServiceHost, 'claims'>,
+  claim: Claim,
+  tries: number,
+): Promise<unknown> => {
+  const ended = claims.ended(claim);
+  return ended ? Promise.race([pause(tries), ended]) : pause(tries);
+};

@@ -1,4 +1,4 @@
-import { lstat, readFile } from 'node:fs/promises';
+import { lstat, readFile, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { Bytes } from '../model/bytes.ts';
 import { errnoOf } from '../run/files.ts';
@@ -46,15 +46,25 @@ export const deviceNumber = (device: string): Promise<string> => attribute(devic
 /** `major:minor` of the file system that a device node is in, as mountinfo writes it; '' when it has none. */
 export async function nodeIn(device: string): Promise<string> {
   try {
-    const { dev } = await lstat(device, { bigint: true });
-    // As the C library packs them.
-    const major = ((dev >> 32n) & 0xfffff000n) | ((dev >> 8n) & 0xfffn);
-    const minor = ((dev >> 12n) & 0xffffff00n) | (dev & 0xffn);
-    return `${major}:${minor}`;
+    return majorMinor((await lstat(device, { bigint: true })).dev);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return '';
     throw error;
   }
+}
+
+/** `major:minor` of the block device whose node a path leads to, under any name; undefined where there is none. */
+export const deviceAt = (path: string): Promise<string | undefined> =>
+  stat(path, { bigint: true }).then(
+    (found) => (found.isBlockDevice() ? majorMinor(found.rdev) : undefined),
+    () => undefined,
+  );
+
+/** A device number as /sys and mountinfo write it; the C library packs both parts into one number. */
+function majorMinor(dev: bigint): string {
+  const major = ((dev >> 32n) & 0xfffff000n) | ((dev >> 8n) & 0xfffn);
+  const minor = ((dev >> 12n) & 0xffffff00n) | (dev & 0xffn);
+  return `${major}:${minor}`;
 }
 
 /** The state of `/dev/loopN`; undefined when it has no file. */

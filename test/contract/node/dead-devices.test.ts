@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { losetup } from '../../../src/linux/losetup.ts';
@@ -71,12 +72,12 @@ describe('a device whose file cannot be asked, as its file system went away', ()
     const { volume } = await dying.ready(blockAs(), bytes);
     const { path, backing } = await loops.attach(volume.image, { readonly: false });
     await shutDown();
-    const script = join(import.meta.dirname, '../../support/node/detach-without-diskseq.ts');
+    const script = new URL('../../support/node/detach-without-diskseq.ts', import.meta.url);
     const facts = [path, volume.image, String(backing.device), String(backing.inode)];
     const { stdout } = await promisify(execFile)('unshare', [
       '--mount',
       process.execPath,
-      script,
+      fileURLToPath(script),
       ...facts,
     ]);
     expect(stdout).toBe('attached, then gone\n');

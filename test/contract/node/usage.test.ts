@@ -1,4 +1,4 @@
-import { open, readFile, truncate, writeFile } from 'node:fs/promises';
+import { open, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
@@ -58,6 +58,40 @@ describe('stats', () => {
   test('case 89: a block volume has a total only', async () => {
     const { volume, pod, done } = await published(blockAs(), 64n * MiB);
     expect(await ground.node.stats(volume.id, pod)).toEqual([{ unit: 'bytes', total: 64n * MiB }]);
+    await done();
+  });
+
+  test.each([
+    ['as the kubelet does', 'bind'],
+    ['by a symbolic link', 'link'],
+    ['by a node of its own', 'node'],
+  ])('a block volume is found at any path that shows its device, %s', async (_, how) => {
+    const { volume, pod, done } = await published(blockAs(), 64n * MiB);
+    const path = join(await ground.place(`volumeDevices/pv-${how}/dev`), 'uid');
+    const [loop = ''] = await ground.loops();
+    if (how === 'link') await symlink(pod, path);
+    if (how === 'node')
+      await run(['mknod', path, 'b', '7', loop.replace('/dev/loop', '')], 'write');
+    if (how === 'bind') {
+      await writeFile(path, '');
+      await run(['mount', '--bind', pod, path], 'write');
+    }
+    expect(await ground.node.stats(volume.id, path)).toEqual([{ unit: 'bytes', total: 64n * MiB }]);
+    const other = await published(blockAs(), 64n * MiB);
+    await expect(ground.node.stats(other.volume.id, path)).rejects.toEqual(fault('path-missing'));
+    await other.done();
+    if (how === 'bind') await run(['umount', path], 'write');
+    await run(['rm', path], 'write');
+    await done();
+  });
+
+  test('a file system is found at any path where it is mounted', async () => {
+    const { volume, pod, done } = await published();
+    const path = await ground.place('elsewhere');
+    await run(['mount', '--bind', pod, path], 'write');
+    expect(await ground.node.stats(volume.id, path)).toHaveLength(2);
+    await run(['umount', path], 'write');
+    await expect(ground.node.stats(volume.id, path)).rejects.toEqual(fault('path-missing'));
     await done();
   });
 

@@ -8,6 +8,7 @@ import { leaderCases } from './leaders.ts';
 import { manyCases } from './many.ts';
 import { mishapCases } from './mishaps.ts';
 import { simulatedCases } from './simulated.ts';
+import { statisticsCases } from './statistics.ts';
 import { topologyCases } from './topology.ts';
 import { upgradeCases } from './upgrade.ts';
 import { volumeCases } from './volumes.ts';
@@ -17,6 +18,7 @@ import { wordCases } from './words.ts';
 export const allCases: readonly Case[] = [
   ...volumeCases,
   ...imageCases,
+  ...statisticsCases,
   ...wordCases,
   ...exampleCases,
   ...attributesCases,

@@ -1,6 +1,8 @@
+import { isAbsolute } from 'node:path';
 import { DriverError } from '../../../model/fault.ts';
 import type { Loop } from '../../../linux/loop.ts';
 import { shows } from '../../../linux/mount.ts';
+import { deviceAt } from '../../../linux/sysblock.ts';
 import type { Mount } from '../../../run/mounts.ts';
 import { blockDevice, loopsIn, isUsable } from './loops.ts';
 import type { NodeRecord, Target } from '../state/records.ts';
@@ -15,8 +17,8 @@ export interface SeenVolume {
 }
 
 /**
- * Finds a volume at a path. The path is only compared with the paths of the record, so a malformed one is
- * simply not found. Throws volume-missing or path-missing.
+ * Finds a volume at a path: one of the record, or any other that shows a device of the volume. Nothing is changed
+ * there, so a malformed path is simply not found. Throws volume-missing or path-missing.
  */
 export async function placeOf(
   host: Pick<NodeHost, 'records' | 'roots' | 'losetup' | 'mounter'>,
@@ -25,7 +27,8 @@ export async function placeOf(
 ): Promise<SeenVolume> {
   const record = await host.records.read(id);
   if (!record) await readVolume(host, id);
-  const place = record && (await seenAt(host, record, asked));
+  const place =
+    record && ((await seenAt(host, record, asked)) ?? (await shownAt(host, record, asked)));
   if (place) return place;
   throw new DriverError('path-missing', `volume ${id} is not at ${JSON.stringify(asked)} here`);
 }
@@ -40,6 +43,25 @@ async function seenAt(
   // A raw block volume that is staged shows nothing at the staging path.
   const hidden = record.kind === 'block' && place.path === record.stagingPath;
   return hidden || (await isMountedAt(host, place.path, place.loop)) ? place : undefined;
+}
+
+/**
+ * The volume at a path that no call named. For statistics of a raw device the kubelet names a place of its own, to
+ * which it binds the device node that the driver gave it.
+ */
+async function shownAt(
+  host: Pick<NodeHost, 'losetup' | 'mounter'>,
+  record: NodeRecord,
+  path: string,
+): Promise<SeenVolume | undefined> {
+  if (!isAbsolute(path)) return undefined;
+  for (const loop of loopsIn(record)) {
+    if (!(await host.losetup.isAttached(loop))) continue;
+    const isNode = async () => (await deviceAt(path)) === (await blockDevice(loop)).number;
+    if ((await isMountedAt(host, path, loop)) || (record.kind === 'block' && (await isNode())))
+      return { record, path, loop };
+  }
+  return undefined;
 }
 
 /** Where the volume is by the record alone. */

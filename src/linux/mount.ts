@@ -1,5 +1,5 @@
 import { DriverError } from '../model/fault.ts';
-import type { Mount, Mounts } from '../run/mounts.ts';
+import { isVisible, placeUnder, type Mount, type Mounts } from '../run/mounts.ts';
 import { complaintOf, explainFailure, type Run } from '../run/run.ts';
 
 export type Mounter = ReturnType<typeof mounter>;
@@ -14,11 +14,24 @@ export const mounter = (run: Run, mounts: Mounts) => ({
 
   /** The mounts in a directory, at any depth. */
   below: async (directory: string): Promise<readonly Mount[]> =>
-    (await mounts()).filter(({ point }) => point.startsWith(`${directory}/`)),
+    visible(mounts, ({ point }) => point.startsWith(`${directory}/`)),
 
   /** Mounts of a block device and binds of its node, wherever they are. */
   of: async (device: BlockDevice): Promise<readonly Mount[]> =>
     (await mounts()).filter((mount) => shows(mount, device)),
+
+  /**
+   * The same in two parts: those at a path, with the copies that the kernel made of them where the directory of the
+   * path is bound to another one; and those at other places.
+   */
+  ofBeside: async (device: BlockDevice, path: string): Promise<Apart> => {
+    const all = await mounts();
+    const ours = all.filter((mount) => shows(mount, device));
+    const at = ours.filter(({ point }) => point === path).map((each) => placeUnder(all, each));
+    const isAt = (mount: Mount): boolean =>
+      mount.point === path || at.includes(placeUnder(all, mount));
+    return { at: ours.filter(isAt), elsewhere: ours.filter((mount) => !isAt(mount)) };
+  },
 
   /** Unmounts layer by layer until mountinfo shows nothing at this path. */
   unmount: (path: string): Promise<void> => unmount(run, mounts, path),
@@ -54,6 +67,12 @@ export const mounter = (run: Run, mounts: Mounts) => ({
     act(run, `${path} could not be made read-only`, ['mount', '-o', 'remount,ro', path]),
 });
 
+/** Mounts of a device at one place, and at others. */
+interface Apart {
+  readonly at: readonly Mount[];
+  readonly elsewhere: readonly Mount[];
+}
+
 async function act(run: Run, what: string, argv: [string, ...string[]]): Promise<void> {
   await explainFailure(what, run(argv, 'write'));
 }
@@ -78,8 +97,16 @@ export const shows = (mount: Mount, device: BlockDevice): boolean =>
 const isNode = ({ type, device, root }: Mount, { name, nodeIn }: BlockDevice): boolean =>
   root === `/${name}` && (type === 'devtmpfs' || device === nodeIn);
 
-const at = async (mounts: Mounts, path: string): Promise<readonly Mount[]> =>
-  (await mounts()).filter(({ point }) => point === path);
+const at = (mounts: Mounts, path: string): Promise<readonly Mount[]> =>
+  visible(mounts, ({ point }) => point === path);
+
+async function visible(
+  mounts: Mounts,
+  wanted: (mount: Mount) => boolean,
+): Promise<readonly Mount[]> {
+  const all = await mounts();
+  return all.filter((mount) => wanted(mount) && isVisible(all, mount));
+}
 
 async function unmount(run: Run, mounts: Mounts, path: string): Promise<void> {
   for (let layer = 0; layer < maxLayers; layer += 1) {

@@ -1,6 +1,10 @@
+import { join, relative } from 'node:path';
+
 /** One line of /proc/self/mountinfo (proc_pid_mountinfo(5)). */
 export interface Mount {
   readonly id: number;
+  /** The mount that it lies on. */
+  readonly parent: number;
   /** `major:minor` of the file system. */
   readonly device: string;
   /** The directory or file of the file system that is mounted; a bind of a device node is `/loop3` of a devtmpfs. */
@@ -37,6 +41,7 @@ function parseLine(line: string): Mount {
   const second = (n: number): string => back[n] ?? '';
   return {
     id: Number(first(0)),
+    parent: Number(first(1)),
     device: first(2),
     root: unescapeOctal(first(3)),
     point: unescapeOctal(first(4)),
@@ -48,10 +53,36 @@ function parseLine(line: string): Mount {
   };
 }
 
+const isBelow = (path: string, directory: string): boolean =>
+  path !== directory && path.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
+
+/**
+ * True for a mount that its mount point leads to, at least below later mounts on exactly that point. The kernel copies
+ * a mount to each bind of the directory that it lies in. A directory bound to itself covers such a copy.
+ */
+export function isVisible(mounts: readonly Mount[], mount: Mount): boolean {
+  const { id, parent, point } = mount;
+  // The first mount of all may name itself as the one that it lies on.
+  const beside = mounts.filter((each) => each.parent === parent && each.id !== parent);
+  if (beside.some((each) => isBelow(point, each.point))) return false;
+  const above = mounts.find((each) => each.id === parent && each.id !== id);
+  return above === undefined || isVisible(mounts, above);
+}
+
+/**
+ * The directory or file under a mount, with the number of its file system. It is the same for all copies that the
+ * kernel makes of one mount, one below each bind of the directory that it lies in.
+ */
+export function placeUnder(mounts: readonly Mount[], { parent, point }: Mount): string {
+  const above = mounts.find(({ id }) => id === parent);
+  if (!above) return point;
+  return `${above.device} ${join(above.root, relative(above.point, point))}`;
+}
+
 /** The mount that a path lies on: the deepest mount point above it, the latest one of several at one point. */
 export function mountOf(mounts: readonly Mount[], path: string): Mount | undefined {
   const above = mounts.filter(
-    ({ point }) => point === path || path.startsWith(point.endsWith('/') ? point : `${point}/`),
+    (each) => (each.point === path || isBelow(path, each.point)) && isVisible(mounts, each),
   );
   return above.reduce<Mount | undefined>(
     (best, mount) => (best && best.point.length > mount.point.length ? best : mount),

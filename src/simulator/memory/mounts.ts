@@ -5,6 +5,7 @@ import { isMounted } from '../core/personality.ts';
 
 const rootMount: Mount = {
   id: 21,
+  parent: 1,
   device: '0:8',
   root: '/',
   point: '/',
@@ -23,6 +24,7 @@ export function memoryMounts(
 ): Mounts {
   const gpfs = (): Mount => ({
     id: 47,
+    parent: 21,
     device: '0:47',
     root: '/',
     point: ground.mountPoint,

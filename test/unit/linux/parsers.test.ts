@@ -105,6 +105,7 @@ describe('parseSuperblock', () => {
 describe('shows', () => {
   const mount = {
     id: 1,
+    parent: 0,
     device: '0:5',
     root: '/loop3',
     point: '/p',

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { isFault, messageOf } from '../../../model/fault.ts';
 import { loopState } from '../../../linux/sysblock.ts';
 import { detachUnnamed, loopsIn } from '../device/loops.ts';
@@ -105,7 +106,7 @@ async function unrecorded(
 ): Promise<readonly string[]> {
   const own = new Set(records.flatMap(loopsIn).map(({ path }) => path));
   const findings: string[] = [];
-  for (const { source, point } of await mounter.below(kubeletDirectory)) {
+  for (const { source, point } of await mounter.below(await realKubelet(kubeletDirectory))) {
     if (!/^\/dev\/loop\d+$/.test(source) || own.has(source)) continue;
     const file = (await loopState(source))?.backingFile ?? '';
     if (imageName.test(file.replace(/ \(deleted\)$/, '')))
@@ -115,6 +116,10 @@ async function unrecorded(
   }
   return findings;
 }
+
+// The kernel shows mounts by their real paths.
+const realKubelet = (directory: string): Promise<string> =>
+  realpath(directory).catch(() => directory);
 
 async function currentVolume(
   host: Pick<NodeHost, 'roots'>,

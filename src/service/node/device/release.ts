@@ -1,5 +1,6 @@
 import { DriverError } from '../../../model/fault.ts';
 import type { Loop } from '../../../linux/loop.ts';
+import type { Mount } from '../../../run/mounts.ts';
 import { blockDevice, detachUnnamed, loopsIn } from './loops.ts';
 import type { NodeRecord } from '../state/records.ts';
 import type { NodeHost } from '../host.ts';
@@ -20,9 +21,9 @@ export async function release(
   await host.freezer.thawLeft(record.volumeId);
   const attached: Loop[] = [];
   for (const loop of loops) if (await host.losetup.isAttached(loop)) attached.push(loop);
-  for (const loop of attached) await requireNoOtherMount(host, record, loop);
+  for (const loop of attached) await requireOnlyStaging(host, record, loop);
   for (const loop of attached) {
-    if (await hasStaging(host, record, loop)) await host.mounter.unmount(record.stagingPath);
+    await unmountStaging(host, record, loop);
     await host.losetup.detach(loop);
   }
   const empty: NodeRecord = { ...record, loop: null, staged: false };
@@ -31,29 +32,40 @@ export async function release(
 }
 
 /** A bind does not keep a loop device attached: detached under it, the device node would show the next file. */
-async function requireNoOtherMount(
+async function requireOnlyStaging(
   { mounter }: Pick<NodeHost, 'mounter'>,
   { volumeId, stagingPath }: NodeRecord,
   loop: Loop,
 ): Promise<void> {
-  const mounts = await mounter.of(await blockDevice(loop));
-  const other = mounts.find(({ point }) => point !== stagingPath);
-  if (!other) return;
-  throw new DriverError(
-    'in-use',
-    `volume ${volumeId} is still mounted at ${JSON.stringify(other.point)}; unmount it there first`,
-  );
+  const [other] = (await mounter.ofBeside(await blockDevice(loop), stagingPath)).elsewhere;
+  if (other) throw stillMounted(volumeId, other);
 }
 
-/** True when this device is mounted at the staging path. Another mount there belongs to the caller. */
-async function hasStaging(
+/**
+ * Unmounts this device from the staging path; another mount there belongs to the caller. Where the kubelet's directory
+ * is bound to another one, the copies below that one end too, unless an administrator made the bind private since.
+ */
+async function unmountStaging(
   { mounter }: Pick<NodeHost, 'mounter'>,
-  { stagingPath }: NodeRecord,
+  { volumeId, stagingPath }: NodeRecord,
   loop: Loop,
-): Promise<boolean> {
-  const mounts = await mounter.of(await blockDevice(loop));
-  return mounts.some(({ point }) => point === stagingPath);
+): Promise<void> {
+  const device = await blockDevice(loop);
+  const { at } = await mounter.ofBeside(device, stagingPath);
+  if (at.length === 0) return;
+  await mounter.unmount(stagingPath);
+  const isLeft = async (point: string) =>
+    (await mounter.of(device)).some((mount) => mount.point === point);
+  for (const { point } of at) if (await isLeft(point)) await mounter.unmount(point);
+  const [left] = await mounter.of(device);
+  if (left) throw stillMounted(volumeId, left);
 }
+
+const stillMounted = (id: string, { point }: Mount): DriverError =>
+  new DriverError(
+    'in-use',
+    `volume ${id} is still mounted at ${JSON.stringify(point)}; unmount it there first`,
+  );
 
 /** Removes the mark, then the record. While the mark stays, other nodes believe that this node uses the image. */
 export async function forget(host: NodeHost, record: NodeRecord): Promise<void> {

@@ -14,6 +14,7 @@ const entries = {
   check: 'test/runner/main.ts',
   test: 'test/runner/main.ts',
   e2e: 'test/e2e/main.ts',
+  chaos: 'test/chaos/main.ts',
   // Makes all ready for tests, and runs none.
   ready: undefined,
   bench: 'test/bench/main.ts',

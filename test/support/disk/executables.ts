@@ -21,17 +21,25 @@ export interface Executables {
   close(): Promise<void>;
 }
 
+const run = hostRun({ mmDirectory: '/nonexistent' });
+
+/** Where the simulator of such a directory lies. */
+export const simulatorIn = (work: string): string => join(work, 'simulator');
+
+/** Removes such a directory, with the simulator and all that is mounted in it. */
+export async function removeExecutables(work: string): Promise<void> {
+  const dir = simulatorIn(work);
+  for (const point of (await mountsIn(work)).toReversed())
+    if (!point.startsWith(`${dir}/`)) await run(['umount', point], 'write');
+  await simulateDown({ run, dir, force: true });
+  await rm(work, { recursive: true, force: true, maxRetries: 3 });
+}
+
 /** Brings one up below `parent`. */
 export async function executables(parent = tmpdir(), size = 20n * GiB): Promise<Executables> {
-  const run = hostRun({ mmDirectory: '/nonexistent' });
   const work = await mkdtemp(join(parent, 'gpfs-'));
-  const dir = join(work, 'simulator');
-  const close = async (): Promise<void> => {
-    for (const point of (await mountsIn(work)).toReversed())
-      if (!point.startsWith(`${dir}/`)) await run(['umount', point], 'write');
-    await simulateDown({ run, dir, force: true });
-    await rm(work, { recursive: true, force: true, maxRetries: 3 });
-  };
+  const dir = simulatorIn(work);
+  const close = () => removeExecutables(work);
   try {
     await mkdir(dir);
     const simulator = await simulateUp({ run, dir, size });

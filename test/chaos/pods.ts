@@ -1,0 +1,235 @@
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { settle } from './calls.ts';
+import { offsetOf, verify } from './files.ts';
+import { blockBytes, blockOf, slots } from './pattern.ts';
+import { capabilityOf } from './volumes.ts';
+import { beside, type ChaosVolume, type Lane, type Lost, type Pod, type World } from './world.ts';
+import type { ChaosNode } from './node.ts';
+
+/** Does something with the pod of a volume, while nothing else does. */
+async function withPod(
+  volume: ChaosVolume | undefined,
+  work: (volume: ChaosVolume) => Promise<void>,
+): Promise<void> {
+  await beside(volume, async () => {
+    if (!volume || volume.podBusy) return;
+    volume.podBusy = true;
+    try {
+      await work(volume);
+    } finally {
+      volume.podBusy = false;
+    }
+  });
+}
+
+/** Does something on a node, unless that is about to boot. */
+async function onNode(node: ChaosNode | undefined, work: () => Promise<void>): Promise<void> {
+  if (!node?.open) return;
+  node.busy += 1;
+  try {
+    await work();
+  } finally {
+    node.busy -= 1;
+  }
+}
+
+/** Starts a pod with a volume on some node, and compares what it finds there. */
+export async function startPod(
+  world: World,
+  lane: Lane,
+  volume: ChaosVolume | undefined,
+): Promise<void> {
+  await withPod(volume, async (mine) => {
+    if (mine.pod) return;
+    const lostOn = [...world.lost]
+      .filter((each) => each.volume === mine.name)
+      .map(({ node }) => node);
+    const node = lane.random.any(world.nodes.filter((each) => !lostOn.includes(each)));
+    await onNode(node, async () => {
+      if (node) await attach(world, lane, mine, node);
+    });
+  });
+}
+
+async function attach(
+  world: World,
+  lane: Lane,
+  volume: ChaosVolume,
+  node: ChaosNode,
+): Promise<Pod> {
+  const { name, id: volume_id, track } = volume;
+  const volume_capability = capabilityOf(volume.kind);
+  const staging = join(node.kubelet, 'staging', name);
+  const target = join(node.kubelet, 'pods', name, 'mount');
+  for (const each of [staging, join(target, '..')]) await mkdir(each, { recursive: true });
+  const common = { volume_id, volume_capability };
+  // A fence may cut the image while a pod that was given up still writes.
+  const window = track.open();
+  const request = { ...common, node_id: node.name };
+  await settle(world, lane, { rpc: 'ControllerPublishVolume', about: name, request });
+  track.become(window.close());
+  const staged = { ...common, staging_target_path: staging };
+  await settle(world, lane, { rpc: 'NodeStageVolume', about: name, node, request: staged });
+  const published = { ...staged, target_path: target };
+  await settle(world, lane, { rpc: 'NodePublishVolume', about: name, node, request: published });
+  const pod = { node, staging, target, alive: true };
+  volume.pod = pod;
+  await look(world, volume, pod);
+  return pod;
+}
+
+/** What a pod reads and writes: its device, or a file in its file system. */
+const pathIn = (kind: ChaosVolume['kind'], { target }: Pod): string =>
+  kind === 'raw' ? target : join(target, 'data');
+
+const look = (world: World, { name, kind, track }: ChaosVolume, pod: Pod): Promise<void> =>
+  verify(world, pathIn(kind, pod), { name, kind, content: track.content });
+
+/** A pod writes to some places of its volume, and compares all of it. */
+export async function usePod(
+  world: World,
+  lane: Lane,
+  volume: ChaosVolume | undefined,
+): Promise<void> {
+  await withPod(volume, async (mine) => {
+    const { pod } = mine;
+    await onNode(pod?.node, async () => {
+      if (!pod || mine.pod !== pod) return;
+      // Its node booted: the kubelet starts it again.
+      const now = pod.alive ? pod : await attach(world, lane, mine, pod.node);
+      await write(world, lane, mine, now);
+      if (lane.random.chance(0.4)) await look(world, mine, now);
+    });
+  });
+}
+
+async function write(world: World, lane: Lane, volume: ChaosVolume, pod: Pod): Promise<void> {
+  const { kind, track } = volume;
+  const handle = await open(pathIn(kind, pod), kind === 'raw' ? 'r+' : 'a+').then((first) =>
+    kind === 'raw' ? first : reopened(first, pathIn(kind, pod)),
+  );
+  try {
+    for (let left = 1 + lane.random.int(8); left > 0; left -= 1) {
+      const slot = lane.random.int(slots);
+      const number = world.writes.begin(track, slot);
+      await put(handle, kind, { object: track.object, write: number, slot });
+      track.done(slot, number);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+// A file that is opened to append writes only to its end.
+async function reopened(first: FileHandle, path: string): Promise<FileHandle> {
+  await first.sync();
+  await first.close();
+  return open(path, 'r+');
+}
+
+async function put(
+  handle: FileHandle,
+  kind: ChaosVolume['kind'],
+  mark: { readonly object: number; readonly write: number; readonly slot: number },
+): Promise<void> {
+  await handle.write(blockOf(mark), 0, blockBytes, offsetOf(kind, mark.slot));
+  await handle.sync();
+}
+
+/** Stops a pod, and takes its volume from the node. */
+export async function stopPod(
+  world: World,
+  lane: Lane,
+  volume: ChaosVolume | undefined,
+): Promise<void> {
+  await withPod(volume, async (mine) => {
+    const { pod } = mine;
+    await onNode(pod?.node, async () => {
+      if (!pod || mine.pod !== pod) return;
+      mine.pod = undefined;
+      await letGo(world, lane, mine, pod);
+      await detach(world, lane, mine, pod);
+    });
+  });
+}
+
+async function letGo(
+  world: World,
+  lane: Lane,
+  { name, id: volume_id }: Pick<ChaosVolume, 'name' | 'id'>,
+  { node, staging, target }: Pod,
+): Promise<void> {
+  const unpublish = { volume_id, target_path: target };
+  await settle(world, lane, {
+    rpc: 'NodeUnpublishVolume',
+    about: name,
+    node,
+    request: unpublish,
+  });
+  const unstage = { volume_id, staging_target_path: staging };
+  await settle(world, lane, { rpc: 'NodeUnstageVolume', about: name, node, request: unstage });
+}
+
+const detach = (world: World, lane: Lane, { name, id }: ChaosVolume, { node }: Pod) =>
+  settle(world, lane, {
+    rpc: 'ControllerUnpublishVolume',
+    about: name,
+    request: { volume_id: id, node_id: node.name },
+  });
+
+/** Kubernetes gives a node up: the volume goes to another one, while the pod of the first still writes. */
+export async function losePod(
+  world: World,
+  lane: Lane,
+  volume: ChaosVolume | undefined,
+): Promise<void> {
+  await withPod(volume, async (mine) => {
+    const { pod } = mine;
+    const other = lane.random.any(world.nodes.filter((each) => each !== pod?.node));
+    await onNode(pod?.node, () =>
+      onNode(other, async () => {
+        if (!pod || !other || mine.pod !== pod) return;
+        mine.pod = undefined;
+        await detach(world, lane, mine, pod);
+        const lost: Lost = {
+          ...pod,
+          volume: mine.name,
+          id: mine.id,
+          object: mine.track.object,
+          kind: mine.kind,
+        };
+        world.lost.add(lost);
+        const now = await attach(world, lane, mine, other);
+        await scribble(world, lane, mine, lost);
+        await look(world, mine, now);
+      }),
+    );
+  });
+}
+
+/** Writes of a pod that was given up go to what it had, and to nothing else. */
+async function scribble(world: World, lane: Lane, volume: ChaosVolume, lost: Lost): Promise<void> {
+  const path = pathIn(volume.kind, lost);
+  const handle = lost.alive ? await open(path, 'r+').catch(() => undefined) : undefined;
+  if (!handle) return;
+  try {
+    // Not of the model: a write of this number is nowhere to be found.
+    const unknown = { object: lost.object, write: 0xffff_ffff, slot: lane.random.int(slots) };
+    await put(handle, volume.kind, unknown);
+    world.journal.count('operations', 'write of a lost pod');
+  } catch (error) {
+    // Its driver may have taken the device away already.
+    world.journal.note('lost', { about: volume.name, error: String(error) });
+  } finally {
+    await handle.close().catch(() => undefined);
+  }
+}
+
+/** The kubelet of a node that was given up lets go of its volume in the end. */
+export async function buryPod(world: World, lane: Lane, lost: Lost | undefined): Promise<void> {
+  await onNode(lost?.node, async () => {
+    if (!lost || !world.lost.delete(lost)) return;
+    await letGo(world, lane, { name: lost.volume, id: lost.id }, lost);
+  });
+}

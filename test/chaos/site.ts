@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, realpath, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GiB } from '../../src/model/bytes.ts';
+import { hostRun } from '../../src/run/host-run.ts';
+import { simulateUp } from '../../src/simulator/disk/lifecycle/up.ts';
+import type { Personality } from '../../src/simulator/core/personality.ts';
+import { simulatorIn } from '../support/disk/executables.ts';
+
+export const run = hostRun({ mmDirectory: '/nonexistent' });
+
+/** A simulated GPFS with two roots, and the process that removes it when the harness has ended. */
+export interface Site {
+  /** Holds everything that the run makes. */
+  readonly work: string;
+  readonly simulator: string;
+  readonly mount: string;
+  readonly bin: string;
+  readonly roots: readonly [string, string];
+  /** Changes how this GPFS behaves. */
+  set(personality: Partial<Personality>): Promise<void>;
+  /** Removes all of it; resolves to false where something could not be removed. */
+  close(): Promise<boolean>;
+}
+
+/** Sets a site up below `parent`. */
+export async function newSite(parent: string): Promise<Site> {
+  const work = await realpath(await mkdtemp(join(parent, 'gcc-')));
+  const close = keeperOf(work);
+  try {
+    const simulator = simulatorIn(work);
+    await mkdir(simulator);
+    const { mount, bin, filesetPath } = await simulateUp({ run, dir: simulator, size: 8n * GiB });
+    const roots = [join(filesetPath, 'r1'), join(filesetPath, 'r2')] as const;
+    for (const root of roots) await mkdir(root);
+    return { work, simulator, mount, bin, roots, close, set: (some) => change(simulator, some) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function keeperOf(work: string): () => Promise<boolean> {
+  const program = join(import.meta.dirname, 'keeper.ts');
+  // In a session of its own: Ctrl-C in a terminal is not for it.
+  const keeper = spawn(process.execPath, [program, work], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+    detached: true,
+  });
+  const ended = once(keeper, 'close').then(([status]) => status as number | null);
+  return async () => {
+    keeper.stdin.end();
+    return (await ended) === 0;
+  };
+}
+
+// Each command and each call of the driver reads this file as it begins, so it is replaced in one step.
+async function change(simulator: string, some: Partial<Personality>): Promise<void> {
+  const path = join(simulator, 'personality.json');
+  const before = JSON.parse(await readFile(path, 'utf8')) as object;
+  await writeFile(`${path}.new`, JSON.stringify({ ...before, ...some }));
+  await rename(`${path}.new`, path);
+}

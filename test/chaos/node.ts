@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMountinfo } from '../../src/run/mounts.ts';
 import { connectTo, type TestClient } from '../support/server/client.ts';
@@ -80,7 +81,7 @@ export class ChaosNode {
 
   #spawn(socket: string, without: boolean): ChildProcess {
     const { site, program, clockMs } = this.#plan;
-    const clock = join(import.meta.dirname, 'skewed-clock.ts');
+    const clock = fileURLToPath(new URL('./skewed-clock.ts', import.meta.url));
     const argv = Object.entries(this.#flags()).flatMap(([flag, value]) => [`--${flag}`, value]);
     const server = [process.execPath, '--import', clock, program, 'serve', ...argv];
     const apart = ['unshare', '--mount', 'sh', '-c', 'umount "$0" && exec "$@"', site.mount];

@@ -106,6 +106,7 @@ export async function usePod(
 
 async function write(world: World, lane: Lane, volume: ChaosVolume, pod: Pod): Promise<void> {
   const { kind, track } = volume;
+  lane.steps += 1;
   const handle = await open(pathIn(kind, pod), kind === 'raw' ? 'r+' : 'a+').then((first) =>
     kind === 'raw' ? first : reopened(first, pathIn(kind, pod)),
   );

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { GiB } from '../../src/model/bytes.ts';
 import { hostRun } from '../../src/run/host-run.ts';
 import { simulateUp } from '../../src/simulator/disk/lifecycle/up.ts';
@@ -42,7 +43,7 @@ export async function newSite(parent: string): Promise<Site> {
 }
 
 function keeperOf(work: string): () => Promise<boolean> {
-  const program = join(import.meta.dirname, 'keeper.ts');
+  const program = fileURLToPath(new URL('./keeper.ts', import.meta.url));
   // In a session of its own: Ctrl-C in a terminal is not for it.
   const keeper = spawn(process.execPath, [program, work], {
     stdio: ['pipe', 'inherit', 'inherit'],

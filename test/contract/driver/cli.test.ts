@@ -81,13 +81,15 @@ describe.concurrent('the command line', () => {
   test('what fails ends with 1 and a sentence', async () => {
     const foreign = join(directory, 'foreign');
     await mkdir(foreign);
-    await writeFile(join(foreign, 'mine'), '');
+    await writeFile(join(foreign, 'mine'), `${'a'.repeat(32)}\n`);
     const up = await ask('simulate', 'up', '--dir', foreign, '--json');
     expect({ ...up, err: '' }).toEqual({ status: 1, out: '', err: '' });
     expect(up.err).toMatch(/holds mine, which the simulator did not make/);
     expect((await ask('simulate', 'down', '--dir', foreign)).status).toBe(1);
     expect(await readdir(foreign)).toEqual(['mine']);
-    const gone = cli(['serve', '--root', '/x'], { CSI_ENDPOINT: `unix://${foreign}/no/x.sock` });
+    // The machine may be a container, which has no id of its own.
+    const argv = ['serve', '--root', '/x', '--machine-id-path', join(foreign, 'mine')];
+    const gone = cli(argv, { CSI_ENDPOINT: `unix://${foreign}/no/x.sock` });
     expect(await gone.status).toBe(1);
     expect(gone.err()).toMatch(/the folder .* does not exist; create it/);
   });

@@ -51,8 +51,16 @@ test('a node outside of any cluster, and a pod that cannot enter the host, say s
 
 test('a server offers itself where GPFS is down, and not where there is none', async () => {
   const folder = await scratch();
+  // The machine may be a container, which has none.
+  const machine = join(await scratch(), 'machine-id');
+  await writeFile(machine, `${'a'.repeat(32)}\n`);
   const serve = (name: string, mmDirectory: string) => {
-    const flags = { root: '/gpfs/a', 'mm-dir': mmDirectory, 'registration-dir': folder };
+    const flags = {
+      root: '/gpfs/a',
+      'mm-dir': mmDirectory,
+      'registration-dir': folder,
+      'machine-id-path': machine,
+    };
     const argv = Object.entries({ ...flags, 'driver-name': name, 'node-id': 'a1' });
     const server = cli(['serve', ...argv.map(([flag, value]) => `--${flag}=${value}`)], {
       CSI_ENDPOINT: `unix://${folder}/${name}.sock`,

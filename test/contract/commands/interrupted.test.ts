@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
@@ -8,6 +8,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { GiB } from '../../../src/model/bytes.ts';
 import { command, commandLine, startCommand } from '../../support/disk/command.ts';
 import { newSnapshot, remove } from '../../support/disk/csi.ts';
+import { processesWith } from '../../support/disk/processes.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { filesOnDisk, imageOnDisk, recordsOnDisk } from '../../support/disk/real-truth.ts';
 
@@ -65,11 +66,9 @@ const claimed = (root: string) =>
 
 /** Halts the qemu-img that writes below this path, which is no part of the command's process; false for none. */
 function haltQemu(path: string): boolean {
-  const [pid] = spawnSync('pgrep', ['-f', `^qemu-img .*${path}`], {
-    encoding: 'utf8',
-  }).stdout.split('\n');
-  if (pid === undefined || pid === '') return false;
-  process.kill(Number(pid), 'SIGSTOP');
+  const [pid] = processesWith((line) => line.startsWith('qemu-img\0') && line.includes(path));
+  if (pid === undefined) return false;
+  process.kill(pid, 'SIGSTOP');
   return true;
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { parseMountinfo } from '../../../src/run/mounts.ts';
 import { simulateDown } from '../../../src/simulator/disk/lifecycle/down.ts';
 import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts';
 import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
+import { processesWith } from './processes.ts';
 import { startRealServer, type RealServer, type ServeOptions } from './real-server.ts';
 import { problemsOnDisk } from './real-truth.ts';
 
@@ -143,17 +144,5 @@ function usesOf(directory: string, mount: string): readonly string[] {
   return [...loops, ...pointsBelow(join(directory, 'kubelet'))];
 }
 
-function commandsOf(bin: string): readonly number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && readProc(name).includes(`${bin}/`))
-    .map(Number);
-}
-
-// A process may end while we read about it.
-function readProc(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-  } catch {
-    return '';
-  }
-}
+const commandsOf = (bin: string): readonly number[] =>
+  processesWith((line) => line.includes(`${bin}/`));

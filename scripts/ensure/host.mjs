@@ -6,7 +6,7 @@ import { ask, findProgram, Refusal } from './run.mjs';
 const packages = {
   mount: ['losetup', 'mount', 'umount'],
   'util-linux': ['blkid', 'findmnt', 'fsfreeze', 'fstrim', 'nsenter', 'unshare'],
-  e2fsprogs: ['mkfs.ext4', 'e2fsck', 'resize2fs'],
+  e2fsprogs: ['mkfs.ext4', 'e2fsck', 'resize2fs', 'tune2fs'],
   'qemu-utils': ['qemu-img'],
   xfsprogs: ['mkfs.xfs', 'xfs_growfs', 'xfs_io'],
   'btrfs-progs': ['mkfs.btrfs', 'btrfs'],

@@ -1,4 +1,4 @@
-import type { Bytes } from '../model/bytes.ts';
+import { KiB, MiB, type Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { CommandFailed, complaintOf, explainFailure, type Run } from '../run/run.ts';
 
@@ -23,10 +23,13 @@ export const growfs = (run: Run) => ({
     await explainFailure(what, run(resize, 'write'));
   },
 
-  /** A mounted ext4, by its device. `not-permitted`: the kernel asks for CAP_SYS_RESOURCE. */
-  ext4Online: async (device: string): Promise<'grown' | 'not-permitted'> => {
+  /**
+   * A mounted ext4, by its device. `not-permitted`: the kernel asks for CAP_SYS_RESOURCE, or the file system has found
+   * errors.
+   */
+  ext4Online: async (device: string, most?: Bytes): Promise<'grown' | 'not-permitted'> => {
     try {
-      await run(['resize2fs', device], 'write');
+      await run(['resize2fs', device, ...sizeWord(most)], 'write');
       return 'grown';
     } catch (error) {
       if (/permission denied|not permitted/i.test(complaintOf(error) ?? '')) return 'not-permitted';
@@ -39,11 +42,28 @@ export const growfs = (run: Run) => ({
   },
 
   /** An ext4 that is not mounted. */
-  ext4Offline: (device: string): Promise<void> => growUnmounted(run, device),
+  ext4Offline: (device: string, how: Ext4Growth = {}): Promise<void> =>
+    growUnmounted(run, device, how),
 });
 
+/** How an ext4 that is not mounted is grown. */
+export interface Ext4Growth {
+  /** Not further than this; undefined: to the end of the device. */
+  readonly mostBytes?: Bytes | undefined;
+  /** `missing`: it has none, because it was made in a device too small for one. */
+  readonly journal?: 'missing' | undefined;
+}
+
+// The size is in units of 1024 bytes. Without a size, resize2fs takes that of the device.
+const sizeWord = (most: Bytes | undefined): readonly string[] =>
+  most === undefined ? [] : [`${most / KiB}K`];
+
 /** Checks, then grows: resize2fs requires a full check first, which also replays the journal. */
-async function growUnmounted(run: Run, device: string): Promise<void> {
+async function growUnmounted(
+  run: Run,
+  device: string,
+  { mostBytes, journal }: Ext4Growth,
+): Promise<void> {
   try {
     await run(['e2fsck', '-f', '-p', device], 'write', { isAnswer: isRepaired });
   } catch (error) {
@@ -55,8 +75,14 @@ async function growUnmounted(run: Run, device: string): Promise<void> {
       );
   }
   const what = `the ext4 file system on ${device} could not be grown`;
-  await explainFailure(what, run(['resize2fs', device], 'write'));
+  await explainFailure(what, run(['resize2fs', device, ...sizeWord(mostBytes)], 'write'));
+  if (journal === undefined) return;
+  const added = `the ext4 file system on ${device} could not be given a journal`;
+  await explainFailure(added, run(['tune2fs', '-O', 'has_journal', device], 'write'));
 }
+
+/** The least size in which mkfs.ext4 and tune2fs make a journal. */
+export const journalFrom: Bytes = 8n * MiB;
 
 /** The size of an XFS after `xfs_growfs -d`, in bytes. Throws unreadable-output. */
 export function parseXfsGrowfs(output: string): Bytes {

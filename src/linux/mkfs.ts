@@ -1,7 +1,7 @@
 import type { FsType } from '../model/capability.ts';
-import { GiB, sector, showBytes, type Bytes } from '../model/bytes.ts';
+import { GiB, sector, showBytes, TiB, type Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
-import { smallestFor } from '../model/sizing.ts';
+import { smallestMade } from '../model/sizing.ts';
 import { explainFailure, type Run } from '../run/run.ts';
 
 /** How to make a file system. */
@@ -19,10 +19,10 @@ export const mkfs =
   (run: Run) =>
   async (device: string, type: FsType, making: Making): Promise<void> => {
     const { size, label } = making;
-    if (size < smallestFor[type])
+    if (size < smallestMade[type])
       throw new DriverError(
         'wrong-state',
-        `${showBytes(size)} is too small for ${type}, which needs ${showBytes(smallestFor[type])}; make the volume larger or choose another file system`,
+        `${showBytes(size)} is too small for ${type}, which needs ${showBytes(smallestMade[type])}; make the volume larger or choose another file system`,
       );
     const named = label === undefined ? [] : ['-L', label];
     await explainFailure(
@@ -37,7 +37,7 @@ const ext4Extended = ['nodiscard', 'lazy_itable_init=1', 'lazy_journal_init=1'];
 const zeroJournal = 'lazy_journal_init=0';
 
 const words: Readonly<Record<FsType, (making: Making) => readonly string[]>> = {
-  ext4: ({ again, options = [] }) => [
+  ext4: ({ again, size, options = [] }) => [
     ...(again ? ['-F'] : []),
     '-m',
     '0',
@@ -48,7 +48,12 @@ const words: Readonly<Record<FsType, (making: Making) => readonly string[]>> = {
     'remount-ro',
     // mkfs uses only the last -E and the last -O, so the options of the class join those of the driver in one word.
     '-E',
-    [...ext4Extended, ...valuesOf(options, '-E'), ...(again ? [zeroJournal] : [])].join(','),
+    [
+      ...ext4Extended,
+      ...roomToGrow(size),
+      ...valuesOf(options, '-E'),
+      ...(again ? [zeroJournal] : []),
+    ].join(','),
     '-O',
     ['metadata_csum_seed', ...valuesOf(options, '-O')].join(','),
     ...without(options, '-E', '-O'),
@@ -67,6 +72,16 @@ const words: Readonly<Record<FsType, (making: Making) => readonly string[]>> = {
     String(sector),
     ...options,
   ],
+};
+
+/**
+ * Blocks for the descriptors of more groups, since an ext4 can only grow as far as those reach (docs/resize.md): to
+ * 8 TiB, but in less than 128 MiB only to 65,536 times its size, so that they take no more than a 30th of it. From 8 GiB
+ * on mkfs reserves as many by itself.
+ */
+const roomToGrow = (size: Bytes): readonly string[] => {
+  const most = size * 65_536n < 8n * TiB ? size * 65_536n : 8n * TiB;
+  return size < 8n * GiB ? [`resize=${most / sector}`] : [];
 };
 
 // Up to this size mkfs.xfs makes a log of 64 MiB by default.

@@ -10,11 +10,14 @@ const defaultBytes: Bytes = GiB;
 export const maximumBytes: Bytes = 64n * TiB;
 
 /** The smallest device each file system can be made on; mkfs refuses anything under it. */
-export const smallestFor: Readonly<Record<FsType, Bytes>> = {
+export const smallestMade: Readonly<Record<FsType, Bytes>> = {
   ext4: MiB,
   xfs: 300n * MiB,
   btrfs: 128n * MiB,
 };
+
+/** The smallest new volume with each file system. In less than 8 MiB mkfs makes an ext4 without a journal. */
+export const smallestFor: Readonly<Record<FsType, Bytes>> = { ...smallestMade, ext4: 16n * MiB };
 
 /** The smallest volume that can be used in all of these ways. */
 export const minimumBytes = (

@@ -49,8 +49,8 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
     mounts files clock run`),
   'src/observe': words('logger context log metrics redact'),
   'src/model': words(`
-    audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology capability
-    sectors fault ids bytes`),
+    audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology superblock
+    capability sectors fault ids bytes`),
   'src/simulator': words('disk memory commands core'),
   'src/store/schema': words('volume parents groups queue root claim data'),
   'src/simulator/disk': words(`

@@ -34,6 +34,7 @@ const tools = [
   'mkfs.ext4',
   'e2fsck',
   'resize2fs',
+  'tune2fs',
   'mkfs.xfs',
   'xfs_growfs',
 ];

@@ -5,7 +5,7 @@ import type { CapacityRange } from '../../model/volume.ts';
 import { deviceSize } from '../../linux/sysblock.ts';
 import { superblock } from '../../linux/disk-head.ts';
 import { loopsIn } from './device/loops.ts';
-import { isSmall } from './device/filesystem.ts';
+import { isSmall, reachOf } from './device/filesystem.ts';
 import type { NodeRecord } from './state/records.ts';
 import type { NodeHost } from './host.ts';
 import { placeOf, type SeenVolume } from './device/places.ts';
@@ -124,11 +124,29 @@ async function grow(
       await growfs.btrfs(path);
       break;
     case 'ext4':
-      if ((await growfs.ext4Online(loop.path)) === 'not-permitted')
-        throw later(record, 'cannot be grown while mounted (the kernel asks for CAP_SYS_RESOURCE)');
+      return growExt4(growfs, record, loop.path, size);
   }
-  return (await superblock(loop.path))?.bytes ?? 0n;
+  return (await superblock(loop.path, fsType))?.bytes ?? 0n;
 }
+
+async function growExt4(
+  growfs: NodeHost['growfs'],
+  record: NodeRecord,
+  device: string,
+  size: Bytes,
+): Promise<Bytes> {
+  const found = await superblock(device, 'ext4');
+  const reach = found && reachOf(found, size);
+  const answer = await growfs.ext4Online(device, reach);
+  const after = await superblock(device, 'ext4');
+  if (answer === 'not-permitted')
+    throw later(record, after?.wantsCheck === true ? damaged : unpermitted);
+  return reach === undefined ? (after?.bytes ?? 0n) : size;
+}
+
+const unpermitted = 'cannot be grown while mounted (the kernel asks for CAP_SYS_RESOURCE)';
+const damaged =
+  'has found errors, and the kernel grows no such file system while it is mounted; restart its pods, and e2fsck repairs it first';
 
 const typeOf = ({ fsType }: NodeRecord): FsType =>
   fsTypes.find((each) => each === fsType) ?? 'ext4';

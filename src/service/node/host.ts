@@ -8,6 +8,7 @@ import type { growfs } from '../../linux/growfs.ts';
 import type { Losetup } from '../../linux/losetup.ts';
 import type { mkfs } from '../../linux/mkfs.ts';
 import type { Mounter } from '../../linux/mount.ts';
+import type { Log } from '../../observe/log.ts';
 import type { Self } from '../../store/nodes.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Companion } from '../../run/companion.ts';
@@ -44,6 +45,7 @@ export interface NodeHost {
   readonly self: Self;
   readonly files: Files;
   readonly clock: Clock;
+  readonly log: Log;
   readonly records: NodeRecords;
   readonly lock: VolumeLocks;
   readonly background: Background;

@@ -6,6 +6,7 @@ import { growfs } from '../../linux/growfs.ts';
 import { losetup } from '../../linux/losetup.ts';
 import { mkfs } from '../../linux/mkfs.ts';
 import { mounter } from '../../linux/mount.ts';
+import { silentLog, type Log } from '../../observe/log.ts';
 import { startCompanion } from '../../run/companion.ts';
 import type { Clock } from '../../run/clock.ts';
 import type { Files } from '../../run/files.ts';
@@ -35,6 +36,7 @@ export interface NodeVolumesOptions {
   readonly files: Files;
   readonly mounts: Mounts;
   readonly clock: Clock;
+  readonly log?: Log;
   /** Holds what is attached and mounted here. It belongs to this node alone, and restarts of the driver keep it. */
   readonly stateDirectory: string;
   /** Where the kubelet keeps pods and plugins; it may be a symbolic link itself. */
@@ -91,6 +93,7 @@ function nodeHostOf(options: NodeVolumesOptions): NodeHost {
     self,
     files,
     clock,
+    log: options.log ?? silentLog,
     records: nodeRecords({ files, directory: options.stateDirectory, bootId: self.bootId }),
     lock,
     background: backgroundOf(lock),

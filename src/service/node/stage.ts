@@ -247,8 +247,8 @@ async function mountOrNote(
 ): Promise<string> {
   const { content } = volume.record;
   if (access.kind === 'block') {
-    const untouched = content.kind === 'empty' || content.kind === 'formatting';
-    if (untouched && !held.readonly) await recordContent(host, volume, { kind: 'unknown' });
+    if (content.kind !== 'unknown' && !held.readonly)
+      await recordContent(host, volume, { kind: 'unknown' });
     return '';
   }
   const path = held.stagingPath;

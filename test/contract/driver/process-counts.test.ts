@@ -255,7 +255,7 @@ describe('node', () => {
     expect(await cost('NodeUnpublishVolume', { volume_id: id, target_path })).toEqual(['umount']);
     const gone = { volume_id: id, staging_target_path };
     expect(await cost('NodeUnstageVolume', gone)).toEqual(['umount', 'losetup -d']);
-    expect(await cost('NodeStageVolume', staged)).toEqual([...attach, 'blkid', 'mount']);
+    expect(await cost('NodeStageVolume', staged)).toEqual([...attach, 'mount']);
     expect(await cost('NodeUnstageVolume', gone)).toEqual(['umount', 'losetup -d']);
   });
 });

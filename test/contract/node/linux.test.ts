@@ -196,7 +196,7 @@ describe('file systems', () => {
       await mkfs(run)(loop.path, type, { size: 320n * MiB, again: false });
       expect(await blkid(run).probe(loop.path)).toEqual({ kind: 'filesystem', type });
       expect(await looksBlank(loop.path)).toBe(false);
-      expect(await superblock(loop.path)).toEqual({ type, bytes: 320n * MiB });
+      expect(await superblock(loop.path)).toMatchObject({ type, bytes: 320n * MiB });
       const point = await directoryFor('point');
       await mounts.mount(loop.path, point, type, ['noatime']);
       const name = type === 'btrfs' ? basename(loop.path) : 'none';
@@ -225,14 +225,14 @@ describe('file systems', () => {
     await truncate(image, Number(640n * MiB));
     await loops.refresh(loop);
     await growfs(run).ext4Offline(loop.path);
-    expect(await superblock(loop.path)).toEqual({ type: 'ext4', bytes: 640n * MiB });
+    expect(await superblock(loop.path)).toMatchObject({ type: 'ext4', bytes: 640n * MiB });
     const point = await directoryFor('point');
     await mounts.mount(loop.path, point, 'ext4', []);
     await truncate(image, Number(800n * MiB));
     await loops.refresh(loop);
     const answer = await growfs(run).ext4Online(loop.path);
     const bytes = answer === 'grown' ? 800n * MiB : 640n * MiB;
-    expect(await superblock(loop.path)).toEqual({ type: 'ext4', bytes });
+    expect(await superblock(loop.path)).toMatchObject({ type: 'ext4', bytes });
   });
 
   test('xfs grows while it is mounted; again is fine', async () => {

@@ -4,7 +4,6 @@ import { parseProbe } from '../../../src/linux/blkid.ts';
 import { parseXfsGrowfs } from '../../../src/linux/growfs.ts';
 import { parseListed } from '../../../src/linux/losetup.ts';
 import { shows } from '../../../src/linux/mount.ts';
-import { parseSuperblock } from '../../../src/linux/disk-head.ts';
 
 describe('parseListed', () => {
   test('reads a line with its padding', () => {
@@ -67,38 +66,6 @@ describe('parseXfsGrowfs', () => {
 
   test('refuses what it does not know', () => {
     expect(() => parseXfsGrowfs('done\n')).toThrow('xfs_growfs printed');
-  });
-});
-
-describe('parseSuperblock', () => {
-  test('neither file system', () => {
-    expect(parseSuperblock(Buffer.alloc(4096))).toBeUndefined();
-  });
-
-  test('a 64-bit ext4 beyond 16 TiB', () => {
-    const head = Buffer.alloc(4096);
-    head.writeUInt16LE(0xef53, 1024 + 0x38);
-    head.writeUInt32LE(0x80, 1024 + 0x60);
-    head.writeUInt32LE(2, 1024 + 0x18);
-    head.writeUInt32LE(5, 1024 + 0x4);
-    head.writeUInt32LE(1, 1024 + 0x150);
-    expect(parseSuperblock(head)).toEqual({ type: 'ext4', bytes: ((1n << 32n) + 5n) * 4096n });
-  });
-
-  test('an xfs', () => {
-    const head = Buffer.alloc(4096);
-    head.write('XFSB', 'latin1');
-    head.writeUInt32BE(4096, 4);
-    head.writeBigUInt64BE(76800n, 8);
-    expect(parseSuperblock(head)).toEqual({ type: 'xfs', bytes: 300n * MiB });
-  });
-
-  test('a btrfs, whose superblock lies further in', () => {
-    const head = Buffer.alloc(68 * 1024);
-    head.write('_BHRfS_M', 64 * 1024 + 0x40, 'latin1');
-    head.writeBigUInt64LE(300n * MiB, 64 * 1024 + 0x70);
-    expect(parseSuperblock(head)).toEqual({ type: 'btrfs', bytes: 300n * MiB });
-    expect(parseSuperblock(head.subarray(0, 4096))).toBeUndefined();
   });
 });
 

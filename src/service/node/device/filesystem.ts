@@ -1,9 +1,12 @@
 import { fsTypeOf, fsTypes, type Access, type FsType } from '../../../model/capability.ts';
 import { MiB, type Bytes } from '../../../model/bytes.ts';
 import { DriverError } from '../../../model/fault.ts';
+import type { Superblock } from '../../../model/superblock.ts';
 import { looksBlank, readsAsZeros, type DeviceContent } from '../../../linux/blkid.ts';
-import { superblock, type Superblock } from '../../../linux/disk-head.ts';
+import { superblock } from '../../../linux/disk-head.ts';
+import { journalFrom } from '../../../linux/growfs.ts';
 import { deviceSize } from '../../../linux/sysblock.ts';
+import type { VolumeRecord } from '../../../store/schema/volume.ts';
 import type { NodeHost } from '../host.ts';
 import { recordContent, type NodeVolume } from './volume.ts';
 
@@ -20,19 +23,35 @@ export async function ensureFilesystem(
   access: MountAccess,
   device: string,
 ): Promise<FsType> {
-  const found = await host.blkid.probe(device);
   const { content } = volume.record;
   const wanted = fsTypeOf(access, volume.record.options.fsType);
+  const known = knownFilesystem(volume.record);
+  const own = known === undefined ? undefined : await superblock(device, known);
+  // In its free space lies what its users wrote there before: blkid may take that for the signature of something else.
+  if (own) return own.type;
+  const found = await host.blkid.probe(device);
   // An earlier attempt was cut short; what is on the device is what mkfs left.
   if (content.kind === 'formatting')
     return format(host, volume, device, { fsType: wanted, again: true });
   if (found.kind === 'nothing' && content.kind === 'empty' && (await isBlank(host, volume, device)))
     return format(host, volume, device, { fsType: wanted, again: false });
-  const type = knownType(volume, access, found);
+  const type = knownType(volume, found);
   if (content.kind === 'empty')
     await recordContent(host, volume, { kind: 'filesystem', fsType: type });
   return type;
 }
+
+/**
+ * The file system that the record says is on the image. No record knows it where a pod may have written to the device
+ * itself: a version before 0.2 left the record as it was then.
+ */
+export const knownFilesystem = ({
+  content,
+  asked,
+}: Pick<VolumeRecord, 'content' | 'asked'>): string | undefined =>
+  content.kind === 'filesystem' && !asked.capabilities.some((each) => each.startsWith('block '))
+    ? content.fsType
+    : undefined;
 
 /**
  * A thin image has no blocks before the first write. Where it has some, all of it is read before it counts as
@@ -67,7 +86,7 @@ async function format(
   return fsType;
 }
 
-function knownType({ id, record }: NodeVolume, access: MountAccess, found: DeviceContent): FsType {
+function knownType({ id, record }: NodeVolume, found: DeviceContent): FsType {
   const refuse = (why: string) => new DriverError('wrong-state', `volume ${id} ${why}`);
   if (found.kind === 'nothing' && record.content.kind === 'filesystem')
     throw refuse(
@@ -81,13 +100,11 @@ function knownType({ id, record }: NodeVolume, access: MountAccess, found: Devic
     throw refuse(`holds ${found.what} and no file system; use it as a block volume`);
   const type = fsTypes.find((each) => each === found.type);
   if (type === undefined) throw refuse(`holds ${found.type}, which this driver does not mount`);
-  if (access.fsType !== '' && access.fsType !== type)
-    throw refuse(`holds ${type}, not ${access.fsType}; ask for fsType ${type}`);
   return type;
 }
 
 /** What mounting and growing a file system needs. */
-type GrowingHost = Pick<NodeHost, 'growfs' | 'mounter'>;
+type GrowingHost = Pick<NodeHost, 'growfs' | 'mounter' | 'log'>;
 
 /** What is mounted where, and how. */
 export interface MountAsk {
@@ -100,17 +117,45 @@ export interface MountAsk {
   readonly discard: 'auto' | 'on' | 'off' | undefined;
   /** Whether the device may be written to, so that the file system can grow; a read-only mount may grow too. */
   readonly mayGrow: boolean;
+  /** This driver made the file system, and no pod had its device. */
+  readonly isOurs: boolean;
 }
 
 /** Mounts a file system. One smaller than its device, as after a restore into a larger volume, is grown first. */
 export async function mountFilesystem(host: GrowingHost, ask: MountAsk): Promise<void> {
   const { device, path, fsType, readonly } = ask;
-  const found = ask.mayGrow ? await superblock(device) : undefined;
-  const small = found !== undefined && endsEarly(found, await deviceSize(device));
+  const found = ask.mayGrow ? await superblock(device, fsType) : undefined;
+  const size = await deviceSize(device);
   const flags = withDiscard(ask);
-  if (small && fsType !== 'ext4') return mountThenGrow(host, { ...ask, flags });
-  if (small || found?.wantsCheck) await host.growfs.ext4Offline(device);
+  if (found?.type === 'ext4') await prepareExt4(host, ask, found, size);
+  else if (found && endsEarly(found, size)) return mountThenGrow(host, { ...ask, flags });
   return host.mounter.mount(device, path, fsType, optionsOf({ flags, readonly }));
+}
+
+/** Checks an ext4 that needs it, grows it as far as it can, and gives it a journal where it was made without one. */
+async function prepareExt4(
+  { growfs, log }: Pick<NodeHost, 'growfs' | 'log'>,
+  { device, isOurs }: MountAsk,
+  found: Superblock,
+  size: Bytes,
+): Promise<void> {
+  const journal =
+    isOurs && found.lacksJournal && size >= journalFrom ? ('missing' as const) : undefined;
+  if (!endsEarly(found, size) && !found.wantsCheck && journal === undefined) return;
+  const mostBytes = reachOf(found, size);
+  if (mostBytes !== undefined)
+    log.warn(
+      { device, size, mostBytes },
+      'an ext4 stays smaller than its volume: it was made with a layout that ends there; copy its files into a new volume',
+    );
+  await growfs.ext4Offline(device, { mostBytes, journal });
+}
+
+/** How far a file system can grow on a device; undefined: to its end. */
+export function reachOf({ bytes, mostBytes }: Superblock, size: Bytes): Bytes | undefined {
+  if (mostBytes === undefined || mostBytes >= size) return undefined;
+  // Never less than it has: resize2fs would shrink it.
+  return mostBytes > bytes ? mostBytes : bytes;
 }
 
 /** The driver's flags, then those of the claim, then what the class forbids: the kernel takes the last one. */
@@ -144,8 +189,9 @@ export async function isSmall(device: string, size: Bytes): Promise<boolean> {
 }
 
 function endsEarly(found: Superblock, size: Bytes): boolean {
-  if (found.bytes >= size) return false;
+  const reach = reachOf(found, size) ?? size;
+  if (found.bytes >= reach) return false;
   // ext4 does not use a last group that could hold little more than its own tables.
-  const leftOut = found.bytes % ext4Group === 0n && size - found.bytes < ext4Tables;
+  const leftOut = found.bytes % ext4Group === 0n && reach - found.bytes < ext4Tables;
   return !(found.type === 'ext4' && leftOut);
 }

@@ -1,7 +1,8 @@
-import type { FsType } from '../../../model/capability.ts';
+import { fsTypeOf, type FsType } from '../../../model/capability.ts';
 import type { Loop } from '../../../linux/loop.ts';
 import {
   ensureFilesystem,
+  knownFilesystem,
   mountFilesystem,
   type MountAccess,
   type MountAsk,
@@ -27,7 +28,15 @@ export const mountVolume = (
   host.losetup.whileHeld(loop, async () => {
     const { path: device } = loop;
     const fsType = await ensureFilesystem(host, volume, access, device);
+    const asked = fsTypeOf(access, volume.record.options.fsType);
+    if (fsType !== asked)
+      host.log.info(
+        { volume: volume.id, fsType, asked },
+        'mounting a volume as the file system that it has, which is not the type that was asked for',
+      );
     const { discard } = volume.record.options;
-    await mountFilesystem(host, { ...how, device, fsType, flags: access.flags, discard });
+    const isOurs = knownFilesystem(volume.record) !== undefined;
+    const { flags } = access;
+    await mountFilesystem(host, { ...how, device, fsType, flags, discard, isOurs });
     return fsType;
   });

@@ -16,7 +16,9 @@ const usage = `usage: npm run test:chaos -- [--minutes N] [--seed S] [--servers 
   --servers  1 to 3; default 3
   --lanes    how many operations run side by side; default 5
   --faults   none, or some of ${allFaults.join(', ')}; default: all
-  --dir      where the simulated file system lies; default ${tmpdir()}`;
+  --dir      where the simulated file system lies; default ${tmpdir()}
+  --results  where the logs go; default .cache/chaos/SEED
+  --program  a bundle of the driver; default: it is built from the source`;
 
 const text = (value: string) => ({ type: 'string', default: value }) as const;
 
@@ -29,6 +31,8 @@ function asked() {
       lanes: text('5'),
       faults: text(allFaults.join(',')),
       dir: text(tmpdir()),
+      results: { type: 'string' },
+      program: { type: 'string' },
     },
   });
   const [minutes, seed, servers, lanes] = [
@@ -42,7 +46,17 @@ function asked() {
     !(minutes > 0 && seed > 0 && lanes > 0 && [1, 2, 3].includes(servers)) ||
     faults.some((each) => !(allFaults as readonly string[]).includes(each));
   if (isWrong) throw new Error('a value is wrong');
-  return { minutes, seed, servers, lanes, faults: faults as readonly Fault[], dir: values.dir };
+  const { dir, results, program } = values;
+  return {
+    minutes,
+    seed,
+    servers,
+    lanes,
+    faults: faults as readonly Fault[],
+    dir,
+    results,
+    program,
+  };
 }
 
 function read(): ReturnType<typeof asked> {
@@ -60,7 +74,7 @@ const show = (line: string): void => {
 
 const options = read();
 const { minutes, seed, servers, lanes, faults } = options;
-const results = join(
+const usual = join(
   import.meta.dirname,
   '..',
   '..',
@@ -68,6 +82,7 @@ const results = join(
   'chaos',
   `seed-${seed}-${Date.now()}`,
 );
+const results = resolve(options.results ?? usual);
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => {
@@ -78,7 +93,7 @@ show(
   `chaos: ${minutes} min with seed ${seed}, ${servers} servers; the log of operations is in ${results}`,
 );
 const { problems, counts } = await runChaos({
-  program: program(),
+  program: options.program ?? program(),
   seed,
   ms: minutes * 60_000,
   servers,

@@ -16,7 +16,7 @@ export interface NodePlan {
   readonly site: Site;
   readonly program: string;
   readonly name: string;
-  /** How far its clock is off. */
+  /** How far its clock is off at first. */
   readonly clockMs: number;
 }
 
@@ -35,6 +35,8 @@ export class ChaosNode {
   open = true;
   /** Calls for pods that are under way here. */
   busy = 0;
+  /** How far its clock is off, from the next start on. */
+  clockMs: number;
   readonly #plan: NodePlan;
   readonly #folder: string;
   #running: Running | undefined;
@@ -44,6 +46,7 @@ export class ChaosNode {
   constructor(plan: NodePlan) {
     this.#plan = plan;
     this.name = plan.name;
+    this.clockMs = plan.clockMs;
     this.#folder = join(plan.site.work, plan.name);
     this.kubelet = join(this.#folder, 'kubelet');
     this.log = join(this.#folder, 'log');
@@ -80,7 +83,7 @@ export class ChaosNode {
   }
 
   #spawn(socket: string, without: boolean): ChildProcess {
-    const { site, program, clockMs } = this.#plan;
+    const { site, program } = this.#plan;
     const clock = fileURLToPath(new URL('./skewed-clock.ts', import.meta.url));
     const argv = Object.entries(this.#flags()).flatMap(([flag, value]) => [`--${flag}`, value]);
     const server = [process.execPath, '--import', clock, program, 'serve', ...argv];
@@ -92,7 +95,7 @@ export class ChaosNode {
         PATH: process.env['PATH'],
         CSI_ENDPOINT: `unix://${socket}`,
         NODE_COMPILE_CACHE: join(site.work, 'compiled'),
-        CHAOS_CLOCK_MS: String(clockMs),
+        CHAOS_CLOCK_MS: String(this.clockMs),
         [runMark]: site.work,
       },
       stdio: ['ignore', 'ignore', log],

@@ -1,3 +1,4 @@
+import { importImage, migrate } from './commands.ts';
 import { buryPod, losePod, startPod, stopPod, usePod } from './pods.ts';
 import { groupSnapshot, removeSnapshot, snapshot } from './snapshots.ts';
 import { clone, createEmpty, expand, inspect, modify, removeVolume, restore } from './volumes.ts';
@@ -42,6 +43,8 @@ const operations = {
     whileFew(fewSnapshots, (world, lane) => groupSnapshot(world, lane, someVolume(world, lane))),
   ],
   expand: [4, (world, lane) => expand(world, lane, someVolume(world, lane))],
+  image: [1, whileFew(fewSnapshots, importImage)],
+  migrate: [2, (world, lane) => migrate(world, lane, freeVolume(world, lane))],
   modify: [2, (world, lane) => modify(world, lane, someVolume(world, lane))],
   'start pod': [10, (world, lane) => startPod(world, lane, freeVolume(world, lane))],
   'use pod': [16, (world, lane) => usePod(world, lane, usedVolume(world, lane))],

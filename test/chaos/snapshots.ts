@@ -1,4 +1,5 @@
 import { settle } from './calls.ts';
+import { removeImage } from './commands.ts';
 import type { Window } from './model.ts';
 import {
   Broken,
@@ -145,7 +146,11 @@ export async function removeSnapshot(
   lane: Lane,
   one: ChaosSnapshot | undefined,
 ): Promise<void> {
-  if (one?.what !== 'snapshot') return;
+  if (!one) return;
+  if (one.what === 'image') {
+    await removeImage(world, lane, one);
+    return;
+  }
   if (one.group !== undefined) {
     await removeGroup(world, lane, one.group);
     return;

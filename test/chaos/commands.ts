@@ -35,23 +35,27 @@ async function command(
   const words = [program, ...argv, '--mm-dir', site.bin, '--mm-runner', 'direct'];
   const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', [runMark]: site.work };
   const until = Date.now() + longestMs;
-  let last = '';
-  while (Date.now() < until) {
+  const note = (failed: Failed | undefined): void => {
+    journal.note('command', { lane: lane.name, about, argv, stderr: failed?.stderr });
+    journal.count('commands', `${argv[0] ?? ''} ${failed ? 'failed' : 'done'}`);
+  };
+  for (;;) {
     world.signal.throwIfAborted();
     lane.steps += 1;
     const failed = await promisify(execFile)(process.execPath, words, { env }).then(
       () => undefined,
       (error: unknown) => error as Failed,
     );
-    journal.note('command', { lane: lane.name, about, argv, stderr: failed?.stderr });
-    journal.count('commands', `${argv[0] ?? ''} ${failed ? 'failed' : 'done'}`);
+    note(failed);
     if (!failed) return;
-    last = failed.stderr ?? '';
-    if (failed.code === wrongUsage || last.includes('internal error')) break;
+    if (isHopeless(failed) || Date.now() > until)
+      throw new Broken(`${argv.join(' ')} (${about}) does not succeed: ${failed.stderr ?? ''}`);
     await sleep(200 + lane.random.int(2_000));
   }
-  throw new Broken(`${argv.join(' ')} (${about}) does not succeed: ${last}`);
 }
+
+const isHopeless = ({ code, stderr = '' }: Failed): boolean =>
+  code === wrongUsage || stderr.includes('internal error');
 
 /** Makes a disk with a pattern, and takes it in as a golden image. */
 export async function importImage(world: World, lane: Lane): Promise<void> {
@@ -61,9 +65,8 @@ export async function importImage(world: World, lane: Lane): Promise<void> {
   const track = new Track(number);
   const path = join(world.site.work, `${name}.raw`);
   await writeDisk(world, lane, track, path);
-  await command(world, lane, name, [
-    ...['image', 'import', path, '--name', name, '--format', 'raw', '--root', root],
-  ]);
+  const how = ['--name', name, '--format', 'raw', '--root', root];
+  await command(world, lane, name, ['image', 'import', path, ...how]);
   await rm(path);
   world.snapshots.add({
     what: 'image',

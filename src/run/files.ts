@@ -41,6 +41,8 @@ export interface Files {
   readonly read: (path: string) => Promise<string>;
   /** A new file (EEXIST when there is one) with this text, fsynced before it resolves. */
   readonly createDurable: (path: string, text: string, mode: number) => Promise<void>;
+  /** Replaces the text of a file in its place, in blocks that the file has where they are enough. On disk when it resolves. */
+  readonly overwrite: (path: string, text: string) => Promise<void>;
   /** A new empty sparse file of this size (EEXIST when there is one). */
   readonly createSparse: (path: string, size: Bytes, mode: number) => Promise<FileStat>;
   /** Makes a file at least this large; never shrinks it. */

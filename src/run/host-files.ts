@@ -33,6 +33,7 @@ export function hostFiles(): Files {
   return {
     read: readText,
     createDurable,
+    overwrite,
     createSparse,
     grow,
     ...hostRanges(),
@@ -124,6 +125,13 @@ async function create<Result>(
 const createDurable = (path: string, text: string, mode: number): Promise<void> =>
   create(path, mode, async (handle) => {
     await handle.writeFile(text, 'utf8');
+    await handle.sync();
+  });
+
+const overwrite = (path: string, text: string): Promise<void> =>
+  withOpen(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK, undefined, async (handle) => {
+    await handle.writeFile(text, 'utf8');
+    await handle.truncate(Buffer.byteLength(text));
     await handle.sync();
   });
 

@@ -79,6 +79,10 @@ export function placeUnder(mounts: readonly Mount[], { parent, point }: Mount): 
   return `${above.device} ${join(above.root, relative(above.point, point))}`;
 }
 
+/** Whether nothing on a mount can be written, because the mount or the whole file system is read-only. */
+export const isReadOnly = ({ options, superOptions }: Mount): boolean =>
+  options.includes('ro') || superOptions.includes('ro');
+
 /** The mount that a path lies on: the deepest mount point above it, the latest one of several at one point. */
 export function mountOf(mounts: readonly Mount[], path: string): Mount | undefined {
   const above = mounts.filter(

@@ -172,7 +172,7 @@ function opener(
         const { clusterId, fileSystem, fileset } = result.facts;
         placement.learn(result.facts.about);
         const store = await openRoot(path, { clusterId, fileSystem, fileset, owner: on.owner }, on);
-        await store.nodes.register(on.self);
+        await store.freeing.nodes.register(on.self);
         on.log.info({ path, root: store.id, fileSystem, fileset }, 'root opened');
         opened(store);
         return store;

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import { DriverError } from '../model/fault.ts';
 import type { FileKey } from '../model/ids.ts';
 import type { Clock } from '../run/clock.ts';
+import { undefinedWhenMissing } from '../run/files.ts';
 import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { takeLease } from './compaction/lease.ts';
@@ -31,6 +33,21 @@ export async function beat(
   });
 }
 
+/**
+ * Makes the missing spare files of the roots: after an upgrade, and after a file system was full. Says so
+ * where there is no space for it.
+ */
+export async function fillSpares(host: Pick<ServiceHost, 'roots' | 'log'>): Promise<void> {
+  await inEachRoot(host, async ({ spares, layout: { root } }) => {
+    const { there, of } = await spares.fill();
+    if (there < of)
+      throw new DriverError(
+        'no-space',
+        `root ${root} has ${there} of the ${of} spare files, and no space for more; once all are used, nothing can be deleted while the file system is full`,
+      );
+  });
+}
+
 /** How often a root is swept, by the server that takes its lease first. */
 export const sweepMs = 6 * 3_600_000;
 
@@ -39,7 +56,7 @@ export const sweepMs = 6 * 3_600_000;
  * stalled all that time finds its temporary file gone, and writes nothing. Puts on the queue again what may have
  * been lost: items of a server that could not write them, and died.
  */
-export async function sweepRoot(host: ServiceHost, store: RootStore): Promise<void> {
+export async function sweepRoot(host: ServiceHost, { freeing: store }: RootStore): Promise<void> {
   const lease = await takeLease(host, store);
   if (!lease) return;
   const now = host.clock.now();
@@ -92,7 +109,7 @@ async function sweepHidden(host: ReclaimHost, store: RootStore): Promise<void> {
 /**
  * Reclaims hidden clone parents that nothing needs, when a root is opened: this server may have died before it did.
  */
-export async function reclaimAll(host: ReclaimHost, store: RootStore): Promise<void> {
+export async function reclaimAll(host: ReclaimHost, { freeing: store }: RootStore): Promise<void> {
   for await (const key of hiddenKeys(store)) await reclaim(host, store, key);
 }
 
@@ -103,7 +120,7 @@ async function* hiddenKeys(store: RootStore): AsyncGenerator<FileKey> {
 
 async function sweepTemporary(store: RootStore, clock: Clock): Promise<void> {
   const directory = store.layout.temporary;
-  for (const name of await store.files.list(directory)) {
+  for (const name of (await store.files.list(directory).catch(undefinedWhenMissing)) ?? []) {
     const path = join(directory, name);
     const stat = await store.files.stat(path).catch(() => undefined);
     if (stat && clock.now() - stat.modifiedMs > temporaryMs)

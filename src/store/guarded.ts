@@ -1,5 +1,10 @@
+import { join } from 'node:path';
 import { DriverError } from '../model/fault.ts';
-import { errnoOf, type Files } from '../run/files.ts';
+import { errnoOf, type FileStat, type Files } from '../run/files.ts';
+import { isReadOnly, mountOf, type Mount, type Mounts } from '../run/mounts.ts';
+import { fromText } from './json.ts';
+import type { Layout } from './layout.ts';
+import { rootFile, type RootFile } from './schema/root.ts';
 
 type Call = (...args: never[]) => Promise<unknown>;
 
@@ -10,16 +15,44 @@ export function translatedFiles(files: Files): Files {
   return mapCalls(files, translated);
 }
 
-/** The same calls; each change waits for `check` first, and is not made when that throws. */
-export function guardedFiles(files: Files, check: () => Promise<void>): Files {
+/** How the root of guarded files is checked. Both throw unavailable. */
+export interface RootGuard {
+  /** Resolves while the root is mounted, and is the one that was opened. */
+  readonly mounted: () => Promise<void>;
+  /** Resolves while the root is mounted for writing. */
+  readonly writable: () => Promise<void>;
+}
+
+/**
+ * The same calls. Each change waits for the check of the root first, and is not made when that throws. That something
+ * does not exist counts only where the root was there before and after: an unmounted root has no file either.
+ */
+export function guardedFiles(files: Files, root: RootGuard): Files {
+  const trusted = <C extends Call>(call: C): C =>
+    ((...args: Parameters<C>) =>
+      call(...args).catch(async (error: unknown) => {
+        if (!isMissing(error)) throw error;
+        await root.mounted();
+        return call(...args).catch((again: unknown) => stillMissing(again, root));
+      })) as C;
   const guarded = <C extends Call>(call: C): C =>
     (async (...args: Parameters<C>) => {
-      await check();
-      return call(...args);
+      await root.mounted();
+      return trusted(call)(...args).catch(async (error: unknown) => {
+        if (errnoOf(error) === 'EROFS') await root.writable();
+        throw error;
+      });
     }) as C;
-  const { read, list, stat, held, space, syncDirectory } = files;
+  const { read, list, stat, held, space, syncDirectory } = mapCalls(files, trusted);
   return { ...mapCalls(files, guarded), read, list, stat, held, space, syncDirectory };
 }
+
+async function stillMissing(error: unknown, root: RootGuard): Promise<never> {
+  if (isMissing(error)) await root.mounted();
+  throw error;
+}
+
+const isMissing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '');
 
 function mapCalls(files: Files, wrap: <C extends Call>(call: C) => C): Files {
   return {
@@ -30,6 +63,7 @@ function mapCalls(files: Files, wrap: <C extends Call>(call: C) => C): Files {
     space: wrap(files.space),
     syncDirectory: wrap(files.syncDirectory),
     createDurable: wrap(files.createDurable),
+    overwrite: wrap(files.overwrite),
     createSparse: wrap(files.createSparse),
     grow: wrap(files.grow),
     copyRange: wrap(files.copyRange),
@@ -62,4 +96,129 @@ function translate(error: unknown): never {
       error,
     );
   throw error;
+}
+
+/** What the check of a root reads. */
+interface GuardHost {
+  readonly files: Files;
+  readonly mounts: Mounts;
+  /** The file system type a root must lie on. */
+  readonly mountType: string;
+}
+type MountHost = Pick<GuardHost, 'mounts' | 'mountType'>;
+
+/** What a root belongs to; compared with root.json, or written there when the root is new. */
+export interface RootFacts {
+  readonly clusterId: string;
+  readonly fileSystem: string;
+  readonly fileset: string;
+  readonly owner: string;
+}
+
+/** Undefined only where the file system was mounted before and after: one that was unmounted has no file either. */
+export async function findRootFile(layout: Layout, host: GuardHost): Promise<RootFile | undefined> {
+  const found = await readRootFile(layout, host);
+  if (!found) await requireMount(layout.root, host);
+  return found;
+}
+
+/** A root that lost its root.json must not get another id: every volume's id begins with it. */
+export async function refuseUsed(layout: Layout, host: GuardHost): Promise<RootFile | undefined> {
+  for (const data of ['volumes', 'snapshots', 'hidden']) {
+    const directory = join(layout.root, data);
+    const [first] = await host.files.list(directory).catch(noneWhenMissing);
+    if (first === undefined) continue;
+    // Or another server has set it up a moment ago.
+    const made = await readRootFile(layout, host);
+    if (made) return made;
+    throw new DriverError(
+      'misconfigured',
+      `${layout.rootFile} is missing, but ${directory} holds files; restore it, with the root id that the handles of its volumes begin with`,
+    );
+  }
+  return undefined;
+}
+
+const noneWhenMissing = (error: unknown): readonly string[] => {
+  if (errnoOf(error) === 'ENOENT') return [];
+  throw error;
+};
+
+/** Throws misconfigured unless the root belongs to what it is expected to belong to. */
+export function requireSame(path: string, facts: RootFile, expected: RootFacts): void {
+  for (const field of ['clusterId', 'fileSystem', 'fileset', 'owner'] as const)
+    if (facts[field] !== expected[field])
+      throw new DriverError(
+        'misconfigured',
+        `root ${path} belongs to ${field} ${JSON.stringify(facts[field])}, not to ${JSON.stringify(expected[field])}; ` +
+          (field === 'owner'
+            ? 'give each Kubernetes cluster a root of its own'
+            : 'was it copied from somewhere else? use an empty directory'),
+      );
+}
+
+/** The root's own file; undefined where it is not there. */
+export async function readRootFile(
+  layout: Layout,
+  { files }: GuardHost,
+): Promise<RootFile | undefined> {
+  try {
+    return fromText(rootFile, await files.read(layout.rootFile), layout.rootFile);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** The mount that a root lies on. Throws unavailable unless its type is the right one. */
+export async function requireMount(path: string, { mounts, mountType }: MountHost): Promise<Mount> {
+  const mount = mountOf(await mounts(), path);
+  if (mount?.type === mountType) return mount;
+  throw new DriverError(
+    'unavailable',
+    `root ${path} is not on a ${mountType} file system but on ${mount?.type ?? 'nothing'}; is the file system mounted?`,
+  );
+}
+
+/** Throws unavailable where the file system of a root is mounted read-only: then no record can be written. */
+export async function requireWritable(path: string, host: MountHost): Promise<void> {
+  const mount = await requireMount(path, host);
+  if (!isReadOnly(mount)) return;
+  throw new DriverError(
+    'unavailable',
+    `root ${path} cannot be written to: ${mount.point} is mounted read-only; mount it for writing (mmumount, then mmmount -o rw)`,
+  );
+}
+
+/**
+ * One lstat where nothing changed: the device and inode that root.json had when the mount was last
+ * checked. Anything else means unmounted or mounted again, and then everything is checked again.
+ */
+export function rootCheck(layout: Layout, facts: RootFile, host: GuardHost): () => Promise<void> {
+  let verified = '';
+  const identity = ({ device, inode }: FileStat) => `${device}:${inode}`;
+  return async () => {
+    const seen = await statRootFile(layout, host);
+    if (identity(seen) === verified) return;
+    await requireMount(layout.root, host);
+    const found = await readRootFile(layout, host);
+    if (found?.rootId !== facts.rootId)
+      throw new DriverError(
+        'unavailable',
+        `root ${layout.root} is not the one this server opened (${facts.rootId}, now ${found?.rootId ?? 'none'})`,
+      );
+    verified = identity(seen);
+  };
+}
+
+async function statRootFile(layout: Layout, { files }: GuardHost): Promise<FileStat> {
+  try {
+    return await files.stat(layout.rootFile);
+  } catch (error) {
+    throw new DriverError(
+      'unavailable',
+      `root ${layout.root} cannot be used: its root.json is not there; is the file system mounted?`,
+      error,
+    );
+  }
 }

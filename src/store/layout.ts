@@ -17,6 +17,8 @@ export interface Layout {
   /** What the probe found out about the GPFS of this root, and the directory of its trials. */
   readonly abilities: string;
   readonly probe: string;
+  /** Files and directories to use while the file system is full. */
+  readonly spare: string;
   /** What a repair set aside; only administrators look there. */
   readonly quarantine: string;
   readonly node: (nodeName: string) => string;
@@ -51,6 +53,7 @@ export function layoutOf(root: string): Layout {
     nodes: at('nodes'),
     abilities: at('abilities.json'),
     probe: at('probe'),
+    spare: at('spare'),
     quarantine: at('quarantine'),
     node: (nodeName) => at('nodes', `${nodeName}.json`),
     records: (kind) => at('records', kind),

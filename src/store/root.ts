@@ -2,22 +2,34 @@ import { dirname, join } from 'node:path';
 import { DriverError } from '../model/fault.ts';
 import type { RootId } from '../model/ids.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
-import { errnoOf, type FileStat, type Files } from '../run/files.ts';
-import { mountOf, type Mounts } from '../run/mounts.ts';
+import type { Files } from '../run/files.ts';
+import type { Mounts } from '../run/mounts.ts';
 import { makeIn } from '../run/directories.ts';
 import { copiesOf, type Copies } from './copies.ts';
 import { abilitiesOf, type KeptAbilities } from './abilities.ts';
 import { attachedIndexOf, type AttachedIndex } from './attached.ts';
 import { edgesOf, ignoring, type Edges } from './edges.ts';
 import { freezesOf, type Freezes } from './freezes.ts';
-import { guardedFiles, translatedFiles } from './guarded.ts';
-import { fromText, toText } from './json.ts';
+import {
+  findRootFile,
+  guardedFiles,
+  readRootFile,
+  refuseUsed,
+  requireMount,
+  requireSame,
+  requireWritable,
+  rootCheck,
+  translatedFiles,
+  type RootFacts,
+} from './guarded.ts';
+import { toText } from './json.ts';
 import { layoutOf, type Layout } from './layout.ts';
 import { movedOf, type Moved } from './moved.ts';
 import { marksOf, type Marks } from './marks.ts';
 import { nodesOf, type Nodes } from './nodes.ts';
 import { queueOf, type Queue } from './queue.ts';
 import { recordsOf, type Records } from './records.ts';
+import { withSpares, sparesOf, type Spares } from './spare.ts';
 import { recordFormat } from './schema/data.ts';
 import { groupRecord, type GroupRecord } from './schema/groups.ts';
 import {
@@ -27,7 +39,7 @@ import {
   type SnapshotRecord,
 } from './schema/parents.ts';
 import { leaseRecord, type LeaseRecord } from './schema/queue.ts';
-import { rootFile, type RootFile } from './schema/root.ts';
+import type { RootFile } from './schema/root.ts';
 import { volumeRecord, type VolumeRecord } from './schema/volume.ts';
 
 /** One root, open: everything the driver remembers in it, and the files it may touch. */
@@ -49,23 +61,25 @@ export interface RootStore {
   readonly freezes: Freezes;
   readonly nodes: Nodes;
   readonly abilities: KeptAbilities;
+  readonly spares: Spares;
+  /**
+   * The same root for work that frees space, such as a deletion or a detach: where the file system is full, its
+   * changes use the spare files.
+   */
+  readonly freeing: RootStore;
   /** Checked before every change: a call on a root that is not mounted fails as unavailable and touches nothing. */
   readonly files: Files;
   /** Throws unavailable unless the root is mounted and is the one that was opened. */
   readonly check: () => Promise<void>;
+  /** Throws unavailable unless records can be written: mounted for writing, with every directory; makes a missing one. */
+  readonly requireUsable: () => Promise<void>;
   /** Makes a file; its shard directory first where that is missing. */
   readonly makeIn: <T>(path: string, action: () => Promise<T>) => Promise<T>;
   /** Makes sure that the shard directory of a file exists. */
   readonly directoryOf: (path: string) => Promise<void>;
 }
 
-/** What a root belongs to; compared with root.json, or written there when the root is new. */
-export interface RootFacts {
-  readonly clusterId: string;
-  readonly fileSystem: string;
-  readonly fileset: string;
-  readonly owner: string;
-}
+type BareStore = Omit<RootStore, 'freeing' | 'spares' | 'requireUsable'>;
 
 export interface StoreHost {
   readonly files: Files;
@@ -83,12 +97,16 @@ export async function openRoot(
   host: StoreHost,
 ): Promise<RootStore> {
   const layout = layoutOf(path);
-  await requireMount(path, host);
-  const facts = (await readRootFile(layout, host)) ?? (await setUp(layout, expected, host));
+  await requireWritable(path, host);
+  const facts = (await findRootFile(layout, host)) ?? (await setUp(layout, expected, host));
   requireSame(path, facts, expected);
   const store = storeOf(layout, facts, host);
-  for (const directory of layout.fixed) await store.files.makeDirectory(directory, 0o750);
+  await makeFixed(store.freeing);
   return store;
+}
+
+async function makeFixed({ files, layout }: Pick<RootStore, 'files' | 'layout'>): Promise<void> {
+  for (const directory of layout.fixed) await files.makeDirectory(directory, 0o750);
 }
 
 /**
@@ -102,7 +120,7 @@ export async function openExistingRoot(
 ): Promise<RootStore> {
   const layout = layoutOf(path);
   await requireMount(path, host);
-  const facts = await readRootFile(layout, host);
+  const facts = await findRootFile(layout, host);
   if (!facts)
     throw new DriverError(
       'misconfigured',
@@ -113,9 +131,49 @@ export async function openExistingRoot(
 }
 
 function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
-  const check = rootCheck(layout, facts, host);
+  const mounted = rootCheck(layout, facts, host);
+  const writable = () => requireWritable(layout.root, host);
   const unguarded = translatedFiles(host.files);
-  const files = guardedFiles(unguarded, check);
+  const files = guardedFiles(unguarded, { mounted, writable });
+  const { nonce } = host;
+  const ground = { layout, facts, host, check: mounted, files: healing(files), unguarded };
+  const spare = (of: Files) => withSpares({ files: of, layout, nonce });
+  const spared = { ...ground, files: spare(ground.files), unguarded: spare(unguarded) };
+  const more = {
+    spares: sparesOf({ ...ground, nonce }),
+    requireUsable: async () => {
+      await mounted();
+      await writable();
+      await makeFixed(spared);
+    },
+  };
+  const freeing: RootStore = {
+    ...storeOver(spared),
+    ...more,
+    get freeing() {
+      return freeing;
+    },
+  };
+  return { ...storeOver(ground), ...more, freeing };
+}
+
+/** The same calls; the directory of a new file is made where something removed it. */
+const healing = (files: Files): Files => ({
+  ...files,
+  createDurable: (path, text, mode) =>
+    makeIn(files, dirname(path), () => files.createDurable(path, text, mode)),
+});
+
+interface StoreGround {
+  readonly layout: Layout;
+  readonly facts: RootFile;
+  readonly host: StoreHost;
+  readonly check: () => Promise<void>;
+  readonly files: Files;
+  readonly unguarded: Files;
+}
+
+function storeOver({ layout, facts, host, check, files, unguarded }: StoreGround): BareStore {
   const { clock, nonce } = host;
   const common = { files, unguarded, layout, nonce, check };
   return {
@@ -143,15 +201,6 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
   };
 }
 
-async function readRootFile(layout: Layout, { files }: StoreHost): Promise<RootFile | undefined> {
-  try {
-    return fromText(rootFile, await files.read(layout.rootFile), layout.rootFile);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 /** Several servers may meet a new root at once: one of them names it, by link(2). */
 async function setUp(layout: Layout, expected: RootFacts, host: StoreHost): Promise<RootFile> {
   const { files, clock, nonce } = host;
@@ -173,80 +222,4 @@ async function setUp(layout: Layout, expected: RootFacts, host: StoreHost): Prom
   const made = await readRootFile(layout, host);
   if (made) return made;
   throw new DriverError('unavailable', `root ${layout.root} vanished while it was set up`);
-}
-
-/** A root that lost its root.json must not get another id: every volume's id begins with it. */
-async function refuseUsed(layout: Layout, host: StoreHost): Promise<RootFile | undefined> {
-  for (const data of ['volumes', 'snapshots', 'hidden']) {
-    const directory = join(layout.root, data);
-    const [first] = await host.files.list(directory).catch(noneWhenMissing);
-    if (first === undefined) continue;
-    // Or another server has set it up a moment ago.
-    const made = await readRootFile(layout, host);
-    if (made) return made;
-    throw new DriverError(
-      'misconfigured',
-      `${layout.rootFile} is missing, but ${directory} holds files; restore it, with the root id that the handles of its volumes begin with`,
-    );
-  }
-  return undefined;
-}
-
-const noneWhenMissing = (error: unknown): readonly string[] => {
-  if (errnoOf(error) === 'ENOENT') return [];
-  throw error;
-};
-
-function requireSame(path: string, facts: RootFile, expected: RootFacts): void {
-  for (const field of ['clusterId', 'fileSystem', 'fileset', 'owner'] as const)
-    if (facts[field] !== expected[field])
-      throw new DriverError(
-        'misconfigured',
-        `root ${path} belongs to ${field} ${JSON.stringify(facts[field])}, not to ${JSON.stringify(expected[field])}; ` +
-          (field === 'owner'
-            ? 'give each Kubernetes cluster a root of its own'
-            : 'was it copied from somewhere else? use an empty directory'),
-      );
-}
-
-async function requireMount(path: string, { mounts, mountType }: StoreHost): Promise<void> {
-  const mount = mountOf(await mounts(), path);
-  if (mount?.type === mountType) return;
-  throw new DriverError(
-    'unavailable',
-    `root ${path} is not on a ${mountType} file system but on ${mount?.type ?? 'nothing'}; is the file system mounted?`,
-  );
-}
-
-/**
- * One lstat where nothing changed: the device and inode that root.json had when the mount was last
- * checked. Anything else means unmounted or mounted again, and then everything is checked again.
- */
-function rootCheck(layout: Layout, facts: RootFile, host: StoreHost): () => Promise<void> {
-  let verified = '';
-  const identity = ({ device, inode }: FileStat) => `${device}:${inode}`;
-  return async () => {
-    const seen = await statRootFile(layout, host);
-    if (identity(seen) === verified) return;
-    await requireMount(layout.root, host);
-    const found = await readRootFile(layout, host);
-    if (found?.rootId !== facts.rootId)
-      throw new DriverError(
-        'unavailable',
-        `root ${layout.root} is not the one this server opened (${facts.rootId}, now ${found?.rootId ?? 'none'})`,
-      );
-    verified = identity(seen);
-  };
-}
-
-async function statRootFile(layout: Layout, { files }: StoreHost): Promise<FileStat> {
-  try {
-    return await files.stat(layout.rootFile);
-  } catch (error) {
-    throw new DriverError(
-      'unavailable',
-      `root ${layout.root} cannot be used: its root.json is not there; is the file system mounted?`,
-      error,
-    );
-  }
 }

@@ -2,7 +2,7 @@ import { messageOf } from '../../model/fault.ts';
 import type { Log } from '../../observe/log.ts';
 import type { ControllerSocket } from '../../server/transport/listen.ts';
 import type { Driver } from '../../service/driver.ts';
-import { beat, sweepMs, sweepRoot } from '../../service/maintenance.ts';
+import { beat, fillSpares, sweepMs, sweepRoot } from '../../service/maintenance.ts';
 import type { RootId } from '../../model/ids.ts';
 import { inEachRoot } from '../../service/roots/roots.ts';
 import { readinessIn, type Needs, type Survey } from '../../service/roots/readiness.ts';
@@ -33,6 +33,9 @@ export function startUpkeep(driver: Driver, tasks: UpkeepTasks): Upkeep {
   const probe = inBackground(tasks.probe, log);
   const rounds = [
     every({ ms: heartbeatMs, log, what: 'heartbeat' }, async () => beat(driver.host)),
+    every({ ms: heartbeatMs, log, what: 'spare files', atOnce: true }, async () =>
+      fillSpares(driver.host),
+    ),
     every({ ms: sweepMs, log, what: 'sweep' }, async () => {
       await inEachRoot(driver, (store) => sweepRoot(driver.host, store));
       await tasks.probe();

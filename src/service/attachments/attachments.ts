@@ -33,7 +33,9 @@ async function publish(
 /** Detaches a volume; a missing one is success. */
 async function unpublish(host: ServiceHost, id: string, node: string): Promise<void> {
   const place = await host.roots.byId(id);
-  const held = place && (await place.store.volumes.read(place.local));
-  if (!place || !held || held.value.state === 'deleted') return;
-  await detach(host, place.store, held, node);
+  if (!place) return;
+  const store = place.store.freeing;
+  const held = await store.volumes.read(place.local);
+  if (!held || held.value.state === 'deleted') return;
+  await detach(host, store, held, node);
 }

@@ -63,6 +63,8 @@ async function takeBack(
   id: string,
   claim: Claim,
 ): Promise<boolean> {
+  // What failed may have failed because the file system is full.
+  const { freeing } = store;
   try {
     const now = await store.volumes.read(id);
     // The operation that the record names: what began as a move may be a deletion by now.
@@ -70,14 +72,14 @@ async function takeBack(
     if (!now || ours?.nonce !== claim.nonce) return false;
     const { end, stays } = host.endings.volume[ours.op];
     // A deletion is not undone, nor a fence that has cut its parent: the next request resumes it.
-    if (await stays?.(store, now.value)) await releaseClaim(store.volumes, id, claim);
-    else await end(host, store, now);
+    if (await stays?.(store, now.value)) await releaseClaim(freeing.volumes, id, claim);
+    else await end(host, freeing, now);
   } catch (error) {
     host.log.warn(
       { volume: id, op: claim.op, error },
       'an operation that failed could not be undone',
     );
-    await host.claims.release(() => releaseClaim(store.volumes, id, claim));
+    await host.claims.release(() => releaseClaim(freeing.volumes, id, claim));
   }
   return true;
 }

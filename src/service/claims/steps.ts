@@ -1,10 +1,10 @@
-import { DriverError } from '../../model/fault.ts';
+import { DriverError, isFault } from '../../model/fault.ts';
 import { imageMode, type DataRef, type CloneStep } from '../../model/clone-tree.ts';
 import { ownerOfKey } from '../../model/ids.ts';
 import { ignoring } from '../../store/edges.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeCommands } from '../host.ts';
-import { pathOf } from './data-files.ts';
+import { pathOf, statOf } from './data-files.ts';
 
 /** Performs planned steps, in order, up to the first that fails. */
 export async function perform(
@@ -39,13 +39,31 @@ async function performOne(
     // mm commands do not go through the guarded files: the mount is checked just before them.
     case 'snap':
       await store.directoryOf(at(step.parent));
-      return commands.clone.snap(at(step.file), at(step.parent));
+      return trusted(store, step.file, commands.clone.snap(at(step.file), at(step.parent)));
     case 'copy':
       await store.directoryOf(at(step.file));
-      return commands.clone.copy(at(step.parent), at(step.file));
+      return trusted(store, step.parent, commands.clone.copy(at(step.parent), at(step.file)));
     case 'attributes':
       await store.check();
-      return commands.setAttributes(at(step.file), step.attributes);
+      return trusted(store, step.file, commands.setAttributes(at(step.file), step.attributes));
+  }
+}
+
+/**
+ * A command on a file. What it says of the file counts only while the root is there: throws unavailable where the
+ * root, or for a moment the file, was away.
+ */
+export async function trusted<T>(store: RootStore, file: DataRef, command: Promise<T>): Promise<T> {
+  try {
+    return await command;
+  } catch (error) {
+    await store.check();
+    if (!isFault(error, 'path-missing') || !(await statOf(store, pathOf(store, file)))) throw error;
+    throw new DriverError(
+      'unavailable',
+      `root ${store.layout.root} was away while a command ran on ${file.key}; try again`,
+      error,
+    );
   }
 }
 

@@ -11,7 +11,8 @@ export function backlogOf(log: Log): Backlog {
   };
   const add: Backlog['add'] = async (store, name) => {
     try {
-      await store.queue.add(name);
+      // A clone parent that could not be removed yet is space that comes back; a volume to compact can wait.
+      await (name.includes('.') ? store.freeing : store).queue.add(name);
       wake();
     } catch (error) {
       unwritten.set(name, store);

@@ -59,7 +59,8 @@ export function workerOf(host: WorkerHost): Worker {
   return {
     lengths: () => lengths,
     round: async (stopping) => {
-      await inEachRoot(host, async (store) => {
+      // Clone parents that nothing needs are removed also while the file system is full.
+      await inEachRoot(host, async ({ freeing: store }) => {
         const { root } = store.layout;
         const next = due.get(root) ?? 0;
         const isListed = next <= host.clock.now();

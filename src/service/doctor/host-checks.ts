@@ -2,7 +2,7 @@ import type { Gpfs } from '../../gpfs/commands.ts';
 import { showRelease } from '../../gpfs/release.ts';
 import type { Check } from '../../model/audit/check.ts';
 import type { Files } from '../../run/files.ts';
-import type { Mounts } from '../../run/mounts.ts';
+import { isReadOnly, type Mounts } from '../../run/mounts.ts';
 import type { LocateProgram } from '../../run/programs.ts';
 import {
   requireActive,
@@ -74,8 +74,15 @@ export const checkPlace = (host: HostChecks, root: string): Promise<readonly Che
   inOrder(
     () =>
       check('mount', async () => {
-        const { source, type } = await requireMount(host, root);
-        await requireDirectory(host.files, root);
+        const mounted = () => requireMount(host, root);
+        const mount = await mounted();
+        await requireDirectory(host.files, root, mounted);
+        const { source, type, point } = mount;
+        if (isReadOnly(mount))
+          return {
+            status: 'failed' as const,
+            says: `${point} is mounted read-only, so the driver can write nothing in ${root}; mount it for writing (mmumount, then mmmount -o rw)`,
+          };
         return `${root} is on ${source}, mounted as ${type}`;
       }),
     () => check('release', () => releases(host, root)),

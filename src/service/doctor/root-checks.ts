@@ -20,6 +20,7 @@ export const checkRootState = (
     () => check('directories', () => directories(store)),
     () => check('servers', () => servers(store, clock)),
     () => check('space', () => space(store)),
+    () => check('spare files', () => spareFiles(store)),
   );
 
 async function owner(gpfs: Gpfs, { facts }: RootStore): Promise<string | Finding> {
@@ -113,10 +114,10 @@ const twins = (nodes: readonly NodeFile[]): readonly Finding[] =>
       })),
   );
 
+const share = (part: bigint, whole: bigint) => (whole === 0n ? 100 : Number((part * 100n) / whole));
+
 async function space({ files, layout }: RootStore): Promise<string | readonly Finding[]> {
   const { total, available, inodes, inodesFree } = await files.space(layout.root);
-  const share = (part: bigint, whole: bigint) =>
-    whole === 0n ? 100 : Number((part * 100n) / whole);
   const low: Finding[] = [];
   const free = `${showBytes((available / MiB) * MiB)} (${share(available, total)}%)`;
   if (share(available, total) < 5)
@@ -130,4 +131,20 @@ async function space({ files, layout }: RootStore): Promise<string | readonly Fi
       says: `only ${inodesFree} of ${inodes} inodes are free; raise them with mmchfileset --inode-limit`,
     });
   return low.length > 0 ? low : `${free} and ${inodesFree} inodes are free`;
+}
+
+async function spareFiles({ spares, layout, files }: RootStore): Promise<string | Finding> {
+  const { there, of } = await spares.level();
+  if (there === of) return `all ${of} are there, so a full file system can be emptied`;
+  const { total, available, inodes, inodesFree } = await files.space(layout.root);
+  const isLow = share(available, total) < 5 || share(inodesFree, inodes) < 5;
+  return {
+    status: isLow ? 'warning' : 'note',
+    says:
+      `${there} of ${of} are in ${layout.spare}; once all are used, nothing can be deleted while the file system is full: ` +
+      (isLow
+        ? "remove a file that is not the driver's or raise the limit, then a running server makes them again"
+        : 'a running server makes them again'),
+    object: layout.spare,
+  };
 }

@@ -58,7 +58,8 @@ async function remove(
 ): Promise<void> {
   const place = await host.roots.byId(id);
   if (!place) return;
-  const { store, local } = place;
+  const { local } = place;
+  const store = place.store.freeing;
   const held = await settleGroup(host, store, local);
   if (held?.value.state !== 'ready') return;
   requireSameMembers(store, held.value, snapshotIds);

@@ -43,7 +43,7 @@ export async function settleGroup(
 /** Undoes the creation of a group; where that fails, releases the claim, so that the next request undoes it. */
 export async function takeBackGroup(
   host: ServiceHost,
-  store: RootStore,
+  { freeing: store }: RootStore,
   id: LocalId,
   claim: Claim,
 ): Promise<void> {

@@ -11,6 +11,7 @@ import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import { releaseClaim } from '../claims/claims.ts';
 import type { ServiceHost } from '../host.ts';
 import { endImport } from '../snapshots/remove.ts';
+import { trusted } from '../claims/steps.ts';
 import { settleSnapshot } from '../claims/settle.ts';
 
 /**
@@ -74,7 +75,7 @@ async function placeImage(
     const { size } = await store.files.stat(path);
     if (size < bytes) await store.files.grow(path, bytes);
     await store.check();
-    await host.commands.clone.freeze(path);
+    await trusted(store, { data: 'snapshots', key }, host.commands.clone.freeze(path));
   }
   await store.files.chmod(path, 0o640);
   const { inode, size } = await store.files.stat(path);

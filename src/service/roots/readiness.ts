@@ -1,5 +1,6 @@
 import { isFault } from '../../model/fault.ts';
 import type { RootId } from '../../model/ids.ts';
+import type { RootStore } from '../../store/root.ts';
 import type { Roots } from './roots.ts';
 
 /** Which roots can be used now. */
@@ -14,13 +15,20 @@ export interface Survey {
 
 /** Checks every root, and opens those that can be used for the first time. */
 export async function surveyOf(roots: Roots): Promise<Survey> {
-  const results = await Promise.allSettled(roots.paths.map((path) => roots.byPath(path)));
+  const results = await Promise.allSettled(roots.paths.map((path) => usableRoot(roots, path)));
   const usable = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value.id] : []));
   const failures = results.flatMap((each) =>
     each.status === 'rejected' ? [asError(each.reason)] : [],
   );
   const why = failures.find((error) => !isFault(error, 'unavailable')) ?? failures[0];
   return { usable, why };
+}
+
+/** A root that records can be written in; the check of each use does not see that. */
+async function usableRoot(roots: Roots, path: string): Promise<RootStore> {
+  const store = await roots.byPath(path);
+  await store.requireUsable();
+  return store;
 }
 
 const asError = (reason: unknown): Error =>

@@ -44,10 +44,13 @@ export async function checkRoot(host: StartupHost, root: string): Promise<Startu
   } catch (error) {
     if (!(error instanceof DriverError)) throw error;
     // These may pass, for example when an administrator starts GPFS; any other needs another configuration.
-    const passing = isFault(error, 'unavailable', 'busy', 'command-failed');
+    const passing = isFault(error, ...mayPass);
     return { kind: passing ? 'starting' : 'impossible', reason: error.message };
   }
 }
+
+/** What a command says of a path that was unmounted under it is of the last two kinds. */
+const mayPass = ['unavailable', 'busy', 'command-failed', 'path-missing', 'wrong-state'] as const;
 
 async function factsOf(host: StartupHost, root: string): Promise<RootFacts> {
   const { gpfs } = host;
@@ -55,7 +58,7 @@ async function factsOf(host: StartupHost, root: string): Promise<RootFacts> {
     throw impossible(`root ${root} is not an absolute path; write it from /`);
   await requireActive(gpfs);
   const mount = await requireMount(host, root);
-  await requireDirectory(host.files, root);
+  await requireDirectory(host.files, root, () => requireMount(host, root));
   const [{ clusterId, minRelease }, about] = await Promise.all([
     gpfs.config(),
     gpfs.fs(mount.source),
@@ -96,17 +99,33 @@ export async function requireMount(
   );
 }
 
-/** Throws misconfigured unless the root is a directory; a symbolic link to one is refused. */
-export async function requireDirectory(files: Files, root: string): Promise<void> {
-  const kind = await files.stat(root).then(
-    (stat) => stat.kind,
-    (error: unknown) => {
-      if (errnoOf(error) === 'ENOENT') return undefined;
-      throw later(`root ${root} cannot be looked at; see mmgetstate and mmlsmount`, error);
-    },
-  );
+/**
+ * Throws misconfigured unless the root is a directory; a symbolic link to one is refused. A root that is missing
+ * counts only where `mounted` resolves before and after.
+ */
+export async function requireDirectory(
+  files: Files,
+  root: string,
+  mounted: () => Promise<unknown>,
+): Promise<void> {
+  const kindOf = () =>
+    files.stat(root).then(
+      (stat) => stat.kind,
+      (error: unknown) => {
+        if (errnoOf(error) === 'ENOENT') return undefined;
+        throw later(`root ${root} cannot be looked at; see mmgetstate and mmlsmount`, error);
+      },
+    );
+  const again = async () => {
+    await mounted();
+    return kindOf();
+  };
+  const kind = (await kindOf()) ?? (await again());
   if (kind === 'directory') return;
-  if (kind === undefined) throw impossible(`root ${root} does not exist; create the directory`);
+  if (kind === undefined) {
+    await mounted();
+    throw impossible(`root ${root} does not exist; create the directory`);
+  }
   const what = kind === 'symlink' ? 'a symbolic link; name what it points to' : `a ${kind} file`;
   throw impossible(`root ${root} is not a directory but ${what}`);
 }

@@ -142,7 +142,7 @@ export async function takeSnapshot(
     });
     return await readReady(store, id);
   } catch (error) {
-    await host.claims.release(() => forgetUnmade(host, store, record, mine.claim));
+    await host.claims.release(() => forgetUnmade(host, store.freeing, record, mine.claim));
     throw error;
   }
 }

@@ -98,7 +98,7 @@ async function remove(host: ServiceHost, id: string): Promise<void> {
   const place = await host.roots.byId(id);
   if (!place) return;
   await refuseMember(place);
-  await removeSnapshot(host, place);
+  await removeSnapshot(host, { ...place, store: place.store.freeing });
 }
 
 async function refuseMember({ store, local }: PlacedObject): Promise<void> {

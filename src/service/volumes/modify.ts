@@ -14,6 +14,7 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { isTooDeep } from '../parents/depth.ts';
 import type { ServiceHost } from '../host.ts';
 import { imageOf, pathOf } from '../claims/data-files.ts';
+import { trusted } from '../claims/steps.ts';
 import type { PlacedObject } from '../roots/roots.ts';
 import { readyVolume } from '../claims/settle.ts';
 
@@ -78,7 +79,8 @@ async function setAttributes(
   if (!hasAttributes(attributes)) return;
   await store.check();
   log.info({ volume: id, ...attributes }, 'changing attributes; moving the blocks may take long');
-  await commands.setAttributes(pathOf(store, imageOf(value)), attributes);
+  const image = imageOf(value);
+  await trusted(store, image, commands.setAttributes(pathOf(store, image), attributes));
   log.info({ volume: id, ...attributes }, 'attributes changed');
 }
 

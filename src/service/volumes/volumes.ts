@@ -75,7 +75,7 @@ async function list(
 async function remove(host: ServiceHost, id: string): Promise<void> {
   const place = await host.roots.byId(id);
   if (!place) return;
-  await removeVolume(host, place);
+  await removeVolume(host, { ...place, store: place.store.freeing });
   await host.limits.removed(place.store, place.local);
 }
 

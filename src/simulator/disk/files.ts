@@ -18,14 +18,7 @@ export function simulatedFiles(host: Files, simulator: { readonly dir: string })
   return {
     ...host,
     ...reading(host, guard, layout),
-    createDurable: async (path, text, mode) => {
-      guard.spend(path);
-      await host.createDurable(path, text, mode);
-    },
-    createSparse: async (path, size, mode) => {
-      guard.spend(path);
-      return host.createSparse(path, size, mode);
-    },
+    ...creating(host, guard),
     makeDirectory: async (path, mode) => {
       if (!lookAt(path)) guard.spend(path);
       await host.makeDirectory(path, mode);
@@ -52,6 +45,25 @@ export function simulatedFiles(host: Files, simulator: { readonly dir: string })
     ...removing(host, guard, layout),
   };
 }
+
+const creating = (
+  host: Files,
+  guard: Guard,
+): Pick<Files, 'createDurable' | 'overwrite' | 'createSparse'> => ({
+  createDurable: async (path, text, mode) => {
+    guard.spend(path);
+    await host.createDurable(path, text, mode);
+  },
+  overwrite: async (path, text) => {
+    const { size } = await host.stat(path);
+    if (BigInt(Buffer.byteLength(text)) > size) guard.spend(path);
+    await host.overwrite(path, text);
+  },
+  createSparse: async (path, size, mode) => {
+    guard.spend(path);
+    return host.createSparse(path, size, mode);
+  },
+});
 
 function reading(
   host: Files,

@@ -58,6 +58,15 @@ const contentCalls = (visible: VisibleFiles) => ({
 });
 
 const rangeCalls = (visible: VisibleFiles) => ({
+  overwrite: (path: string, text: string): void => {
+    const node = visible.file(path, 'open');
+    if (visible.gpfs.record(node.inode)?.isParent) fail('EROFS', 'open', path);
+    const size = BigInt(Buffer.byteLength(text));
+    if (size > node.size) visible.spend(path, 'write');
+    node.blocks.set(textBlock, text);
+    node.size = size;
+    node.modifiedMs = visible.gpfs.now();
+  },
   copyRange: (from: string, to: string, range: Range): void => {
     const source = visible.file(from, 'open');
     const target = written(visible, to);

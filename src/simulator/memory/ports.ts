@@ -39,7 +39,8 @@ export function portFiles(behind: Behind, now: FilesNow): Files {
     async (path: string, ...args: A): Promise<T> => {
       for (const counts of behind.counts) {
         count(counts.files, method);
-        if (method === 'createDurable' || method === 'syncDirectory') counts.fsyncs += 1;
+        if (['createDurable', 'overwrite'].includes(method) || method === 'syncDirectory')
+          counts.fsyncs += 1;
       }
       return behind.faults.through(
         () => behind.turn(`files.${method} ${path}`),
@@ -49,6 +50,7 @@ export function portFiles(behind: Behind, now: FilesNow): Files {
   return {
     read: call('read', now.read),
     createDurable: call('createDurable', now.createDurable),
+    overwrite: call('overwrite', now.overwrite),
     createSparse: call('createSparse', now.createSparse),
     grow: call('grow', now.grow),
     copyRange: call('copyRange', now.copyRange),

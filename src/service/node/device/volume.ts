@@ -2,11 +2,11 @@ import { isReaderOnly, isSharedReading, type Capability } from '../../../model/c
 import { DriverError } from '../../../model/fault.ts';
 import type { FileKey, LocalId } from '../../../model/ids.ts';
 import type { FileIdentity } from '../../../linux/loop.ts';
+import { undefinedWhenMissing } from '../../../run/files.ts';
 import type { RootStore } from '../../../store/root.ts';
 import type { Content } from '../../../store/schema/data.ts';
 import type { VolumeRecord } from '../../../store/schema/volume.ts';
 import type { NodeHost } from '../host.ts';
-import { statIfThere } from '../state/paths.ts';
 import type { NodeRecord } from '../state/records.ts';
 
 const pollMs = 100;
@@ -79,12 +79,12 @@ export async function imageIdentity(host: WaitingHost, volume: NodeVolume): Prom
 }
 
 /** What waiting for a size needs. */
-type WaitingHost = Pick<NodeHost, 'files' | 'limits' | 'clock'>;
+type WaitingHost = Pick<NodeHost, 'limits' | 'clock'>;
 
 /** Waits until the image shows the size of the record here; another node may have grown it a moment ago. */
-export async function waitForSize(host: WaitingHost, { id, path, record }: NodeVolume) {
+export async function waitForSize(host: WaitingHost, { id, path, record, store }: NodeVolume) {
   for (let waited = 0; ; waited += pollMs) {
-    const stat = await statIfThere(host.files, path);
+    const stat = await store.files.stat(path).catch(undefinedWhenMissing);
     if (!stat) {
       throw new DriverError(
         'wrong-state',

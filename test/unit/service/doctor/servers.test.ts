@@ -25,7 +25,20 @@ const self = {
 
 describe('the state of a root', () => {
   test('that is in order has nothing to say', async () => {
-    expect(await wrong(await forest())).toEqual([]);
+    const world = await forest();
+    await world.store.spares.fill();
+    expect(await wrong(world)).toEqual([]);
+  });
+
+  test('says how many spare files are there, and what to do where there is no space for more', async () => {
+    const world = await forest();
+    expect((await wrong(world)).join('\n')).toContain(
+      'note 0 of 176 are in /gpfs/fs1/csi-data/csi/.gpfs-csi/spare',
+    );
+    world.gpfs.set({ full: true });
+    expect((await wrong(world)).join('\n')).toMatch(
+      /warning 0 of 176 are in .*, then a running server makes them again/,
+    );
   });
 
   test('tells a silent server, another version, a fast clock and twins', async () => {
@@ -71,7 +84,7 @@ describe('what servers leave', () => {
     const b1 = serverOn(gpfs.server('b1'), 'b1');
     await b1.roots.all();
     await quiet(gpfs);
-    gpfs.server('b1').crashAt(12, 'after');
+    gpfs.server('b1').crashAt(24, 'after');
     await b1.volumes.create(spec('half')).catch(() => undefined);
     expect((await store.volumes.read('half'))?.value).toMatchObject({ claim: { node: 'b1' } });
     const kinds = async () => (await found({ gpfs, store })).map(({ kind }) => kind);

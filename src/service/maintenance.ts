@@ -10,6 +10,7 @@ import { sweepArrival } from './migrate/arrivals.ts';
 import { sweepCopies } from './volumes/fill-sweep.ts';
 import { isTooDeep } from './parents/depth.ts';
 import { settleGroup } from './groups/settle.ts';
+import { sweepMoves } from './roots/handles.ts';
 import { inEachRoot } from './roots/roots.ts';
 import type { ServiceHost } from './host.ts';
 import { reclaim, type ReclaimHost } from './parents/reclaim.ts';
@@ -73,6 +74,7 @@ export async function sweepRoot(host: ServiceHost, { freeing: store }: RootStore
     await sweepRecords(store.snapshots, host.clock);
     await sweepHidden(host, store);
     await sweepCopies(host, store);
+    await sweepMoves(host, store);
   } catch (error) {
     await lease.release();
     throw error;

@@ -28,7 +28,8 @@ export interface Layout {
   readonly edge: (parent: FileKey, child: FileKey) => string;
   readonly marks: (image: FileKey) => string;
   readonly attached: (nodeName: string) => string;
-  /** Names the root that a volume was moved to. */
+  /** The notes on volumes that were moved to another root; each names that root. */
+  readonly movedNotes: string;
   readonly moved: (local: LocalId) => string;
   /** What volumes of other roots are filled from. */
   readonly copies: string;
@@ -62,6 +63,7 @@ export function layoutOf(root: string): Layout {
     edge: (parent, child) => at('edges', shardOf(ownerOfKey(parent)), parent, child),
     marks: (image) => at('marks', shardOf(ownerOfKey(image)), image),
     attached: (nodeName) => at('attached', nodeName),
+    movedNotes: at('moved'),
     moved: (local) => at('moved', local),
     copies: at('copies'),
     queue: (state) => at('queue', state),

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { LocalId } from '../model/ids.ts';
 import type { Nonce } from '../run/clock.ts';
-import { errnoOf, type Files } from '../run/files.ts';
+import { errnoOf, undefinedWhenMissing, type Files } from '../run/files.ts';
 import { ignoring } from './edges.ts';
 import type { Layout } from './layout.ts';
 
@@ -12,6 +12,8 @@ export interface Moved {
   /** Durable when it resolves. */
   set(local: LocalId, id: string): Promise<void>;
   clear(local: LocalId): Promise<void>;
+  /** Volumes that left this root, those that were deleted since included. */
+  all(): Promise<readonly LocalId[]>;
 }
 
 /** The notes of one root on volumes that left it. */
@@ -31,6 +33,8 @@ export function movedOf(files: Files, layout: Layout, nonce: Nonce): Moved {
       await files.rename(temporary, layout.moved(local));
       await files.syncDirectory(dirname(layout.moved(local)));
     },
+    all: async () =>
+      ((await files.list(layout.movedNotes).catch(undefinedWhenMissing)) ?? []) as LocalId[],
     clear: (local) => ignoring(files.unlink(layout.moved(local)), 'ENOENT'),
   };
 }

@@ -1,5 +1,5 @@
-import { DriverError } from '../../model/fault.ts';
-import { publicId, type LocalId } from '../../model/ids.ts';
+import { DriverError, isFault } from '../../model/fault.ts';
+import { parseId, publicId, type LocalId } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { PlacedObject, Roots } from './roots.ts';
 
@@ -23,6 +23,43 @@ export async function requireOwnHandle(
     'name-taken',
     `volume ${local} of root ${store.layout.root} was moved to root ${place.store.layout.root}; use another name`,
   );
+}
+
+/**
+ * Removes the notes that led from the handle of a volume to the root where it was deleted. The last is removed first,
+ * so that a repetition finds the others.
+ */
+export async function forgetMoves(
+  { roots }: { readonly roots: Roots },
+  id: string,
+  { store }: PlacedObject,
+): Promise<void> {
+  if (parseId(id)?.root === store.id) return;
+  const opened = await Promise.allSettled(roots.paths.map((path) => roots.byPath(path)));
+  const stores = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const notes: PlacedObject[] = [];
+  let note = noteOf(stores, id);
+  while (note && note.store.id !== store.id && notes.length < stores.length) {
+    notes.unshift(note);
+    note = noteOf(stores, await note.store.moved.to(note.local));
+  }
+  for (const each of notes) await each.store.moved.clear(each.local);
+}
+
+/** The place that an id names, where a note on it would lie. */
+function noteOf(stores: readonly RootStore[], id = ''): PlacedObject | undefined {
+  const parsed = parseId(id);
+  const store = stores.find((each) => each.id === parsed?.root);
+  return parsed && store ? { store, local: parsed.local } : undefined;
+}
+
+/** Removes notes on volumes that are deleted by now: by an older version, or by a server that died. */
+export async function sweepMoves(host: { readonly roots: Roots }, store: RootStore): Promise<void> {
+  for (const local of await store.moved.all())
+    await requireOwnHandle(host, store, local).catch((error: unknown) => {
+      // The volume exists, or its root is away.
+      if (!isFault(error, 'name-taken', 'unavailable')) throw error;
+    });
 }
 
 const isSame = (a: PlacedObject, b: PlacedObject | undefined): boolean =>

@@ -15,6 +15,7 @@ import { listPage } from '../pages.ts';
 import { modifyVolume } from './modify.ts';
 import { operate } from '../claims/operate.ts';
 import { isFencing } from '../claims/own-claim.ts';
+import { forgetMoves } from '../roots/handles.ts';
 import type { PlacedObject } from '../roots/roots.ts';
 import { readyVolume, volumeMissing } from '../claims/settle.ts';
 
@@ -76,6 +77,7 @@ async function remove(host: ServiceHost, id: string): Promise<void> {
   const place = await host.roots.byId(id);
   if (!place) return;
   await removeVolume(host, { ...place, store: place.store.freeing });
+  await forgetMoves(host, id, place);
   await host.limits.removed(place.store, place.local);
 }
 

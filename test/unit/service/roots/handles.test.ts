@@ -1,7 +1,9 @@
+import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import { gpfsCommands } from '../../../../src/gpfs/commands.ts';
 import { adoptFile } from '../../../../src/service/adopt/adopt.ts';
 import { adoptDirectory } from '../../../../src/service/adopt/adopt-directory.ts';
+import { sweepRoot } from '../../../../src/service/maintenance.ts';
 import { migrateVolume } from '../../../../src/service/migrate/migrate.ts';
 import { clusterWithRoot, serverOn, spec, testRoot } from '../../../support/memory/driver.ts';
 
@@ -67,3 +69,38 @@ test('a volume goes round all roots, and back', async () => {
     expect((await driver.roots.byId(id))?.store.layout.root).toBe(root);
   }
 });
+
+const notes = ({ gpfs }: Awaited<ReturnType<typeof setup>>) =>
+  gpfs.paths().filter((path) => path.includes('/.gpfs-csi/moved/'));
+
+test('the notes that lead to a volume go with it, from every root that it was in', async () => {
+  const world = await setup();
+  const { driver, make } = world;
+  const { id } = await make('v', testRoot);
+  for (const root of [second, third]) await migrateVolume(driver.host, id, root);
+  expect(notes(world)).toHaveLength(2);
+  await driver.volumes.remove(id);
+  expect(notes(world)).toEqual([]);
+  await driver.volumes.remove(id);
+});
+
+test.each(['repetition', 'sweep'])(
+  'a server that dies before it removed the notes leaves them to the %s',
+  async (how) => {
+    const world = await setup();
+    const { gpfs, driver, make } = world;
+    const { id } = await make('v', testRoot);
+    const other = await make('w', testRoot);
+    for (const each of [id, other.id]) await migrateVolume(driver.host, each, second);
+    const place = await driver.roots.byId(id);
+    await place?.store.volumes.update('v', (now) => ({
+      ...now,
+      state: 'deleted',
+      deletedMs: gpfs.clock.now(),
+    }));
+    if (how === 'repetition') await driver.volumes.remove(id);
+    else for (const each of await driver.roots.all()) await sweepRoot(driver.host, each);
+    expect(notes(world).map((path) => basename(path))).toEqual(['w']);
+    expect((await driver.volumes.get(other.id)).id).toBe(other.id);
+  },
+);

@@ -96,7 +96,7 @@ export interface Ground {
   readonly pools: readonly SimulatedPool[];
   readonly createdMs: number;
   now(): number;
-  /** lstat(2); EINVAL when the path is not on this file system, EIO when the tree it is in is damaged. */
+  /** lstat(2); EINVAL when the path is not on this file system, ESTALE when that was unmounted, EIO when the tree it is in is damaged. */
   facts(path: string): Facts;
   record(inode: Inode): FileRecord | undefined;
   /** How many children a parent has now. The count may stop at `limit`. */

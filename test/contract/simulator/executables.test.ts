@@ -186,6 +186,15 @@ describe('other commands', () => {
     expect((await program('mmlsfs', 'other', '-Y')).exitCode).toBe(1);
   });
 
+  test('a file of a file system that was unmounted under it is stale, and one beside it is no file of GPFS', async () => {
+    const at = await withVolume();
+    await simulateUp({ ...simulator, personality: { mounted: false } });
+    expect(await mmclone('show', at('vol'))).toEqual(refused('mmclone: Stale file handle'));
+    await simulateUp({ ...simulator, personality: { mounted: true } });
+    expect(await mmclone('show', '/etc/hostname')).toEqual(refused('mmclone: Invalid argument'));
+    expect((await mmclone('show', at('vol'))).exitCode).toBe(0);
+  });
+
   test('a fileset can be made, linked, filled, unlinked and deleted', async () => {
     const junction = join(simulator.mount, 'extra');
     expect((await program('mmcrfileset', 'fs1', 'extra')).exitCode).toBe(0);

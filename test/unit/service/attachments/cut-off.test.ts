@@ -143,7 +143,7 @@ describe('while a fence is under way', () => {
     const { gpfs, mark, publish, b1, id } = await fenceWorld();
     await mark('b1');
     gpfs.resetCounts();
-    const release = gpfs.stallAt(30);
+    const release = gpfs.stallAt(45);
     const fence = publish();
     await quiet(gpfs);
     expect(recordsIn(gpfs, 'volumes')[0]?.claim).toMatchObject({ op: 'fence' });

@@ -1,0 +1,67 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { newSnapshot, newVolume, remove, volumeRequest } from '../../support/disk/csi.ts';
+import { realSite } from '../../support/disk/real-site.ts';
+import { cli } from '../../support/disk/real-server.ts';
+
+const site = await realSite();
+const server = await site.serve();
+const state = join(site.root, '.gpfs-csi');
+const remount = (how: 'ro' | 'rw') =>
+  execFileSync('mount', ['-o', `remount,${how}`, site.mount], { stdio: 'ignore' });
+
+afterEach(() => remount('rw'));
+
+const doctor = async (): Promise<string> => {
+  const { root, 'mm-dir': bin, 'mm-runner': runner } = site.flags('a1');
+  const places = ['--root', root ?? '', '--mm-dir', bin ?? '', '--mm-runner', runner ?? ''];
+  const running = cli(['doctor', '--no-probe', ...places]);
+  await running.status;
+  return running.out();
+};
+
+test('a file system mounted read-only: Probe, doctor and each write say so, and nothing is "internal"', async () => {
+  const id = await newVolume(server, 'v');
+  const snapshot_id = await newSnapshot(server, 's', id);
+  // A file that is open for writing refuses it, and the server makes its spare files when it starts.
+  await expect
+    .poll(() => existsSync(state) && readdirSync(join(state, 'spare')).length, { timeout: 30_000 })
+    .toBe(176);
+  remount('ro');
+  expect((await server.ok('Probe', {})).ready).toEqual({ value: false });
+  const asks = [
+    ['CreateVolume', volumeRequest('w')],
+    ['CreateVolume', volumeRequest('clone', { from: { snapshot: { snapshot_id } } })],
+    ['CreateSnapshot', { name: 't', source_volume_id: id }],
+    ['DeleteSnapshot', { snapshot_id }],
+    ['DeleteVolume', { volume_id: id }],
+  ] as const;
+  for (const [rpc, request] of asks)
+    expect(await server.refused(rpc, request)).toBe(
+      `UNAVAILABLE root ${site.root} cannot be written to: ${site.mount} is mounted read-only; mount it for writing (mmumount, then mmmount -o rw)`,
+    );
+  expect(await doctor()).toMatch(/FAILED +mount +.* is mounted read-only/i);
+  remount('rw');
+  expect((await server.ok('Probe', {})).ready).toEqual({ value: true });
+  await remove(server, { volumes: [id], snapshots: [snapshot_id] });
+});
+
+test.each(['tmp', 'nodes', join('queue', 'ready'), join('records', 'snapshots')])(
+  'the directory %s that was removed is made again',
+  async (name) => {
+    const kept = join(state, `${name}-aside`);
+    await rename(join(state, name), kept);
+    const id = await newVolume(server, `v-${name.replace('/', '-')}`);
+    expect((await server.ok('Probe', {})).ready).toEqual({ value: true });
+    expect(existsSync(join(state, name))).toBe(true);
+    if (name === 'nodes') {
+      await rm(join(state, name), { recursive: true });
+      await rename(kept, join(state, name));
+    } else await rm(kept, { recursive: true });
+    await remove(server, { volumes: [id] });
+    expect(site.problems()).toEqual([]);
+  },
+);

@@ -81,7 +81,7 @@ export function redirect(ground: Ground, path: string): void {
   }
   const above = ground.record(grandparent)?.depth ?? 0;
   ground.commit([
-    { do: 'absorb', inode: record.inode, all: false, ...overwriting(ground, path) },
+    { do: 'absorb', inode: record.inode, all: false, ...overwriting(ground, path, parent) },
     ...hang(record.inode, grandparent),
     { do: 'put', record: { ...record, parent: grandparent, depth: above + 1 } },
     ...childGone(ground, parent),
@@ -94,7 +94,7 @@ export function split(ground: Ground, path: string): void {
   const { record, parent } = child(ground, path, 'split');
   runOutOfSpace(ground, record, path, 'split');
   ground.commit([
-    { do: 'absorb', inode: record.inode, all: true, ...overwriting(ground, path) },
+    { do: 'absorb', inode: record.inode, all: true, ...overwriting(ground, path, parent) },
     { do: 'put', record: { ...record, parent: undefined, depth: 0 } },
     ...childGone(ground, parent),
     ...cut(record.inode, parent),
@@ -102,8 +102,8 @@ export function split(ground: Ground, path: string): void {
 }
 
 /** Some GPFS copies the parent's blocks over what is written to the file meanwhile. */
-const overwriting = (ground: Ground, path: string): { readonly over?: boolean } =>
-  !ground.personality.redirectKeeps && ground.isOpenForWriting(path) ? { over: true } : {};
+const overwriting = (ground: Ground, path: string, parent: Inode): { readonly over?: Inode } =>
+  !ground.personality.redirectKeeps && ground.isOpenForWriting(path) ? { over: parent } : {};
 
 /** The errno of removing this file now; undefined when it can be removed. Children protect their parent. */
 export function removalRefused(ground: Ground, inode: Inode): string | undefined {

@@ -58,8 +58,8 @@ export type Change =
       readonly all: boolean;
       /** Copies at most this many blocks. */
       readonly most?: number;
-      /** Also replaces blocks that the file has written itself, whose data is then lost. */
-      readonly over?: boolean;
+      /** Also replaces blocks that the file has written itself, whose data is then lost: by those of this parent. */
+      readonly over?: Inode;
     };
 
 export interface SimulatedFileset {

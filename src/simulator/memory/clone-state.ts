@@ -87,12 +87,12 @@ function sharedBlocks(fileSystem: MemoryFileSystem, records: ReadonlyMap<Inode, 
     const inherited = parent === undefined ? [] : contentOf(parent);
     return new Map([...inherited, ...(fileSystem.nodes.get(inode)?.blocks ?? [])]);
   };
-  const absorb = ({ inode, all, most = Infinity, over = false }: Absorb): void => {
+  const absorb = ({ inode, all, most = Infinity, over }: Absorb): void => {
     const parent = records.get(inode)?.parent;
     if (parent === undefined) return;
     const { blocks } = nodeOf(fileSystem, inode);
     const shared = [...(all ? contentOf(parent) : nodeOf(fileSystem, parent).blocks)];
-    const missing = shared.filter(([block]) => over || !blocks.has(block));
+    const missing = shared.filter(([block]) => over !== undefined || !blocks.has(block));
     for (const [block, value] of missing.slice(0, most)) blocks.set(block, value);
   };
   return { blockOf, contentOf, absorb };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../../../run/files.ts';
 import { birthOf, type FileTracker } from './file-tracker.ts';
 import { plainAttributes, type Change, type FileRecord, type Inode } from '../../core/ground.ts';
+import { copyOver } from './copy-over.ts';
 import { readJson, type SimulatorLayout } from './layout.ts';
 import { lookAt, unlinkIfThere, writeWhole, type StateFiles } from './state-files.ts';
 
@@ -92,11 +93,26 @@ function apply(context: Context, change: Change): void {
     case 'cut':
       context.states.cut(change.child, change.parent);
       return;
-    case 'yield':
     case 'absorb':
+      if (change.over !== undefined) absorbOver(context, change, change.over);
+      return;
+    case 'yield':
       // XFS keeps the blocks of reflinked files in order by itself.
       return;
   }
+}
+
+/** The link of a child is a name of its parent; it goes last, so without it this was done before. */
+function absorbOver(
+  { states, seen }: Context,
+  { inode, all }: Extract<Change, { do: 'absorb' }>,
+  parent: Inode,
+): void {
+  const from = states.linkOf(parent, inode);
+  const path = (seen.get(inode) ?? states.read(inode))?.path;
+  if (path === undefined || !lookAt(from)) return;
+  const above = all ? undefined : states.read(parent)?.record.parent;
+  copyOver(path, from, above === undefined ? undefined : states.linkOf(above, parent));
 }
 
 function name({ seen }: Context, inode: Inode, path: string): void {

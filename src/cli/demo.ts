@@ -11,7 +11,8 @@ import { readConfig } from './command/config.ts';
 import { connect } from './demo/client.ts';
 import { narratorOf, type Narrator } from './demo/narrator.ts';
 import { playStory } from './demo/story.ts';
-import { startServer, type RunningServer } from './server/assemble.ts';
+import { startServer } from './server/assemble.ts';
+import type { RunningServer } from './server/open.ts';
 
 // Set before the first file is opened: a simulated file system blocks threads as a real one does.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';

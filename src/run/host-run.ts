@@ -24,6 +24,11 @@ export interface HostOptions {
   readonly maxOutput?: number;
   /** The time limit of a read that names none. */
   readonly readTimeoutMs?: number;
+  /**
+   * An open descriptor that each command which changes something inherits, as number 3: as long as one runs,
+   * some process has it open. Not a read: it changes nothing, and one of GPFS may start a daemon.
+   */
+  readonly lifeline?: number;
 }
 
 type Argv = readonly [string, ...string[]];
@@ -44,11 +49,12 @@ export function hostRun(options: HostOptions): Run {
   const limits = { atOnce: options.atOnce ?? 6, queue: options.queue ?? 1000 };
   const pools = { mm: commandPool(limits), host: commandPool(limits) };
   const start = starter(place, options.maxOutput ?? 1024 * 1024, searchPath.join(':'));
+  const inherits = (kind: RunKind) => (kind === 'read' ? undefined : options.lifeline);
 
   return async (argv, kind, runOptions = {}) => {
     const stop = stopSignal(kind, runOptions, options.readTimeoutMs ?? 30_000);
     return inPool(isMmCommand(argv[0]) ? pools.mm : pools.host, argv, stop, () =>
-      start(argv, stop),
+      start(argv, stop, inherits(kind)),
     );
   };
 }
@@ -84,9 +90,9 @@ async function inPool(
 
 const starter =
   (place: LocateProgram, maxOutput: number, path: string) =>
-  (argv: Argv, stop: AbortSignal | undefined): Started => {
+  (argv: Argv, stop: AbortSignal | undefined, lifeline: number | undefined): Started => {
     const running = place(argv).then(
-      ([file, ...args]) => spawnGroup(file, args, path),
+      ([file, ...args]) => spawnGroup(file, args, path, lifeline),
       (error: unknown) => {
         throw notRun(argv, error);
       },
@@ -105,14 +111,20 @@ const starter =
 type Child = ReturnType<typeof spawnGroup>;
 
 // In an object, because execa returns a promise too, and a function that returns it would await it.
-const spawnGroup = (file: string, args: readonly string[], path: string) => ({
+const spawnGroup = (
+  file: string,
+  args: readonly string[],
+  path: string,
+  lifeline: number | undefined,
+) => ({
   process: execa(file, args, {
     // Its own process group: a signal for the driver does not reach it, and a kill reaches all its processes.
     detached: true,
     cleanup: false,
     reject: false,
     buffer: false,
-    stdin: 'ignore',
+    // The types of execa know descriptors up to 9 only; it hands on any.
+    stdio: ['ignore', 'pipe', 'pipe', ...(lifeline === undefined ? [] : [lifeline as 9])],
     // Never a directory of GPFS, which would be busy until the command ends.
     cwd: '/',
     env: { LC_ALL: 'C', PATH: path },

@@ -56,6 +56,11 @@ export interface DriverHost {
   readonly compacted?: (root: string, bytes: Bytes) => void;
   /** Called after each part of a volume that is filled; where this is absent, the log says it. */
   readonly progress?: ((at: FillProgress) => void) | undefined;
+  /**
+   * Resolves when nothing of an earlier driver process of this node can act any more; throws unavailable before. Other
+   * servers take a new registration as the proof of that. Absent: there are no earlier processes.
+   */
+  readonly alone?: () => Promise<void>;
 }
 
 /** The controller's side of the driver, and what its upkeep needs. */
@@ -172,6 +177,7 @@ function opener(
         const { clusterId, fileSystem, fileset } = result.facts;
         placement.learn(result.facts.about);
         const store = await openRoot(path, { clusterId, fileSystem, fileset, owner: on.owner }, on);
+        await on.alone?.();
         await store.freeing.nodes.register(on.self);
         on.log.info({ path, root: store.id, fileSystem, fileset }, 'root opened');
         opened(store);

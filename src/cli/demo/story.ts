@@ -5,7 +5,7 @@ import { growForest } from '../../model/forest/forest.ts';
 import { forestText } from '../../model/forest/text.ts';
 import { rowsOf } from '../../model/forest/view.ts';
 import { readForest } from '../../service/forest/forest.ts';
-import type { RunningServer } from '../server/assemble.ts';
+import type { RunningServer } from '../server/open.ts';
 import type { DemoClient } from './client.ts';
 import type { Narrator } from './narrator.ts';
 

@@ -1,4 +1,4 @@
-import { gpfsCommands, type Gpfs } from '../../gpfs/commands.ts';
+import { gpfsCommands } from '../../gpfs/commands.ts';
 import type { Log } from '../../observe/log.ts';
 import { hostTrials } from '../../linux/trials.ts';
 import type { Bytes } from '../../model/bytes.ts';
@@ -10,37 +10,23 @@ import { hostFiles, hostMounts } from '../../run/host-files.ts';
 import { observedRun, tryingRun } from '../../run/observed.ts';
 import type { Run } from '../../run/run.ts';
 import type { Trials } from '../../run/trials.ts';
-import { serveHttp, type HttpServer } from '../../server/http.ts';
-import { serveGrpc, type GrpcServer } from '../../server/transport/listen.ts';
-import type { Services } from '../../service/api.ts';
-import { driverOf, type Driver } from '../../service/driver.ts';
+import { socketPath } from '../../server/transport/endpoint.ts';
+import { refuseLiving } from '../../server/transport/socket.ts';
+import { driverOf } from '../../service/driver.ts';
 import { nodeVolumes, type NodeSide } from '../../service/node/node.ts';
 import { probeOnce, type StartingProbe } from '../../service/probe/probe.ts';
 import { probeTwoNodes } from '../../service/probe/pair/pair.ts';
 import { inEachRoot, type Roots } from '../../service/roots/roots.ts';
 import { findSimulator, type Simulator } from '../../simulator/disk/lifecycle/find.ts';
 import { simulatedFiles } from '../../simulator/disk/files.ts';
-import { registerQueueMetrics } from '../../service/forest/metrics.ts';
-import { nodeTopology, type TrackedTopology } from '../../service/roots/topology.ts';
+import { nodeTopology } from '../../service/roots/topology.ts';
 import { rootTopology } from '../../model/topology.ts';
-import { startAccounting } from './accounting.ts';
 import { simulatedTrials } from '../../simulator/disk/trials.ts';
 import type { Config } from '../command/config.ts';
-import { openRegistration, reportingTopology } from './registration.ts';
-import { endsWithin } from './periodic.ts';
+import { openServer, type Assembled, type RunningServer } from './open.ts';
 import { readSelf } from './self.ts';
-import { startUpkeep } from './upkeep.ts';
+import { succeed, type Succession } from './succession.ts';
 import { packageVersion } from '../command/version.ts';
-
-/** A server that answers requests. */
-export interface RunningServer {
-  readonly driver: Driver;
-  readonly services: Services;
-  /** Resolves to an exit status when the server cannot continue. */
-  readonly lost: Promise<number>;
-  /** Lets running requests finish; bounded by the configured grace. */
-  close(): Promise<void>;
-}
 
 /** Builds the driver of one node and serves it. `watched` may observe the commands that the driver runs. */
 export async function startServer(
@@ -49,85 +35,47 @@ export async function startServer(
   watched: (run: Run) => Run = (run) => run,
 ): Promise<RunningServer> {
   const metrics = createMetrics();
-  const run = watched(hostRun({ mmDirectory: config.mmDirectory, mmRunner: config.mmRunner }));
-  const built = await assemble(config, observedRun(run, log, metrics), log, metrics);
-  const { driver, services, topology, node, gpfs, probe, pair } = built;
-  await thawLeft(node, log);
-  const lost = Promise.withResolvers<number>();
-  const onVanished = (path: string): void => {
-    log.error({ path }, 'the socket was removed; ending, so that the next start makes it again');
-    lost.resolve(1);
-  };
-  const grpc = await openGrpc(config, services, { metrics, log, onVanished });
-  const http = await openHttp(config, services, metrics);
-  const registration = openRegistration(config, gpfs, log, topology);
-  const tending = startUpkeep(driver, {
-    found: reportingTopology(topology, registration, log),
-    controller: grpc.controller,
-    reconcile: () => node.reconcile(),
-    trim: () => node.trim(),
-    probe,
-    pair,
+  const { mmDirectory, mmRunner, stateDirectory } = config;
+  const run = hostRun({ mmDirectory, mmRunner });
+  const succession = await succeed({ run, log, stateDirectory });
+  const holding = watched(hostRun({ mmDirectory, mmRunner, lifeline: succession.lifeline }));
+  const built = await assemble(config, observedRun(holding, log, metrics), {
     log,
+    metrics,
+    succession,
   });
-  const accounting = startAccounting(driver.host, metrics);
-  registerQueueMetrics(metrics, driver.worker);
-  log.info({ endpoint: config.endpoint }, 'serving');
-  return {
-    driver,
-    services,
-    lost: lost.promise,
-    close: async () => {
-      const upkeep = endsWithin(config.shutdownGraceMs, [tending.stop(), accounting.stop()], log);
-      await node.close();
-      const closed = closeAll(grpc, http, config.shutdownGraceMs, log);
-      await Promise.all([registration?.close(), closed, upkeep]);
-    },
-  };
+  await thawLeft(built.node, log);
+  await endEarlier(succession, config, log);
+  return openServer(config, built, { log, metrics });
 }
 
-function openGrpc(
-  config: Config,
-  services: Services,
-  {
-    metrics,
-    log,
-    onVanished,
-  }: {
-    readonly metrics: Metrics;
-    readonly log: Log;
-    /** Called with the path of the socket when that is gone. */
-    readonly onVanished: (path: string) => void;
-  },
-): Promise<GrpcServer> {
-  const seconds = metrics.histogram('gpfs_csi_rpc_duration_seconds', 'Requests, by name and code.');
-  return serveGrpc({
-    services,
-    log,
-    endpoint: config.endpoint,
-    controller: config.controller,
-    limitMs: config.requestLimitMs,
-    onDone: ({ rpc, code, ms }) => {
-      seconds(ms / 1000, { rpc, code });
-    },
-    onVanished,
+/** What the parts of a server share. */
+interface Shared {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly succession: Succession;
+}
+
+/**
+ * Before the first request: what an earlier driver process of this node still does would come in between. One that
+ * cannot be ended keeps the roots closed, and this server answers without them.
+ */
+async function endEarlier(succession: Succession, { endpoint }: Config, log: Log): Promise<void> {
+  await succession.endStopped();
+  await refuseLiving(socketPath(endpoint));
+  await succession.alone().catch((error: unknown) => {
+    log.error({ error }, 'this server does not register in its roots yet');
   });
 }
 
 // Less than sidecars wait by default, so that the events of a PersistentVolumeClaim show the progress of its volume.
 const patienceMs = 8_000;
 
-interface Assembled {
-  readonly driver: Driver;
-  readonly services: Services;
-  readonly topology: TrackedTopology | undefined;
-  readonly node: NodeSide;
-  readonly gpfs: Gpfs;
-  readonly probe: () => Promise<void>;
-  readonly pair: (() => Promise<void>) | undefined;
-}
-
-async function assemble(config: Config, run: Run, log: Log, metrics: Metrics): Promise<Assembled> {
+async function assemble(
+  config: Config,
+  run: Run,
+  { log, metrics, succession }: Shared,
+): Promise<Assembled> {
   const simulator = findSimulator(config.mmDirectory);
   if (simulator) log.warn({ mount: simulator.mount }, 'this is a simulated GPFS: not for data');
   const gpfs = gpfsCommands(run);
@@ -152,6 +100,7 @@ async function assemble(config: Config, run: Run, log: Log, metrics: Metrics): P
     mountType: simulator?.mountType ?? config.mountType,
     compacted: copiedBytes(metrics),
     topology: keys,
+    alone: () => succession.alone(),
   });
   const { roots } = driver;
   const node = nodeVolumes({ ...common, ...nodeOptions(config), files: host, roots, run });
@@ -221,31 +170,4 @@ function watchdogOf({ mmRunner }: Config): readonly [string, ...string[]] | unde
   if (mmRunner.kind === 'direct') return thaw;
   const { procPath } = mmRunner;
   return ['nsenter', `--cgroup=${procPath}/ns/cgroup`, '--', ...thaw, '--join', procPath];
-}
-
-function openHttp(
-  { httpPort, httpAddress }: Config,
-  { readiness }: Services,
-  metrics: Metrics,
-): Promise<HttpServer | undefined> {
-  if (httpPort === 0) return Promise.resolve(undefined);
-  return serveHttp({
-    host: httpAddress,
-    port: httpPort,
-    readiness,
-    metrics: () => metrics.render(),
-  });
-}
-
-async function closeAll(
-  grpc: GrpcServer,
-  http: HttpServer | undefined,
-  graceMs: number,
-  log: Log,
-): Promise<void> {
-  await grpc.close(graceMs);
-  await http?.close();
-  const running = grpc.running();
-  if (running > 0)
-    log.warn({ running }, 'requests did not end in time; a retry will find how far they went');
 }

@@ -62,14 +62,19 @@ async function makeRoom(path: string): Promise<void> {
       'misconfigured',
       `${path} exists and is not a socket; remove it, or choose another path`,
     );
-  if (await answers(path))
-    throw new DriverError(
-      'misconfigured',
-      `another instance is live on ${path}; stop it first, or choose another path`,
-    );
+  await refuseLiving(path);
   await unlink(path).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw cannotListen(path, error);
   });
+}
+
+/** Throws misconfigured where a process listens at a path. */
+export async function refuseLiving(path: string): Promise<void> {
+  if (!(await answers(path))) return;
+  throw new DriverError(
+    'misconfigured',
+    `another instance is live on ${path}; stop it first, or choose another path`,
+  );
 }
 
 async function requireFolder(path: string): Promise<void> {

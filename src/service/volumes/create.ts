@@ -8,7 +8,6 @@ import { settleVolume } from '../claims/settle.ts';
 import type { ServiceHost } from '../host.ts';
 import { requireOwnHandle } from '../roots/handles.ts';
 import { requireWithinReach } from '../roots/topology.ts';
-import { resumeFilling } from './fill-resume.ts';
 import { makeVolume, type VolumeOrder } from './make.ts';
 import { decodeRequest, requireSame, type VolumeRequest } from './request.ts';
 import { findSource, imageSource, type VolumeSource } from './sources.ts';
@@ -41,8 +40,6 @@ async function findSourceAndRoot(
 /** The volume that an earlier request made, or a new one. */
 async function findOrMake(host: ServiceHost, order: VolumeOrder): Promise<VolumeRecord> {
   const { spec, parameters, source, store } = order;
-  const resumed = await resumeFilling(host, store, spec);
-  if (resumed) return resumed;
   const held = await settleVolume(host, store, localIdOf(spec.name));
   if (held && held.value.state !== 'deleted') {
     requireSame(held.value, spec);

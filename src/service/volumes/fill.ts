@@ -63,8 +63,8 @@ async function addSourceEdge(
   return tied;
 }
 
-/** Fills the file from where the fill stands, and makes the volume ready. */
-export async function finishFilling(
+/** Fills the file, and makes the volume ready. No other process continues in this file: one that takes over begins a new one. */
+async function finishFilling(
   host: ServiceHost,
   store: RootStore,
   held: Held<VolumeRecord>,

@@ -19,7 +19,7 @@ import { deepen, helpForClone, isTooDeep } from '../parents/depth.ts';
 import { reclaim } from '../parents/reclaim.ts';
 import type { Parent } from '../parents/record.ts';
 import { buildFilled, removeCopyEdge, type FillSource, type NewImage } from './fill.ts';
-import { answerWhileFilling } from './fill-resume.ts';
+import { answerWhileFilling } from './fill-wait.ts';
 import { askedOf, sizeFor, type VolumeRequest } from './request.ts';
 import type { VolumeSource } from './sources.ts';
 

@@ -4,6 +4,11 @@ import { basename, join } from 'node:path';
 import { errnoOf } from '../../../src/run/files.ts';
 import { highestVersions } from '../../../src/store/layout.ts';
 
+interface SeenFill {
+  readonly allocatedBytes: string;
+  readonly copiedBytes: string;
+}
+
 /** The fields that tests read of any record. */
 interface Seen {
   readonly id: string;
@@ -11,7 +16,7 @@ interface Seen {
   readonly bytes: string;
   readonly parent: string | null;
   readonly depth?: number;
-  readonly claim?: { readonly op: string; readonly fill?: { readonly copiedBytes: string } } | null;
+  readonly claim?: { readonly op: string; readonly fill?: SeenFill } | null;
   readonly image?: { readonly key: string; readonly inode: string } | null;
   readonly file?: { readonly key: string; readonly inode: string } | null;
 }

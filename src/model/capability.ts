@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { invalid } from './fault.ts';
 
 /** Access modes by their CSI names; decoding refuses UNKNOWN. */
@@ -97,5 +98,9 @@ export function canonicalCapability({ access, mode }: Capability): string {
 
 /** Whether two such texts say the same but for mount flags: the kubelet may add the label of a pod to those. */
 export const sameUse = (a: string, b: string): boolean => withoutFlags(a) === withoutFlags(b);
+
+/** The mount flags in such a text. */
+export const flagsIn = (text: string): readonly string[] =>
+  z.array(z.string()).parse(JSON.parse(/\[.*$/.exec(text)?.[0] ?? '[]'));
 
 const withoutFlags = (text: string): string => text.replace(/ \[.*$/, '');

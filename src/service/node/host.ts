@@ -14,7 +14,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { Companion } from '../../run/companion.ts';
 import type { FrozenNotes } from './state/frozen.ts';
 import type { VolumeLocks } from './state/locks.ts';
-import type { NodeRecords } from './state/records.ts';
+import type { NodeRecord, NodeRecords } from './state/records.ts';
 
 /** Finds the root that an id belongs to. */
 export interface NodeRoots {
@@ -56,6 +56,8 @@ export interface NodeHost {
   readonly freezer: Freezer;
   /** Calls of statfs(2) that have not returned yet, by path. */
   readonly pendingSpace: Map<string, Promise<Space>>;
+  /** Volumes that a caller staged, whose record a boot or a failed stage removed, with that record. */
+  readonly vanished: Map<string, NodeRecord>;
   readonly losetup: Losetup;
   readonly mounter: Mounter;
   readonly blkid: ReturnType<typeof blkid>;

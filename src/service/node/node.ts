@@ -105,6 +105,7 @@ function nodeHostOf(options: NodeVolumesOptions): NodeHost {
     fstrim: fstrim(run),
     fsfreeze: fsfreeze(run),
     pendingSpace: new Map(),
+    vanished: new Map(),
     frozen: frozenNotes(files, options.stateDirectory),
     watchdog: watchdogOf(options.watchdog),
     limits: { ...defaultLimits, ...options.limits },

@@ -1,4 +1,10 @@
-import { canonicalCapability, requireSupported, sameUse } from '../../model/capability.ts';
+import {
+  canonicalCapability,
+  flagsIn,
+  requireSupported,
+  sameUse,
+  type Capability,
+} from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { Loop } from '../../linux/loop.ts';
 import type { Mount } from '../../run/mounts.ts';
@@ -12,6 +18,7 @@ import { isMountedAt, isOfVolume, isLive } from './device/places.ts';
 import { targetFor } from './state/targets.ts';
 import { readVolume, requireAttached, type NodeVolume } from './device/volume.ts';
 import { endedFault, whyEnded } from './device/ended-by-kernel.ts';
+import { stageHeld } from './stage.ts';
 import { drop, removePlace } from './unpublish.ts';
 
 const field = 'target_path';
@@ -98,22 +105,71 @@ async function withdraw(
 async function requireStaged(
   host: NodeHost,
   volume: NodeVolume,
-  { id, stagingPath, capability }: PublishAsk,
+  ask: PublishAsk,
 ): Promise<{ readonly record: NodeRecord; readonly loop: Loop }> {
+  const { id, capability } = ask;
   const refuse = (why: string) => new DriverError('wrong-state', `volume ${id} ${why}`);
-  const record = await host.records.read(id);
-  const isHere = record && [record.stagingPath, record.stagingAsked].includes(stagingPath);
-  if (!isHere || !record.loop || !(await isLive(host, record)))
-    throw refuse(`is not staged at ${JSON.stringify(stagingPath)} here; stage it first`);
-  const why = await whyEnded(host, record);
-  if (why !== undefined) throw endedFault(record, why);
-  if (record.generation !== volume.key)
+  const known = await stagedAt(host, ask);
+  if (!known) throw notStaged(ask);
+  if (known.generation !== volume.key)
     throw refuse('got a new image since it was staged here; unstage it and stage it again');
-  if (!sameUse(record.capability, canonicalCapability(capability)))
+  if (!sameUse(known.capability, canonicalCapability(capability)))
     throw refuse(
-      `is staged with another capability (${record.capability}) than it is published with`,
+      `is staged with another capability (${known.capability}) than it is published with`,
     );
-  return { record, loop: record.loop };
+  const live = (await liveRecord(host, id)) ?? (await stageAgain(host, known, ask));
+  if (!live) throw notStaged(ask);
+  const why = await whyEnded(host, live.record);
+  if (why !== undefined) throw endedFault(live.record, why);
+  return live;
+}
+
+const notStaged = ({ id, stagingPath }: PublishAsk): DriverError =>
+  new DriverError(
+    'wrong-state',
+    `volume ${id} is not staged at ${JSON.stringify(stagingPath)} here; stage it first`,
+  );
+
+/** What this node knows of a stage at the path that a publication names, in this boot or an earlier one. */
+async function stagedAt(
+  { records, vanished }: Pick<NodeHost, 'records' | 'vanished'>,
+  { id, stagingPath }: PublishAsk,
+): Promise<NodeRecord | undefined> {
+  const known = (await records.asWritten(id)) ?? vanished.get(id);
+  return [known?.stagingPath, known?.stagingAsked].includes(stagingPath) ? known : undefined;
+}
+
+/** The record of a volume whose device and staging mount are there. */
+async function liveRecord(
+  host: NodeHost,
+  id: string,
+): Promise<{ readonly record: NodeRecord; readonly loop: Loop } | undefined> {
+  const record = await host.records.read(id);
+  const { loop } = record ?? {};
+  return record && loop && (await isLive(host, record)) ? { record, loop } : undefined;
+}
+
+/**
+ * Stages a volume that its caller staged, and whose mount or device vanished since: an administrator unmounted it, or
+ * the machine booted. The caller takes it for staged, so it would not ask for that again. Resolves to undefined where
+ * no stage had succeeded: its caller still has to repeat it.
+ */
+async function stageAgain(host: NodeHost, known: NodeRecord, ask: PublishAsk) {
+  const { id } = ask;
+  if (!known.staged) return undefined;
+  // A stage that fails removes the record; the next publication has to try again.
+  host.vanished.set(id, known);
+  await stageHeld(host, id, { ...ask, capability: capabilityOf(known, ask) });
+  host.vanished.delete(id);
+  return liveRecord(host, id);
+}
+
+/** The capability that a volume was staged with: the kubelet may add a flag for one pod. */
+function capabilityOf({ capability }: NodeRecord, ask: PublishAsk): Capability {
+  const { access } = ask.capability;
+  if (access.kind === 'block' || capability === canonicalCapability(ask.capability))
+    return ask.capability;
+  return { ...ask.capability, access: { ...access, flags: flagsIn(capability) } };
 }
 
 /** Writes a target into the record, before or after a step on it. */

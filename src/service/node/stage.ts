@@ -3,7 +3,7 @@ import { DriverError } from '../../model/fault.ts';
 import { isSameMachine } from '../../store/marks.ts';
 import type { StageAsk } from '../api.ts';
 import { attach, type HeldRecord } from './device/attach.ts';
-import { detachUnnamed, withAttaching } from './device/loops.ts';
+import { blockDevice, detachUnnamed, withAttaching } from './device/loops.ts';
 import { requireFit } from './device/fitness.ts';
 import { makeClean } from './device/replay.ts';
 import { mountVolume } from './device/mount.ts';
@@ -35,11 +35,16 @@ interface Staging {
 export async function stage(host: NodeHost, ask: StageAsk): Promise<void> {
   requireSupported([ask.capability], 'volume_capability');
   using lock = host.lock(ask.id);
-  const first = await readVolume(host, lock.id);
+  await stageHeld(host, lock.id, ask);
+}
+
+/** The same for a caller that holds the lock of the volume. */
+export async function stageHeld(host: NodeHost, id: string, ask: StageAsk): Promise<void> {
+  const first = await readVolume(host, id);
   const { readonly } = requireAttached(host, first, ask.capability);
   const path = await resolvePath(field, ask.stagingPath, host.kubeletDirectory);
   const staging = { first, ask, path };
-  const found = await host.records.read(lock.id);
+  const found = await host.records.read(id);
   const before = await withoutEnded(host, await reusable(host, staging, found));
   await requireDirectory(host, staging);
   if (before && (await isLive(host, before))) return;
@@ -53,9 +58,9 @@ export async function stage(host: NodeHost, ask: StageAsk): Promise<void> {
     const { volume, held } = await attachFor(host, marked, { ask, record, resumed });
     const fsType = await mountOrNote(host, volume, ask, held);
     await host.records.write({ ...held, fsType, staged: true });
-    if (mayBeFrozen(volume, held)) await host.freezer.watch(lock.id, volume.store);
+    if (mayBeFrozen(volume, held)) await host.freezer.watch(id, volume.store);
   } catch (error) {
-    await abandon(host, lock.id);
+    await abandon(host, id);
     throw error;
   }
 }
@@ -260,5 +265,8 @@ async function mountOrNote(
       `${top.source} is mounted at ${JSON.stringify(path)}, which must become the staging path of volume ${volume.id}; unmount it first`,
     );
   const { readonly, loop } = held;
-  return mountVolume(host, volume, access, { loop, path, readonly, mayGrow: !loop.readonly });
+  // Pods may still have it mounted where only the staging mount vanished, and ext4 cannot be checked meanwhile.
+  const isInUse = (await host.mounter.of(await blockDevice(loop))).length > 0;
+  const mayGrow = !loop.readonly && !isInUse;
+  return mountVolume(host, volume, access, { loop, path, readonly, mayGrow });
 }

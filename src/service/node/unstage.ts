@@ -7,6 +7,7 @@ import { forget, release } from './device/release.ts';
 /** Undoes a stage, complete or interrupted. Steps on the shared file system come last, so that a retry finishes. */
 export async function unstage(host: NodeHost, id: string, stagingPath: string): Promise<void> {
   using lock = host.lock(id);
+  host.vanished.delete(id);
   const record = await host.records.read(lock.id);
   if (!record || !isPathOf(record, stagingPath)) {
     await requireNothing(host, id, stagingPath);

@@ -37,6 +37,7 @@ async function reconcileVolume(host: NodeHost, id: string): Promise<string | und
   if (found.bootId !== host.self.bootId) {
     // Devices of an earlier boot are gone; their numbers may belong to others now.
     await forget(host, { ...found, attaching: undefined });
+    if (found.staged) host.vanished.set(found.volumeId, { ...found, loop: null, targets: [] });
     return `volume ${lock.id} was in use here before the machine booted, and is no longer`;
   }
   const outdated = await whyOutdated(host, found);
@@ -92,7 +93,7 @@ async function whatIsWrong(
   if (states.some((state) => state?.backingFile.endsWith(' (deleted)')))
     return `the image of volume ${found.volumeId} was deleted while it is in use here`;
   if (found.staged && !(await isLive(host, found)))
-    return `volume ${found.volumeId} is staged at ${JSON.stringify(found.stagingPath)} by the records of this node, but its ${found.kind === 'block' ? 'device' : 'mount'} is gone; delete the pods that use it here, so that it is staged again`;
+    return `volume ${found.volumeId} is staged at ${JSON.stringify(found.stagingPath)} by the records of this node, but its ${found.kind === 'block' ? 'device' : 'mount'} is gone; the next pod that starts with it here gets it staged again, delete those whose files are gone`;
   return undefined;
 }
 

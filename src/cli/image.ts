@@ -4,14 +4,18 @@ import { showBytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { publicId } from '../model/ids.ts';
 import { imageName } from '../model/class/parameter-keys.ts';
+import { losetup } from '../linux/losetup.ts';
 import { qemuImg } from '../linux/qemu-img.ts';
+import { hostTrials } from '../linux/trials.ts';
 import { exactly } from '../run/streams.ts';
-import { imageId, importImage, listImages } from '../service/images/images.ts';
+import { imageId, importImage, listImages, type Incoming } from '../service/images/images.ts';
 import { incomingOf, type Import } from '../service/images/import.ts';
+import { helpForClones, tryClone } from '../service/images/usable.ts';
+import { visitorInstance } from '../service/probe/area.ts';
 import { sectorBytesFor } from '../model/sectors.ts';
 import type { RootStore } from '../store/root.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
-import { openLocalDriver, progressTo } from './command/local-driver.ts';
+import { openLocalDriver, progressTo, type LocalDriver } from './command/local-driver.ts';
 import { UsageError } from './command/config.ts';
 import {
   rootHost,
@@ -94,8 +98,29 @@ async function importFile(line: RootCommandLine, terminal: Terminal): Promise<vo
   };
   const piped = () => exactly(addAbortSignal(signal, process.stdin), sizeOf(line));
   const from = ask.from === '-' ? piped() : ask.from;
-  const made = await importImage(driver.host, store, await incomingOf(on, { ...ask, from }));
+  const incoming = await incomingOf(on, { ...ask, from });
+  const tried = { ...incoming, tryClone: trialOf(local) };
+  const made = await importImage(driver.host, store, tried);
   terminal.out(`image ${ask.name} is ready: ${lineOf(store, made)}`);
+  if (made.cloneDirectIo === false)
+    terminal.err(
+      `a loop device with sectors of ${sectorBytesFor(made)} bytes gets no direct I/O on a clone of image ${ask.name} here, so volumes cloned from it cannot be used; ${helpForClones}`,
+    );
+}
+
+/** Tries a clone of an image with the loop devices of this node. */
+function trialOf({ host, store, driver }: LocalDriver): Incoming['tryClone'] {
+  const { nonce, clock, log, self } = driver.host;
+  const trial = {
+    clone: host.gpfs.clone,
+    trials: hostTrials(host.run, clock),
+    losetup: losetup(host.run, clock),
+    nonce,
+    clock,
+    log,
+    self: { ...self, instance: visitorInstance(nonce) },
+  };
+  return (image, sectorBytes) => tryClone(trial, store, { image, sectorBytes });
 }
 
 const sizeOf = ({ flags }: RootCommandLine): number => Number(flags.get('size') ?? '');

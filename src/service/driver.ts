@@ -48,6 +48,7 @@ export interface DriverHost {
   readonly limits?: LimitOptions;
   /** How callers learn which nodes have which root; absent: every node is assumed to have all. */
   readonly topology?: RootTopology | undefined;
+  readonly allowBuffered?: boolean;
   /** How blocks of thick volumes are allocated; zeros are written where this is absent or not supported. */
   readonly allocate?: Allocate;
   /** How long a request waits for a volume to be filled; absent: without limit. */
@@ -130,6 +131,7 @@ function hostOf(on: DriverHost, roots: Roots, placement: Placement): ServiceHost
     patienceMs: on.patienceMs ?? Infinity,
     defaults: on.pool === undefined ? {} : { pool: on.pool },
     topology: on.topology,
+    allowBuffered: on.allowBuffered ?? false,
   };
 }
 

@@ -69,6 +69,8 @@ export interface ServiceHost {
   readonly placement: Placement;
   /** How callers learn which nodes have which root; undefined where topology is off. */
   readonly topology: RootTopology | undefined;
+  /** Nodes accept loop devices without direct I/O. */
+  readonly allowBuffered: boolean;
 }
 
 /** How far the filling of a volume is. */

@@ -32,6 +32,9 @@ export interface Incoming {
   readonly finish?: () => Promise<void>;
   /** The sector size of the disk in the file, once that is written. */
   readonly sectorBytes: (path: string) => Promise<SectorBytes>;
+  /** Tries a clone of an image with small sectors, as `tryClone` does; absent where any device is good enough. */
+  readonly tryClone?:
+    ((path: string, sectorBytes: number) => Promise<boolean | undefined>) | undefined;
 }
 
 /** Imports an image. An import that fails or is interrupted leaves nothing. Throws name-taken. */
@@ -80,8 +83,10 @@ async function placeImage(
   await store.files.chmod(path, 0o640);
   const { inode, size } = await store.files.stat(path);
   const sectors = asRecorded(await sectorBytes(path));
+  const tried = sectors.sectorBytes && (await incoming.tryClone?.(path, sectors.sectorBytes));
   const ready: SnapshotRecord = {
     ...begun.value,
+    ...(typeof tried === 'boolean' ? { cloneDirectIo: tried } : {}),
     state: 'ready',
     bytes: size,
     file: { key, inode },

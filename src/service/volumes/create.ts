@@ -8,6 +8,7 @@ import { settleVolume } from '../claims/settle.ts';
 import type { ServiceHost } from '../host.ts';
 import { requireOwnHandle } from '../roots/handles.ts';
 import { requireWithinReach } from '../roots/topology.ts';
+import { requireUsable } from '../images/usable.ts';
 import { makeVolume, type VolumeOrder } from './make.ts';
 import { decodeRequest, requireSame, type VolumeRequest } from './request.ts';
 import { findSource, imageSource, type VolumeSource } from './sources.ts';
@@ -45,11 +46,22 @@ async function findOrMake(host: ServiceHost, order: VolumeOrder): Promise<Volume
     requireSame(held.value, spec);
     return held.value;
   }
-  await source?.requireThere();
+  if (source) await requireSource(host, order, source);
   await host.placement.require(store, parameters.attributes);
   if (parameters.creation.encryptionAtRest === 'required')
     await host.placement.requireEncryption(store);
   return makeVolume(host, order, held);
+}
+
+/** Throws where the source is not there, or is an image whose volumes no node could stage. */
+async function requireSource(
+  { allowBuffered }: Pick<ServiceHost, 'allowBuffered'>,
+  order: VolumeOrder,
+  source: VolumeSource,
+): Promise<void> {
+  await source.requireThere();
+  const use = { spec: order.spec, isCopy: isFilled(order), allowBuffered };
+  await requireUsable(source.store, source.golden, use);
 }
 
 /** The content source of the request, else the golden image of its class. */

@@ -64,11 +64,17 @@ export async function makeVolume(
 }
 
 /** What must be written into the file before the volume is ready; undefined for a thin volume and for a clone. */
-function fillFor({ store, source, parameters }: VolumeOrder): Fill | undefined {
-  const thick = parameters.options.provisioning === 'thick';
-  const elsewhere = source !== undefined && source.store.id !== store.id;
-  return thick || elsewhere || source?.isWhole === true ? newFill(thick) : undefined;
-}
+const fillFor = (order: VolumeOrder): Fill | undefined =>
+  isFilled(order) ? newFill(isThick(order)) : undefined;
+
+const isThick = ({ parameters }: VolumeOrder): boolean =>
+  parameters.options.provisioning === 'thick';
+
+/** Whether a volume gets blocks of its own before it is ready, and not those of a clone. */
+export const isFilled = (order: VolumeOrder): boolean =>
+  isThick(order) ||
+  (order.source !== undefined && order.source.store.id !== order.store.id) ||
+  order.source?.isWhole === true;
 
 const fillSource = ({ source }: VolumeOrder, parent: Parent | undefined): FillSource | undefined =>
   source && parent && { store: source.store, parent };

@@ -7,6 +7,7 @@ import type { ContentSource } from '../../model/volume.ts';
 import { persist } from '../claims/patience.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
+import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { requireCuttable, deepen, helpFor } from '../parents/depth.ts';
 import type { ServiceHost } from '../host.ts';
@@ -25,6 +26,8 @@ import {
 export interface VolumeSource {
   readonly store: RootStore;
   readonly bytes: Bytes;
+  /** The record of a golden image. */
+  readonly golden?: SnapshotRecord | undefined;
   /** The class wants a copy, although a clone would do. */
   readonly isWhole?: boolean;
   /** Placement of the blocks that a clone shares. */
@@ -56,6 +59,7 @@ async function snapshotSource(
   const needed = async () => (await readySnapshot(host, store, id)).value;
   return {
     store,
+    golden: record?.golden && record,
     bytes: record?.bytes ?? 0n,
     attributes: record?.attributes ?? {},
     requireThere: async () => {

@@ -24,6 +24,8 @@ export const snapshotRecord = z.looseObject({
   golden: goldenImage.optional(),
   group: groupOfSnapshot.optional(),
   sectorBytes: z.number().optional(),
+  /** Of a golden image with small sectors: whether its import found direct I/O in these on a clone of it. */
+  cloneDirectIo: z.boolean().optional(),
   bytes,
   file: dataFile.nullable(),
   parent: key.nullable(),

@@ -9,7 +9,7 @@ import type { ServiceHost } from '../host.ts';
 import { requireOwnHandle } from '../roots/handles.ts';
 import { requireWithinReach } from '../roots/topology.ts';
 import { requireUsable } from '../images/usable.ts';
-import { makeVolume, type VolumeOrder } from './make.ts';
+import { isFilled, makeVolume, type VolumeOrder } from './make.ts';
 import { decodeRequest, requireSame, type VolumeRequest } from './request.ts';
 import { findSource, imageSource, type VolumeSource } from './sources.ts';
 

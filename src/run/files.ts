@@ -39,6 +39,8 @@ export interface Space {
 export interface Files {
   /** A small text file, whole. */
   readonly read: (path: string) => Promise<string>;
+  /** The first bytes of a file, fewer where it is shorter: what is on a disk, by its superblock. */
+  readonly head: (path: string, bytes: number) => Promise<Uint8Array>;
   /** A new file (EEXIST when there is one) with this text, fsynced before it resolves. */
   readonly createDurable: (path: string, text: string, mode: number) => Promise<void>;
   /** Replaces the text of a file in its place, in blocks that the file has where they are enough. On disk when it resolves. */

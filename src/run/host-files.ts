@@ -32,6 +32,7 @@ const SMALL_TEXT = 16 * 1024;
 export function hostFiles(): Files {
   return {
     read: readText,
+    head: readHead,
     createDurable,
     overwrite,
     createSparse,
@@ -74,6 +75,12 @@ async function withOpen<Result>(
     await handle.close();
   }
 }
+
+const readHead = (path: string, bytes: number): Promise<Uint8Array> =>
+  withOpen(path, READ, undefined, async (handle) => {
+    const { buffer, bytesRead } = await handle.read(new Uint8Array(bytes), 0, bytes, 0);
+    return buffer.subarray(0, bytesRead);
+  });
 
 // Most texts are records of a few hundred bytes: a buffer that is used again reads one with three trips to the
 // thread pool (open, read, close).

@@ -43,8 +43,8 @@ export function guardedFiles(files: Files, root: RootGuard): Files {
         throw error;
       });
     }) as C;
-  const { read, list, stat, held, space, syncDirectory } = mapCalls(files, trusted);
-  return { ...mapCalls(files, guarded), read, list, stat, held, space, syncDirectory };
+  const { read, head, list, stat, held, space, syncDirectory } = mapCalls(files, trusted);
+  return { ...mapCalls(files, guarded), read, head, list, stat, held, space, syncDirectory };
 }
 
 async function stillMissing(error: unknown, root: RootGuard): Promise<never> {
@@ -57,6 +57,7 @@ const isMissing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(er
 function mapCalls(files: Files, wrap: <C extends Call>(call: C) => C): Files {
   return {
     read: wrap(files.read),
+    head: wrap(files.head),
     list: wrap(files.list),
     stat: wrap(files.stat),
     held: wrap(files.held),

@@ -9,8 +9,9 @@ import type { ServiceHost } from '../host.ts';
 import { requireOwnHandle } from '../roots/handles.ts';
 import { requireWithinReach } from '../roots/topology.ts';
 import { requireUsable } from '../images/usable.ts';
+import { filesystemNote, requireUsableFilesystem, type FoundFilesystem } from './filesystem.ts';
 import { isFilled, makeVolume, type VolumeOrder } from './make.ts';
-import { decodeRequest, requireSame, type VolumeRequest } from './request.ts';
+import { decodeRequest, requireSame, sizeFor, type VolumeRequest } from './request.ts';
 import { findSource, imageSource, type VolumeSource } from './sources.ts';
 
 /** A volume, and the root that it lies in. */
@@ -47,10 +48,30 @@ async function findOrMake(host: ServiceHost, order: VolumeOrder): Promise<Volume
     return held.value;
   }
   if (source) await requireSource(host, order, source);
+  const inherited = await inheritedBy(host, order);
   await host.placement.require(store, parameters.attributes);
   if (parameters.creation.encryptionAtRest === 'required')
     await host.placement.requireEncryption(store);
-  return makeVolume(host, order, held);
+  return makeVolume(host, { ...order, inherited }, held);
+}
+
+/** The file system that the volume gets from its source. Throws where it cannot be used as the request asks. */
+async function inheritedBy(
+  { log }: Pick<ServiceHost, 'log'>,
+  order: VolumeOrder,
+): Promise<FoundFilesystem | undefined> {
+  const { spec, parameters, source } = order;
+  const isMounted = spec.capabilities.some(({ access }) => access.kind === 'mount');
+  const inherited = isMounted ? await source?.filesystem() : undefined;
+  if (!inherited) return undefined;
+  requireUsableFilesystem(inherited, spec.capabilities, sizeFor(order, source?.bytes, inherited));
+  const note = filesystemNote(inherited, spec.capabilities, parameters.options.fsType);
+  if (Object.keys(note).length > 0)
+    log.info(
+      { volume: spec.name, ...note },
+      'a volume gets another file system from its source than its class asks for, and is mounted as that',
+    );
+  return inherited;
 }
 
 /** Throws where the source is not there, or is an image whose volumes no node could stage. */

@@ -19,6 +19,7 @@ import { deepen, helpForClone, isTooDeep } from '../parents/depth.ts';
 import { reclaim } from '../parents/reclaim.ts';
 import type { Parent } from '../parents/record.ts';
 import { buildFilled, removeCopyEdge, type FillSource, type NewImage } from './fill.ts';
+import { filesystemNote, type FoundFilesystem } from './filesystem.ts';
 import { answerWhileFilling } from './fill-wait.ts';
 import { askedOf, sizeFor, type VolumeRequest } from './request.ts';
 import type { VolumeSource } from './sources.ts';
@@ -28,6 +29,8 @@ export interface VolumeOrder extends VolumeRequest {
   /** The root that the volume belongs in. */
   readonly store: RootStore;
   readonly source: VolumeSource | undefined;
+  /** The file system that a mounted volume gets from its source. */
+  readonly inherited?: FoundFilesystem | undefined;
 }
 
 /** Makes a volume that does not exist yet; `from` is the record of a deleted one with the same name. */
@@ -92,11 +95,15 @@ function newRecord(
     id: localIdOf(spec.name),
     name: spec.name,
     state: 'creating',
-    bytes: sizeFor(order, source?.bytes),
+    bytes: sizeFor(order, source?.bytes, order.inherited),
     asked: askedOf(spec),
     attributes,
     options: { ...parameters.options },
-    context: { ...shared, ...discardNote(parameters.options, spec.capabilities) },
+    context: {
+      ...shared,
+      ...discardNote(parameters.options, spec.capabilities),
+      ...noteOf(order),
+    },
     image: null,
     parent: null,
     content: { kind: 'empty' },
@@ -107,6 +114,9 @@ function newRecord(
     retype: null,
   };
 }
+
+const noteOf = ({ inherited, spec, parameters }: VolumeOrder): Readonly<Record<string, string>> =>
+  inherited ? filesystemNote(inherited, spec.capabilities, parameters.options.fsType) : {};
 
 async function build(
   host: ServiceHost,

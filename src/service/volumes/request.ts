@@ -1,4 +1,4 @@
-import type { Bytes } from '../../model/bytes.ts';
+import { MiB, type Bytes } from '../../model/bytes.ts';
 import { canonicalCapability, requireFsType, requireSupported } from '../../model/capability.ts';
 import { volumeChange } from '../../model/class/mutable.ts';
 import {
@@ -30,12 +30,18 @@ export function decodeRequest(spec: VolumeSpec): VolumeRequest {
   return request;
 }
 
-/** The size of the volume; `sourceBytes` is the size of its source, if it has one. */
+/**
+ * The size of the volume; `sourceBytes` is the size of its source, if it has one. A file system that it gets from there
+ * is not made, so it may be smaller than a new one.
+ */
 export const sizeFor = (
   { spec, parameters }: VolumeRequest,
   sourceBytes: Bytes | undefined,
-): Bytes =>
-  sizeOfNew(spec.range, minimumBytes(spec.capabilities, parameters.options.fsType), sourceBytes);
+  inherited?: object,
+): Bytes => {
+  const made = inherited ? MiB : minimumBytes(spec.capabilities, parameters.options.fsType);
+  return sizeOfNew(spec.range, made, sourceBytes);
+};
 
 /** What the record of a volume keeps of its request, to compare a later one with. */
 export const askedOf = (spec: VolumeSpec): VolumeRecord['asked'] => ({

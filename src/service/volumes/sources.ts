@@ -11,7 +11,9 @@ import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { requireCuttable, deepen, helpFor } from '../parents/depth.ts';
 import type { ServiceHost } from '../host.ts';
+import { imageOf, pathOf } from '../claims/data-files.ts';
 import { operate } from '../claims/operate.ts';
+import { filesystemIn, type FoundFilesystem } from './filesystem.ts';
 import { cutParent } from '../parents/cut.ts';
 import { parentRecord, type Parent } from '../parents/record.ts';
 import {
@@ -32,6 +34,8 @@ export interface VolumeSource {
   readonly isWhole?: boolean;
   /** Placement of the blocks that a clone shares. */
   readonly attributes: FileAttributes;
+  /** The file system on it; called only for a volume that does not exist yet. */
+  filesystem(): Promise<FoundFilesystem | undefined>;
   /** Throws when the source is not there; called only for a volume that does not exist yet. */
   requireThere(): Promise<void>;
   /** The clone parent for the image with this key; makes one where there is none yet. */
@@ -62,6 +66,12 @@ async function snapshotSource(
     golden: record?.golden && record,
     bytes: record?.bytes ?? 0n,
     attributes: record?.attributes ?? {},
+    filesystem: async () => {
+      const { file, content } = await needed();
+      return file
+        ? filesystemIn(store, store.layout.data('snapshots', file.key), content)
+        : undefined;
+    },
     requireThere: async () => {
       await needed();
     },
@@ -86,6 +96,10 @@ async function volumeSource(
     store,
     bytes: record?.bytes ?? 0n,
     attributes: record?.attributes ?? {},
+    filesystem: async () => {
+      const { value } = await readyVolume(host, store, id);
+      return filesystemIn(store, pathOf(store, imageOf(value)), value.content);
+    },
     requireThere: async () => {
       await readyVolume(host, store, id);
     },

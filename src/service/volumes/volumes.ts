@@ -10,6 +10,7 @@ import type { ValidateAsk, Validation, Volumes } from '../api.ts';
 import { createVolume, type PlacedVolume } from './create.ts';
 import { removeVolume } from './remove.ts';
 import { growClaimed } from './expand.ts';
+import { requireGrowable } from './filesystem.ts';
 import type { ServiceHost } from '../host.ts';
 import { listPage } from '../pages.ts';
 import { modifyVolume } from './modify.ts';
@@ -91,6 +92,7 @@ async function expand(
   const held = await readyVolume(host, store, local);
   const bytes = sizeOfGrown(range, held.value.bytes);
   if (bytes === held.value.bytes) return bytes;
+  await requireGrowable(store, held.value, bytes, capability);
   const grow = () =>
     operate(host, store, {
       id: local,

@@ -69,12 +69,16 @@ function reading(
   host: Files,
   guard: Guard,
   layout: SimulatorLayout,
-): Pick<Files, 'read' | 'stat' | 'held' | 'chmod'> {
+): Pick<Files, 'read' | 'head' | 'stat' | 'held' | 'chmod'> {
   const held = heldOn(layout);
   return {
     read: async (path) => {
       await guard.sound(path);
       return host.read(path);
+    },
+    head: async (path, bytes) => {
+      await guard.sound(path);
+      return host.head(path, bytes);
     },
     stat: async (path) => {
       await guard.sound(path);

@@ -27,6 +27,15 @@ const contentCalls = (visible: VisibleFiles) => ({
     const onGpfs = gpfs.fileSystemOf(path) === gpfs.shared;
     return (onGpfs ? gpfs.blockOf(node.inode, textBlock) : node.blocks.get(textBlock)) ?? '';
   },
+  head: (path: string, bytes: number): Uint8Array => {
+    const node = visible.file(path, 'open');
+    const { gpfs } = visible;
+    const onGpfs = gpfs.fileSystemOf(path) === gpfs.shared;
+    const written = (onGpfs ? gpfs.blockOf(node.inode, 0) : node.blocks.get(0)) ?? '';
+    const head = new Uint8Array(node.size < BigInt(bytes) ? Number(node.size) : bytes);
+    head.set(Buffer.from(written, 'latin1').subarray(0, head.length));
+    return head;
+  },
   createDurable: (path: string, text: string, mode: number): void => {
     const node = visible.create(path, 'file', mode);
     node.blocks.set(textBlock, text);
@@ -46,14 +55,6 @@ const contentCalls = (visible: VisibleFiles) => ({
       node.modifiedMs = visible.gpfs.now();
     }
     return visible.statOf(path, node);
-  },
-  stat: (path: string): FileStat => visible.statOf(path, visible.find(path, 'lstat')),
-  held: (path: string): Bytes => BigInt(visible.find(path, 'lstat').blocks.size) * blockBytes,
-  chmod: (path: string, mode: number): void => {
-    visible.find(path, 'chmod').mode = mode;
-  },
-  touch: (path: string): void => {
-    visible.find(path, 'utime').modifiedMs = visible.gpfs.now();
   },
 });
 

@@ -49,6 +49,7 @@ export function portFiles(behind: Behind, now: FilesNow): Files {
     };
   return {
     read: call('read', now.read),
+    head: call('head', now.head),
     createDurable: call('createDurable', now.createDurable),
     overwrite: call('overwrite', now.overwrite),
     createSparse: call('createSparse', now.createSparse),

@@ -1,0 +1,83 @@
+import { showBytes, type Bytes } from '../../model/bytes.ts';
+import { fsTypeOf, fsTypes, type Capability, type FsType } from '../../model/capability.ts';
+import { whyUnfit } from '../../model/class/mount-flags.ts';
+import { DriverError, invalid } from '../../model/fault.ts';
+import { superblockBytes, superblockOf, type Superblock } from '../../model/superblock.ts';
+import { undefinedWhenMissing } from '../../run/files.ts';
+import type { RootStore } from '../../store/root.ts';
+import type { Content } from '../../store/schema/data.ts';
+import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { imageOf, pathOf } from '../claims/data-files.ts';
+
+/** A file system that is on a disk already: by its superblock, or by the record where that cannot be read. */
+export type FoundFilesystem = Pick<Superblock, 'type' | 'mostBytes'>;
+
+/** The file system in an image or clone parent; undefined where there is none that the driver mounts. */
+export async function filesystemIn(
+  store: RootStore,
+  path: string,
+  content: Content,
+): Promise<FoundFilesystem | undefined> {
+  // What mkfs left of an attempt that was cut short is made again.
+  if (content.kind === 'empty' || content.kind === 'formatting') return undefined;
+  const recorded = content.kind === 'filesystem' ? content.fsType : undefined;
+  const head = await store.files.head(path, superblockBytes).catch(undefinedWhenMissing);
+  const found = head && superblockOf(head, recorded);
+  const type = fsTypes.find((each) => each === recorded);
+  return found ?? (type && { type });
+}
+
+/** Throws where a new volume cannot use the file system that it gets from its source. */
+export function requireUsableFilesystem(
+  { type, mostBytes }: FoundFilesystem,
+  capabilities: readonly Capability[],
+  bytes: Bytes,
+): void {
+  if (mostBytes !== undefined && mostBytes < bytes)
+    throw new DriverError(
+      'size-out-of-range',
+      `capacity_range asks for ${showBytes(bytes)}, and the ${type} of the source was made so that it can grow to ${showBytes(mostBytes)} and no further; ask for at most that, or copy its files into a new volume`,
+    );
+  for (const { access } of capabilities)
+    for (const flag of access.kind === 'mount' ? access.flags : []) {
+      const why = whyUnfit(flag, type);
+      if (why !== undefined)
+        throw invalid(
+          'volume_capabilities',
+          `has a mount option that does not fit the ${type} of the source: ${why}; use a class without it`,
+        );
+    }
+}
+
+/** What the context of a volume says where its source has another file system than was asked for. */
+export function filesystemNote(
+  { type }: FoundFilesystem,
+  capabilities: readonly Capability[],
+  ofClass: FsType | undefined,
+): Readonly<Record<string, string>> {
+  const asked = capabilities.flatMap(({ access }) =>
+    access.kind === 'mount' ? [fsTypeOf(access, ofClass)] : [],
+  );
+  const other = asked.find((each) => each !== type);
+  if (other === undefined) return {};
+  return { fileSystem: `is ${type}, as in the source; fsType ${other} is for empty volumes` };
+}
+
+/** Throws where the file system of a volume cannot grow to this size. A raw block volume is its user's. */
+export async function requireGrowable(
+  store: RootStore,
+  record: VolumeRecord,
+  bytes: Bytes,
+  capability: Capability | undefined,
+): Promise<void> {
+  const isMount = capability
+    ? capability.access.kind === 'mount'
+    : record.asked.capabilities.some((each) => each.startsWith('mount '));
+  if (!isMount) return;
+  const found = await filesystemIn(store, pathOf(store, imageOf(record)), record.content);
+  if (found?.mostBytes === undefined || found.mostBytes >= bytes) return;
+  throw new DriverError(
+    'size-out-of-range',
+    `volume ${record.id} cannot have ${showBytes(bytes)}: its ${found.type} was made so that it can grow to ${showBytes(found.mostBytes)} and no further; ask for at most that, or copy its files into a new volume`,
+  );
+}

@@ -95,7 +95,7 @@ const most32 = 0xffff_ffffn;
 
 /**
  * The largest device for an ext4. Where the descriptors of its groups no longer fit the blocks that mkfs reserved for
- * them, resize2fs moves what lies behind them and ruins the file system, and kernels before 6.9 lose data (docs/resize.md).
+ * them, resize2fs moves what lies behind them and ruins the file system, and older kernels lose data (docs/resize.md).
  */
 function ext4Most(view: DataView, blocks: bigint, block: Bytes): Bytes {
   const perGroup = BigInt(little32(view, 0x20));

@@ -1,4 +1,4 @@
-import { DriverError, invalid } from '../../model/fault.ts';
+import { DriverError, invalid, raced } from '../../model/fault.ts';
 import { cutsAtOnce, isSameSet, memberId, requireCuttableInTime } from '../../model/group.ts';
 import { localIdOf, type LocalId } from '../../model/ids.ts';
 import type { Held } from '../../store/records.ts';
@@ -86,7 +86,7 @@ async function takeGroup(
 ): Promise<GroupRecord> {
   const group = newGroup(host, name, volumes);
   // Every reason to refuse is checked before anything is written.
-  const cuts = await planCuts(host, store, group);
+  const cuts = await planCuts(host, store, group, from);
   const around = await freezing(host, store, cuts);
   using mine = host.claims.begin({ op: 'create' });
   try {
@@ -123,20 +123,36 @@ async function planCuts(
   host: ServiceHost,
   store: RootStore,
   group: GroupRecord,
+  from: Held<GroupRecord> | undefined,
 ): Promise<readonly PlannedCut[]> {
   const cuts: PlannedCut[] = [];
   for (const { volume, snapshot } of group.members) {
     const held = await settleSnapshot(host, store, snapshot);
-    if (held && held.value.state !== 'deleted')
+    if (held && held.value.state !== 'deleted') {
+      await refuseTwice(store, group, from);
       throw new DriverError(
         'name-taken',
         `snapshot ${snapshot}, which group snapshot ${JSON.stringify(group.name)} needs for volume ${volume}, exists already; delete it or use another name`,
       );
+    }
     const { id, attempt } = group;
     const called = { id: snapshot, name: memberName(group, volume), group: { id, attempt } };
     cuts.push(await planCut(host, store, { called, of: volume, from: held }));
   }
   return cuts;
+}
+
+/** Throws busy where another server began the same group since this one read its record: the snapshot is of that one. */
+async function refuseTwice(
+  store: RootStore,
+  { id, name }: GroupRecord,
+  from: Held<GroupRecord> | undefined,
+): Promise<void> {
+  const now = await store.groups.read(id);
+  if ((now?.version ?? 0) !== (from?.version ?? 0))
+    throw raced(
+      `group snapshot ${JSON.stringify(name)} is being taken by another server; try again`,
+    );
 }
 
 /**

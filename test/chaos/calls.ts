@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ChaosNode } from './node.ts';
+import type { ChaosNode } from './ground/node.ts';
 import { Broken, type Lane, type World } from './world.ts';
 
 /** A request, and who may answer it. */
@@ -12,6 +12,8 @@ export interface Ask {
   readonly node?: ChaosNode;
   /** Codes that end the request like OK. */
   readonly final?: readonly string[];
+  /** Refusals that pass once a node is back. */
+  readonly later?: RegExp;
 }
 
 /** What came of a request in the end. */
@@ -81,7 +83,7 @@ export async function once(
   journal.note('answer', { lane: lane.name, rpc, about, node: node.name, code, details, tookMs });
   journal.count('answers', code);
   if (open.includes(code)) world.uncertain.add(about);
-  if (!isFinal(ask, code) && !passing.includes(code))
+  if (!isFinal(ask, code) && !passing.includes(code) && ask.later?.test(details) !== true)
     throw new Broken(`${rpc} of ${about} on ${node.name} was answered ${code}: ${details}`);
   return { code, details, reply };
 }

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { offsetOf } from './files.ts';
 import { Track } from './model.ts';
 import { blockBytes, blockOf, slots, strideBytes } from './pattern.ts';
-import { runMark } from './processes.ts';
+import { runMark } from './ground/processes.ts';
 import {
   Broken,
   alone,

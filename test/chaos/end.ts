@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { simulateStatus } from '../../src/simulator/disk/lifecycle/status.ts';
 import { filesOnDisk, problemsOnDisk, recordsOnDisk } from '../support/disk/real-truth.ts';
-import { loops } from './node.ts';
-import { processesOf } from './processes.ts';
+import { loops } from './ground/node.ts';
+import { processesOf } from './ground/processes.ts';
 import type { World } from './world.ts';
 
 /** Asks again until nothing is wrong, or some time is over: servers work off in the background what operations left. */

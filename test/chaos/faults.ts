@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ChaosNode } from './node.ts';
+import type { ChaosNode } from './ground/node.ts';
 import { Broken, type Lane, type World } from './world.ts';
 
 /** What goes wrong, and how often beside the others. */

@@ -5,7 +5,7 @@ import { offsetOf, verify } from './files.ts';
 import { blockBytes, blockOf, slots } from './pattern.ts';
 import { capabilityOf } from './volumes.ts';
 import { beside, type ChaosVolume, type Lane, type Lost, type Pod, type World } from './world.ts';
-import type { ChaosNode } from './node.ts';
+import type { ChaosNode } from './ground/node.ts';
 
 /** Does something with the pod of a volume, while nothing else does. */
 async function withPod(
@@ -41,7 +41,7 @@ export async function startPod(
   volume: ChaosVolume | undefined,
 ): Promise<void> {
   await withPod(volume, async (mine) => {
-    if (mine.pod) return;
+    if (mine.pod || mine.inGroup) return;
     const lostOn = [...world.lost]
       .filter((each) => each.volume === mine.name)
       .map(({ node }) => node);
@@ -95,7 +95,7 @@ export async function usePod(
   await withPod(volume, async (mine) => {
     const { pod } = mine;
     await onNode(pod?.node, async () => {
-      if (!pod || mine.pod !== pod) return;
+      if (!pod || mine.pod !== pod || (mine.inGroup && !pod.alive)) return;
       // Its node booted: the kubelet starts it again.
       const now = pod.alive ? pod : await attach(world, lane, mine, pod.node);
       await write(world, lane, mine, now);
@@ -147,7 +147,7 @@ export async function stopPod(
   await withPod(volume, async (mine) => {
     const { pod } = mine;
     await onNode(pod?.node, async () => {
-      if (!pod || mine.pod !== pod) return;
+      if (!pod || mine.pod !== pod || mine.inGroup) return;
       mine.pod = undefined;
       await letGo(world, lane, mine, pod);
       await detach(world, lane, mine, pod);
@@ -190,7 +190,7 @@ export async function losePod(
     const other = lane.random.any(world.nodes.filter((each) => each !== pod?.node));
     await onNode(pod?.node, () =>
       onNode(other, async () => {
-        if (!pod || !other || mine.pod !== pod) return;
+        if (!pod || !other || mine.pod !== pod || mine.inGroup) return;
         mine.pod = undefined;
         await detach(world, lane, mine, pod);
         const lost: Lost = {

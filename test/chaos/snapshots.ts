@@ -41,10 +41,10 @@ export async function snapshot(
 }
 
 /** Whether a group may be cut with this volume: ext4 is frozen for it, and a raw device must not be in use. */
-const fitsGroup = ({ lost }: World, { kind, name, pod, podBusy, alone }: ChaosVolume): boolean => {
-  if (alone || podBusy) return false;
-  if (kind === 'raw') return !pod && ![...lost].some(({ volume }) => volume === name);
-  return kind === 'ext4';
+const fitsGroup = ({ lost }: World, volume: ChaosVolume): boolean => {
+  const { kind, name, pod, podBusy, inGroup, alone } = volume;
+  if (alone || podBusy || inGroup || [...lost].some(({ volume }) => volume === name)) return false;
+  return kind === 'ext4' || (kind === 'raw' && !pod);
 };
 
 /** Takes a group snapshot of two volumes of one root. */
@@ -59,11 +59,10 @@ export async function groupSnapshot(
   await beside(one, () =>
     beside(two, async () => {
       if (!one || !two) return;
-      const idle = [one, two].filter(({ kind }) => kind === 'raw');
-      // No pod begins with it until the group is there.
-      for (const each of idle) each.podBusy = true;
+      // Pods may write, and neither begin nor end until the group is there.
+      for (const each of [one, two]) each.inGroup = true;
       await cutGroup(world, lane, [one, two]).finally(() => {
-        for (const each of idle) each.podBusy = false;
+        for (const each of [one, two]) each.inGroup = false;
       });
     }),
   );
@@ -76,6 +75,8 @@ async function cutGroup(world: World, lane: Lane, volumes: readonly ChaosVolume[
       rpc: 'CreateVolumeGroupSnapshot',
       about: name,
       request: { name, source_volume_ids: volumes.map(({ id }) => id) },
+      // A node that boots just now has the volume mounted, as far as anybody knows.
+      later: /bring that node back/,
     });
     const { group_snapshot: made } = reply as {
       readonly group_snapshot: {

@@ -74,6 +74,7 @@ async function create(world: World, lane: Lane, draft: Draft): Promise<ChaosVolu
     track: new Track(number, draft.content),
     pod: undefined,
     podBusy: false,
+    inGroup: false,
     growing: false,
     readers: 0,
     alone: false,

@@ -1,8 +1,8 @@
 import type { Journal } from './journal.ts';
 import type { Content, Track, Window, Writes } from './model.ts';
-import type { ChaosNode } from './node.ts';
+import type { ChaosNode } from './ground/node.ts';
 import type { Random } from './random.ts';
-import type { Site } from './site.ts';
+import type { Site } from './ground/site.ts';
 
 /** A promise of the driver that did not hold. It ends the run. */
 export class Broken extends Error {
@@ -41,6 +41,8 @@ export interface ChaosVolume extends Thing {
   pod: Pod | undefined;
   /** The pod is being started, used or stopped. */
   podBusy: boolean;
+  /** A group is being cut with it. */
+  inGroup: boolean;
   growing: boolean;
 }
 

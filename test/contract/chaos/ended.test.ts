@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, inject, test } from 'vitest';
-import { loops } from '../../chaos/node.ts';
-import { processesOf } from '../../chaos/processes.ts';
+import { loops } from '../../chaos/ground/node.ts';
+import { processesOf } from '../../chaos/ground/processes.ts';
 
 /** What a run has on the machine: files, loop devices, processes. */
 const leftIn = async (dir: string): Promise<readonly unknown[]> => [

@@ -6,8 +6,8 @@ import { mkdir, readFile, readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseMountinfo } from '../../src/run/mounts.ts';
-import { connectTo, type TestClient } from '../support/server/client.ts';
+import { parseMountinfo } from '../../../src/run/mounts.ts';
+import { connectTo, type TestClient } from '../../support/server/client.ts';
 import { familyOf, runMark, signal } from './processes.ts';
 import { run, type Site } from './site.ts';
 

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { GiB } from '../../src/model/bytes.ts';
-import { hostRun } from '../../src/run/host-run.ts';
-import { simulateUp } from '../../src/simulator/disk/lifecycle/up.ts';
-import type { Personality } from '../../src/simulator/core/personality.ts';
-import { simulatorIn } from '../support/disk/executables.ts';
+import { GiB } from '../../../src/model/bytes.ts';
+import { hostRun } from '../../../src/run/host-run.ts';
+import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
+import type { Personality } from '../../../src/simulator/core/personality.ts';
+import { simulatorIn } from '../../support/disk/executables.ts';
 
 export const run = hostRun({ mmDirectory: '/nonexistent' });
 

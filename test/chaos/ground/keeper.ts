@@ -1,7 +1,7 @@
 // Removes what a run of the harness leaves: started by the harness beside itself, it waits until the pipe on its standard
 // input ends, which happens at the end of the harness, however that comes.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { removeExecutables } from '../support/disk/executables.ts';
+import { removeExecutables } from '../../support/disk/executables.ts';
 import { processesOf, signal } from './processes.ts';
 
 const [, , work = ''] = process.argv;

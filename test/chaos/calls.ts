@@ -67,7 +67,7 @@ async function attempt(world: World, lane: Lane, ask: Ask): Promise<readonly Ans
 }
 
 /** One request to one server. */
-export async function once(
+async function once(
   world: World,
   lane: Lane,
   ask: Ask & { readonly node: ChaosNode },

@@ -5,12 +5,6 @@ export type Content = ReadonlyMap<number, ReadonlySet<number>>;
 
 type Open = Map<number, Set<number>>;
 
-/** What a volume or snapshot must hold. */
-export interface Held {
-  readonly content: Content;
-  readonly bytes: bigint;
-}
-
 /** What an operation that takes some time may have seen of a volume. */
 export interface Window {
   /** All that the volume held at some moment since the window was opened. Ends the window. */
@@ -86,8 +80,7 @@ export function newWrites(): Writes {
 const none: ReadonlySet<number> = new Set([0]);
 
 /** The writes that a slot may hold. */
-export const possible = (content: Content, slot: number): ReadonlySet<number> =>
-  content.get(slot) ?? none;
+const possible = (content: Content, slot: number): ReadonlySet<number> => content.get(slot) ?? none;
 
 const copyOf = (content: Content): Open =>
   new Map([...content].map(([slot, writes]) => [slot, new Set(writes)]));

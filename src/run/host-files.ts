@@ -43,7 +43,7 @@ export function hostFiles(): Files {
     unlink,
     makeDirectory,
     removeDirectory: rmdir,
-    list: async (path) => (await readdir(path)).sort(),
+    list,
     stat: async (path) => fileStat(await lstat(path, { bigint: true })),
     held: async (path) => (await lstat(path, { bigint: true })).blocks * 512n,
     chmod: (path, mode) => withOpen(path, READ, undefined, (handle) => handle.chmod(mode)),
@@ -61,6 +61,12 @@ export function hostFiles(): Files {
 export function hostMounts(path = '/proc/self/mountinfo'): Mounts {
   return async () => parseMountinfo(await readFile(path, 'latin1'));
 }
+
+// By descriptor: readdir(3) of a path would follow a symbolic link.
+const list = (path: string): Promise<readonly string[]> =>
+  withOpen(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, undefined, async (handle) =>
+    (await readdir(`/proc/self/fd/${handle.fd}`)).sort(),
+  );
 
 async function withOpen<Result>(
   path: string,

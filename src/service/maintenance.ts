@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { DriverError } from '../model/fault.ts';
 import type { FileKey } from '../model/ids.ts';
+import { isFault } from '../model/fault.ts';
 import type { Clock } from '../run/clock.ts';
 import { undefinedWhenMissing } from '../run/files.ts';
+import { undefinedWhenUnreadable } from '../store/json.ts';
 import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { takeLease } from './compaction/lease.ts';
@@ -65,13 +67,13 @@ export async function sweepRoot(host: ServiceHost, { freeing: store }: RootStore
   if (now - lease.sweptMs < 0.9 * sweepMs) return lease.release();
   try {
     await sweepTemporary(store, host.clock);
-    await sweepRecords(store.volumes, host.clock, async (held) => {
+    await sweepRecords(host, store, store.volumes, async (held) => {
       const { state, depth = 0, ...volume } = held.value;
       if (state === 'ready' && isTooDeep(depth, volume)) await host.backlog.add(store, held.id);
       await sweepArrival(host, store, held);
     });
     await sweepGroups(host, store);
-    await sweepRecords(store.snapshots, host.clock);
+    await sweepRecords(host, store, store.snapshots);
     await sweepHidden(host, store);
     await sweepCopies(host, store);
     await sweepMoves(host, store);
@@ -87,7 +89,7 @@ export async function sweepRoot(host: ServiceHost, { freeing: store }: RootStore
  * space.
  */
 async function sweepGroups(host: ServiceHost, store: RootStore): Promise<void> {
-  await sweepRecords(store.groups, host.clock, async ({ value: { id, claim } }) => {
+  await sweepRecords(host, store, store.groups, async ({ value: { id, claim } }) => {
     if (!claim) return;
     await settleGroup(host, store, id).catch((error: unknown) => {
       host.log.info(
@@ -135,17 +137,27 @@ interface Deletable {
   readonly deletedMs?: number | undefined;
 }
 
-/** Removes records of what was deleted long ago; calls `living` with every other record. */
+/**
+ * Removes records of what was deleted long ago; calls `living` with every other record. An object whose files are
+ * damaged does not stop the sweep of the others; a root that is away does.
+ */
 async function sweepRecords<T extends Deletable>(
+  { clock, log }: Pick<ServiceHost, 'clock' | 'log'>,
+  { bad }: Pick<RootStore, 'bad'>,
   records: Records<T>,
-  clock: Clock,
   living: (held: Held<T>) => Promise<void> | undefined = () => undefined,
 ): Promise<void> {
   const old = ({ value }: Held<T>) =>
     value.state === 'deleted' && clock.now() - (value.deletedMs ?? clock.now()) > keepDeletedMs;
+  const sweep = async (id: string): Promise<void> => {
+    const held = await records.read(id).catch(undefinedWhenUnreadable(bad));
+    if (held) await (old(held) ? records.forget(held) : living(held));
+  };
   for (const shard of await records.shards())
-    for (const id of (await records.ids(shard)).keys()) {
-      const held = await records.read(id).catch(() => undefined);
-      if (held) await (old(held) ? records.forget(held) : living(held));
-    }
+    for (const id of (await records.ids(shard)).keys())
+      await sweep(id).catch((error: unknown) => {
+        if (isFault(error, 'unavailable', 'no-space')) throw error;
+        if (isFault(error, 'unreadable-record')) bad.note(error);
+        else log.warn({ id, error }, 'an object could not be swept; the next sweep tries again');
+      });
 }

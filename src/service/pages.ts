@@ -2,7 +2,6 @@ import { isFault } from '../model/fault.ts';
 import { shardOf } from '../model/ids.ts';
 import { positionOf, tokenOf } from '../model/page-token.ts';
 import type { Page, Paged } from '../model/volume.ts';
-import type { Log } from '../observe/log.ts';
 import type { Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 
@@ -17,7 +16,6 @@ export interface Listing<T, R> {
   readonly list: 'volumes' | 'snapshots';
   readonly records: (store: RootStore) => Records<T>;
   readonly entry: (store: RootStore, record: T) => R | undefined | Promise<R | undefined>;
-  readonly log: Log;
 }
 
 interface Listed<R> {
@@ -94,7 +92,7 @@ export function* inGroups<Item>(
 }
 
 /**
- * The entry of one record. A record that cannot be read is logged each time, and the others are listed without it.
+ * The entry of one record. A record that cannot be read is logged once, and the others are listed without it.
  */
 async function readListed<T, R>(
   listing: Listing<T, R>,
@@ -108,7 +106,7 @@ async function readListed<T, R>(
     return entry === undefined ? undefined : { root: store.id, id, entry };
   } catch (error) {
     if (!isFault(error, 'unreadable-record')) throw error;
-    listing.log.error({ id, error }, 'a record cannot be read and is left out of the list');
+    store.bad.note(error);
     return undefined;
   }
 }

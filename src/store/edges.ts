@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import type { FileKey } from '../model/ids.ts';
 import { errnoOf, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
-import type { Layout } from './layout.ts';
+import { isKey, type Layout } from './layout.ts';
 
 /**
  * The clone graph downwards: an empty file for each (parent, child), made before the clone itself. So a parent
@@ -33,7 +33,7 @@ export function edgesOf(files: Files, layout: Layout): Edges {
     },
     children: async (parent) => {
       try {
-        return (await files.list(layout.edges(parent))) as readonly FileKey[];
+        return (await files.list(layout.edges(parent))).filter(isKey);
       } catch (error) {
         if (errnoOf(error) === 'ENOENT') return [];
         throw error;

@@ -2,17 +2,32 @@ import { join } from 'node:path';
 import { DriverError } from '../model/fault.ts';
 import { errnoOf, type FileStat, type Files } from '../run/files.ts';
 import { isReadOnly, mountOf, type Mount, type Mounts } from '../run/mounts.ts';
-import { fromText } from './json.ts';
+import { fromText, refuseOther } from './json.ts';
 import type { Layout } from './layout.ts';
 import { rootFile, type RootFile } from './schema/root.ts';
 
 type Call = (...args: never[]) => Promise<unknown>;
 
-/** The same calls; an error of the file system, rather than of the file, becomes a fault that callers understand. */
+/**
+ * The same calls; an error of the file system, rather than of the file, becomes a fault that callers understand.
+ * Reading or listing what is of another kind throws unreadable-record: one such file must not stop the rest.
+ */
 export function translatedFiles(files: Files): Files {
   const translated = <C extends Call>(call: C): C =>
     ((...args: Parameters<C>) => call(...args).catch(translate)) as C;
-  return mapCalls(files, translated);
+  return {
+    ...mapCalls(files, translated),
+    read: (path) =>
+      files
+        .read(path)
+        .catch(refuseOther(files, path, 'file'))
+        .catch(translate),
+    list: (path) =>
+      files
+        .list(path)
+        .catch(refuseOther(files, path, 'directory'))
+        .catch(translate),
+  };
 }
 
 /** How the root of guarded files is checked. Both throw unavailable. */
@@ -164,7 +179,9 @@ export async function readRootFile(
   { files }: GuardHost,
 ): Promise<RootFile | undefined> {
   try {
-    return fromText(rootFile, await files.read(layout.rootFile), layout.rootFile);
+    const path = layout.rootFile;
+    const text = await files.read(path).catch(refuseOther(files, path, 'file'));
+    return fromText(rootFile, text, path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

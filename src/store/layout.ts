@@ -102,13 +102,33 @@ const recordOwner = (id: string): string => (id.includes('.') ? ownerOfKey(id as
 /** One version of a record: `ID.17`. */
 export const versionName = (id: string, version: number): string => `${id}.${version}`;
 
+/** Far beyond what any record comes to: a larger number in a name is not of a server. */
+export const largestVersion = 999_999_999_999;
+
 /** The id and version in a record's file name; undefined for a name that is none. */
 export function parseVersionName(name: string): { id: string; version: number } | undefined {
   const dot = name.lastIndexOf('.');
   const version = name.slice(dot + 1);
-  if (dot < 1 || !/^[1-9][0-9]{0,14}$/.test(version)) return undefined;
+  if (dot < 1 || !/^[1-9][0-9]*$/.test(version)) return undefined;
   return { id: name.slice(0, dot), version: Number(version) };
 }
+
+const shardName = /^[0-9a-f]{3}$/;
+const plainId = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+const keyId = /^[A-Za-z0-9][A-Za-z0-9_-]*\.\d+-[0-9a-f]+$/;
+
+/** Whether this is the name of a shard. */
+export const isShardName = (name: string): boolean => shardName.test(name);
+
+/** Whether this is the key of a data file. */
+export const isKey = (name: string): name is FileKey & string => keyId.test(name);
+
+/** Whether this is a name that the queue gives to its items. */
+export const isItemName = (name: string): boolean => plainId.test(name) || keyId.test(name);
+
+/** Whether a record of this kind and id lies in this shard; other files there are none of the driver's. */
+export const isRecordIn = (kind: RecordKind, shard: string, id: string): boolean =>
+  (kind === 'hidden' ? keyId : plainId).test(id) && shardOf(recordOwner(id)) === shard;
 
 /** The ids in a listing of a shard, each with its highest version, sorted by id. */
 export function highestVersions(names: readonly string[]): ReadonlyMap<string, number> {

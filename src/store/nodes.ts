@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { localIdOf } from '../model/ids.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import { undefinedWhenMissing, type Files } from '../run/files.ts';
+import { undefinedWhenUnreadable, type BadFiles } from './json.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
 import { recordFormat } from './schema/data.ts';
@@ -37,17 +38,28 @@ export interface Nodes {
   ): Promise<'alive' | 'silent' | 'gone'>;
 }
 
+interface NodesHost {
+  readonly clock: Clock;
+  readonly nonce: Nonce;
+  readonly bad: BadFiles;
+}
+
 /** The nodes directory of one root. */
-export function nodesOf(files: Files, layout: Layout, clock: Clock, nonce: Nonce): Nodes {
+export function nodesOf(files: Files, layout: Layout, { clock, nonce, bad }: NodesHost): Nodes {
   const pathOf = (node: string) => layout.node(localIdOf(node));
-  const read = async (node: string): Promise<NodeFile | undefined> => {
-    const text = await files.read(pathOf(node)).catch(undefinedWhenMissing);
-    return text === undefined ? undefined : fromText(nodeFile, text, pathOf(node));
+  const readAt = async (path: string): Promise<NodeFile | undefined> => {
+    const text = await files.read(path).catch(undefinedWhenMissing);
+    return text === undefined ? undefined : fromText(nodeFile, text, path);
   };
+  const read = (node: string) => readAt(pathOf(node));
   const all = async (): Promise<readonly NodeFile[]> => {
     const names = (await files.list(layout.nodes)).filter((name) => name.endsWith('.json'));
-    const paths = names.map((name) => join(layout.nodes, name));
-    return Promise.all(paths.map(async (path) => fromText(nodeFile, await files.read(path), path)));
+    const found = names.map(async (name) => {
+      const node = await readAt(join(layout.nodes, name)).catch(undefinedWhenUnreadable(bad));
+      // A copy under another name is not what that server writes.
+      return node && `${localIdOf(node.node)}.json` === name ? [node] : [];
+    });
+    return (await Promise.all(found)).flat();
   };
   return {
     register: async (self) => {
@@ -60,8 +72,8 @@ export function nodesOf(files: Files, layout: Layout, clock: Clock, nonce: Nonce
     all,
     living: async () => {
       const seen = (await all()).map(async ({ node }) => {
-        const { modifiedMs } = await files.stat(pathOf(node));
-        return clock.now() - modifiedMs > goneAfterMs ? [] : [node];
+        const stat = await files.stat(pathOf(node)).catch(undefinedWhenMissing);
+        return !stat || clock.now() - stat.modifiedMs > goneAfterMs ? [] : [node];
       });
       return (await Promise.all(seen)).flat().sort();
     },

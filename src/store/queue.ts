@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { Nonce } from '../run/clock.ts';
 import { undefinedWhenMissing, type Files } from '../run/files.ts';
+import { undefinedWhenUnreadable, type BadFiles } from './json.ts';
 import { ignoring } from './edges.ts';
 import { fromText, toText } from './json.ts';
-import type { Layout } from './layout.ts';
+import { isItemName, type Layout } from './layout.ts';
 import { recordFormat } from './schema/data.ts';
 import { queueItem, type QueueItem } from './schema/queue.ts';
 
@@ -37,16 +38,17 @@ export interface Queue {
 const atOnce = 16;
 
 /** The queue kept in one root. */
-export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
+export function queueOf(files: Files, layout: Layout, nonce: Nonce, bad: BadFiles): Queue {
   const ready = (name: string) => join(layout.queue('ready'), name);
   const waiting = (name: string) => join(layout.queue('waiting'), name);
   const read = async (name: string): Promise<QueueItem | undefined> => {
     const text = await files.read(waiting(name)).catch(undefinedWhenMissing);
     return text === undefined ? undefined : fromText(queueItem, text, waiting(name));
   };
+  const readable = (name: string) => read(name).catch(undefinedWhenUnreadable(bad));
   // A root that an older version set up, opened only for reading, has none.
   const listed = async (state: 'ready' | 'waiting'): Promise<readonly string[]> =>
-    (await files.list(layout.queue(state)).catch(undefinedWhenMissing)) ?? [];
+    ((await files.list(layout.queue(state)).catch(undefinedWhenMissing)) ?? []).filter(isItemName);
   return {
     add: async (name) => {
       await ignoring(nothing(files.createSparse(ready(name), 0n, 0o640)), 'EEXIST');
@@ -57,7 +59,7 @@ export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
       const found = new Map<string, QueueItem>();
       for (let at = 0; at < names.length; at += atOnce) {
         const some = names.slice(at, at + atOnce);
-        const items = await Promise.all(some.map(read));
+        const items = await Promise.all(some.map(readable));
         for (const [n, name] of some.entries()) {
           const item = items[n];
           if (item) found.set(name, item);
@@ -72,7 +74,7 @@ export function queueOf(files: Files, layout: Layout, nonce: Nonce): Queue {
       await files.rename(temporary, waiting(name));
       if (!keepAnnounced) await ignoring(files.unlink(ready(name)), 'ENOENT');
     },
-    putOffBefore: read,
+    putOffBefore: readable,
     done: (name) => ignoring(files.unlink(waiting(name)), 'ENOENT'),
   };
 }

@@ -1,12 +1,16 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { DriverError, raced } from '../model/fault.ts';
+import { DriverError, isFault, raced } from '../model/fault.ts';
 import type { Nonce } from '../run/clock.ts';
 import { errnoOf, undefinedWhenMissing, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
-import { fromText, toText } from './json.ts';
+import type { BadFiles } from './json.ts';
+import { fromText, toText, unreadable } from './json.ts';
 import {
   highestVersions,
+  isRecordIn,
+  isShardName,
+  largestVersion,
   parseVersionName,
   versionName,
   type Layout,
@@ -63,6 +67,8 @@ export interface RecordsOptions<T> {
   readonly kind: RecordKind;
   readonly schema: z.ZodType<T>;
   readonly nonce: Nonce;
+  /** Where shards are noted that cannot be listed; the others are listed without them. */
+  readonly bad: BadFiles;
 }
 
 const attempts = 20;
@@ -102,29 +108,69 @@ export function recordsOf<T extends object>(options: RecordsOptions<T>): Records
           .unlink(join(shardPath(id), versionName(id, version)))
           .catch(undefinedWhenMissing);
     },
-    shards: () => files.list(layout.records(kind)),
-    ids: async (shard) => highestVersions(await listed(files, join(layout.records(kind), shard))),
+    shards: async () => (await files.list(layout.records(kind))).filter(isShardName),
+    ids: (shard) => idsIn(options, shard),
   };
+}
+
+async function idsIn<T>(
+  { files, layout, kind, bad }: RecordsOptions<T>,
+  shard: string,
+): Promise<ReadonlyMap<string, number>> {
+  try {
+    const found = highestVersions(await listed(files, join(layout.records(kind), shard)));
+    return new Map([...found].filter(([id]) => isRecordIn(kind, shard, id)));
+  } catch (error) {
+    if (!isFault(error, 'unreadable-record')) throw error;
+    bad.note(error);
+    return new Map();
+  }
 }
 
 async function readHighest<T>(
   options: RecordsOptions<T>,
   id: string,
 ): Promise<Held<T> | undefined> {
-  const { files, layout, kind, schema, check } = options;
+  const { files, layout, kind, check } = options;
   const shard = layout.recordShard(kind, id);
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const version = highestVersions(await listed(files, shard)).get(id);
+    const names = await listed(files, shard);
+    const version = highestVersions(names).get(id);
     if (version === undefined) {
       await check();
       return undefined;
     }
+    refuseNumber(shard, names, id);
     const path = join(shard, versionName(id, version));
     // A version may be swept between the listing and the read: then there is a higher one.
     const text = await files.read(path).catch(undefinedWhenMissing);
-    if (text !== undefined) return { id, version, value: fromText(schema, text, path) };
+    if (text !== undefined) return { id, version, value: parsed(options, id, { text, path }) };
   }
   throw lost(id);
+}
+
+/** After such a version none could be written, so the object would be busy permanently. */
+function refuseNumber(shard: string, names: readonly string[], id: string): void {
+  const far = names.find((name) => {
+    const found = parseVersionName(name);
+    return found?.id === id && found.version > largestVersion;
+  });
+  if (far !== undefined)
+    throw unreadable(
+      join(shard, far),
+      `no server writes version ${far.slice(far.lastIndexOf('.') + 1)}`,
+    );
+}
+
+function parsed<T>(
+  { schema }: Pick<RecordsOptions<T>, 'schema'>,
+  id: string,
+  { text, path }: { readonly text: string; readonly path: string },
+): T {
+  const value = fromText(schema, text, path);
+  const own = typeof value === 'object' && value !== null && 'id' in value ? value.id : id;
+  if (own !== id) throw unreadable(path, `it says it is of ${String(own)}`);
+  return value;
 }
 
 async function readListed<T>(
@@ -132,11 +178,12 @@ async function readListed<T>(
   id: string,
   version: number,
 ): Promise<Held<T> | undefined> {
-  const { files, layout, kind, schema } = options;
+  const { files, layout, kind } = options;
+  if (version > largestVersion) return readHighest(options, id);
   const path = join(layout.recordShard(kind, id), versionName(id, version));
   const text = await files.read(path).catch(undefinedWhenMissing);
   if (text === undefined) return readHighest(options, id);
-  return { id, version, value: fromText(schema, text, path) };
+  return { id, version, value: parsed(options, id, { text, path }) };
 }
 
 const listed = (files: Files, directory: string): Promise<readonly string[]> =>

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { DriverError } from '../model/fault.ts';
 import type { RootId } from '../model/ids.ts';
+import type { Log } from '../observe/log.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import type { Files } from '../run/files.ts';
 import type { Mounts } from '../run/mounts.ts';
@@ -8,6 +9,7 @@ import { makeIn } from '../run/directories.ts';
 import { copiesOf, type Copies } from './copies.ts';
 import { abilitiesOf, type KeptAbilities } from './abilities.ts';
 import { attachedIndexOf, type AttachedIndex } from './attached.ts';
+import { badFilesOf, type BadFiles } from './json.ts';
 import { edgesOf, ignoring, type Edges } from './edges.ts';
 import { freezesOf, type Freezes } from './freezes.ts';
 import {
@@ -67,6 +69,8 @@ export interface RootStore {
    * changes use the spare files.
    */
   readonly freeing: RootStore;
+  /** Files that cannot be read, each logged once. */
+  readonly bad: BadFiles;
   /** Checked before every change: a call on a root that is not mounted fails as unavailable and touches nothing. */
   readonly files: Files;
   /** Throws unavailable unless the root is mounted and is the one that was opened. */
@@ -88,6 +92,8 @@ export interface StoreHost {
   readonly nonce: Nonce;
   /** The file system type a root must lie on. */
   readonly mountType: string;
+  /** Where files that cannot be read are named; commands say it themselves. */
+  readonly log?: Log;
 }
 
 /** Opens the root at this path; sets it up when nothing is there. Throws unavailable or misconfigured. */
@@ -136,7 +142,8 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
   const unguarded = translatedFiles(host.files);
   const files = guardedFiles(unguarded, { mounted, writable });
   const { nonce } = host;
-  const ground = { layout, facts, host, check: mounted, files: healing(files), unguarded };
+  const bad = badFilesOf(layout.root, host.log);
+  const ground = { layout, facts, host, check: mounted, files: healing(files), unguarded, bad };
   const spare = (of: Files) => withSpares({ files: of, layout, nonce });
   const spared = { ...ground, files: spare(ground.files), unguarded: spare(unguarded) };
   const more = {
@@ -171,17 +178,20 @@ interface StoreGround {
   readonly check: () => Promise<void>;
   readonly files: Files;
   readonly unguarded: Files;
+  readonly bad: BadFiles;
 }
 
-function storeOver({ layout, facts, host, check, files, unguarded }: StoreGround): BareStore {
+function storeOver(ground: StoreGround): BareStore {
+  const { layout, facts, host, check, files, unguarded, bad } = ground;
   const { clock, nonce } = host;
-  const common = { files, unguarded, layout, nonce, check };
+  const common = { files, unguarded, layout, nonce, check, bad };
   return {
     id: facts.rootId as RootId,
     facts,
     layout,
     files,
     check,
+    bad,
     makeIn: (file, action) => makeIn(files, dirname(file), action),
     directoryOf: (file) => files.makeDirectory(dirname(file), 0o750),
     volumes: recordsOf({ ...common, kind: 'volumes', schema: volumeRecord }),
@@ -189,11 +199,11 @@ function storeOver({ layout, facts, host, check, files, unguarded }: StoreGround
     groups: recordsOf({ ...common, kind: 'groups', schema: groupRecord }),
     hidden: recordsOf({ ...common, kind: 'hidden', schema: hiddenRecord }),
     leases: recordsOf({ ...common, kind: 'leases', schema: leaseRecord }),
-    queue: queueOf(files, layout, nonce),
+    queue: queueOf(files, layout, nonce, bad),
     edges: edgesOf(files, layout),
     copies: copiesOf(files, layout),
     attached: attachedIndexOf(files, layout),
-    nodes: nodesOf(files, layout, clock, nonce),
+    nodes: nodesOf(files, layout, { clock, nonce, bad }),
     abilities: abilitiesOf(files, layout, nonce),
     marks: marksOf(files, layout, clock, nonce),
     moved: movedOf(files, layout, nonce),

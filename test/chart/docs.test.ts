@@ -44,7 +44,7 @@ describe('documentation', () => {
         name.replace(/_(?:bucket|count|sum)$/, ''),
       ),
     );
-    expect(new Set(named).size).toBe(14);
+    expect(new Set(named).size).toBe(15);
     for (const name of new Set(named)) expect(sources).toContain(`'${name}'`);
   });
 

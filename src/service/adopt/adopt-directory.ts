@@ -3,6 +3,7 @@ import type { CloneStatus } from '../../gpfs/mmclone.ts';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
 import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
+import { undefinedWhenUnreadable } from '../../store/json.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
@@ -178,7 +179,8 @@ async function snapshotOf(
   id: string,
   inode: bigint,
 ): Promise<AdoptedParent | undefined> {
-  const record = (await store.snapshots.read(id))?.value;
+  const held = await store.snapshots.read(id).catch(undefinedWhenUnreadable(store.bad));
+  const record = held?.value;
   if (record?.file?.inode !== inode) return undefined;
   // The record of a deleted snapshot is kept for some time, and another file may have its inode number.
   const path = store.layout.data('snapshots', record.file.key);

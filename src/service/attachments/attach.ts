@@ -1,6 +1,7 @@
 import { isMultiNode, isReaderOnly, sameCapability } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf } from '../../model/ids.ts';
+import { noteUnreadable } from '../../store/json.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { NodeFile } from '../../store/schema/root.ts';
@@ -117,8 +118,10 @@ async function refuseOverLimit(
   if (listed.length < maxVolumes) return;
   let attached = 0;
   for (const id of listed) {
-    const other = (await store.volumes.read(id))?.value;
-    if (other?.attachments.some((each) => each.node === node)) attached++;
+    // One that cannot be read counts: the index says that it is attached.
+    const other = await store.volumes.read(id).catch(noteUnreadable(store.bad));
+    if (other === 'unreadable' || other?.value.attachments.some((each) => each.node === node))
+      attached++;
   }
   if (attached < maxVolumes) return;
   throw new DriverError(

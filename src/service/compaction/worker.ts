@@ -1,5 +1,5 @@
 import { defaultRule } from '../../model/compaction.ts';
-import { DriverError } from '../../model/fault.ts';
+import { DriverError, isFault } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import { inEachRoot } from '../roots/roots.ts';
@@ -108,12 +108,14 @@ async function workOff(
   if (!lease) return undefined;
   const mayContinue = async () => !stopping?.aborted && (await lease.isMine());
   const again: number[] = [];
+  const stuck = new Set<string>();
   try {
     let left = waiting ? await putOffAndDue(host, store) : [];
     for (;;) {
-      if (left.length === 0) left = await store.queue.ready();
+      if (left.length === 0) left = (await store.queue.ready()).filter((name) => !stuck.has(name));
       if (left.length === 0 || !(await mayContinue())) break;
-      again.push(...(await workOnAll(host, store, left.slice(0, batch), stopping)));
+      const names = left.slice(0, batch);
+      again.push(...(await workOnAll(host, store, { names, stuck }, stopping)));
       left = left.slice(batch);
     }
   } finally {
@@ -125,11 +127,17 @@ async function workOff(
 const earliest = (moments: readonly number[]): number | undefined =>
   moments.length === 0 ? undefined : Math.min(...moments);
 
+/** Items to work on, and those whose file in the queue is none: they are left in this round. */
+interface Batch {
+  readonly names: readonly string[];
+  readonly stuck: Set<string>;
+}
+
 /** Works on several at once; resolves to the times when those that were put off are due again. */
 async function workOnAll(
   host: WorkerHost,
   store: RootStore,
-  names: readonly string[],
+  { names, stuck }: Batch,
   stopping: AbortSignal | undefined,
 ): Promise<readonly number[]> {
   const left = [...names];
@@ -137,13 +145,22 @@ async function workOnAll(
   const again: number[] = [];
   const some = async (): Promise<void> => {
     for (let name = next(); name !== undefined; name = next()) {
-      const until = await workOn(host, store, name);
+      const until = await workOn(host, store, name).catch((error: unknown) => {
+        if (!['EISDIR', 'EPERM', 'ENOTDIR'].includes(errnoOf(error) ?? '')) throw error;
+        stuck.add(name);
+        store.bad.note(notAnItem(name, error));
+        return undefined;
+      });
       if (until !== undefined) again.push(until);
     }
   };
   await Promise.all(Array.from({ length: host.compaction.atOnce }, some));
   return again;
 }
+
+// A directory under the name of an item can be neither replaced nor removed.
+const notAnItem = (name: string, error: unknown): Error =>
+  new Error(`item ${name} of the queue is left as it is: it is no file`, { cause: error });
 
 /** Works on one item; resolves to the time when it is due again, if it is put off. */
 async function workOn(
@@ -186,6 +203,8 @@ async function workOn(
 
 /** The outcome of an item that failed; a defect of the driver is thrown on. */
 function outcomeOfFailure(error: unknown): CheckOutcome {
+  // An administrator has to mend it: until then it is checked seldom, and logged once.
+  if (isFault(error, 'unreadable-record')) return { kind: 'waits', why: error.message };
   if (error instanceof DriverError) return { kind: 'failed', why: error.message };
   if (error instanceof Error && errnoOf(error) !== undefined)
     return { kind: 'failed', why: error.message };

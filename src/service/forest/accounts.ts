@@ -13,6 +13,8 @@ export interface RootReport {
   readonly path: string;
   readonly accounts: RootAccounts;
   readonly space: Space;
+  /** Records that cannot be read, which are missing in the accounts. */
+  readonly unreadable: number;
 }
 
 /** Counts the roots from time to time, and keeps the results. */
@@ -48,7 +50,7 @@ interface Counted {
 
 /** Keeps the accounts of one server. Of all servers of a root, only the first one that is alive counts it. */
 export function accountKeeper(
-  host: Pick<ServiceHost, 'roots' | 'self' | 'clock' | 'log'>,
+  host: Pick<ServiceHost, 'roots' | 'self' | 'clock'>,
 ): AccountKeeper {
   const known = new Map<string, Counted>();
   const due = new Map<string, number>();
@@ -81,12 +83,12 @@ export function accountKeeper(
 }
 
 async function count(
-  host: Pick<ServiceHost, 'clock' | 'log'>,
+  host: Pick<ServiceHost, 'clock'>,
   store: RootStore,
   before: Counted | undefined,
   signal: AbortSignal,
 ): Promise<Counted> {
-  const { clock, log } = host;
+  const { clock } = host;
   const startedMs = clock.now();
   const { root: path } = store.layout;
   const space = await store.files.space(path);
@@ -104,18 +106,21 @@ async function count(
     const { key, parent, kind, bytes, held } = file;
     return { key, parent, kind, bytes, held };
   };
+  let unreadable = 0;
   const onUnreadable = (error: Error) => {
-    log.error({ root: path, error }, 'a record cannot be read and is left out of the accounts');
+    unreadable += 1;
+    store.bad.note(error);
   };
   const files = await readForest(store, keep, { atOnce, signal, onUnreadable });
   const endedMs = clock.now();
   const dueMs = endedMs + Math.max(standsMs, pauseFactor * (endedMs - startedMs));
-  const report = { path, space, accounts: sumUp(files) };
+  const report = { path, space, unreadable, accounts: sumUp(files) };
   return { report, print, written, countedMs: startedMs, dueMs, files: files.length };
 }
 
-const isStale = ({ written, countedMs }: Counted, nowMs: number): boolean =>
-  written && nowMs - countedMs >= standsUnchangedMs;
+const isStale = ({ written, countedMs, report }: Counted, nowMs: number): boolean =>
+  // A damaged record may be replaced under the name that it has.
+  report.unreadable > 0 || (written && nowMs - countedMs >= standsUnchangedMs);
 
 /** Differs after a record was made, changed or removed: each version of a record has a name of its own. */
 async function printOf(store: RootStore, signal: AbortSignal): Promise<string> {

@@ -24,6 +24,11 @@ const gauges: readonly Gauge[] = [
     'What volumes read through clone parents, at most.',
     (of) => of.accounts.shared,
   ],
+  [
+    'gpfs_csi_unreadable_records',
+    'Records that cannot be read; gpfs-csi doctor names them.',
+    (of) => of.unreadable,
+  ],
   ['gpfs_csi_fs_size_bytes', 'Size of the file system or fileset.', (of) => of.space.total],
   ['gpfs_csi_fs_free_bytes', 'What of it is available.', (of) => of.space.available],
 ];

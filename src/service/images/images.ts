@@ -2,6 +2,7 @@ import type { Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
 import { asRecorded, type SectorBytes } from '../../model/sectors.ts';
+import { undefinedWhenUnreadable } from '../../store/json.ts';
 import { ignoring } from '../../store/edges.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -160,7 +161,8 @@ export async function listImages(store: RootStore): Promise<readonly SnapshotRec
   const found: SnapshotRecord[] = [];
   for (const shard of await store.snapshots.shards())
     for (const id of (await store.snapshots.ids(shard)).keys()) {
-      const record = (await store.snapshots.read(id))?.value;
+      const held = await store.snapshots.read(id).catch(undefinedWhenUnreadable(store.bad));
+      const record = held?.value;
       if (record?.state === 'ready' && record.golden) found.push(record);
     }
   return found.sort((a, b) => ((a.golden?.name ?? '') < (b.golden?.name ?? '') ? -1 : 1));

@@ -49,10 +49,9 @@ export const shown = (
   ...(group ? { groupId: publicId(store.id, group.id) } : {}),
 });
 
-type ListHost = Pick<ServiceHost, 'roots' | 'log'>;
 type Filter = Parameters<Snapshots['list']>[0];
 
-async function list(host: ListHost, filter: Filter, page: Page): Promise<Paged<Snapshot>> {
+async function list(host: RootsHost, filter: Filter, page: Page): Promise<Paged<Snapshot>> {
   if (filter.id === '') return listAll(host, filter.sourceVolumeId, page);
   positionOf('snapshots', page.token);
   const found = page.token === '' ? await lookUp(host, filter.id) : undefined;
@@ -62,7 +61,7 @@ async function list(host: ListHost, filter: Filter, page: Page): Promise<Paged<S
 const isOf = ({ sourceVolumeId }: Snapshot, wanted: string): boolean =>
   wanted === '' || sourceVolumeId === wanted;
 
-async function listAll(host: ListHost, source: string, page: Page): Promise<Paged<Snapshot>> {
+async function listAll(host: RootsHost, source: string, page: Page): Promise<Paged<Snapshot>> {
   const stores = await host.roots.all();
   const wanted = source === '' ? undefined : parseId(source);
   const entry = async (store: RootStore, record: SnapshotRecord) => {
@@ -70,7 +69,7 @@ async function listAll(host: ListHost, source: string, page: Page): Promise<Page
     return snapshot && isOf(snapshot, source) ? snapshot : undefined;
   };
   return listPage(
-    { list: 'snapshots', records: (store) => store.snapshots, entry, log: host.log },
+    { list: 'snapshots', records: (store) => store.snapshots, entry },
     // A volume that moved has snapshots in each root that it was in.
     source !== '' && !wanted ? [] : stores,
     page,

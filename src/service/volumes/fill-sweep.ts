@@ -1,4 +1,5 @@
 import { ownerOfKey } from '../../model/ids.ts';
+import { noteUnreadable } from '../../store/json.ts';
 import type { Copy } from '../../store/copies.ts';
 import type { RootStore } from '../../store/root.ts';
 import { removeCopyEdge } from './fill.ts';
@@ -17,7 +18,9 @@ export async function sweepCopies(host: ServiceHost, store: RootStore): Promise<
   for (const copy of copies) {
     const target = roots.get(copy.to);
     if (!target) continue;
-    if (await isUnderWay(target, copy)) continue;
+    // Where the record of the volume cannot be read, nothing shows whether it is still being filled.
+    const underWay = await isUnderWay(target, copy).catch(noteUnreadable(target.bad));
+    if (underWay !== false) continue;
     await removeCopyEdge(store, copy);
     host.log.info({ ...copy }, 'removed an edge that a copy into another root left here');
     await reclaim(host, store, copy.parent);

@@ -2,6 +2,7 @@ import type { Bytes } from '../../model/bytes.ts';
 import type { LocalId } from '../../model/ids.ts';
 import type { Clock } from '../../run/clock.ts';
 import type { Held } from '../../store/records.ts';
+import { undefinedWhenUnreadable } from '../../store/json.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 
@@ -28,7 +29,8 @@ export interface Promised {
  * Counts by volume, so that nothing counts twice: not a second try of a creation, and not one that runs while
  * its record is being counted. It takes a map of all volumes, on servers that have a limit.
  */
-export function promisedOf({ volumes }: RootStore, clock: Clock): Promised {
+export function promisedOf(store: RootStore, clock: Clock): Promised {
+  const { volumes } = store;
   const reserved = reservations();
   let counted = tally([]);
   let untilMs = -Infinity;
@@ -41,7 +43,7 @@ export function promisedOf({ volumes }: RootStore, clock: Clock): Promised {
   };
   const recount = async () => {
     learned.clear();
-    const fresh = tally(await sizesIn(volumes));
+    const fresh = tally(await sizesIn(store));
     for (const [id, bytes] of learned) fresh.set(id, bytes);
     counted = fresh;
     untilMs = clock.now() + keepMs;
@@ -102,11 +104,13 @@ function tally(entries: Iterable<readonly [string, Bytes]>) {
   };
 }
 
-async function sizesIn(volumes: RootStore['volumes']): Promise<readonly [string, Bytes][]> {
+/** A volume whose record cannot be read does not count: its size is not known. */
+async function sizesIn({ volumes, bad }: RootStore): Promise<readonly [string, Bytes][]> {
   const sizes: [string, Bytes][] = [];
   for (const shard of await volumes.shards())
     for (const [id, version] of await volumes.ids(shard)) {
-      const bytes = sizeIn(await volumes.readListed(id, version));
+      const held = await volumes.readListed(id, version).catch(undefinedWhenUnreadable(bad));
+      const bytes = sizeIn(held);
       if (bytes > 0n) sizes.push([id, bytes]);
     }
   return sizes;

@@ -61,13 +61,13 @@ const shown = (
 });
 
 async function list(
-  host: Pick<ServiceHost, 'roots' | 'topology' | 'log'>,
+  host: Pick<ServiceHost, 'roots' | 'topology'>,
   page: Page,
 ): Promise<Paged<Volume>> {
   const entry = (store: RootStore, record: VolumeRecord) =>
     record.state === 'ready' ? shown(host, { store, record }) : undefined;
   return listPage(
-    { list: 'volumes', records: (store) => store.volumes, entry, log: host.log },
+    { list: 'volumes', records: (store) => store.volumes, entry },
     await host.roots.all(),
     page,
   );

@@ -13,6 +13,7 @@ import {
 import { withoutUndefined } from '../../../../src/model/class/parameters.ts';
 import { simulateGpfs } from '../../../../src/simulator/memory/gpfs.ts';
 import { layoutOf } from '../../../../src/store/layout.ts';
+import { badFilesOf } from '../../../../src/store/json.ts';
 import { recordsOf } from '../../../../src/store/records.ts';
 import { optionsOf, volumeRecord } from '../../../../src/store/schema/volume.ts';
 
@@ -51,6 +52,7 @@ async function records() {
     kind: 'volumes',
     schema: volumeRecord.extend({ options: optionsOf(table) }),
     check: () => Promise.resolve(),
+    bad: badFilesOf(root),
   });
   const written = (id: string) => files.read(`${layout.recordShard('volumes', id)}/${id}.1`);
   return { volumes, written };

@@ -59,7 +59,7 @@ test('2,500 volumes come in pages of 1,000, however many are asked for', async (
 });
 
 describe('entries', () => {
-  test('a record that cannot be read is left out and logged with its path', async () => {
+  test('a record that cannot be read is left out, and logged once with its path', async () => {
     const gpfs = await clusterWithRoot();
     const errors: unknown[] = [];
     const error = (fields: unknown) => void errors.push(fields);
@@ -67,9 +67,11 @@ describe('entries', () => {
     await some(driver, 0, 3);
     const record = gpfs.paths().find((each) => /records\/volumes\/...\/v1\.\d+$/.test(each)) ?? '';
     gpfs.write(record, textBlock, '{');
-    const { items } = await driver.volumes.list({ max: 0, token: '' });
-    expect(items.map(({ id }) => id.slice(9)).sort()).toEqual(['v0', 'v2']);
-    expect(errors).toEqual([expect.objectContaining({ id: 'v1' })]);
+    for (let round = 0; round < 3; round++) {
+      const { items } = await driver.volumes.list({ max: 0, token: '' });
+      expect(items.map(({ id }) => id.slice(9)).sort()).toEqual(['v0', 'v2']);
+    }
+    expect(errors).toHaveLength(1);
     expect(String((errors[0] as { error: unknown }).error)).toContain(record);
   });
 

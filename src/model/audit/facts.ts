@@ -7,6 +7,8 @@ export type AuditData = 'volumes' | 'snapshots' | 'hidden';
 export interface RecordFact {
   readonly kind: 'volume' | 'snapshot' | 'hidden' | 'group';
   readonly id: string;
+  /** How often the record was written; a file's name has the number of the version that made it. */
+  readonly version: number;
   readonly state: string;
   readonly data: AuditData;
   readonly key: string | undefined;
@@ -72,13 +74,18 @@ export interface MarkFact {
   readonly dead: boolean;
 }
 
-/** A record that cannot be read, or that names another object than its file name does. */
+/** A file of the driver that cannot be read, or that names another object than its file name does. */
 export interface BrokenFact {
   readonly path: string;
   readonly why: string;
   /** A newer version of the driver wrote it. */
   readonly newer: boolean;
   readonly ageMs: number;
+  /** The directory that it lies in, below the state of the root. */
+  readonly in: string;
+  /** Records: the object, and paths of lower versions, which are older than what the object is now. */
+  readonly id?: string;
+  readonly older?: readonly string[];
 }
 
 /** One root as it was found. */
@@ -92,6 +99,10 @@ export interface AuditFacts {
   readonly copies: readonly CopyFact[];
   readonly marks: readonly MarkFact[];
   readonly broken: readonly BrokenFact[];
+  /** Files and directories in the driver's state that have no name of its making. */
+  readonly strays: readonly string[];
+  /** Ids of volumes that moved to another root. */
+  readonly moved: ReadonlySet<string>;
   readonly temporaries: readonly { readonly path: string; readonly ageMs: number }[];
   /** Link counts of parents mean something on this GPFS. */
   readonly linkCount: boolean;
@@ -101,6 +112,8 @@ export interface AuditFacts {
 export const severities = {
   'damaged record': 'error',
   'newer record': 'error',
+  'restored root': 'error',
+  'outdated record': 'error',
   'missing file': 'error',
   'renamed file': 'error',
   'replaced file': 'error',

@@ -1,16 +1,16 @@
 import {
   isLiving,
-  isUnderWay,
   nameOf,
   severities,
   type AuditFacts,
   type FileFact,
   type Finding,
-  type FindingKind,
   type RecordFact,
 } from './facts.ts';
-import { showBytes } from '../bytes.ts';
-import { graphOf, type Graph } from './facts-graph.ts';
+import { brokenFindings, restoredFindings } from './broken-findings.ts';
+import { renamedFrom } from './doubts.ts';
+import { fileFindings } from './file-findings.ts';
+import { graphOf } from './facts-graph.ts';
 import { graphFindings } from './parent-findings.ts';
 import { ownerOfKey, type FileKey } from '../ids.ts';
 
@@ -21,7 +21,7 @@ export function findingsOf(facts: AuditFacts): readonly Finding[] {
   const graph = graphOf(facts);
   const found = [
     ...brokenFindings(facts),
-    ...facts.records.filter(isLiving).flatMap((record) => fileFindings(graph, record)),
+    ...facts.records.filter(isLiving).flatMap((record) => fileFindings(facts, graph, record)),
     ...sharedFindings(facts),
     ...groupFindings(facts),
     ...strayFindings(facts),
@@ -31,76 +31,20 @@ export function findingsOf(facts: AuditFacts): readonly Finding[] {
     ...temporaryFindings(facts),
     ...copyFindings(facts),
   ];
+  const restored = restoredFindings(facts, graph);
   const order = ['error', 'warning', 'note'];
   const rank = ({ kind }: Finding) => order.indexOf(severities[kind]);
-  return found.sort((a, b) => rank(a) - rank(b) || (a.object < b.object ? -1 : 1));
-}
-
-const brokenFindings = ({ broken }: AuditFacts): readonly Finding[] =>
-  broken.map(({ path, why, newer }) =>
-    newer
-      ? {
-          kind: 'newer record',
-          object: path,
-          says: `${path} was written by a newer version of the driver`,
-          remedy: 'upgrade this one',
-        }
-      : {
-          kind: 'damaged record',
-          object: path,
-          says: `${path} cannot be used: ${why}`,
-          remedy:
-            'restore it from a backup; --repair sets it aside and makes a new one from the file it was about',
-        },
+  const rest = (restored.length > 0 ? found.map(afterRestore) : found).sort(
+    (a, b) => rank(a) - rank(b) || (a.object < b.object ? -1 : 1),
   );
-
-function fileFindings(graph: Graph, record: RecordFact): readonly Finding[] {
-  if (isUnderWay(record) || !['ready', 'waiting'].includes(record.state)) return [];
-  const file = graph.files.get(record.key ?? '');
-  if (!file?.inPlace || file.data !== record.data) return [missing(graph, record)];
-  const why = whyWrong(file, record);
-  if (!why) return [];
-  const [kind, says, remedy] = why;
-  return [{ kind, object: record.id, says: `${nameOf(record)}: ${file.path} ${says}`, remedy }];
+  return [...restored, ...rest];
 }
 
-type Why = readonly [kind: FindingKind, says: string, remedy: string];
-
-function whyWrong(file: FileFact, record: RecordFact): Why | undefined {
-  if (!file.isFile)
-    return ['not a file', 'is not a regular file', 'put the image back in its place'];
-  if (record.inode !== undefined && file.inode !== record.inode)
-    return [
-      'replaced file',
-      `has inode ${file.inode}, the record says ${record.inode}: it is another file`,
-      'put the right file back under this name; until then it is neither staged nor deleted',
-    ];
-  if (file.size < record.bytes)
-    return [
-      'short file',
-      `has ${showBytes(file.size)}, the record says ${showBytes(record.bytes)}`,
-      'something cut it off: look at what is in it, and grow it again with truncate(1)',
-    ];
-  return undefined;
-}
-
-function missing(graph: Graph, record: RecordFact): Finding {
-  const moved = record.inode === undefined ? undefined : graph.byInode.get(record.inode);
-  const name = nameOf(record);
-  if (moved)
-    return {
-      kind: 'renamed file',
-      object: record.id,
-      says: `${name}: its file ${record.data}/${record.key ?? ''} is at ${moved.path} now`,
-      remedy: 'rename it back',
-    };
-  return {
-    kind: 'missing file',
-    object: record.id,
-    says: `${name}: its file ${record.data}/${record.key ?? ''} is not there`,
-    remedy: 'restore it under this name, or delete the object: nothing of it is left to lose',
-  };
-}
+/** In a root of two times each remedy could be the wrong one. */
+const afterRestore = (finding: Finding): Finding =>
+  severities[finding.kind] === 'note'
+    ? finding
+    : { ...finding, remedy: 'do nothing about it before the restored root above is dealt with' };
 
 /** Removing a record that names the file of another object would remove that file too. */
 function sharedFindings({ records }: AuditFacts): readonly Finding[] {
@@ -141,14 +85,16 @@ const isBuried = (a: RecordFact, b: RecordFact): boolean =>
   [a, b].some(({ kind }) => kind === 'hidden') && [a, b].some(({ state }) => state === 'deleting');
 
 /** A group that lacks one of its snapshots is shown to no caller. */
-function groupFindings({ records }: AuditFacts): readonly Finding[] {
+function groupFindings({ records, broken }: AuditFacts): readonly Finding[] {
   const ready = records.filter(({ state }) => state === 'ready');
   const snapshots = ready.filter(({ kind }) => kind === 'snapshot');
+  // A snapshot whose record cannot be read is there, and is a finding of its own.
+  const unread = new Set(broken.map(({ id }) => id));
   return ready.flatMap(({ kind, id, attempt, members = [] }): Finding[] => {
     if (kind !== 'group') return [];
     const has = snapshots.filter((each) => each.attempt === attempt).map((each) => each.id);
     return members
-      .filter((member) => !has.includes(member))
+      .filter((member) => !has.includes(member) && !unread.has(member))
       .map((member) => ({
         kind: 'broken group',
         object: id,
@@ -176,16 +122,22 @@ export function orphansIn(facts: AuditFacts): readonly FileFact[] {
 
 function strayFindings(facts: AuditFacts): readonly Finding[] {
   const strange = facts.files.filter(({ inPlace }) => !inPlace);
-  const inodes = new Set(facts.records.filter(isLiving).map(({ inode }) => inode));
+  const moved = new Set(facts.records.filter(isLiving).map((each) => renamedFrom(facts, each)));
   return [
     ...strange
-      .filter(({ inode }) => !inodes.has(inode))
+      .filter((file) => !moved.has(file))
       .map(({ path }): Finding => ({
         kind: 'strange file',
         object: path,
         says: `${path} has a name or a place that the driver gives to no file`,
         remedy: 'move it out of the root; --repair sets it aside',
       })),
+    ...facts.strays.map((path): Finding => ({
+      kind: 'strange file',
+      object: path,
+      says: `${path} has a name or a place that the driver gives to no file`,
+      remedy: 'move it out of the root, unless a newer version of the driver made it',
+    })),
     ...orphansIn(facts).map(({ path }): Finding => ({
       kind: 'orphan',
       object: path,

@@ -37,7 +37,7 @@ function parentFindings(graph: Graph, record: RecordFact): readonly Finding[] {
       'nameless parent',
       record,
       `reads through inode ${inode}, which has no name in this root`,
-      'find it with find -inum below the fileset and move it back; it cannot be removed while it is read through',
+      'find it with find -inum below the fileset, and rename it back with mv -n, which overwrites nothing; it cannot be removed while it is read through',
     );
   const truth = trueParent(graph, record.key);
   if (truth === record.parent) return [];

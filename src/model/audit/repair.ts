@@ -1,56 +1,28 @@
-import {
-  isLiving,
-  type AuditData,
-  type AuditFacts,
-  type FileFact,
-  type RecordFact,
-} from './facts.ts';
+import { hasItsFile, isRestored, numberOf, ownerOfName } from './doubts.ts';
+import { isLiving, nameOf, type AuditFacts, type FileFact, type RecordFact } from './facts.ts';
 import { edgeName, graphOf, isBusy, trueParent, type Graph } from './facts-graph.ts';
-import type { Bytes } from '../bytes.ts';
 import { orphansIn } from './findings.ts';
+import type { Rebuilt, Repair } from './repair-words.ts';
 import { ownerOfKey, type FileKey } from '../ids.ts';
 
-/** What a record for a file that none knows would say. */
-export interface Rebuilt {
-  readonly key: string;
-  readonly data: AuditData;
-  readonly inode: bigint;
-  readonly bytes: Bytes;
-  readonly parent: string | null;
-}
-
-/** One step that repairs a root. None of them removes data. */
-export type Repair =
-  | { readonly do: 'set aside'; readonly path: string; readonly why: string }
-  | { readonly do: 'add edge'; readonly parent: string; readonly child: string }
-  | { readonly do: 'make volume'; readonly id: string; readonly file: Rebuilt }
-  | {
-      readonly do: 'make snapshot';
-      readonly id: string;
-      readonly file: Rebuilt;
-      /** The one volume that reads through it; undefined where there are several or none. */
-      readonly volume: string | undefined;
-    }
-  | { readonly do: 'make clone parent'; readonly file: Rebuilt }
-  | {
-      readonly do: 'correct parent';
-      readonly kind: Exclude<RecordFact['kind'], 'group'>;
-      readonly id: string;
-      readonly key: string;
-      readonly parent: string | null;
-    }
-  | { readonly do: 'drop edge'; readonly parent: string; readonly child: string }
-  | { readonly do: 'drop mark'; readonly image: string; readonly node: string }
-  /** Something that no rule decides: it is reported and left as it is. */
-  | { readonly do: 'leave'; readonly object: string; readonly why: string };
-
-/** What comes first: a record that cannot be read hides its object until it is set aside. */
-export const planClearing = ({ broken }: AuditFacts, minAgeMs: number): readonly Repair[] =>
-  broken.map(({ path, why, newer, ageMs }): Repair => {
-    if (newer) return { do: 'leave', object: path, why: 'a newer version of the driver wrote it' };
-    if (ageMs < minAgeMs) return tooYoung(path);
-    return { do: 'set aside', path, why };
+/**
+ * What comes first: a record that cannot be read hides its object until it is set aside, and lower versions with it:
+ * what they say is not so any more. Other files of the driver are left: a damaged mark still keeps a second node away.
+ */
+export const planClearing = (facts: AuditFacts, minAgeMs: number): readonly Repair[] => {
+  if (isRestored(facts, graphOf(facts))) return [];
+  return facts.broken.flatMap(({ path, why, newer, ageMs, id, older = [] }): Repair[] => {
+    if (newer) return [leavePath(path, 'a newer version of the driver wrote it')];
+    if (id === undefined) return [leavePath(path, why)];
+    if (ageMs < minAgeMs) return [tooYoung(path)];
+    const lower = older.map((each): Repair => ({
+      do: 'set aside',
+      path: each,
+      why: `it is older than ${path}, which cannot be used`,
+    }));
+    return [...lower, { do: 'set aside', path, why }];
   });
+};
 
 /**
  * What repairs the rest, in this order: edges, so that no parent looks childless; records; parents in records;
@@ -59,6 +31,7 @@ export const planClearing = ({ broken }: AuditFacts, minAgeMs: number): readonly
  */
 export function planRepair(facts: AuditFacts, minAgeMs: number): readonly Repair[] {
   const graph = graphOf(facts);
+  if (isRestored(facts, graph)) return [leavePath('this root', whyRestored)];
   const known = knownOf(facts, graph);
   const orphans = orphansIn(facts).filter(({ name }) => !isBusy(graph, name));
   const decided = orphans.map((file) =>
@@ -75,9 +48,14 @@ export function planRepair(facts: AuditFacts, minAgeMs: number): readonly Repair
       .filter(({ dead }) => dead)
       .map(({ image, node }): Repair => ({ do: 'drop mark', image, node })),
     ...decided.filter((each) => !records.includes(each)),
-    ...strange(facts, minAgeMs),
+    ...strange(facts, graph, minAgeMs),
   ];
 }
+
+const whyRestored =
+  'its records and its files are of different times, so no rule decides anything; see docs/restored-root.md';
+
+const leavePath = (object: string, why: string): Repair => ({ do: 'leave', object, why });
 
 const tooYoung = (object: string): Repair => ({
   do: 'leave',
@@ -105,7 +83,11 @@ function missingEdges(
 interface Known {
   readonly graph: Graph;
   /** `volume pvc-1` of every record, deleted ones too. */
-  readonly records: ReadonlySet<string>;
+  readonly records: ReadonlyMap<string, RecordFact>;
+  /** Ids of records that cannot be read. */
+  readonly unread: ReadonlySet<string>;
+  /** Ids of volumes that moved to another root. */
+  readonly moved: ReadonlySet<string>;
   /** Files without a record by the object that may have had them. */
   readonly orphans: ReadonlyMap<string, readonly FileFact[]>;
   /** Volumes by the clone parents that they read through. */
@@ -119,8 +101,9 @@ function knownOf(facts: AuditFacts, graph: Graph): Known {
   for (const { data, name, inPlace } of facts.files)
     if (inPlace && data === 'volumes')
       for (const parent of parentsOf(graph, name)) add(below, parent, ownerOfKey(name as FileKey));
-  const records = new Set(facts.records.map(({ kind, id }) => `${kind} ${id}`));
-  return { graph, records, orphans, below };
+  const records = new Map(facts.records.map((each) => [`${each.kind} ${each.id}`, each]));
+  const unread = new Set(facts.broken.flatMap(({ id }) => id ?? []));
+  return { graph, records, unread, moved: facts.moved, orphans, below };
 }
 
 function add<T>(lists: Map<string, T[]>, name: string, item: T): void {
@@ -146,18 +129,27 @@ function forOrphan(known: Known, file: FileFact): Repair {
   const { graph } = known;
   const { name: key, data, inode, size: bytes } = file;
   const parent = trueParent(graph, key);
+  const id = ownerOfKey(key as FileKey);
+  if (known.unread.has(id) || known.unread.has(key))
+    return leave(file, `the record of ${id} cannot be read`);
   if (!file.isFile) return setAside(file, 'it is not a regular file');
   if (parent === undefined)
     return leave(file, 'GPFS does not say what it reads through, or that has no name in this root');
   const rebuilt = { key, data, inode, bytes, parent };
   const hasChildren = (graph.children.get(inode) ?? 0) > 0;
   if (data === 'volumes') return forImage(known, file, rebuilt, hasChildren);
-  if (isNewestSnapshot(known, file)) {
-    const id = ownerOfKey(key as FileKey);
+  return forParent(known, file, rebuilt, hasChildren);
+}
+
+function forParent(known: Known, file: FileFact, rebuilt: Rebuilt, hasChildren: boolean): Repair {
+  const { name: key, data } = file;
+  const id = ownerOfKey(key as FileKey);
+  if (isNewestSnapshot(known, file))
     return { do: 'make snapshot', id, file: rebuilt, volume: onlyVolumeBelow(known, key) };
-  }
   // A file reads through it, so it needs a record; its name is not known.
   if (hasChildren) return { do: 'make clone parent', file: rebuilt };
+  const object = known.records.get(`${data === 'snapshots' ? 'snapshot' : 'volume'} ${id}`);
+  if (object && !isWhole(known.graph, object)) return leave(file, whyNotWhole(object));
   return setAside(file, 'nothing reads through it, and no object is known that it belongs to');
 }
 
@@ -168,17 +160,26 @@ function isNewestSnapshot(known: Known, file: FileFact): boolean {
   return file.data === 'snapshots' && !known.records.has(`snapshot ${id}`) && isNewest;
 }
 
-const numberOf = (key: string): number => Number(/\.(\d+)-/.exec(key)?.[1] ?? 0);
-
 function forImage(known: Known, file: FileFact, rebuilt: Rebuilt, hasChildren: boolean): Repair {
   const id = ownerOfKey(file.name as FileKey);
   if (hasChildren) return leave(file, 'it is an image, and other files read through it');
-  if (known.records.has(`volume ${id}`))
-    return setAside(file, `the record of volume ${id} names another image, or none`);
+  const record = known.records.get(`volume ${id}`);
+  if (record && !isWhole(known.graph, record)) return leave(file, whyNotWhole(record));
+  if (record) return setAside(file, `the record of volume ${id} names another image, or none`);
+  if (known.moved.has(id)) return leave(file, `volume ${id} moved to another root`);
+  if (file.links > 1)
+    return leave(file, `it has ${file.links} names, and may be the image of a volume elsewhere`);
   if (rivals(known, file).length > 0)
     return leave(file, `volume ${id} has several images and no record that says which is the one`);
   return { do: 'make volume', id, file: rebuilt };
 }
+
+/** Whether an object has all that its record says, or is deleted: then a file that the record does not name is left over. */
+const isWhole = (graph: Graph, record: RecordFact): boolean =>
+  record.state === 'deleted' || (isLiving(record) && hasItsFile(graph, record));
+
+const whyNotWhole = (record: RecordFact): string =>
+  `${nameOf(record)} lacks the file that its record names, so this may be all that is left of it`;
 
 /** Other files without a record that the same object may have had. */
 const rivals = ({ orphans }: Known, file: FileFact): readonly FileFact[] =>
@@ -198,12 +199,6 @@ function correctParent(graph: Graph, record: RecordFact): readonly Repair[] {
   return [{ do: 'correct parent', kind, id, key, parent }];
 }
 
-/** Where the file belongs to another object, its parent says nothing of this one. */
-function hasItsFile(graph: Graph, { key, inode }: RecordFact): boolean {
-  const file = graph.files.get(key ?? '');
-  return file?.inPlace === true && (inode === undefined || inode === file.inode);
-}
-
 function needlessEdge(
   graph: Graph,
   { parent, child, ageMs }: AuditFacts['edges'][number],
@@ -216,40 +211,22 @@ function needlessEdge(
   return [{ do: 'drop edge', parent, child }];
 }
 
-function strange(facts: AuditFacts, minAgeMs: number): readonly Repair[] {
-  const inodes = new Set(facts.records.filter(isLiving).map(({ inode }) => inode));
+/** A file whose inode or whose owner is that of a living object stays: it may be what that object lost. */
+function strange(facts: AuditFacts, graph: Graph, minAgeMs: number): readonly Repair[] {
+  const living = facts.records.filter(isLiving);
+  const inodes = new Set(living.map(({ inode }) => inode));
+  const lacking = new Set(
+    living.filter((each) => !hasItsFile(graph, each)).map(({ id }) => ownerOfName(id)),
+  );
   return facts.files
     .filter(({ inPlace, inode }) => !inPlace && !inodes.has(inode))
-    .map((file) =>
-      file.ageMs < minAgeMs
-        ? tooYoung(file.path)
-        : setAside(file, 'the driver gives this name and place to no file'),
-    );
+    .map((file) => {
+      if (file.ageMs < minAgeMs) return tooYoung(file.path);
+      if (lacking.has(ownerOfName(file.name)))
+        return leave(file, `${ownerOfName(file.name)} lacks its file, and this may be it`);
+      return setAside(file, 'the driver gives this name and place to no file');
+    });
 }
 
 const setAside = ({ path }: FileFact, why: string): Repair => ({ do: 'set aside', path, why });
 const leave = ({ path }: FileFact, why: string): Repair => ({ do: 'leave', object: path, why });
-
-/** What a repair did, as a sentence. */
-export function describeRepair(repair: Repair): string {
-  switch (repair.do) {
-    case 'set aside':
-      return `set ${repair.path} aside: ${repair.why}`;
-    case 'add edge':
-      return `noted that ${repair.child} reads through ${repair.parent}`;
-    case 'make volume':
-      return `made a record for volume ${repair.id}: image ${repair.file.key}, parent ${repair.file.parent ?? 'none'}; what it holds, its class and its attachments are not known, so it is never formatted, and must be attached again`;
-    case 'make snapshot':
-      return `made a record for snapshot ${repair.id}: file ${repair.file.key}, of ${repair.volume === undefined ? 'a volume that is not known' : `volume ${repair.volume} as it seems`}; it may have been deleted before, then delete it again`;
-    case 'make clone parent':
-      return `made a record for clone parent ${repair.file.key}`;
-    case 'correct parent':
-      return `corrected the parent of ${repair.kind} ${repair.id} to ${repair.parent ?? 'none'}`;
-    case 'drop edge':
-      return `dropped the edge ${repair.parent} > ${repair.child}`;
-    case 'drop mark':
-      return `dropped the mark of node ${repair.node} on ${repair.image}`;
-    case 'leave':
-      return `left ${repair.object}: ${repair.why}`;
-  }
-}

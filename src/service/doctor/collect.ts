@@ -1,13 +1,15 @@
 import { basename, join } from 'node:path';
 import type { CloneCommands } from '../../gpfs/mmclone.ts';
 import type { AuditData, AuditFacts, FileFact } from '../../model/audit/facts.ts';
-import type { FileKey } from '../../model/ids.ts';
 import type { Clock } from '../../run/clock.ts';
-import { errnoOf, undefinedWhenMissing, type FileStat } from '../../run/files.ts';
+import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
+import { undefinedWhenUnreadable } from '../../store/bad-files.ts';
+import { isKey } from '../../store/layout.ts';
 import { isDeadMark } from '../../store/marks.ts';
 import type { RootStore } from '../../store/root.ts';
 import { inParallel } from '../../run/parallel.ts';
 import { readRecords } from './record-facts.ts';
+import { straysIn } from './strays.ts';
 
 /** What an audit needs. */
 export interface AuditHost {
@@ -16,7 +18,6 @@ export interface AuditHost {
 }
 
 const datas: readonly AuditData[] = ['volumes', 'snapshots', 'hidden'];
-const key = /^[A-Za-z0-9][A-Za-z0-9_-]*\.\d+-[0-9a-f]+$/;
 
 /** Files per command, and commands at once: few, so that an audit does not slow down the servers. */
 const perCommand = 100;
@@ -26,6 +27,7 @@ const commandsAtOnce = 3;
 export async function collect(host: AuditHost, store: RootStore): Promise<AuditFacts> {
   // Records first: a file that a server makes now has a claim in them; a file removed now is missing in the later list.
   const { records, broken } = await readRecords(store, host.clock);
+  const strays = await straysIn(store, host.clock);
   const edges = await edgesIn(store, host.clock);
   const files = (await Promise.all(datas.map((data) => filesIn(store, data, host.clock)))).flat();
   const aside = await filesBelow(store, store.layout.quarantine);
@@ -35,7 +37,9 @@ export async function collect(host: AuditHost, store: RootStore): Promise<AuditF
   ]);
   return {
     records,
-    broken,
+    broken: [...broken, ...strays.broken],
+    strays: strays.strays,
+    moved: new Set(await namesIn(store, join(store.layout.state, 'moved'))),
     edges,
     // After the edges: a server notes a copy first, so an edge without one would look like an edge to a removed file.
     copies: await store.copies.all(),
@@ -82,10 +86,12 @@ async function filesIn(
   clock: Clock,
 ): Promise<readonly FileFact[]> {
   const directory = join(store.layout.root, data);
-  const shards = await namesIn(store, directory);
-  const paths = await inParallel(shards, 16, async (shard) => {
+  const paths = await inParallel(await namesIn(store, directory), 16, async (shard) => {
     const path = join(directory, shard);
-    return (await namesIn(store, path).catch(notADirectory(path))).map((name) => join(path, name));
+    // A file at the place of a shard is itself the misplaced file.
+    const kind = (await store.files.stat(path).catch(undefinedWhenMissing))?.kind;
+    if (kind !== 'directory') return [path];
+    return (await namesIn(store, path)).map((name) => join(path, name));
   });
   const found = await inParallel(paths.flat(), 16, async (path) => {
     const stat = await store.files.stat(path).catch(undefinedWhenMissing);
@@ -101,7 +107,7 @@ function fileFact(store: RootStore, { data, path, stat, nowMs }: SeenFile): File
     name,
     path,
     isFile: stat.kind === 'file',
-    inPlace: key.test(name) && store.layout.data(data, name as FileKey) === path,
+    inPlace: isKey(name) && store.layout.data(data, name) === path,
     inode: stat.inode,
     size: stat.size,
     links: stat.links,
@@ -133,7 +139,9 @@ async function marksIn(store: RootStore): Promise<AuditFacts['marks']> {
   const images = await inParallel(await namesIn(store, directory), 16, (shard) =>
     namesIn(store, join(directory, shard)),
   );
-  const marks = await inParallel(images.flat(), 16, (image) => store.marks.of(image as FileKey));
+  const marks = await inParallel(images.flat().filter(isKey), 16, async (image) => {
+    return (await store.marks.of(image).catch(undefinedWhenUnreadable(store.bad))) ?? [];
+  });
   return marks.flat().map((mark) => ({
     image: mark.image,
     node: mark.node,
@@ -151,15 +159,8 @@ async function temporariesIn(store: RootStore, clock: Clock): Promise<AuditFacts
   return found.flat();
 }
 
-/** Names in a directory; none where it is not there. */
+/** Names in a directory; none where it is not there, or is something else, which is a finding of its own. */
 async function namesIn(store: RootStore, directory: string): Promise<readonly string[]> {
-  return (await store.files.list(directory).catch(undefinedWhenMissing)) ?? [];
+  const listed = store.files.list(directory).catch(undefinedWhenMissing);
+  return (await listed.catch(undefinedWhenUnreadable(store.bad))) ?? [];
 }
-
-// A file at the place of a shard is itself the misplaced file.
-const notADirectory =
-  (path: string) =>
-  (error: unknown): readonly string[] => {
-    if (errnoOf(error) === 'ENOTDIR') return [join('..', basename(path))];
-    throw error;
-  };

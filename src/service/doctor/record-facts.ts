@@ -1,9 +1,9 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { BrokenFact, ClaimFact, RecordFact } from '../../model/audit/facts.ts';
 import { isFault } from '../../model/fault.ts';
 import type { Clock } from '../../run/clock.ts';
 import { undefinedWhenMissing } from '../../run/files.ts';
-import { versionName, type RecordKind } from '../../store/layout.ts';
+import { largestVersion, parseVersionName, type RecordKind } from '../../store/layout.ts';
 import type { Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
@@ -24,6 +24,9 @@ const rethrow = (error: unknown): never => {
 
 type Read = RecordFact | BrokenFact | undefined;
 
+/** The version comes from the name of the file. */
+type Fact = Omit<RecordFact, 'version'>;
+
 /** Reads every record once; one that is damaged does not stop the others from being read. */
 export async function readRecords(store: RootStore, clock: Clock): Promise<ReadRecords> {
   const read: readonly Read[] = [
@@ -41,7 +44,7 @@ export async function readRecords(store: RootStore, clock: Clock): Promise<ReadR
     ...(await readKind(store, clock, { kind: 'hidden', records: store.hidden, fact: hiddenFact })),
   ];
   return {
-    records: read.filter((each) => each !== undefined && 'id' in each),
+    records: read.filter((each) => each !== undefined && 'state' in each),
     broken: read.filter((each) => each !== undefined && 'path' in each),
   };
 }
@@ -50,7 +53,7 @@ export async function readRecords(store: RootStore, clock: Clock): Promise<ReadR
 interface KindReading<T> {
   readonly kind: RecordKind;
   readonly records: Records<T>;
-  readonly fact: (store: RootStore, value: T) => Promise<RecordFact>;
+  readonly fact: (store: RootStore, value: T) => Promise<Fact>;
 }
 
 async function readKind<T extends { readonly id: string }>(
@@ -62,25 +65,57 @@ async function readKind<T extends { readonly id: string }>(
   const all = await records.shards().catch(kind === 'groups' ? undefinedWhenMissing : rethrow);
   const shards = await inParallel(all ?? [], 16, async (shard) => [...(await records.ids(shard))]);
   return inParallel(shards.flat(), 16, async ([id, version]): Promise<Read> => {
-    const path = join(store.layout.recordShard(kind, id), versionName(id, version));
-    const broken = async ({ why, newer }: { why: string; newer: boolean }): Promise<BrokenFact> => {
-      const stat = await store.files.stat(path).catch(() => undefined);
-      return { path, why, newer, ageMs: clock.now() - (stat?.modifiedMs ?? clock.now()) };
-    };
     try {
       const held = await records.readListed(id, version);
-      if (held && held.value.id !== id)
-        return await broken({ why: `it says it is of ${held.value.id}`, newer: false });
-      return held && (await fact(store, held.value));
+      return held && { ...(await fact(store, held.value)), version: held.version };
     } catch (error) {
       if (!isFault(error, 'unreadable-record')) throw error;
-      const why = /cannot be read \((.*?)\);/s.exec(error.message)?.[1] ?? error.message;
-      return broken({ why, newer: error.message.includes('has format') });
+      return {
+        ...(await brokenFact(store, clock, error)),
+        id,
+        ...(await lowerThan(store, { kind, id, version })),
+      };
     }
   });
 }
 
-const volumeFact = async (store: RootStore, record: VolumeRecord): Promise<RecordFact> => ({
+/** A file that could not be read, from the error that says so. */
+export async function brokenFact(
+  store: RootStore,
+  clock: Clock,
+  { message }: Error,
+): Promise<BrokenFact> {
+  const [, path = '', why = message] =
+    /^record (.*?) cannot be read \((.*)\);/s.exec(message) ?? [];
+  const stat = await store.files.stat(path).catch(() => undefined);
+  return {
+    path,
+    why,
+    newer: why.includes('has format'),
+    ageMs: clock.now() - (stat?.changedMs ?? clock.now()),
+    in: relative(store.layout.state, path).split('/')[0] ?? '',
+  };
+}
+
+/** Lower versions of a record. Beside a number that no server writes, they are not older than it. */
+async function lowerThan(
+  store: RootStore,
+  {
+    kind,
+    id,
+    version,
+  }: { readonly kind: RecordKind; readonly id: string; readonly version: number },
+): Promise<{ readonly older: readonly string[] }> {
+  const shard = store.layout.recordShard(kind, id);
+  const names = version > largestVersion ? [] : await store.files.list(shard);
+  const lower = names.filter((name) => {
+    const found = parseVersionName(name);
+    return found?.id === id && found.version < version;
+  });
+  return { older: lower.map((name) => join(shard, name)) };
+}
+
+const volumeFact = async (store: RootStore, record: VolumeRecord): Promise<Fact> => ({
   kind: 'volume',
   id: record.id,
   state: record.state,
@@ -92,7 +127,7 @@ const volumeFact = async (store: RootStore, record: VolumeRecord): Promise<Recor
   claim: await claimFact(store, record.claim),
 });
 
-const snapshotFact = async (store: RootStore, record: SnapshotRecord): Promise<RecordFact> => ({
+const snapshotFact = async (store: RootStore, record: SnapshotRecord): Promise<Fact> => ({
   kind: 'snapshot',
   id: record.id,
   state: record.state,
@@ -105,7 +140,7 @@ const snapshotFact = async (store: RootStore, record: SnapshotRecord): Promise<R
   attempt: record.group && `${record.group.id} ${record.group.attempt}`,
 });
 
-const groupFact = async (store: RootStore, record: GroupRecord): Promise<RecordFact> => ({
+const groupFact = async (store: RootStore, record: GroupRecord): Promise<Fact> => ({
   kind: 'group',
   id: record.id,
   state: record.state,
@@ -119,7 +154,7 @@ const groupFact = async (store: RootStore, record: GroupRecord): Promise<RecordF
   members: record.members.map(({ snapshot }) => snapshot),
 });
 
-const hiddenFact = async (store: RootStore, record: HiddenRecord): Promise<RecordFact> => ({
+const hiddenFact = async (store: RootStore, record: HiddenRecord): Promise<Fact> => ({
   kind: 'hidden',
   id: record.id,
   state: record.state,

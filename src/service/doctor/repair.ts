@@ -1,16 +1,11 @@
 import { join, relative } from 'node:path';
 import { DriverError, isFault, messageOf } from '../../model/fault.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
-import {
-  describeRepair,
-  planClearing,
-  planRepair,
-  type Rebuilt,
-  type Repair,
-} from '../../model/audit/repair.ts';
+import { planClearing, planRepair } from '../../model/audit/repair.ts';
+import { describeRepair, type Rebuilt, type Repair } from '../../model/audit/repair-words.ts';
 import { asRecorded, sectorsOf, type SectorBytes } from '../../model/sectors.ts';
 import type { Nonce } from '../../run/clock.ts';
-import { errnoOf } from '../../run/files.ts';
+import { errnoError, errnoOf, undefinedWhenMissing } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
@@ -83,7 +78,7 @@ async function change(
   switch (each.do) {
     case 'set aside': {
       const target = join(quarantine, relative(store.layout.root, each.path));
-      return store.makeIn(target, () => store.files.rename(each.path, target));
+      return setAside(store, each.path, target);
     }
     case 'add edge':
       return store.edges.add(each.parent as FileKey, each.child as FileKey);
@@ -102,6 +97,13 @@ async function change(
     case 'leave':
       return undefined;
   }
+}
+
+/** A rename would remove what the quarantine has under that name already. */
+async function setAside(store: RootStore, path: string, target: string): Promise<void> {
+  if (await store.files.stat(target).catch(undefinedWhenMissing))
+    throw errnoError('EEXIST', 'rename', target);
+  await store.makeIn(target, () => store.files.rename(path, target));
 }
 
 const common = async (host: RepairHost, store: RootStore, rebuilt: Rebuilt) => ({

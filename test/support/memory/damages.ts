@@ -143,7 +143,7 @@ export const damages: readonly Damage[] = [
   {
     name: 'an image that no record names',
     harm: async (world) => {
-      const path = world.path('volumes/lone').replace(/lone\..*/, 'lone.99-abcdef00');
+      const path = world.path('volumes/lone').replace(/lone\..*/, 'lone.1-abcdef00');
       await world.gpfs.files.createSparse(path, 4096n, 0o660);
     },
     finds: () => ['orphan'],
@@ -178,7 +178,7 @@ export const damages: readonly Damage[] = [
   {
     name: 'a level that a stalled server cut late',
     harm: async (world) => {
-      const late = world.store.layout.data('hidden', 'lone.7-0a0b0c0d' as FileKey);
+      const late = world.store.layout.data('hidden', 'lone.2-0a0b0c0d' as FileKey);
       await world.store.directoryOf(late);
       await world.gpfs.run(['mmclone', 'snap', world.path('volumes/lone'), late], 'write');
     },

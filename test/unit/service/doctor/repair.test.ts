@@ -35,7 +35,7 @@ describe('a root whose records and edges are gone', () => {
 
   test('does not guess between two images of one volume', async () => {
     const world = await forest();
-    const path = world.path('volumes/lone').replace(/lone\..*/, 'lone.99-abcdef00');
+    const path = world.path('volumes/lone').replace(/lone\..*/, 'lone.1-abcdef00');
     await world.gpfs.files.createSparse(path, 4096n, 0o660);
     await removeState(world.gpfs, 'records', 'edges');
     world.gpfs.clock.tick(2 * 3_600_000);
@@ -49,7 +49,7 @@ describe('a root whose records and edges are gone', () => {
 describe('a repair beside running servers', () => {
   test('leaves what is young', async () => {
     const world = await forest();
-    const young = world.path('volumes/lone').replace(/lone\..*/, 'lone.99-abcdef00');
+    const young = world.path('volumes/lone').replace(/lone\..*/, 'lone.1-abcdef00');
     await world.gpfs.files.createSparse(young, 4096n, 0o660);
     expect(await repaired(world)).toEqual([expect.stringMatching(/left .*too young/)]);
     expect(world.gpfs.paths()).toContain(young);

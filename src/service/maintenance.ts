@@ -7,6 +7,7 @@ import { undefinedWhenMissing } from '../run/files.ts';
 import { undefinedWhenUnreadable } from '../store/json.ts';
 import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
+import { settleAbandonedSnapshot, settleAbandonedVolume } from './claims/abandoned.ts';
 import { takeLease } from './compaction/lease.ts';
 import { sweepArrival } from './migrate/arrivals.ts';
 import { sweepCopies } from './volumes/fill-sweep.ts';
@@ -57,7 +58,8 @@ export const sweepMs = 6 * 3_600_000;
 /**
  * Removes records of objects that were deleted long ago, and temporary files that crashes left. A writer that
  * stalled all that time finds its temporary file gone, and writes nothing. Puts on the queue again what may have
- * been lost: items of a server that could not write them, and died.
+ * been lost: items of a server that could not write them, and died. Ends operations of servers that are gone, where
+ * no caller has asked for them since.
  */
 export async function sweepRoot(host: ServiceHost, { freeing: store }: RootStore): Promise<void> {
   const lease = await takeLease(host, store);
@@ -71,9 +73,12 @@ export async function sweepRoot(host: ServiceHost, { freeing: store }: RootStore
       const { state, depth = 0, ...volume } = held.value;
       if (state === 'ready' && isTooDeep(depth, volume)) await host.backlog.add(store, held.id);
       await sweepArrival(host, store, held);
+      await settleAbandonedVolume(host, store, held);
     });
     await sweepGroups(host, store);
-    await sweepRecords(host, store, store.snapshots);
+    await sweepRecords(host, store, store.snapshots, (held) =>
+      settleAbandonedSnapshot(host, store, held),
+    );
     await sweepHidden(host, store);
     await sweepCopies(host, store);
     await sweepMoves(host, store);

@@ -81,8 +81,11 @@ export function nodesOf(files: Files, layout: Layout, { clock, nonce, bad }: Nod
       if (claim.released) return 'gone';
       const now = await read(claim.node);
       if (now && now.instance !== claim.instance) return 'gone';
-      const seen = now ? (await files.stat(pathOf(claim.node))).modifiedMs : claim.sinceMs;
-      return clock.now() - seen > goneAfterMs ? 'silent' : 'alive';
+      const stat = now && (await files.stat(pathOf(claim.node)).catch(undefinedWhenMissing));
+      const seen = stat?.modifiedMs ?? claim.sinceMs;
+      if (clock.now() - seen <= goneAfterMs) return 'alive';
+      // An administrator removes the file of a node that is gone for good.
+      return stat ? 'silent' : 'gone';
     },
   };
 }

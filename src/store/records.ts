@@ -46,6 +46,8 @@ export interface Records<T> {
     durability?: Durability,
     start?: Held<T>,
   ): Promise<Held<T>>;
+  /** When this version was written; undefined where it is not there any more. */
+  writtenMs(held: Held<T>): Promise<number | undefined>;
   /** Removes what was read and what came before it; a version that another writer made since stays. */
   forget(held: Held<T>): Promise<void>;
   /** Shards in order. */
@@ -99,6 +101,10 @@ export function recordsOf<T extends object>(options: RecordsOptions<T>): Records
         if (done) return done;
       }
       throw lost(id);
+    },
+    writtenMs: async ({ id, version }) => {
+      const path = join(shardPath(id), versionName(id, version));
+      return (await files.stat(path).catch(undefinedWhenMissing))?.modifiedMs;
     },
     forget: async ({ id, version: last }) => {
       const versions = versionsOf(await listed(files, shardPath(id)), id);

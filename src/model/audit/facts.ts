@@ -16,6 +16,8 @@ export interface RecordFact {
   readonly parent: string | null;
   readonly bytes: Bytes;
   readonly claim: ClaimFact | undefined;
+  /** Volumes: a change of attributes, which excludes no other operation. */
+  readonly retype?: ClaimFact | undefined;
   /** Snapshots and groups: the try of the group that a snapshot was taken in, or the current try of the group. */
   readonly attempt?: string | undefined;
   /** Groups: ids of the snapshots it needs. */

@@ -3,6 +3,7 @@ import {
   nameOf,
   severities,
   type AuditFacts,
+  type ClaimFact,
   type FileFact,
   type Finding,
   type RecordFact,
@@ -147,22 +148,31 @@ function strayFindings(facts: AuditFacts): readonly Finding[] {
   ];
 }
 
-const claimFindings = ({ records }: AuditFacts): readonly Finding[] =>
-  records.flatMap((record): Finding[] => {
-    const { claim } = record;
-    if (!claim || claim.fate === 'alive') return [];
-    return [
-      {
-        kind: 'dead claim',
-        object: record.id,
-        says: `${nameOf(record)} is claimed by node ${claim.node} (${claim.op}), which is ${claim.fate}`,
-        remedy:
-          claim.fate === 'silent' && claim.op === 'expand'
-            ? `restart the driver on ${claim.node}, or remove its file in nodes/ if that node is gone for good`
-            : 'the next request for it ends what was begun',
-      },
-    ];
-  });
+/** What is pending: each operation of a server that is not there, with the files that it made. */
+const claimFindings = ({ records, files }: AuditFacts): readonly Finding[] =>
+  records.flatMap((record) =>
+    [record.claim, record.retype].flatMap((claim): Finding[] => {
+      if (!claim || claim.fate === 'alive') return [];
+      const made = files.filter(({ name }) => name !== record.key && claim.keys.includes(name));
+      const so = made.map(({ path }) => `, ${path} is there`).join('');
+      return [
+        {
+          kind: 'dead claim',
+          object: record.id,
+          says: `${nameOf(record)} is claimed by node ${claim.node} (${claim.op}), which is ${claim.fate}${so}`,
+          remedy: remedyOfClaim(claim),
+        },
+      ];
+    }),
+  );
+
+function remedyOfClaim({ op, fate, node }: ClaimFact): string {
+  if (op === 'modify')
+    return 'the next change of its attributes ends it, or the next request for it';
+  if (fate === 'silent' && op === 'expand')
+    return `restart the driver on ${node}, or remove its file in nodes/ if that node is gone for good`;
+  return 'the next request for it ends what was begun; without one, a server does that at the first sweep after an hour';
+}
 
 const markFindings = (facts: AuditFacts): readonly Finding[] => {
   const known = knownKeys(facts);

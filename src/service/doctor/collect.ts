@@ -3,7 +3,7 @@ import type { CloneCommands } from '../../gpfs/mmclone.ts';
 import type { AuditData, AuditFacts, FileFact } from '../../model/audit/facts.ts';
 import type { Clock } from '../../run/clock.ts';
 import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
-import { undefinedWhenUnreadable } from '../../store/bad-files.ts';
+import { undefinedWhenUnreadable } from '../../store/json.ts';
 import { isKey } from '../../store/layout.ts';
 import { isDeadMark } from '../../store/marks.ts';
 import type { RootStore } from '../../store/root.ts';

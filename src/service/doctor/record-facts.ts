@@ -125,6 +125,7 @@ const volumeFact = async (store: RootStore, record: VolumeRecord): Promise<Fact>
   parent: record.parent,
   bytes: record.bytes,
   claim: await claimFact(store, record.claim),
+  retype: await claimFact(store, record.retype),
 });
 
 const snapshotFact = async (store: RootStore, record: SnapshotRecord): Promise<Fact> => ({

@@ -49,9 +49,7 @@ interface Counted {
 }
 
 /** Keeps the accounts of one server. Of all servers of a root, only the first one that is alive counts it. */
-export function accountKeeper(
-  host: Pick<ServiceHost, 'roots' | 'self' | 'clock'>,
-): AccountKeeper {
+export function accountKeeper(host: Pick<ServiceHost, 'roots' | 'self' | 'clock'>): AccountKeeper {
   const known = new Map<string, Counted>();
   const due = new Map<string, number>();
   const isOurs = async (store: RootStore): Promise<boolean> =>

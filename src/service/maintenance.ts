@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { DriverError } from '../model/fault.ts';
+import { DriverError, isFault } from '../model/fault.ts';
 import type { FileKey } from '../model/ids.ts';
-import { isFault } from '../model/fault.ts';
 import type { Clock } from '../run/clock.ts';
 import { undefinedWhenMissing } from '../run/files.ts';
 import { undefinedWhenUnreadable } from '../store/json.ts';

@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import { localIdOf } from '../model/ids.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
 import { undefinedWhenMissing, type Files } from '../run/files.ts';
-import { undefinedWhenUnreadable, type BadFiles } from './json.ts';
-import { fromText, toText } from './json.ts';
+import { type BadFiles, fromText, toText, undefinedWhenUnreadable } from './json.ts';
 import type { Layout } from './layout.ts';
 import { recordFormat } from './schema/data.ts';
 import { nodeFile, type NodeFile } from './schema/root.ts';
@@ -82,10 +81,13 @@ export function nodesOf(files: Files, layout: Layout, { clock, nonce, bad }: Nod
       const now = await read(claim.node);
       if (now && now.instance !== claim.instance) return 'gone';
       const stat = now && (await files.stat(pathOf(claim.node)).catch(undefinedWhenMissing));
-      const seen = stat?.modifiedMs ?? claim.sinceMs;
-      if (clock.now() - seen <= goneAfterMs) return 'alive';
-      // An administrator removes the file of a node that is gone for good.
-      return stat ? 'silent' : 'gone';
+      return fateBy(clock.now(), stat?.modifiedMs, claim.sinceMs);
     },
   };
+}
+
+/** An administrator removes the file of a node that is gone for good: then it has no heartbeat at all. */
+function fateBy(nowMs: number, beatMs: number | undefined, sinceMs: number) {
+  if (nowMs - (beatMs ?? sinceMs) <= goneAfterMs) return 'alive';
+  return beatMs === undefined ? 'gone' : 'silent';
 }

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import type { Nonce } from '../run/clock.ts';
 import { undefinedWhenMissing, type Files } from '../run/files.ts';
-import { undefinedWhenUnreadable, type BadFiles } from './json.ts';
+import { type BadFiles, fromText, toText, undefinedWhenUnreadable } from './json.ts';
 import { ignoring } from './edges.ts';
-import { fromText, toText } from './json.ts';
 import { isItemName, type Layout } from './layout.ts';
 import { recordFormat } from './schema/data.ts';
 import { queueItem, type QueueItem } from './schema/queue.ts';

@@ -4,8 +4,7 @@ import { DriverError, isFault, raced } from '../model/fault.ts';
 import type { Nonce } from '../run/clock.ts';
 import { errnoOf, undefinedWhenMissing, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
-import type { BadFiles } from './json.ts';
-import { fromText, toText, unreadable } from './json.ts';
+import { type BadFiles, fromText, toText, unreadable } from './json.ts';
 import {
   highestVersions,
   isRecordIn,

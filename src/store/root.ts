@@ -9,7 +9,7 @@ import { makeIn } from '../run/directories.ts';
 import { copiesOf, type Copies } from './copies.ts';
 import { abilitiesOf, type KeptAbilities } from './abilities.ts';
 import { attachedIndexOf, type AttachedIndex } from './attached.ts';
-import { badFilesOf, type BadFiles } from './json.ts';
+import { type BadFiles, badFilesOf, toText } from './json.ts';
 import { edgesOf, ignoring, type Edges } from './edges.ts';
 import { freezesOf, type Freezes } from './freezes.ts';
 import {
@@ -24,7 +24,6 @@ import {
   translatedFiles,
   type RootFacts,
 } from './guarded.ts';
-import { toText } from './json.ts';
 import { layoutOf, type Layout } from './layout.ts';
 import { movedOf, type Moved } from './moved.ts';
 import { marksOf, type Marks } from './marks.ts';

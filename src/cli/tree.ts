@@ -155,7 +155,7 @@ function json(roots: readonly Root[], query: TreeQuery): string {
 }
 
 const accountsJson = ({ nodes }: Forest<ForestNode>) => {
-  const { files, deepest, trees, ...sums } = sumUp([...nodes.values()]);
+  const { files, deepest, empty, trees, ...sums } = sumUp([...nodes.values()]);
   const bytes = Object.entries(sums).map(([name, sum]) => [`${name}Bytes`, Number(sum)] as const);
-  return { files, deepest, trees, ...Object.fromEntries(bytes) };
+  return { files, deepest, empty, trees, ...Object.fromEntries(bytes) };
 };

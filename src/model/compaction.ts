@@ -38,13 +38,23 @@ export interface Chain {
   readonly above: readonly Above[];
   /** Its own depth may be at most this; 0: no such bound. */
   readonly maxDepth: number;
+  /** More clone parents than this above a file are too many, whatever reads through them. */
+  readonly deep: number;
+  /** The next clone of the head shares its nearest parent: no node could have written since that was cut. */
+  readonly unchanged: boolean;
   /** Clone parents below a volume can be redirected themselves, so what lies between them is not stuck. */
   readonly redirectParent: boolean;
 }
 
 /** Why a redirect is worth its copying, in words for the log. */
 export type Reason =
-  'deeper than its class allows' | 'small' | 'dead share' | 'frees more than it copies' | 'stuck';
+  | 'deeper than its class allows'
+  | 'past half of the greatest depth'
+  | 'empty'
+  | 'small'
+  | 'dead share'
+  | 'frees more than it copies'
+  | 'stuck';
 
 /** Redirect the head until `parent` is the file it hangs on; null for none. Undefined: leave it as it is. */
 export type Verdict = { readonly until: FileKey | null; readonly reason: Reason } | undefined;
@@ -53,12 +63,48 @@ export type Verdict = { readonly until: FileKey | null; readonly reason: Reason 
 export function judge(chain: Chain, rule: CompactionRule): Verdict {
   const [nearest] = chain.above;
   if (!nearest) return undefined;
-  const next = chain.above[1]?.key ?? null;
-  const deep = chain.maxDepth > 0 && chain.above.length > chain.maxDepth;
-  if (deep) return { until: next, reason: 'deeper than its class allows' };
+  return passDeep(chain, rule) ?? passEmpty(chain) ?? absorb(chain, nearest, rule);
+}
+
+function passDeep(chain: Chain, rule: CompactionRule): Verdict {
+  const { above, maxDepth, deep } = chain;
+  if (maxDepth > 0 && above.length > maxDepth)
+    return { until: above[1]?.key ?? null, reason: 'deeper than its class allows' };
+  if (above.length <= deep) return undefined;
+  return { until: passSmall(chain, rule), reason: 'past half of the greatest depth' };
+}
+
+function passEmpty(chain: Chain): Verdict {
+  const empty = emptyFromNearest(chain);
+  if (empty <= (chain.unchanged ? 1 : 0)) return undefined;
+  return { until: chain.above[empty]?.key ?? null, reason: 'empty' };
+}
+
+function absorb(chain: Chain, nearest: Above, rule: CompactionRule): Verdict {
   const reason = whyAbsorb(chain, nearest, rule);
-  if (reason !== undefined) return { until: next, reason };
+  if (reason !== undefined) return { until: chain.above[1]?.key ?? null, reason };
   return chain.kind === 'volume' ? passStuck(chain, rule) : undefined;
+}
+
+/** How many parents from the nearest on hold nothing: to go past one copies nothing, whatever else needs it. */
+function emptyFromNearest({ above }: Chain): number {
+  const end = above.findIndex(({ heldBytes }) => heldBytes > 0n);
+  return end < 0 ? above.length : end;
+}
+
+/**
+ * Past all parents that are small against what the head would hold by then, at least past one. Others may read
+ * through them still, so their blocks are copied: each a few times over many cuts, as levels of different size are
+ * merged.
+ */
+function passSmall({ heldBytes, above }: Chain, { factor }: CompactionRule): FileKey | null {
+  let held = heldBytes;
+  const end = above.findIndex((each, at) => {
+    const small = within(each.heldBytes, factor, held);
+    held += each.heldBytes;
+    return at > 0 && !small;
+  });
+  return above[end]?.key ?? null;
 }
 
 function whyAbsorb(chain: Chain, nearest: Above, rule: CompactionRule): Reason | undefined {

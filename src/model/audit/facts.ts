@@ -48,6 +48,8 @@ export interface FileFact {
   readonly inPlace: boolean;
   readonly inode: bigint;
   readonly size: Bytes;
+  /** Bytes of its own blocks; only of clone parents. */
+  readonly held?: Bytes | undefined;
   readonly links: number;
   readonly ageMs: number;
   /** Undefined where GPFS was not asked, or did not answer. */

@@ -36,6 +36,8 @@ export interface RootAccounts {
   readonly dead: Bytes;
   /** The largest number of parents that a file reads through. */
   readonly deepest: number;
+  /** Clone parents that hold no blocks themselves: each costs a level, and saves nothing. */
+  readonly empty: number;
   /** Files that hang on no other one. */
   readonly trees: number;
 }
@@ -63,9 +65,11 @@ export function sumUp(files: readonly Countable[]): RootAccounts {
   };
   const sums = { logical: 0n, exclusive: 0n, shared: 0n, live: 0n, dead: 0n };
   let deepest = 0;
+  let empty = 0;
   for (const { node, account } of accountsOf(forest)) {
     counts[node.kind] += 1;
     deepest = Math.max(deepest, account.depth);
+    if (node.held === 0n && forest.children.has(node.key)) empty += 1;
     if (isDead(node)) sums.dead += account.own;
     else sums.live += account.own;
     if (node.kind !== 'volume') continue;
@@ -73,7 +77,7 @@ export function sumUp(files: readonly Countable[]): RootAccounts {
     sums.exclusive += account.own;
     sums.shared += account.shared;
   }
-  return { files: counts, ...sums, deepest, trees: forest.tops.length };
+  return { files: counts, ...sums, deepest, empty, trees: forest.tops.length };
 }
 
 /** Whether a file is there only because others read through it. */

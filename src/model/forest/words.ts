@@ -29,10 +29,11 @@ export function moreWords({ trees, files, own }: Bulk): string {
 
 /** One line about a root. */
 export function rootWords(path: string, id: string, accounts: RootAccounts): string {
-  const { files, live, dead, deepest, trees, logical } = accounts;
+  const { files, live, dead, deepest, empty, trees, logical } = accounts;
+  const levels = empty > 0 ? `, ${many(empty, 'empty parent')}` : '';
   return [
     `${path} (root ${id}): ${countFiles(files)} in ${many(trees, 'tree')}`,
-    `volumes of ${roundBytes(logical)}, ${roundBytes(live)} live, ${roundBytes(dead)} dead, deepest ${deepest}`,
+    `volumes of ${roundBytes(logical)}, ${roundBytes(live)} live, ${roundBytes(dead)} dead, deepest ${deepest}${levels}`,
   ].join('; ');
 }
 

@@ -118,7 +118,7 @@ async function dropFenced(store: RootStore, switched: FencingVolume): Promise<He
  * out again. No command is run, so that no request on the volume waits for one.
  */
 export async function endFence(
-  host: Pick<ServiceHost, 'backlog'>,
+  host: Pick<ServiceHost, 'backlog' | 'compaction'>,
   store: RootStore,
   held: FencingVolume,
 ): Promise<Held<VolumeRecord>> {

@@ -20,7 +20,7 @@ const deepest = 1000;
 export async function readChain(
   store: RootStore,
   head: Head,
-  settings: Pick<Chain, 'redirectParent'>,
+  settings: Pick<Chain, 'redirectParent' | 'deep'>,
 ): Promise<Chain> {
   const above: Above[] = [];
   for (let key = head.parent; key !== null;) {
@@ -34,6 +34,7 @@ export async function readChain(
     kind: head.kind === 'volume' ? 'volume' : 'parent',
     heldBytes: await heldBytes(store, head.ref),
     above,
+    unchanged: head.volume?.unchanged ?? false,
     maxDepth: head.volume?.options.maxCloneDepth ?? 0,
   };
 }

@@ -79,7 +79,7 @@ async function step(
   head: Head,
   { reason }: NonNullable<Verdict>,
 ): Promise<FileKey | null> {
-  const { above } = await readChain(store, head, { redirectParent: false });
+  const { above } = await readChain(store, head, { redirectParent: false, deep: Infinity });
   const [nearest, next] = above;
   if (!nearest) return null;
   const move = { from: nearest.key, to: next?.key ?? null, depth: above.length };
@@ -99,7 +99,8 @@ async function judged(
 ): Promise<Verdict> {
   const { redirectParent } = await store.abilities.read();
   if (head.kind !== 'volume' && !redirectParent) return undefined;
-  return judge(await readChain(store, head, { redirectParent }), host.compaction.rule);
+  const { rule, maxDepth } = host.compaction;
+  return judge(await readChain(store, head, { redirectParent, deep: maxDepth / 2 }), rule);
 }
 
 async function isStillSo(

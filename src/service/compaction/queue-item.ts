@@ -37,6 +37,8 @@ async function checkParent(
   if (claimed) return claimed;
   const children = await store.edges.children(key);
   if (children.length === 0) return removeChildless(host, store, key);
+  const moved = await considerParent(host, store, key);
+  if (moved.kind !== 'done') return moved;
   if (!isFewChildren(children) || !(await store.hidden.read(key))) return { kind: 'done' };
   return checkChildren(host, store, children);
 }
@@ -46,16 +48,20 @@ async function checkChildren(
   store: RootStore,
   children: readonly FileKey[],
 ): Promise<CheckOutcome> {
-  const { redirectParent } = await store.abilities.read();
   for (const child of children) {
-    if (redirectParent) {
-      const outcome = await consider(host, store, () => parentHead(store, child));
-      if (outcome.kind !== 'done') return outcome;
-    }
+    const outcome = await considerParent(host, store, child);
+    if (outcome.kind !== 'done') return outcome;
     await announceReader(host, store, child);
   }
   return { kind: 'done' };
 }
+
+/** Checks a clone parent itself, where this GPFS redirects them. */
+const considerParent = (
+  host: CompactionHost,
+  store: RootStore,
+  key: FileKey,
+): Promise<CheckOutcome> => consider(host, store, () => parentHead(store, key));
 
 const parentHead = async (store: RootStore, key: FileKey): Promise<Head | undefined> => {
   const head = await headWith(store, key);

@@ -95,7 +95,10 @@ async function filesIn(
   });
   const found = await inParallel(paths.flat(), 16, async (path) => {
     const stat = await store.files.stat(path).catch(undefinedWhenMissing);
-    return stat ? [fileFact(store, { data, path, stat, nowMs: clock.now() })] : [];
+    if (!stat) return [];
+    const held =
+      data === 'volumes' ? undefined : await store.files.held(path).catch(undefinedWhenMissing);
+    return [{ ...fileFact(store, { data, path, stat, nowMs: clock.now() }), held }];
   });
   return found.flat();
 }

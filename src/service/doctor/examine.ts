@@ -84,6 +84,12 @@ async function pairing(host: Examination, store: RootStore) {
   }
 }
 
+/** Clone parents that hold no blocks: each costs a level, and saves nothing. */
+function emptyOf(files: AuditFacts['files']): string {
+  const empty = files.filter(({ clone, held }) => clone?.kind === 'parent' && held === 0n).length;
+  return empty === 0 ? '' : ` (${empty} parents and snapshots hold no blocks)`;
+}
+
 const unanswered = (says: string) => ({ status: 'warning' as const, says });
 
 async function mending(host: Examination, store: RootStore) {
@@ -102,10 +108,13 @@ async function records(host: Examination, store: RootStore) {
   return [counts(facts, findings), ...findings.map(asCheck)];
 }
 
-function counts({ records: all }: AuditFacts, findings: readonly Finding[]): Omit<Check, 'name'> {
+function counts(
+  { records: all, files }: AuditFacts,
+  findings: readonly Finding[],
+): Omit<Check, 'name'> {
   const of = (kind: string) =>
     all.filter((record) => record.kind === kind && record.state !== 'deleted').length;
-  const many = `${of('volume')} volumes, ${of('snapshot')} snapshots, ${of('hidden')} clone parents`;
+  const many = `${of('volume')} volumes, ${of('snapshot')} snapshots, ${of('hidden')} clone parents${emptyOf(files)}`;
   const wrong = findings.filter(({ kind }) => severities[kind] !== 'note').length;
   return wrong === 0
     ? { status: 'ok', says: `${many}: records, files and GPFS agree` }

@@ -1,6 +1,7 @@
 import { planSnap, type DataRef } from '../../model/clone-tree.ts';
 import type { FileKey } from '../../model/ids.ts';
 import type { FileStat } from '../../run/files.ts';
+import { heldBytes } from '../../store/blocks.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat, type Content } from '../../store/schema/data.ts';
@@ -26,7 +27,7 @@ function claimedParent(record: VolumeRecord): DataRef {
 
 /** Puts the clone parent that a claim announces above the image, and ends the claim. */
 export async function cutParent(
-  host: Pick<ServiceHost, 'commands' | 'log' | 'backlog'>,
+  host: Pick<ServiceHost, 'commands' | 'compaction' | 'log' | 'backlog'>,
   store: RootStore,
   claimed: CuttingVolume,
 ): Promise<void> {
@@ -89,7 +90,7 @@ async function noNodeCanWrite(store: RootStore, record: VolumeRecord): Promise<b
  * volume without the claim. `unchanged`: the image could not change since the parent was cut.
  */
 export async function endCut(
-  host: Pick<ServiceHost, 'backlog'>,
+  host: Pick<ServiceHost, 'backlog' | 'compaction'>,
   store: RootStore,
   volume: CuttingVolume,
   { unchanged }: { readonly unchanged: boolean },
@@ -99,13 +100,38 @@ export async function endCut(
   if (!stat) return dropParent(store, volume);
   // Before the claim is removed: a worker that checks too early finds it and checks again, and no failure can lose
   // the item.
-  const { id, value } = volume;
-  if (isTooDeep((value.depth ?? 0) + 1, value)) await host.backlog.add(store, id);
+  await announceCut(host, store, volume.value, parent);
   await recordCut(store, volume, stat);
   const { key, data } = parent;
   const lastCut = data === 'hidden' ? { lastCut: key } : {};
   return endClaim(store, volume, (now) => ({ parent: key, unchanged, ...lastCut, ...deeper(now) }));
 }
+
+/**
+ * Puts on the queue what is too deep from now on, and what hangs on a parent that holds nothing. The new parent has an
+ * item of its own: it can be moved while the volume is in use.
+ */
+async function announceCut(
+  host: Pick<ServiceHost, 'backlog' | 'compaction'>,
+  store: RootStore,
+  value: VolumeRecord,
+  parent: DataRef,
+): Promise<void> {
+  const depth = (value.depth ?? 0) + 1;
+  const deep = depth > host.compaction.maxDepth / 2;
+  if (deep || (await isParentEmpty(store, value))) await host.backlog.add(store, parent.key);
+  if (deep || isTooDeep(depth, value) || (await isEmpty(store, parent)))
+    await host.backlog.add(store, value.id);
+}
+
+async function isParentEmpty(store: RootStore, { parent }: VolumeRecord): Promise<boolean> {
+  const above = parent === null ? undefined : await parentRecord(store, parent);
+  return above !== undefined && isEmpty(store, above.ref);
+}
+
+/** Whether a file holds no blocks, as far as this node knows. One that cannot be asked is found at the next cut. */
+const isEmpty = async (store: RootStore, ref: DataRef): Promise<boolean> =>
+  (await heldBytes(store, ref).catch(() => 1n)) === 0n;
 
 /** Writes the record of a parent that was cut, and removes the edge from the image's old parent. */
 export async function recordCut(

@@ -112,7 +112,7 @@ describe('gpfs-csi tree', () => {
     expect({ status, err }).toEqual({ status: 0, err: '' });
     const lines = out.trimEnd().split('\n');
     expect(lines[0]).toMatch(
-      /csi \(root [0-9a-f]{8}\): 4 volumes, 1 snapshot, 1 tombstone and 1 hidden parent in 2 trees; volumes of 256 MiB, 16 KiB live, 12 KiB dead, deepest 2$/,
+      /csi \(root [0-9a-f]{8}\): 4 volumes, 1 snapshot, 1 tombstone and 1 hidden parent in 2 trees; volumes of 256 MiB, 16 KiB live, 12 KiB dead, deepest 2, 1 empty parent$/,
     );
     // What is still on the queue is said between the root and its files.
     const columns = lines

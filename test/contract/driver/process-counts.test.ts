@@ -37,6 +37,8 @@ beforeAll(async () => {
     root,
     'mm-dir': ground.simulator.bin,
     probe: 'never',
+    // Its commands would be counted as those of a request.
+    compaction: 'paused',
     'mm-runner': 'direct',
     'node-id': 'a1',
     'state-dir': join(ground.work, 'state'),

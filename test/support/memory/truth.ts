@@ -7,6 +7,7 @@ import { dataFiles, testRoot, type Cluster } from './driver.ts';
 export interface SeenRecord {
   readonly id: string;
   readonly state: string;
+  readonly parent?: string | null;
   readonly claim?: unknown;
   readonly data?: string;
   readonly image?: { readonly key: string; readonly inode: string } | null;

@@ -22,6 +22,8 @@ const chain = (held: number, parents: readonly Above[], rest: Partial<Chain> = {
   above: parents,
   maxDepth: 0,
   redirectParent: false,
+  deep: 250,
+  unchanged: false,
   ...rest,
 });
 
@@ -43,6 +45,48 @@ describe('one tombstone above a volume', () => {
   test('stays while somebody can name it', () => {
     expect(judge(chain(500, [above(1, 10, kept)]), defaultRule)).toBeUndefined();
   });
+});
+
+describe('parents that hold nothing', () => {
+  const empties = (n: number, rest = {}) =>
+    Array.from({ length: n }, (_, at) => above(at, 0, rest));
+  const many = { children: Array.from({ length: 9 }, () => child(0)) };
+
+  test('are passed by a volume, however many read through them, and whoever keeps them', () => {
+    for (const rest of [{}, kept, many])
+      expect(judge(chain(0, [...empties(19, rest), above(20, 900)]), defaultRule)).toEqual({
+        until: key(20),
+        reason: 'empty',
+      });
+  });
+
+  test('are passed by a parent too', () => {
+    const parents = [...empties(2, many), above(2, 900, many)];
+    expect(judge(chain(0, parents, { kind: 'parent' }), defaultRule)?.until).toBe(key(2));
+  });
+
+  test('stay where the next clone of the volume shares the only one', () => {
+    const base = above(9, 900, many);
+    const unchanged = { unchanged: true };
+    expect(judge(chain(0, [...empties(1, many), base], unchanged), defaultRule)).toBeUndefined();
+    expect(judge(chain(0, [...empties(2, many), base], unchanged), defaultRule)?.until).toBe(
+      key(9),
+    );
+  });
+});
+
+test('a chain past half of the greatest depth is passed, up to what is large against it', () => {
+  const shared = { children: [child(0), child(0)] };
+  const parents = Array.from({ length: 8 }, (_, at) => above(at, 10, shared));
+  const deep = { deep: 8 };
+  expect(judge(chain(10, parents, deep), defaultRule)).toBeUndefined();
+  const deeper = [...parents, above(8, 1000, shared)];
+  const passed = { until: key(8), reason: 'past half of the greatest depth' };
+  expect(judge(chain(10, deeper, deep), defaultRule)).toEqual(passed);
+  expect(judge(chain(10, deeper, { ...deep, kind: 'parent' }), defaultRule)).toEqual(passed);
+  // One at least, or nothing would become shallower.
+  const large = [above(0, 1000, shared), ...parents.map((each) => ({ ...each, heldBytes: 5000n }))];
+  expect(judge(chain(1, large, deep), defaultRule)?.until).toBe(large[1]?.key);
 });
 
 test('dead blocks beyond three quarters of what the reader needs at least are absorbed', () => {

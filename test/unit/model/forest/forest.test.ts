@@ -94,6 +94,7 @@ describe('accounts', () => {
       live: 13n * MiB,
       dead: 5n * MiB,
       deepest: 3,
+      empty: 0,
       trees: 2,
     });
   });

@@ -128,6 +128,9 @@ test('one line says how a root is', () => {
     '/gpfs/csi (root 1f2e3d4c): 4 volumes, 1 snapshot, 1 tombstone and 1 hidden parent in 2 trees; ' +
       'volumes of 40 GiB, 3.1 GiB live, 1.2 GiB dead, deepest 3',
   );
+  const clone = file({ key: 'c', parent: 'p', held: 0n });
+  const empty = sumUp([file({ key: 'p', kind: 'hidden parent', held: 0n }), clone]);
+  expect(rootWords('/r', '1f2e3d4c', empty)).toMatch(/, deepest 1, 1 empty parent$/);
   expect(rootWords('/r', '1f2e3d4c', sumUp([]))).toContain('no files in 0 trees');
 });
 

@@ -72,7 +72,7 @@ async function build(): Promise<void> {
 }
 
 beforeAll(async () => {
-  server = await site.serve('a1');
+  server = await site.serve('a1', { flags: { compaction: 'paused' } });
   await build();
 });
 
@@ -164,7 +164,7 @@ describe('a root that was damaged behind the back of its server', () => {
     await rm(join(state, 'edges'), { recursive: true });
     await writeFile(join(root, 'volumes', 'notes.txt'), 'mine');
     await server.end();
-    server = await site.serve('a1');
+    server = await site.serve('a1', { flags: { compaction: 'paused' } });
 
     const { wrong } = await examine();
     const all = wrong.join('\n');

@@ -52,7 +52,7 @@ describe('parents that hold nothing', () => {
     Array.from({ length: n }, (_, at) => above(at, 0, rest));
   const many = { children: Array.from({ length: 9 }, () => child(0)) };
 
-  test('are passed by a volume, however many read through them, and whoever keeps them', () => {
+  test('are passed by a volume, however many read through them, and also as kept snapshots', () => {
     for (const rest of [{}, kept, many])
       expect(judge(chain(0, [...empties(19, rest), above(20, 900)]), defaultRule)).toEqual({
         until: key(20),

@@ -34,7 +34,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
     snapshots parents claims host node roots probe pages api`),
   'src/service/node': words(`
     node background publish unpublish stage unstage expand stats device host state`),
-  'src/server': words('http registration transport rpc call proto'),
+  'src/server': words('http connections registration transport rpc call proto'),
   'src/cli': words(`
     main demo serve adopt doctor export image migrate simulate thaw tree server command`),
   'src/store': words(`

@@ -21,7 +21,7 @@ const ownerOf = ({ kind, id }: RecordFact): string => (kind === 'hidden' ? owner
 const kindsOf = { volumes: 'volume', hidden: 'volume', snapshots: 'snapshot' } as const;
 
 /** Keys that some record names, as its file or in its claim, whatever became of the server. */
-export const namedIn = ({ records }: AuditFacts): ReadonlySet<string> =>
+const namedIn = ({ records }: AuditFacts): ReadonlySet<string> =>
   new Set(
     records.flatMap(({ key, claim, kind, id }) => [
       ...(kind === 'hidden' ? [id] : []),

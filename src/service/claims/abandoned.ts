@@ -15,7 +15,7 @@ import { settleSnapshot, settleVolume } from './settle.ts';
 const abandonedMs = 3_600_000;
 
 /** Whether the server of an operation is gone, and no server has written its record for long. */
-export async function isAbandoned<T extends { readonly claim: Claim | null }>(
+async function isAbandoned<T extends { readonly claim: Claim | null }>(
   { claims, clock }: Pick<ServiceHost, 'claims' | 'clock'>,
   store: RootStore,
   records: Records<T>,

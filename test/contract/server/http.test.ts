@@ -11,7 +11,7 @@ import type { Readiness } from '../../../src/service/api.ts';
 async function http(
   readiness: Readiness,
   metrics = () => 'up 1\n',
-  limits: ConnectionLimits | undefined = undefined,
+  limits?: ConnectionLimits,
   host = '127.0.0.1',
 ) {
   const server = await serveHttp({

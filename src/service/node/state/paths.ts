@@ -31,7 +31,7 @@ export async function lookAt(
 }
 
 /** lstat, or undefined when nothing is there. */
-export async function statIfThere(files: Files, path: string): Promise<FileStat | undefined> {
+async function statIfThere(files: Files, path: string): Promise<FileStat | undefined> {
   try {
     return await files.stat(path);
   } catch (error) {

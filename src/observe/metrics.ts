@@ -35,8 +35,8 @@ const secondsBuckets: readonly number[] = [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 3
 
 /**
  * An empty registry. Names must be distinct. A new metric goes where its values are: one for each root in
- * src/service/forest/metrics.ts, requests and copied bytes in src/cli/server/assemble.ts, commands in
- * src/run/observed.ts. docs/monitoring.md lists all.
+ * src/service/forest/metrics.ts, requests in src/cli/server/open.ts, copied bytes in src/cli/server/assemble.ts,
+ * commands in src/run/observed.ts. docs/monitoring.md lists all.
  */
 export function createMetrics(): Metrics {
   const families = new Map<string, Family>();

@@ -71,7 +71,7 @@ test('doctor lists an abandoned creation with its file, and a sweep ends it afte
 
 test('a caller that comes back just when a sweep ends its creation gets a whole volume', async () => {
   const calls = await callsOfSweep();
-  for (let n = 1; n <= calls; n += 5) {
+  for (let n = 1; n <= calls; n += 23) {
     const { gpfs, driver } = await halfCreated();
     const c1 = serverOn(gpfs.server('c1'), 'c1');
     await c1.roots.all();

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { sweepRoot } from '../../../src/service/maintenance.ts';
-import { goneAfterMs } from '../../../src/store/nodes.ts';
-import { from, serverOn, snap, spec } from '../../support/memory/driver.ts';
-import { attach, newWorld, quiet, volume, type World } from '../../support/memory/world.ts';
-import { contents, expectSound, living, writeVolume } from '../../support/memory/truth.ts';
+import { sweepRoot } from '../../src/service/maintenance.ts';
+import { goneAfterMs } from '../../src/store/nodes.ts';
+import { from, serverOn, snap, spec } from '../support/memory/driver.ts';
+import { attach, newWorld, quiet, volume, type World } from '../support/memory/world.ts';
+import { contents, expectSound, living, writeVolume } from '../support/memory/truth.ts';
 
 const idOf = ({ ids }: World, name: string) => ({ id: ids.get(name) ?? '' });
 const fault = (kind: string) =>

@@ -71,34 +71,5 @@ export const planSnap = (
   { do: 'mode', file: parent, mode: parentMode },
 ];
 
-/** What cuts a node off from a volume; the new parent gets its record between the two. */
-export interface FencePlan {
-  readonly cut: readonly CloneStep[];
-  readonly next: readonly CloneStep[];
-}
-
-/**
- * A new generation of a volume: the image that a cut-off node may still write to gets a clone parent, and what it
- * held at that moment continues in a new image beside it. No limit on depth refuses a fence.
- */
-export const planFence = (
-  image: DataRef,
-  parent: DataRef,
-  next: DataRef,
-  volume: {
-    readonly parent: FileKey | null;
-    readonly bytes: Bytes;
-    readonly attributes: FileAttributes;
-  },
-): FencePlan => ({
-  cut: planSnap(image, parent, volume.parent),
-  next: planCopy(
-    parent,
-    next,
-    { parentBytes: volume.bytes, bytes: volume.bytes },
-    volume.attributes,
-  ),
-});
-
 const attributeSteps = (file: DataRef, attributes: FileAttributes): readonly CloneStep[] =>
   hasAttributes(attributes) ? [{ do: 'attributes', file, attributes }] : [];

@@ -1,4 +1,4 @@
-import { planFence, type DataRef } from '../../model/clone-tree.ts';
+import { planCopy, planSnap, type DataRef } from '../../model/clone-tree.ts';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf } from '../../model/ids.ts';
 import { ignoring } from '../../store/edges.ts';
@@ -62,6 +62,10 @@ export async function cutOff(
   }
 }
 
+/**
+ * The image that a cut-off node may still write to gets a clone parent. What the image held at that moment continues in
+ * a new one beside it, of the same size at least. No limit on depth refuses a fence.
+ */
 async function makeNext(
   host: Pick<ServiceHost, 'commands'>,
   store: RootStore,
@@ -69,12 +73,13 @@ async function makeNext(
 ): Promise<void> {
   const { value } = claimed;
   const { fenced, parent, next } = announced(value);
-  const { cut, next: copy } = planFence(fenced, parent, next, value);
   // An interrupted attempt may have left its parent: a second one would only make the tree deeper.
   const there = await statOf(store, pathOf(store, parent));
-  if (!there) await perform(store, host.commands, cut);
-  await recordCut(store, claimed, there ?? (await store.files.stat(pathOf(store, parent))));
-  await perform(store, host.commands, copy);
+  if (!there) await perform(store, host.commands, planSnap(fenced, parent, value.parent));
+  const cut = there ?? (await store.files.stat(pathOf(store, parent)));
+  await recordCut(store, claimed, cut);
+  const size = { parentBytes: cut.size, bytes: cut.size > value.bytes ? cut.size : value.bytes };
+  await perform(store, host.commands, planCopy(parent, next, size, value.attributes));
 }
 
 /** The one write that gives the volume its next image, and the node its attachment. */
@@ -87,6 +92,7 @@ async function switchTo(store: RootStore, claimed: FencingVolume): Promise<Fenci
       'command-failed',
       `the new image of volume ${id} has ${stat?.size ?? 'no'} bytes instead of ${value.bytes}; try again`,
     );
+  const { size: bytes } = stat;
   const image = { key: next.key, inode: stat.inode };
   const change = (now: VolumeRecord): VolumeRecord => {
     requireClaim(now, value);
@@ -95,6 +101,7 @@ async function switchTo(store: RootStore, claimed: FencingVolume): Promise<Fenci
     return {
       ...now,
       image,
+      bytes,
       parent: parent.key,
       unchanged: false,
       attachments,

@@ -161,7 +161,7 @@ async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileSt
     data: ofSnapshot ? 'snapshots' : 'hidden',
     parent: volume.parent,
     ...depthOf(volume),
-    bytes: volume.bytes,
+    bytes: stat.size,
     content: cut.content,
     ...sectorsOf(volume),
     createdMs: sinceMs(volume),
@@ -198,7 +198,7 @@ async function completeSnapshot(
   const ready: SnapshotRecord = {
     ...held.value,
     state: 'ready',
-    bytes: volume.bytes,
+    bytes: stat.size,
     content: volume.content,
     file: { key: parent, inode: stat.inode },
     parent: volume.parent,

@@ -64,7 +64,7 @@ async function inheritedBy(
   const isMounted = spec.capabilities.some(({ access }) => access.kind === 'mount');
   const inherited = isMounted ? await source?.filesystem() : undefined;
   if (!inherited) return undefined;
-  requireUsableFilesystem(inherited, spec.capabilities, sizeFor(order, source?.bytes, inherited));
+  requireUsableFilesystem(inherited, spec.capabilities, sizeFor(order, source, inherited));
   const note = filesystemNote(inherited, spec.capabilities, parameters.options.fsType);
   if (Object.keys(note).length > 0)
     log.info(

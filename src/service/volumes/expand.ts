@@ -1,4 +1,4 @@
-import { showBytes } from '../../model/bytes.ts';
+import { roundUp, sector, showBytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { Range } from '../../run/files.ts';
 import type { Held } from '../../store/records.ts';
@@ -19,8 +19,8 @@ export async function growClaimed(
   const path = pathOf(store, imageOf(held.value));
   if (options.provisioning === 'thick')
     await allocateMore(host, store, path, { offset: had, length: bytes - had });
-  await store.files.grow(path, bytes);
-  return endClaim(store, held, () => ({ bytes }));
+  const { size } = await store.files.grow(path, bytes);
+  return endClaim(store, held, () => ({ bytes: size }));
 }
 
 /** The file reaches its new size only with all blocks: a server that takes over tells from its size how far it came. */
@@ -50,15 +50,18 @@ async function requireRoom(store: RootStore, { length }: Range): Promise<void> {
 }
 
 /**
- * Ends an expansion that stopped somewhere: the record takes the new size where the image reached it, else
- * keeps the old one. An image larger than its record does no harm; a second try could meet a full disk again.
+ * Ends an expansion that stopped somewhere: the record takes the size that the image has reached. Nothing is cut off,
+ * since a node may have used it by now; nor is it tried again, since the disk may be full.
  */
 export async function endGrowing(
   store: RootStore,
   held: Held<VolumeRecord>,
 ): Promise<Held<VolumeRecord>> {
-  const bytes = held.value.claim?.bytes ?? held.value.bytes;
-  const stat = await statOf(store, pathOf(store, imageOf(held.value)));
-  const reached = stat !== undefined && stat.size >= bytes;
-  return endClaim(store, held, () => (reached ? { bytes } : {}));
+  const { bytes: had } = held.value;
+  const path = pathOf(store, imageOf(held.value));
+  const seen = await statOf(store, path);
+  if (!seen || seen.size <= had) return endClaim(store, held, () => ({}));
+  // A server that died while it wrote zeros may have stopped inside of a sector.
+  const { size: bytes } = await store.files.grow(path, roundUp(seen.size, sector));
+  return endClaim(store, held, () => ({ bytes }));
 }

@@ -95,7 +95,7 @@ function newRecord(
     id: localIdOf(spec.name),
     name: spec.name,
     state: 'creating',
-    bytes: sizeFor(order, source?.bytes, order.inherited),
+    bytes: sizeFor(order, source, order.inherited),
     asked: askedOf(spec),
     attributes,
     options: { ...parameters.options },

@@ -30,18 +30,22 @@ export function decodeRequest(spec: VolumeSpec): VolumeRequest {
   return request;
 }
 
-/**
- * The size of the volume; `sourceBytes` is the size of its source, if it has one. A file system that it gets from there
- * is not made, so it may be smaller than a new one.
- */
-export const sizeFor = (
+/** The sizes of a source: as callers know it, and as its file has it. No child is smaller than either. */
+export interface SourceSize {
+  readonly bytes: Bytes;
+  readonly fileBytes: Bytes;
+}
+
+/** The size of the volume. A file system that it gets from its source is not made, so it may be smaller than a new one. */
+export function sizeFor(
   { spec, parameters }: VolumeRequest,
-  sourceBytes: Bytes | undefined,
+  source: SourceSize | undefined,
   inherited?: object,
-): Bytes => {
+): Bytes {
   const made = inherited ? MiB : minimumBytes(spec.capabilities, parameters.options.fsType);
-  return sizeOfNew(spec.range, made, sourceBytes);
-};
+  const { bytes, fileBytes = 0n } = source ?? {};
+  return sizeOfNew(spec.range, fileBytes > made ? fileBytes : made, bytes);
+}
 
 /** What the record of a volume keeps of its request, to compare a later one with. */
 export const askedOf = (spec: VolumeSpec): VolumeRecord['asked'] => ({

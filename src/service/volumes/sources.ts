@@ -1,5 +1,5 @@
 import { imageId, listImages } from '../images/images.ts';
-import type { Bytes } from '../../model/bytes.ts';
+import type { DataRef } from '../../model/clone-tree.ts';
 import { invalid, raced } from '../../model/fault.ts';
 import { fileKey, numberOfKey, type FileKey, type LocalId } from '../../model/ids.ts';
 import type { FileAttributes } from '../../model/class/parameters.ts';
@@ -11,11 +11,12 @@ import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { requireCuttable, deepen, helpFor } from '../parents/depth.ts';
 import type { ServiceHost } from '../host.ts';
-import { imageOf, pathOf } from '../claims/data-files.ts';
+import { imageOf, pathOf, statOf } from '../claims/data-files.ts';
 import { operate } from '../claims/operate.ts';
 import { filesystemIn, type FoundFilesystem } from './filesystem.ts';
 import { cutParent } from '../parents/cut.ts';
-import { parentRecord, type Parent } from '../parents/record.ts';
+import type { SourceSize } from './request.ts';
+import { asCut, parentRecord, type Parent } from '../parents/record.ts';
 import {
   readySnapshot,
   readyVolume,
@@ -25,9 +26,8 @@ import {
 } from '../claims/settle.ts';
 
 /** What a new volume is made from. */
-export interface VolumeSource {
+export interface VolumeSource extends SourceSize {
   readonly store: RootStore;
-  readonly bytes: Bytes;
   /** The record of a golden image. */
   readonly golden?: SnapshotRecord | undefined;
   /** The class wants a copy, although a clone would do. */
@@ -64,7 +64,7 @@ async function snapshotSource(
   return {
     store,
     golden: record?.golden && record,
-    bytes: record?.bytes ?? 0n,
+    ...(await sizesOf(store, 'snapshots', record, record?.file)),
     attributes: record?.attributes ?? {},
     filesystem: async () => {
       const { file, content } = await needed();
@@ -75,12 +75,24 @@ async function snapshotSource(
     requireThere: async () => {
       await needed();
     },
-    parent: async () => {
-      const record = await needed();
-      if (!record.file) throw snapshotMissing(id);
-      return { ...record, ref: { data: 'snapshots', key: record.file.key } };
-    },
+    parent: async () => parentOfSnapshot(store, await needed()),
   };
+}
+
+function parentOfSnapshot(store: RootStore, record: SnapshotRecord): Promise<Parent> {
+  if (!record.file) throw snapshotMissing(record.id);
+  return asCut(store, { ...record, ref: { data: 'snapshots', key: record.file.key } });
+}
+
+/** The sizes of an object and of its file; 0 for what is not there. */
+async function sizesOf(
+  store: RootStore,
+  data: DataRef['data'],
+  record: Pick<SourceSize, 'bytes'> | undefined,
+  file: Pick<DataRef, 'key'> | null | undefined,
+): Promise<SourceSize> {
+  const stat = file ? await statOf(store, pathOf(store, { data, key: file.key })) : undefined;
+  return { bytes: record?.bytes ?? 0n, fileBytes: stat?.size ?? 0n };
 }
 
 async function volumeSource(
@@ -94,7 +106,7 @@ async function volumeSource(
   const parent = () => persist(() => parentOfVolume(host, store, id, found?.version ?? 0));
   return {
     store,
-    bytes: record?.bytes ?? 0n,
+    ...(await sizesOf(store, 'volumes', record, record?.image)),
     attributes: record?.attributes ?? {},
     filesystem: async () => {
       const { value } = await readyVolume(host, store, id);
@@ -103,7 +115,7 @@ async function volumeSource(
     requireThere: async () => {
       await readyVolume(host, store, id);
     },
-    parent: () => host.inLine(`${store.id}.${id}`, parent),
+    parent: async () => asCut(store, await host.inLine(`${store.id}.${id}`, parent)),
   };
 }
 

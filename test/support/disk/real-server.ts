@@ -61,6 +61,8 @@ export interface ServeOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Mount points that this node does not have, in a mount namespace of its own. */
   readonly without?: readonly [string];
+  /** A program of this machine, and the file that this node has in its place. */
+  readonly instead?: readonly [program: string, by: string];
 }
 
 const program = inject('program');
@@ -74,14 +76,14 @@ export interface Process {
   readonly status: Promise<number | null>;
 }
 
-/** Starts the command line with these words. */
+/** Starts the command line with these words; `within` is the command that starts it, if there is one. */
 export function cli(
   argv: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  without: readonly [] | readonly [string] = [],
+  within: readonly string[] = [],
 ): Process {
   const inherited = Object.entries(process.env).filter(([key]) => !/^(?:GPFS_CSI_|CSI_)/.test(key));
-  const [file = '', ...args] = [...apartFrom(without), process.execPath, program, ...argv];
+  const [file = '', ...args] = [...within, process.execPath, program, ...argv];
   const child = spawn(file, args, {
     env: { ...Object.fromEntries(inherited), NODE_COMPILE_CACHE: compiled, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -93,11 +95,15 @@ export function cli(
   return { child, out: () => texts.out, err: () => texts.err, status };
 }
 
-/** The command that starts a program in a mount namespace without these mounts. */
-const apartFrom = (points: readonly string[]): readonly string[] =>
-  points.length === 0
-    ? []
-    : ['unshare', '--mount', 'sh', '-c', 'umount "$1" && shift && exec "$@"', 'sh', ...points];
+/** The command that starts a program in a mount namespace of its own: without a mount, or with another program. */
+function apart({ without, instead }: Pick<ServeOptions, 'without' | 'instead'>): readonly string[] {
+  const changed = (change: string, ...names: readonly string[]) => {
+    const script = `${change} && shift ${names.length} && exec "$@"`;
+    return ['unshare', '--mount', 'sh', '-c', script, 'sh', ...names];
+  };
+  if (without) return changed('umount "$1"', ...without);
+  return instead ? changed('mount --bind "$2" "$1"', ...instead) : [];
+}
 
 /** Starts `gpfs-csi serve` and resolves once it listens. */
 export async function startRealServer(options: ServeOptions): Promise<RealServer> {
@@ -107,7 +113,7 @@ export async function startRealServer(options: ServeOptions): Promise<RealServer
     value,
   ]);
   const env = { CSI_ENDPOINT: `unix://${socket}`, ...options.env };
-  const running = cli(['serve', ...argv], env, options.without);
+  const running = cli(['serve', ...argv], env, apart(options));
   while (!running.err().includes('"message":"serving"')) {
     if (running.child.exitCode !== null)
       throw new Error(`the server of ${node} ended at its start:\n${running.err()}`);

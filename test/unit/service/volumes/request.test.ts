@@ -14,8 +14,10 @@ test('a request is decoded without a root: its class, and its size with and with
     creation: { root: '/gpfs/nowhere' },
   });
   expect(sizeFor(request, undefined)).toBe(GiB);
-  expect(sizeFor(request, 512n * MiB)).toBe(GiB);
-  expect(() => sizeFor(request, 2n * GiB)).toThrow('less than the 2 GiB of its source');
+  expect(sizeFor(request, { bytes: 512n * MiB, fileBytes: 512n * MiB })).toBe(GiB);
+  expect(() => sizeFor(request, { bytes: 2n * GiB, fileBytes: 2n * GiB })).toThrow(
+    'less than the 2 GiB of its source',
+  );
 });
 
 test('a size that no volume has is refused at once, unless a source may still decide it', () => {

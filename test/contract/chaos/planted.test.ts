@@ -15,9 +15,10 @@ async function shortRun(plant: Pick<Plan, 'atRest' | 'atEnd'>): Promise<Outcome>
     program: inject('program'),
     seed: 11,
     ms: 0,
-    least: 25,
+    // In one lane, so that the seed alone says what is made.
+    least: 50,
     servers: 1,
-    lanes: 3,
+    lanes: 1,
     faults: [],
     parent: tmpdir(),
     results,

@@ -9,11 +9,13 @@ import { rootFlags } from '../../../src/cli/command/root-flags.ts';
 import { command } from '../../support/disk/command.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { cli } from '../../support/disk/real-server.ts';
+import { sparesMade } from '../../support/disk/spares.ts';
 
 // The commands people type: each explains itself, and wrong usage changes nothing.
 
 const site = await realSite();
 await site.serve();
+await sparesMade(site.root);
 const outside = join(site.directory, 'outside');
 await mkdir(outside);
 const file = join(site.root, '..', 'disk.raw');

@@ -88,7 +88,13 @@ describe.concurrent('the command line', () => {
     expect((await ask('simulate', 'down', '--dir', foreign)).status).toBe(1);
     expect(await readdir(foreign)).toEqual(['mine']);
     // The machine may be a container, which has no id of its own.
-    const argv = ['serve', '--root', '/x', '--machine-id-path', join(foreign, 'mine')];
+    const places = [
+      '--machine-id-path',
+      join(foreign, 'mine'),
+      '--state-dir',
+      join(directory, 'state'),
+    ];
+    const argv = ['serve', '--root', '/x', ...places];
     const gone = cli(argv, { CSI_ENDPOINT: `unix://${foreign}/no/x.sock` });
     expect(await gone.status).toBe(1);
     expect(gone.err()).toMatch(/the folder .* does not exist; create it/);

@@ -14,6 +14,7 @@ import {
 import type { RealServer, Rpc } from '../../support/disk/real-server.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { filesOnDisk } from '../../support/disk/real-truth.ts';
+import { sparesMade } from '../../support/disk/spares.ts';
 
 const site = await realSite();
 
@@ -66,6 +67,8 @@ describe('109: a GPFS that is away', () => {
     const snapshot = await newSnapshot(server, 's109', id);
     const { staging } = await site.place('v109');
     const files = filesOnDisk(site.root);
+    // A mount that the server writes to is busy.
+    await sparesMade(site.root);
     execFileSync('umount', [site.mount]);
     await expectUnavailable(server, needsRoot(id, snapshot, staging));
     // What the node side has nothing of is done without asking the root.

@@ -54,8 +54,10 @@ test('a server offers itself where GPFS is down, and not where there is none', a
   // The machine may be a container, which has none.
   const machine = join(await scratch(), 'machine-id');
   await writeFile(machine, `${'a'.repeat(32)}\n`);
+  const state = await scratch();
   const serve = (name: string, mmDirectory: string) => {
     const flags = {
+      'state-dir': join(state, name),
       root: '/gpfs/a',
       'mm-dir': mmDirectory,
       'registration-dir': folder,

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { simulateStatus } from '../../../src/simulator/disk/lifecycle/status.ts'
 import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 import { processesWith } from './processes.ts';
 import { startRealServer, type RealServer, type ServeOptions } from './real-server.ts';
-import { problemsOnDisk } from './real-truth.ts';
+import { problemsOnDisk, recordsOnDisk } from './real-truth.ts';
 
 /** One simulated GPFS with real bytes, and the drivers of its nodes. It is removed after the test file. */
 export interface RealSite {
@@ -103,6 +103,7 @@ function siteOver(paths: Paths): RealSite {
       return { staging, target: join(pod, 'mount') };
     },
     close: async () => {
+      await stopAtRest(root, servers);
       await Promise.all(servers.map((server) => server.end('SIGKILL')));
       await quiet();
       const found = [...problems(), ...(await simulateStatus({ dir: simulator })).damaged];
@@ -146,3 +147,19 @@ function usesOf(directory: string, mount: string): readonly string[] {
 
 const commandsOf = (bin: string): readonly number[] =>
   processesWith((line) => line.includes(`${bin}/`));
+
+/** Stops servers at a moment when none of them is at work on a clone tree in the background, within 10 seconds. */
+async function stopAtRest(root: string, servers: readonly RealServer[]): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    for (const server of servers) server.signal('SIGSTOP');
+    if (!isCompacting(root)) return;
+    for (const server of servers) server.signal('SIGCONT');
+    await sleep(100);
+  }
+}
+
+const isCompacting = (root: string): boolean =>
+  existsSync(join(root, '.gpfs-csi')) &&
+  (['volumes', 'snapshots', 'hidden'] as const).some((kind) =>
+    recordsOnDisk(root, kind).some(({ claim }) => claim?.op === 'compact'),
+  );

@@ -21,6 +21,8 @@ type Breakage =
 export interface Faults {
   /** Calls begun so far. */
   readonly calls: number;
+  /** The numbers of those that may change something. */
+  readonly changing: readonly number[];
   failAt(n: number, when: When, error?: unknown): void;
   crashAt(n: number, when: When): void;
   /** The nth call waits until the returned function is called. */
@@ -29,7 +31,11 @@ export interface Faults {
   heal(): void;
   crashed: boolean;
   /** Runs one call: numbers it, waits for its turn, then breaks it as planned or performs its effect. */
-  through<T>(turn: () => Promise<void>, effect: () => T | Promise<T>): Promise<T>;
+  through<T>(
+    turn: () => Promise<void>,
+    effect: () => T | Promise<T>,
+    about?: { readonly reads: boolean },
+  ): Promise<T>;
 }
 
 /** An empty plan of faults for the server of this name. */
@@ -45,6 +51,7 @@ export function makeFaults(server: string): Faults {
 
   const faults = {
     calls: 0,
+    changing: [] as number[],
     crashed: false,
     ...planning(add),
     heal: () => {
@@ -52,8 +59,13 @@ export function makeFaults(server: string): Faults {
       if (faults.crashed) lives += 1;
       faults.crashed = false;
     },
-    through: async <T>(turn: () => Promise<void>, effect: () => T | Promise<T>): Promise<T> => {
+    through: async <T>(
+      turn: () => Promise<void>,
+      effect: () => T | Promise<T>,
+      about = { reads: false },
+    ): Promise<T> => {
       faults.calls += 1;
+      if (!about.reads) faults.changing.push(faults.calls);
       const breakages = plan.get(faults.calls) ?? [];
       plan.delete(faults.calls);
       const life = lives;

@@ -32,6 +32,8 @@ export interface Behind {
 const count = (map: Map<string, number>, key: string): void =>
   void map.set(key, (map.get(key) ?? 0) + 1);
 
+const reading: readonly (keyof Files)[] = ['read', 'head', 'list', 'stat', 'held', 'space'];
+
 /** The Files port of one server, with its faults and counts. */
 export function portFiles(behind: Behind, now: FilesNow): Files {
   const call =
@@ -45,6 +47,7 @@ export function portFiles(behind: Behind, now: FilesNow): Files {
       return behind.faults.through(
         () => behind.turn(`files.${method} ${path}`),
         () => act(path, ...args),
+        { reads: reading.includes(method) },
       );
     };
   return {
@@ -82,6 +85,7 @@ export function portRun(behind: Behind): Run {
       .through(
         () => behind.turn(`run ${argv.join(' ')}`),
         () => perform(behind, argv, kind, options),
+        { reads: kind === 'read' },
       )
       .catch((error: unknown) => {
         throw asCommandFailure(error, argv);

@@ -40,24 +40,6 @@ test('a token of another list, a changed one and a huge one are refused', async 
     await expect(driver.snapshots.list(filter, page)).rejects.toEqual(fault('bad-token'));
 });
 
-test('2,500 volumes come in pages of 1,000, however many are asked for', async () => {
-  const driver = serverOn(await clusterWithRoot());
-  for (let at = 0; at < 2500; at += 500) await some(driver, at, 500);
-  for (const max of [1000, 5000]) {
-    const sizes: number[] = [];
-    const ids = new Set<string>();
-    let token = '';
-    do {
-      const { items, next } = await driver.volumes.list({ max, token });
-      sizes.push(items.length);
-      for (const { id } of items) ids.add(id);
-      token = next;
-    } while (token !== '');
-    expect(sizes).toEqual([1000, 1000, 500]);
-    expect(ids.size).toBe(2500);
-  }
-});
-
 describe('entries', () => {
   test('a record that cannot be read is left out, and logged once with its path', async () => {
     const gpfs = await clusterWithRoot();

@@ -61,7 +61,7 @@ async function settled(): Promise<readonly string[]> {
   return left.length > 0 ? left : site.problems();
 }
 
-const untilSettled = () => expect.poll(settled, { timeout: 60_000, interval: 250 }).toEqual([]);
+const untilSettled = () => expect.poll(settled, { timeout: 200_000, interval: 250 }).toEqual([]);
 
 async function restart(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
   await server.end(signal);

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,8 +10,14 @@ import { cli } from '../../support/disk/real-server.ts';
 const site = await realSite();
 const server = await site.serve();
 const state = join(site.root, '.gpfs-csi');
+
+/** Remounts as soon as the kernel lets it: a file that is open for writing, as of a heartbeat, refuses it. */
 const remount = (how: 'ro' | 'rw') =>
-  execFileSync('mount', ['-o', `remount,${how}`, site.mount], { stdio: 'ignore' });
+  expect
+    .poll(() => spawnSync('mount', ['-o', `remount,${how}`, site.mount]).status, {
+      timeout: 30_000,
+    })
+    .toBe(0);
 
 afterEach(() => remount('rw'));
 
@@ -30,7 +36,7 @@ test('a file system mounted read-only: Probe, doctor and each write say so, and 
   await expect
     .poll(() => existsSync(state) && readdirSync(join(state, 'spare')).length, { timeout: 30_000 })
     .toBe(176);
-  remount('ro');
+  await remount('ro');
   expect((await server.ok('Probe', {})).ready).toEqual({ value: false });
   const asks = [
     ['CreateVolume', volumeRequest('w')],
@@ -44,7 +50,7 @@ test('a file system mounted read-only: Probe, doctor and each write say so, and 
       `UNAVAILABLE root ${site.root} cannot be written to: ${site.mount} is mounted read-only; mount it for writing (mmumount, then mmmount -o rw)`,
     );
   expect(await doctor()).toMatch(/FAILED +mount +.* is mounted read-only/i);
-  remount('rw');
+  await remount('rw');
   expect((await server.ok('Probe', {})).ready).toEqual({ value: true });
   await remove(server, { volumes: [id], snapshots: [snapshot_id] });
 });

@@ -3,7 +3,14 @@ import type { Driver } from '../../src/service/driver.ts';
 import type { When } from '../../src/simulator/core/faults.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import { serverOn, tend } from '../support/memory/driver.ts';
-import { newWorld, quiet, workOff, type Scenario, type World } from '../support/memory/world.ts';
+import {
+  callsSince,
+  newWorld,
+  quiet,
+  workOff,
+  type Scenario,
+  type World,
+} from '../support/memory/world.ts';
 import { scenarios } from '../support/memory/compaction-scenarios.ts';
 import { contents, expectSound, problemsIn, recordsIn } from '../support/memory/truth.ts';
 
@@ -45,11 +52,7 @@ const recoveries: Readonly<Record<string, Recovery>> = {
   },
 };
 
-/** The calls of a request, and the numbers of those that may change something, from 1. */
-interface Calls {
-  readonly count: number;
-  readonly changing: readonly number[];
-}
+type Calls = ReturnType<typeof callsSince>;
 
 const callsOf = async ({ prepare, act, answer, after }: Scenario): Promise<Calls> => {
   const world = await newWorld();
@@ -60,8 +63,7 @@ const callsOf = async ({ prepare, act, answer, after }: Scenario): Promise<Calls
   await quiet(world.gpfs);
   expectSound(world.gpfs);
   expect(contents(world.gpfs)).toEqual(after);
-  const changing = world.gpfs.changing.map((n) => n - before).filter((n) => n > 0);
-  return { count: world.gpfs.calls - before, changing };
+  return callsSince(world, before);
 };
 
 /** What is wrong after a request was broken at one call and repeated; empty when it converged. */

@@ -4,7 +4,7 @@ import { reclaimAll } from '../../src/service/maintenance.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import { block, dataFiles, from, serverOn, snap, spec, tend } from '../support/memory/driver.ts';
 import { fencingWithAll as scenario, imageKey, isMarked } from '../support/memory/fencing.ts';
-import { attach, newWorld, quiet, type World } from '../support/memory/world.ts';
+import { attach, callsSince, newWorld, quiet, type World } from '../support/memory/world.ts';
 import { contents, fileOf, living, problemsIn, recordsIn } from '../support/memory/truth.ts';
 
 // What controller-crash and controller-stall do not ask: something else is wanted of the volume than that the
@@ -137,16 +137,11 @@ async function leftAfterAll({ gpfs }: World, a1: Driver, b1: Driver): Promise<re
 
 const all = { max: 0, token: '' };
 
-/** How many calls a fence makes, and which of them may change something. */
-async function callsOfFence(): Promise<{
-  readonly count: number;
-  readonly changing: readonly number[];
-}> {
+async function callsOfFence(): Promise<ReturnType<typeof callsSince>> {
   const { world } = await newSite();
   const before = world.gpfs.calls;
   expect(await scenario.act(world.driver, world)).toBe(scenario.answer);
-  const changing = world.gpfs.changing.map((n) => n - before).filter((n) => n > 0);
-  return { count: world.gpfs.calls - before, changing };
+  return callsSince(world, before);
 }
 
 const ways = { crash: crashOnce, stall: stallOnce };

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { newSnapshot, newVolume, remove, volumeRequest } from '../../support/disk/csi.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { cli } from '../../support/disk/real-server.ts';
+import { sparesMade } from '../../support/disk/spares.ts';
 
 const site = await realSite();
 const server = await site.serve();
@@ -32,10 +33,7 @@ const doctor = async (): Promise<string> => {
 test('a file system mounted read-only: Probe, doctor and each write say so, and nothing is "internal"', async () => {
   const id = await newVolume(server, 'v');
   const snapshot_id = await newSnapshot(server, 's', id);
-  // A file that is open for writing refuses it, and the server makes its spare files when it starts.
-  await expect
-    .poll(() => existsSync(state) && readdirSync(join(state, 'spare')).length, { timeout: 30_000 })
-    .toBe(176);
+  await sparesMade(site.root);
   await remount('ro');
   expect((await server.ok('Probe', {})).ready).toEqual({ value: false });
   const asks = [

@@ -115,3 +115,9 @@ export interface Scenario {
   /** Deletes what the operation makes, where its objects cannot be deleted one by one. */
   readonly unmake?: (driver: Driver) => Promise<void>;
 }
+
+/** Calls of server a1 since it had made `before` of them: how many, and which of them, from 1, may change something. */
+export function callsSince({ gpfs }: Pick<World, 'gpfs'>, before: number) {
+  const changing = gpfs.changing.map((n) => n - before).filter((n) => n > 0);
+  return { count: gpfs.calls - before, changing };
+}

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { DriverError, isFault } from '../model/fault.ts';
 import type { FileKey } from '../model/ids.ts';
 import type { Clock } from '../run/clock.ts';
-import { undefinedWhenMissing } from '../run/files.ts';
 import { undefinedWhenUnreadable } from '../store/json.ts';
 import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
@@ -20,8 +19,8 @@ import { reclaim, type ReclaimHost } from './parents/reclaim.ts';
 /** How long the record of a deleted object stays: far longer than any server stalls and then continues. */
 const keepDeletedMs = 24 * 3_600_000;
 
-/** The age at which no server can still be writing a temporary file. */
-const temporaryMs = 3_600_000;
+/** The age at which no server can still be writing a temporary file, or wait for a file system to be frozen. */
+const oldMs = 3_600_000;
 
 /**
  * One round of what every server does regularly: its heartbeat, claims and queue items that it could not write
@@ -67,7 +66,8 @@ export async function sweepRoot(host: ServiceHost, { freeing: store }: RootStore
   // Every server has such a timer; one sweep is enough.
   if (now - lease.sweptMs < 0.9 * sweepMs) return lease.release();
   try {
-    await sweepTemporary(store, host.clock);
+    await sweepOld(store, host.clock, store.layout.temporary);
+    await sweepFreezes(store, host.clock);
     await sweepRecords(host, store, store.volumes, async (held) => {
       const { state, depth = 0, ...volume } = held.value;
       if (state === 'ready' && isTooDeep(depth, volume)) await host.backlog.add(store, held.id);
@@ -126,15 +126,24 @@ async function* hiddenKeys(store: RootStore): AsyncGenerator<FileKey> {
     for (const key of (await store.hidden.ids(shard)).keys()) yield key as FileKey;
 }
 
-async function sweepTemporary(store: RootStore, clock: Clock): Promise<void> {
-  const directory = store.layout.temporary;
-  for (const name of (await store.files.list(directory).catch(undefinedWhenMissing)) ?? []) {
-    const path = join(directory, name);
+/** Removes the files of a directory that no server can still be writing, or wait for. */
+async function sweepOld(store: RootStore, clock: Clock, directory: string): Promise<void> {
+  for (const path of await pathsIn(store, directory)) {
     const stat = await store.files.stat(path).catch(() => undefined);
-    if (stat && clock.now() - stat.modifiedMs > temporaryMs)
+    if (stat && clock.now() - stat.modifiedMs > oldMs)
       await store.files.unlink(path).catch(() => undefined);
   }
 }
+
+/** Removes requests of servers that died while they waited, to nodes that may never come back to clear them. */
+async function sweepFreezes(store: RootStore, clock: Clock): Promise<void> {
+  for (const node of await pathsIn(store, store.layout.freezesOfAll))
+    await sweepOld(store, clock, node);
+}
+
+// What cannot be listed does not stop the rest of the sweep.
+const pathsIn = async ({ files }: RootStore, directory: string): Promise<readonly string[]> =>
+  (await files.list(directory).catch(() => [])).map((name) => join(directory, name));
 
 interface Deletable {
   readonly state: string;

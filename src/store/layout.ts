@@ -37,6 +37,8 @@ export interface Layout {
   readonly queue: (state: 'ready' | 'waiting') => string;
   /** Where a node is asked to freeze a volume. */
   readonly freezes: (nodeName: string) => string;
+  /** Holds the folders of all nodes. */
+  readonly freezesOfAll: string;
   readonly data: (kind: DataKind, key: FileKey) => string;
   /** Every directory that must exist before anything is written. */
   readonly fixed: readonly string[];
@@ -68,6 +70,7 @@ export function layoutOf(root: string): Layout {
     copies: at('copies'),
     queue: (state) => at('queue', state),
     freezes: (nodeName) => at('freezes', nodeName),
+    freezesOfAll: at('freezes'),
     data: (kind, key) => join(root, kind, shardOf(ownerOfKey(key)), key),
     fixed: fixedIn(root, at),
   };

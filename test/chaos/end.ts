@@ -40,8 +40,8 @@ export const leftovers = async (world: World, limitMs: number): Promise<readonly
 };
 
 /**
- * Folders below ROOT/.gpfs-csi in which nothing is left when no object is. Not `tmp`: what a killed server was writing stays
- * there for an hour, until the sweep can be sure that no server still writes it.
+ * Folders below ROOT/.gpfs-csi in which nothing is left when no object is. Not `tmp` and `freezes`: what a killed server was
+ * writing or asking stays there for an hour, until the sweep can be sure that no server still needs it.
  */
 const empty = [
   'edges',
@@ -50,7 +50,6 @@ const empty = [
   'copies',
   'queue/ready',
   'queue/waiting',
-  'freezes',
   'probe',
   'quarantine',
 ];

@@ -1,5 +1,8 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChaosNode } from './ground/node.ts';
+import { running, signal } from './ground/processes.ts';
+import { run } from './ground/site.ts';
 import { Broken, type Lane, type World } from './world.ts';
 
 /** What goes wrong, and how often beside the others. */
@@ -14,6 +17,8 @@ const weights = {
   quota: 2,
   down: 2,
   unmounted: 2,
+  hang: 2,
+  'really full': 2,
 } as const;
 
 /** The faults that there are. */
@@ -70,6 +75,10 @@ async function befall(world: World, lane: Lane, fault: Fault, node: ChaosNode): 
       await site.set({ daemon: 'down' });
       await sleep(500 + random.int(5_000));
       return site.set({ daemon: 'active' });
+    case 'hang':
+      return hang(world, 300 + random.int(2_000));
+    case 'really full':
+      return reallyFull(world, 500 + random.int(3_000));
     case 'unmounted':
       return unmounted(node, random.int(4_000));
   }
@@ -103,6 +112,31 @@ async function reboot(world: World, node: ChaosNode, downMs: number): Promise<vo
   node.open = true;
 }
 
+/** Commands hang for a while, until an administrator ends them. The driver waits for one that changes something. */
+async function hang({ site }: World, ms: number): Promise<void> {
+  await site.set({ hang: ['mmclone'] });
+  await sleep(ms);
+  await site.set({ hang: [] });
+  for (const pid of running(join(site.bin, 'mmclone'))) signal(pid, 'SIGKILL');
+}
+
+/**
+ * No block is left for a while. Pods rest meanwhile, and what they wrote is on the disk: a device whose write fails is
+ * broken for its file system, whatever the driver does.
+ */
+async function reallyFull({ nodes, site }: World, ms: number): Promise<void> {
+  const quiet = await Promise.all(nodes.map(emptied));
+  try {
+    if (!quiet.every(Boolean)) return;
+    await run(['sync'], 'write');
+    await site.fill();
+    await sleep(ms);
+  } finally {
+    await site.empty();
+    for (const node of nodes) node.open = true;
+  }
+}
+
 /** The server runs for a while on a node where GPFS is not mounted: it must answer, and write nothing. */
 async function unmounted(node: ChaosNode, ms: number): Promise<void> {
   if (!(await emptied(node))) return;
@@ -119,7 +153,8 @@ async function unmounted(node: ChaosNode, ms: number): Promise<void> {
 
 /** Ends every fault that is under way. */
 export async function heal(world: World): Promise<void> {
-  await world.site.set({ latencyMs: 0, full: false, quota: false, daemon: 'active' });
+  await world.site.set({ latencyMs: 0, full: false, quota: false, daemon: 'active', hang: [] });
+  await world.site.empty();
   for (const node of world.nodes) {
     node.wake();
     node.open = true;

@@ -10,12 +10,12 @@ import { journalIn, type Counts } from './journal.ts';
 import { settle } from './calls.ts';
 import { newWrites } from './model.ts';
 import { ChaosNode } from './ground/node.ts';
-import { operate } from './operations.ts';
-import { buryPod, stopPod } from './pods.ts';
+import { operate } from './operations/choose.ts';
+import { buryPod, stopPod } from './operations/pods.ts';
 import { randomOf } from './random.ts';
 import { newSite, type Site } from './ground/site.ts';
-import { removeSnapshot } from './snapshots.ts';
-import { compare, removeVolume } from './volumes.ts';
+import { removeSnapshot } from './operations/snapshots.ts';
+import { compare, removeVolume } from './operations/volumes.ts';
 import { Broken, newLane, type Lane, type World } from './world.ts';
 
 /** What a run is made of. */
@@ -114,6 +114,8 @@ const keepRecords = (root: string, results: string): void => {
 };
 
 async function life(plan: Plan, world: World, ending: AbortController): Promise<readonly string[]> {
+  const redirectKeeps = randomOf(plan.seed, 'gpfs').chance(0.5);
+  await world.site.set({ redirectKeeps });
   for (const node of world.nodes) {
     await node.make();
     await node.start();

@@ -44,6 +44,8 @@ export interface ChaosVolume extends Thing {
   /** A group is being cut with it. */
   inGroup: boolean;
   growing: boolean;
+  /** A raw device that several nodes may have at once. */
+  readonly shared: boolean;
 }
 
 /** A snapshot that exists, or a golden image. */

@@ -26,6 +26,10 @@ export const processesOf = (work: string): readonly number[] =>
         readProc(pid, 'cmdline').includes(`${work}/`)),
   );
 
+/** Processes that run this program. */
+export const running = (program: string): readonly number[] =>
+  pids().filter((pid) => readProc(pid, 'cmdline').split('\0').includes(program));
+
 /** The process and all that it started, and what these did. */
 export function familyOf(pid: number): readonly number[] {
   const parents = new Map(pids().map((each) => [each, parentOf(each)]));

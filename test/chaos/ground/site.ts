@@ -1,9 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, realpath, rename, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GiB } from '../../../src/model/bytes.ts';
+import { messageOf } from '../../../src/model/fault.ts';
 import { hostRun } from '../../../src/run/host-run.ts';
 import { simulateUp } from '../../../src/simulator/disk/lifecycle/up.ts';
 import type { Personality } from '../../../src/simulator/core/personality.ts';
@@ -21,6 +32,9 @@ export interface Site {
   readonly roots: readonly [string, string];
   /** Changes how this GPFS behaves. */
   set(personality: Partial<Personality>): Promise<void>;
+  /** Takes all blocks that are left, and gives them back. */
+  fill(): Promise<void>;
+  empty(): Promise<void>;
   /** Removes all of it; resolves to false where something could not be removed. */
   close(): Promise<boolean>;
 }
@@ -35,11 +49,42 @@ export async function newSite(parent: string): Promise<Site> {
     const { mount, bin, filesetPath } = await simulateUp({ run, dir: simulator, size: 8n * GiB });
     const roots = [join(filesetPath, 'r1'), join(filesetPath, 'r2')] as const;
     for (const root of roots) await mkdir(root);
-    return { work, simulator, mount, bin, roots, close, set: (some) => change(simulator, some) };
+    return {
+      work,
+      simulator,
+      mount,
+      bin,
+      roots,
+      close,
+      set: (some) => change(simulator, some),
+      ...ballastIn(mount),
+    };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+function ballastIn(mount: string): Pick<Site, 'fill' | 'empty'> {
+  const path = join(mount, 'ballast');
+  return {
+    fill: async () => {
+      const { bavail, bsize } = await statfs(mount);
+      // Servers write meanwhile, so the last blocks come in smaller and smaller pieces.
+      for (let bytes = bavail * bsize; bytes >= bsize; bytes = Math.floor(bytes / 2))
+        await taken(path, bytes);
+    },
+    empty: () => rm(path, { force: true }),
+  };
+}
+
+/** Makes a file longer by so many bytes where there is room for them. */
+async function taken(path: string, bytes: number): Promise<void> {
+  const { size } = await stat(path).catch(() => ({ size: 0 }));
+  const where = ['--offset', String(size), '--length', String(bytes)];
+  await run(['fallocate', ...where, path], 'write').catch((error: unknown) => {
+    if (!messageOf(error).includes('No space left')) throw error;
+  });
 }
 
 function keeperOf(work: string): () => Promise<boolean> {

@@ -2,7 +2,11 @@ import type { VolumeCapability, VolumeContentSource } from '../../../src/wire/ty
 import type { RealServer } from './real-server.ts';
 import type { RealSite } from './real-site.ts';
 
-type Mode = 'SINGLE_NODE_MULTI_WRITER' | 'SINGLE_NODE_SINGLE_WRITER' | 'MULTI_NODE_MULTI_WRITER';
+type Mode =
+  | 'SINGLE_NODE_MULTI_WRITER'
+  | 'SINGLE_NODE_SINGLE_WRITER'
+  | 'MULTI_NODE_MULTI_WRITER'
+  | 'MULTI_NODE_READER_ONLY';
 
 /** A raw device. */
 export const asBlock = (mode: Mode = 'SINGLE_NODE_MULTI_WRITER'): VolumeCapability => ({

@@ -1,6 +1,6 @@
-import { settle } from './calls.ts';
+import { settle } from '../calls.ts';
 import { removeImage } from './commands.ts';
-import type { Window } from './model.ts';
+import type { Window } from '../model.ts';
 import {
   Broken,
   alone,
@@ -10,7 +10,7 @@ import {
   type ChaosVolume,
   type Lane,
   type World,
-} from './world.ts';
+} from '../world.ts';
 
 /** A snapshot as replies have it. */
 interface Said {

@@ -1,14 +1,15 @@
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { settle } from './calls.ts';
-import { offsetOf, verify } from './files.ts';
-import { blockBytes, blockOf, slots } from './pattern.ts';
+import type { VolumeCapability } from '../../../src/wire/types.ts';
+import { settle } from '../calls.ts';
+import { offsetOf, verify } from '../files.ts';
+import { blockBytes, blockOf, slots } from '../pattern.ts';
 import { capabilityOf } from './volumes.ts';
-import { beside, type ChaosVolume, type Lane, type Lost, type Pod, type World } from './world.ts';
-import type { ChaosNode } from './ground/node.ts';
+import { beside, type ChaosVolume, type Lane, type Lost, type Pod, type World } from '../world.ts';
+import type { ChaosNode } from '../ground/node.ts';
 
 /** Does something with the pod of a volume, while nothing else does. */
-async function withPod(
+export async function withPod(
   volume: ChaosVolume | undefined,
   work: (volume: ChaosVolume) => Promise<void>,
 ): Promise<void> {
@@ -24,7 +25,10 @@ async function withPod(
 }
 
 /** Does something on a node, unless that is about to boot. */
-async function onNode(node: ChaosNode | undefined, work: () => Promise<void>): Promise<void> {
+export async function onNode(
+  node: ChaosNode | undefined,
+  work: () => Promise<void>,
+): Promise<void> {
   if (!node?.open) return;
   node.busy += 1;
   try {
@@ -58,32 +62,56 @@ async function attach(
   volume: ChaosVolume,
   node: ChaosNode,
 ): Promise<Pod> {
-  const { name, id: volume_id, track } = volume;
-  const volume_capability = capabilityOf(volume.kind);
-  const staging = join(node.kubelet, 'staging', name);
-  const target = join(node.kubelet, 'pods', name, 'mount');
-  for (const each of [staging, join(target, '..')]) await mkdir(each, { recursive: true });
-  const common = { volume_id, volume_capability };
+  const { track } = volume;
   // A fence may cut the image while a pod that was given up still writes.
   const window = track.open();
-  const request = { ...common, node_id: node.name };
-  await settle(world, lane, { rpc: 'ControllerPublishVolume', about: name, request });
-  track.become(window.close());
-  const staged = { ...common, staging_target_path: staging };
-  await settle(world, lane, { rpc: 'NodeStageVolume', about: name, node, request: staged });
-  const published = { ...staged, target_path: target };
-  await settle(world, lane, { rpc: 'NodePublishVolume', about: name, node, request: published });
-  const pod = { node, staging, target, alive: true };
+  const pod = await bring(world, lane, volume, {
+    node,
+    attached: () => {
+      track.become(window.close());
+    },
+  });
   volume.pod = pod;
   await look(world, volume, pod);
   return pod;
 }
 
+/** How a volume is brought to a node. */
+interface Bringing {
+  readonly node: ChaosNode;
+  readonly volume_capability?: VolumeCapability;
+  readonly readonly?: true;
+  readonly attached?: () => void;
+}
+
+/** Attaches, stages and publishes a volume on a node. */
+export async function bring(
+  world: World,
+  lane: Lane,
+  volume: ChaosVolume,
+  { node, volume_capability = capabilityOf(volume), readonly, attached }: Bringing,
+): Promise<Pod> {
+  const { name, id: volume_id } = volume;
+  const staging = join(node.kubelet, 'staging', name);
+  const target = join(node.kubelet, 'pods', name, 'mount');
+  for (const each of [staging, join(target, '..')]) await mkdir(each, { recursive: true });
+  const common = { volume_id, volume_capability, ...(readonly && { readonly }) };
+  const request = { ...common, node_id: node.name };
+  await settle(world, lane, { rpc: 'ControllerPublishVolume', about: name, request });
+  attached?.();
+  const staged = { ...common, staging_target_path: staging };
+  await settle(world, lane, { rpc: 'NodeStageVolume', about: name, node, request: staged });
+  const published = { ...staged, target_path: target };
+  await settle(world, lane, { rpc: 'NodePublishVolume', about: name, node, request: published });
+  return { node, staging, target, alive: true };
+}
+
 /** What a pod reads and writes: its device, or a file in its file system. */
-const pathIn = (kind: ChaosVolume['kind'], { target }: Pod): string =>
+export const pathIn = (kind: ChaosVolume['kind'], { target }: Pod): string =>
   kind === 'raw' ? target : join(target, 'data');
 
-const look = (world: World, { name, kind, track }: ChaosVolume, pod: Pod): Promise<void> =>
+/** Compares what a pod sees with what it must see. */
+export const look = (world: World, { name, kind, track }: ChaosVolume, pod: Pod): Promise<void> =>
   verify(world, pathIn(kind, pod), { name, kind, content: track.content });
 
 /** A pod writes to some places of its volume, and compares all of it. */
@@ -104,7 +132,13 @@ export async function usePod(
   });
 }
 
-async function write(world: World, lane: Lane, volume: ChaosVolume, pod: Pod): Promise<void> {
+/** A pod writes to some places of its volume. */
+export async function write(
+  world: World,
+  lane: Lane,
+  volume: ChaosVolume,
+  pod: Pod,
+): Promise<void> {
   const { kind, track } = volume;
   lane.steps += 1;
   const handle = await open(pathIn(kind, pod), kind === 'raw' ? 'r+' : 'a+').then((first) =>
@@ -149,10 +183,20 @@ export async function stopPod(
     await onNode(pod?.node, async () => {
       if (!pod || mine.pod !== pod || mine.inGroup) return;
       mine.pod = undefined;
-      await letGo(world, lane, mine, pod);
-      await detach(world, lane, mine, pod);
+      await takeAway(world, lane, mine, pod);
     });
   });
+}
+
+/** Unpublishes, unstages and detaches a volume. */
+export async function takeAway(
+  world: World,
+  lane: Lane,
+  volume: ChaosVolume,
+  pod: Pod,
+): Promise<void> {
+  await letGo(world, lane, volume, pod);
+  await detach(world, lane, volume, pod);
 }
 
 async function letGo(
@@ -190,7 +234,8 @@ export async function losePod(
     const other = lane.random.any(world.nodes.filter((each) => each !== pod?.node));
     await onNode(pod?.node, () =>
       onNode(other, async () => {
-        if (!pod || !other || mine.pod !== pod || mine.inGroup) return;
+        // What several nodes may have goes to no other node for the loss of one.
+        if (!pod || !other || mine.pod !== pod || mine.inGroup || mine.shared) return;
         mine.pod = undefined;
         await detach(world, lane, mine, pod);
         const lost: Lost = {

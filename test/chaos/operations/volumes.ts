@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MiB } from '../../src/model/bytes.ts';
-import type { VolumeCapability, VolumeContentSource } from '../../src/wire/types.ts';
-import { asBlock, asMount, fromSnapshot, fromVolume } from '../support/disk/csi.ts';
-import { settle } from './calls.ts';
-import { fileOf, verify } from './files.ts';
-import { Track, type Content } from './model.ts';
+import { MiB } from '../../../src/model/bytes.ts';
+import type { VolumeCapability, VolumeContentSource } from '../../../src/wire/types.ts';
+import { asBlock, asMount, fromSnapshot, fromVolume } from '../../support/disk/csi.ts';
+import { settle } from '../calls.ts';
+import { fileOf, verify } from '../files.ts';
+import { Track, type Content } from '../model.ts';
 import {
   Broken,
   alone,
@@ -16,7 +16,7 @@ import {
   type Kind,
   type Lane,
   type World,
-} from './world.ts';
+} from '../world.ts';
 
 /** The size that volumes of a kind begin with. */
 const firstBytes: Readonly<Record<Kind, bigint>> = {
@@ -25,9 +25,12 @@ const firstBytes: Readonly<Record<Kind, bigint>> = {
   xfs: 320n * MiB,
 };
 
-/** How a volume of this kind is asked for. */
-export const capabilityOf = (kind: Kind): VolumeCapability =>
-  kind === 'raw' ? asBlock() : asMount(kind);
+/** How a volume is asked for. */
+export const capabilityOf = ({
+  kind,
+  shared,
+}: Pick<ChaosVolume, 'kind' | 'shared'>): VolumeCapability =>
+  kind === 'raw' ? asBlock(shared ? 'MULTI_NODE_MULTI_WRITER' : undefined) : asMount(kind);
 
 interface Draft {
   readonly kind: Kind;
@@ -43,12 +46,13 @@ interface Draft {
 async function create(world: World, lane: Lane, draft: Draft): Promise<ChaosVolume> {
   const number = world.next();
   const name = `v${number}`;
+  const shared = draft.kind === 'raw' && lane.random.chance(0.3);
   const { reply } = await settle(world, lane, {
     rpc: 'CreateVolume',
     about: name,
     request: {
       name,
-      volume_capabilities: [capabilityOf(draft.kind)],
+      volume_capabilities: [capabilityOf({ kind: draft.kind, shared })],
       capacity_range: { required_bytes: String(draft.bytes) },
       parameters: {
         root: draft.root,
@@ -76,6 +80,7 @@ async function create(world: World, lane: Lane, draft: Draft): Promise<ChaosVolu
     podBusy: false,
     inGroup: false,
     growing: false,
+    shared,
     readers: 0,
     alone: false,
   };
@@ -101,6 +106,17 @@ export async function createEmpty(world: World, lane: Lane): Promise<void> {
   });
 }
 
+/** Where a copy goes: beside its source as a clone, or now and then into the other root, byte by byte. */
+function rootOfCopy(
+  { site }: World,
+  { random }: Lane,
+  { root }: Pick<ChaosVolume, 'root'>,
+): Pick<Draft, 'root' | 'parameters'> {
+  if (random.chance(0.85)) return { root };
+  const other = site.roots.find((each) => each !== root) ?? root;
+  return { root: other, parameters: { crossRootCopy: 'true' } };
+}
+
 /** Creates a volume from a snapshot or an image, perhaps larger. */
 export async function restore(
   world: World,
@@ -109,13 +125,13 @@ export async function restore(
 ): Promise<void> {
   await beside(source, async () => {
     if (!source) return;
-    const { kind, content, root } = source;
+    const { kind, content } = source;
     const more = lane.random.chance(0.3) ? 4n * MiB : 0n;
-    const common = { kind, root, content, bytes: source.bytes + more };
+    const common = { kind, content, bytes: source.bytes + more };
     const how =
       source.what === 'image'
-        ? { parameters: { image: source.name } }
-        : { from: fromSnapshot(source.id) };
+        ? { root: source.root, parameters: { image: source.name } }
+        : { ...rootOfCopy(world, lane, source), from: fromSnapshot(source.id) };
     await create(world, lane, { ...common, ...how });
   });
 }
@@ -131,12 +147,12 @@ export async function clone(
     source.growing = true;
     const [window] = windowsOf([source]);
     try {
-      const { kind, root, bytes } = source;
+      const { kind, bytes } = source;
       const more = lane.random.chance(0.2) ? 4n * MiB : 0n;
       const from = fromVolume(source.id);
       const made = await create(world, lane, {
         kind,
-        root,
+        ...rootOfCopy(world, lane, source),
         content: new Map(),
         bytes: bytes + more,
         from,

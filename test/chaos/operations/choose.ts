@@ -1,8 +1,10 @@
 import { importImage, migrate } from './commands.ts';
+import { capacity, list, usage, validate } from './questions.ts';
+import { growPod, readBoth, share } from './several.ts';
 import { buryPod, losePod, startPod, stopPod, usePod } from './pods.ts';
 import { groupSnapshot, removeSnapshot, snapshot } from './snapshots.ts';
 import { clone, createEmpty, expand, inspect, modify, removeVolume, restore } from './volumes.ts';
-import type { Lane, World } from './world.ts';
+import type { Lane, World } from '../world.ts';
 
 type Operation = (world: World, lane: Lane) => Promise<void>;
 
@@ -42,7 +44,14 @@ const operations = {
     3,
     whileFew(fewSnapshots, (world, lane) => groupSnapshot(world, lane, someVolume(world, lane))),
   ],
-  expand: [4, (world, lane) => expand(world, lane, someVolume(world, lane))],
+  expand: [
+    4,
+    async (world, lane) => {
+      const volume = someVolume(world, lane);
+      await expand(world, lane, volume);
+      await growPod(world, lane, volume);
+    },
+  ],
   image: [1, whileFew(fewSnapshots, importImage)],
   migrate: [2, (world, lane) => migrate(world, lane, freeVolume(world, lane))],
   modify: [2, (world, lane) => modify(world, lane, someVolume(world, lane))],
@@ -51,6 +60,12 @@ const operations = {
   'stop pod': [6, (world, lane) => stopPod(world, lane, usedVolume(world, lane))],
   'lose pod': [2, (world, lane) => losePod(world, lane, usedVolume(world, lane))],
   'bury pod': [2, (world, lane) => buryPod(world, lane, lane.random.any([...world.lost]))],
+  share: [4, (world, lane) => share(world, lane, usedVolume(world, lane))],
+  'read by two': [2, (world, lane) => readBoth(world, lane, freeVolume(world, lane))],
+  usage: [3, (world, lane) => usage(world, lane, usedVolume(world, lane))],
+  validate: [1, (world, lane) => validate(world, lane, someVolume(world, lane))],
+  capacity: [1, capacity],
+  list: [2, list],
   inspect: [5, (world, lane) => inspect(world, lane, freeVolume(world, lane))],
   'inspect snapshot': [3, (world, lane) => inspect(world, lane, someSnapshot(world, lane))],
   'delete volume': [4, (world, lane) => removeVolume(world, lane, freeVolume(world, lane))],

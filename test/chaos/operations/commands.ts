@@ -3,10 +3,10 @@ import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { offsetOf } from './files.ts';
-import { Track } from './model.ts';
-import { blockBytes, blockOf, slots, strideBytes } from './pattern.ts';
-import { runMark } from './ground/processes.ts';
+import { offsetOf } from '../files.ts';
+import { Track } from '../model.ts';
+import { blockBytes, blockOf, slots, strideBytes } from '../pattern.ts';
+import { runMark } from '../ground/processes.ts';
 import {
   Broken,
   alone,
@@ -14,13 +14,14 @@ import {
   type ChaosVolume,
   type Lane,
   type World,
-} from './world.ts';
+} from '../world.ts';
 
 const longestMs = 240_000;
 const wrongUsage = 2;
 
 interface Failed {
   readonly code?: unknown;
+  readonly signal?: string;
   readonly stderr?: string;
 }
 
@@ -37,15 +38,23 @@ async function command(
   const until = Date.now() + longestMs;
   const note = (failed: Failed | undefined): void => {
     journal.note('command', { lane: lane.name, about, argv, stderr: failed?.stderr });
-    journal.count('commands', `${argv[0] ?? ''} ${failed ? 'failed' : 'done'}`);
+    journal.count(
+      'commands',
+      `${argv[0] ?? ''} ${failed ? (failed.signal === 'SIGKILL' ? 'killed' : 'failed') : 'done'}`,
+    );
   };
   for (;;) {
     world.signal.throwIfAborted();
     lane.steps += 1;
-    const failed = await promisify(execFile)(process.execPath, words, { env }).then(
+    const run = promisify(execFile)(process.execPath, words, { env });
+    // An administrator whose terminal goes away.
+    const limit = lane.random.chance(0.2) ? 200 + lane.random.int(1_500) : undefined;
+    const killing = limit && setTimeout(() => run.child.kill('SIGKILL'), limit);
+    const failed = await run.then(
       () => undefined,
       (error: unknown) => error as Failed,
     );
+    clearTimeout(killing);
     note(failed);
     if (!failed) return;
     if (isHopeless(failed) || Date.now() > until)

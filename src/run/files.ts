@@ -22,6 +22,12 @@ export interface Range {
   readonly length: Bytes;
 }
 
+/**
+ * Resolves while data may be written; throws where it may not be (any more). Work that writes much asks before its
+ * first write, and before each later one where some time has passed since: a process that was stopped asks first.
+ */
+export type MayWrite = () => Promise<void>;
+
 /** statfs(2): bytes for an unprivileged user, and inodes. */
 export interface Space {
   readonly total: Bytes;
@@ -50,9 +56,9 @@ export interface Files {
   /** Makes a file at least this large; never shrinks it. */
   readonly grow: (path: string, size: Bytes) => Promise<FileStat>;
   /** Copies a part of a file (EIO past its end) to the same place of another; zeros stay holes. On disk when it resolves. */
-  readonly copyRange: (from: string, to: string, range: Range) => Promise<void>;
+  readonly copyRange: (from: string, to: string, range: Range, may: MayWrite) => Promise<void>;
   /** Writes zeros, so that blocks are allocated. On disk when it resolves. */
-  readonly writeZeros: (path: string, range: Range) => Promise<void>;
+  readonly writeZeros: (path: string, range: Range, may: MayWrite) => Promise<void>;
   readonly link: (existing: string, path: string) => Promise<void>;
   readonly rename: (from: string, to: string) => Promise<void>;
   readonly unlink: (path: string) => Promise<void>;

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { errnoError, type Files, type Range } from './files.ts';
+import { errnoError, type Files, type MayWrite, type Range } from './files.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 
@@ -16,7 +16,22 @@ export const hostRanges = (): Pick<Files, 'copyRange' | 'writeZeros'> => ({
   writeZeros,
 });
 
-async function copyRange(from: string, to: string, range: Range): Promise<void> {
+/** How long an answer to the question whether data may be written counts. A chunk takes a few ms. */
+const askedMs = 100;
+
+/** The same question, asked again only where the last answer is old. */
+export function nowAndThen(may: MayWrite): MayWrite {
+  let askedAt = -Infinity;
+  return async () => {
+    // It also grows while this process is stopped.
+    if (performance.now() - askedAt < askedMs) return;
+    await may();
+    askedAt = performance.now();
+  };
+}
+
+async function copyRange(from: string, to: string, range: Range, may: MayWrite): Promise<void> {
+  const mayWrite = nowAndThen(may);
   await using source = await open(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   await using target = await open(to, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   const buffer = Buffer.allocUnsafe(chunkBytes);
@@ -24,6 +39,7 @@ async function copyRange(from: string, to: string, range: Range): Promise<void> 
   for (let at = Number(range.offset); at < end;) {
     const { bytesRead } = await source.read(buffer, 0, Math.min(chunkBytes, end - at), at);
     if (bytesRead === 0) throw errnoError('EIO', 'read', from);
+    await mayWrite();
     await writeData(target, buffer.subarray(0, bytesRead), at, to);
     at += bytesRead;
   }
@@ -69,10 +85,13 @@ async function writeWhole(
   }
 }
 
-async function writeZeros(path: string, { offset, length }: Range): Promise<void> {
+async function writeZeros(path: string, { offset, length }: Range, may: MayWrite): Promise<void> {
+  const mayWrite = nowAndThen(may);
   await using target = await open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   const end = Number(offset + length);
-  for (let at = Number(offset); at < end; at += chunkBytes)
+  for (let at = Number(offset); at < end; at += chunkBytes) {
+    await mayWrite();
     await writeWhole(target, zeros.subarray(0, Math.min(chunkBytes, end - at)), at, path);
+  }
   await target.sync();
 }

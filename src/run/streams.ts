@@ -3,7 +3,8 @@ import { constants } from 'node:fs';
 import { link, lstat, mkdtemp, open, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DriverError } from '../model/fault.ts';
-import { writeData } from './host-ranges.ts';
+import type { MayWrite } from './files.ts';
+import { nowAndThen, writeData } from './host-ranges.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 
@@ -68,6 +69,41 @@ export async function* exactly(
 
 const miscounted = (how: string): DriverError =>
   new DriverError('wrong-state', `standard input ${how}; nothing was kept, send all of it again`);
+
+/** The same bytes, while they may be written. */
+export async function* whileAllowed(
+  source: AsyncIterable<Buffer>,
+  may: MayWrite,
+): AsyncIterable<Buffer> {
+  const mayWrite = nowAndThen(may);
+  for await (const chunk of source) {
+    await mayWrite();
+    yield chunk;
+  }
+}
+
+/** Runs a program that writes data. Stops it when data may be written no longer, and throws why. */
+export async function stoppedUnless<T>(
+  may: MayWrite,
+  signal: AbortSignal,
+  work: (stop: AbortSignal) => Promise<T>,
+  everyMs = 1000,
+): Promise<T> {
+  await may();
+  const refused = new AbortController();
+  const ask = () =>
+    may().catch((error: unknown) => {
+      refused.abort(error);
+    });
+  const timer = setInterval(() => void ask(), everyMs);
+  try {
+    return await work(AbortSignal.any([signal, refused.signal]));
+  } catch (error) {
+    throw refused.signal.aborted ? refused.signal.reason : error;
+  } finally {
+    clearInterval(timer);
+  }
+}
 
 /** Writes a stream into a new file, with holes for zeros; resolves to its length. A failure leaves no file. */
 export async function writeSparse(

@@ -3,6 +3,7 @@ import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import type { Clock } from '../../run/clock.ts';
+import type { MayWrite } from '../../run/files.ts';
 
 /**
  * Removes the claim and changes the record, and keeps what other servers changed in it meanwhile. Attachments that
@@ -33,6 +34,13 @@ export function requireClaim(now: VolumeRecord | undefined, { id, claim }: Volum
   if (!now || !isClaimed(now, { claim }))
     throw raced(`volume ${id} was taken over by another server; try again`);
 }
+
+/** Data may be written under a claim while the record has it: throws busy when another server took it over. */
+export const underOwnClaim =
+  (store: RootStore, { id, value }: Held<VolumeRecord>): MayWrite =>
+  async () => {
+    requireClaim((await store.volumes.read(id))?.value, value);
+  };
 
 /** The depth of an image under one more clone parent, where it is known. */
 export const deeper = ({ depth }: Pick<VolumeRecord, 'depth'>) =>

@@ -1,5 +1,6 @@
 import type { Bytes } from '../../model/bytes.ts';
-import { DriverError } from '../../model/fault.ts';
+import type { MayWrite } from '../../run/files.ts';
+import { DriverError, raced } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
 import { asRecorded, type SectorBytes } from '../../model/sectors.ts';
 import { undefinedWhenUnreadable } from '../../store/json.ts';
@@ -28,7 +29,7 @@ export interface Incoming {
   /** Size of the disk in it: the least size of a volume made from it. */
   readonly bytes: Bytes;
   /** Writes the disk to a path that does not exist yet; resolves to true when the file there is a clone parent already. */
-  readonly place: (path: string, bytes: Bytes) => Promise<boolean>;
+  readonly place: (path: string, bytes: Bytes, may: MayWrite) => Promise<boolean>;
   /** Called once the image is recorded. */
   readonly finish?: () => Promise<void>;
   /** The sector size of the disk in the file, once that is written. */
@@ -75,10 +76,12 @@ async function placeImage(
   const { bytes, place, sectorBytes } = incoming;
   const path = store.layout.data('snapshots', key);
   await store.directoryOf(path);
-  if (!(await place(path, bytes))) {
+  const may = underImport(store, begun);
+  if (!(await place(path, bytes, may))) {
     const { size } = await store.files.stat(path);
     if (size < bytes) await store.files.grow(path, bytes);
     await store.check();
+    await may();
     await trusted(store, { data: 'snapshots', key }, host.commands.clone.freeze(path));
   }
   await store.files.chmod(path, 0o640);
@@ -96,6 +99,15 @@ async function placeImage(
   };
   return (await store.snapshots.swap(begun.id, begun, ready, 'name')).value;
 }
+
+/** Throws busy when another server took the import over. */
+const underImport =
+  (store: RootStore, { id, value: { claim, golden } }: Held<SnapshotRecord>): MayWrite =>
+  async () => {
+    const now = await store.snapshots.read(id);
+    if (now?.value.claim?.nonce !== claim?.nonce)
+      throw raced(`image ${golden?.name ?? id} was taken over by another server; try again`);
+  };
 
 const newRecord = (
   host: Pick<ServiceHost, 'clock'>,

@@ -11,7 +11,9 @@ import type { Gpfs } from '../../gpfs/commands.ts';
 import {
   bytesOf,
   keep,
+  stoppedUnless,
   verified,
+  whileAllowed,
   whileFilled,
   writeSparse,
   type Progress,
@@ -117,8 +119,8 @@ const whileSame =
     before: FileStat,
     place: Incoming['place'],
   ): Incoming['place'] =>
-  async (path, bytes) => {
-    const isParent = await place(path, bytes);
+  async (path, bytes, may) => {
+    const isParent = await place(path, bytes, may);
     const now = await store.files.stat(file);
     const keys = ['kind', 'device', 'inode', 'size', 'modifiedMs', 'changedMs'] as const;
     if (keys.every((key) => now[key] === before[key])) return isParent;
@@ -136,9 +138,9 @@ async function requireDigest(on: ImportHost, ask: Import): Promise<void> {
 
 const streamed =
   ({ store, progress }: ImportHost, from: AsyncIterable<Buffer>): Incoming['place'] =>
-  async (path) => {
+  async (path, _bytes, may) => {
     await store.check();
-    const bytes = await writeSparse(from, path, 0o640, progress);
+    const bytes = await writeSparse(whileAllowed(from, may), path, 0o640, progress);
     if (bytes === 0) throw bad(path, 'is empty');
     await store.files.grow(path, roundUp(BigInt(bytes), sector));
     return false;
@@ -146,18 +148,19 @@ const streamed =
 
 const converted =
   ({ store, qemu, signal, progress }: ImportHost, from: string): Incoming['place'] =>
-  async (path, bytes) => {
+  async (path, bytes, may) => {
     await store.files.createSparse(path, bytes, 0o640);
-    await whileFilled(path, progress, qemu.toRaw(from, path, { signal }));
+    const work = stoppedUnless(may, signal, (stop) => qemu.toRaw(from, path, { signal: stop }));
+    await whileFilled(path, progress, work);
     await keep(path, 0o640);
     return false;
   };
 
 /** Shares first: the file keeps its name and its data until the image is recorded. */
 const moved = (on: ImportHost, from: string, bytes: Bytes): Pick<Incoming, 'place' | 'finish'> => ({
-  place: async (path) => {
+  place: async (path, _bytes, may) => {
     await on.store.files.grow(from, bytes);
-    return shared(on, from)(path, bytes);
+    return shared(on, from)(path, bytes, may);
   },
   finish: () => on.store.files.unlink(from),
 });
@@ -170,8 +173,9 @@ async function requireWhole({ store }: ImportHost, file: string): Promise<void> 
 
 const shared =
   ({ gpfs, store }: ImportHost, from: string): Incoming['place'] =>
-  async (path) => {
+  async (path, _bytes, may) => {
     await store.check();
+    await may();
     await gpfs.clone.snap(from, path);
     return true;
   };

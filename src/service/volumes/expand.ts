@@ -1,11 +1,11 @@
 import { roundUp, sector, showBytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
-import type { Range } from '../../run/files.ts';
+import type { MayWrite, Range } from '../../run/files.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
-import { endClaim } from '../claims/own-claim.ts';
+import { endClaim, underOwnClaim } from '../claims/own-claim.ts';
 import { imageOf, statOf, pathOf } from '../claims/data-files.ts';
 
 /** Grows the image to the size in the claim, and then the record. A thick volume gets its new blocks first. */
@@ -18,7 +18,10 @@ export async function growClaimed(
   const bytes = claim?.bytes ?? had;
   const path = pathOf(store, imageOf(held.value));
   if (options.provisioning === 'thick')
-    await allocateMore(host, store, path, { offset: had, length: bytes - had });
+    await allocateMore(host, store, path, {
+      added: { offset: had, length: bytes - had },
+      may: underOwnClaim(store, held),
+    });
   const { size } = await store.files.grow(path, bytes);
   return endClaim(store, held, () => ({ bytes: size }));
 }
@@ -28,15 +31,16 @@ async function allocateMore(
   { allocate }: Pick<ServiceHost, 'allocate'>,
   store: RootStore,
   path: string,
-  added: Range,
+  { added, may }: { readonly added: Range; readonly may: MayWrite },
 ): Promise<void> {
   await requireRoom(store, added);
   await store.check();
+  await may();
   if (await allocate(path, added)) return;
   // An earlier try may have grown the file; a device may have been attached since, and a pod may have written.
   const { size } = await store.files.stat(path);
   const end = added.offset + added.length;
-  if (size < end) await store.files.writeZeros(path, { offset: size, length: end - size });
+  if (size < end) await store.files.writeZeros(path, { offset: size, length: end - size }, may);
 }
 
 // Blocks of an allocation that fails half way stay behind the end of the file, where no reader sees them.

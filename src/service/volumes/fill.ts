@@ -8,7 +8,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { Fill } from '../../store/schema/claim.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
-import { endClaim } from '../claims/own-claim.ts';
+import { endClaim, underOwnClaim } from '../claims/own-claim.ts';
 import { statOf, pathOf } from '../claims/data-files.ts';
 import type { Parent } from '../parents/record.ts';
 import { reclaim } from '../parents/reclaim.ts';
@@ -95,6 +95,7 @@ async function allocate(
   held: Held<VolumeRecord>,
   path: string,
 ): Promise<Held<VolumeRecord>> {
+  const may = underOwnClaim(store, held);
   let now = held;
   for (let works = true; ;) {
     const { thick, allocatedBytes: at } = fillOf(now.value);
@@ -102,10 +103,11 @@ async function allocate(
     if (!thick || left === 0n) return now;
     const whole = part(at, left, allocateBytes);
     await store.check();
+    await may();
     works &&= await host.allocate(path, whole);
     const done = works ? whole : part(at, left, zeroBytes);
     // Writing zeros is as slow as the disk; it is for file systems that cannot allocate.
-    if (!works) await store.files.writeZeros(path, done);
+    if (!works) await store.files.writeZeros(path, done, may);
     now = await progress(store, now, { allocatedBytes: at + done.length });
     const { id: volume, bytes: of } = now.value;
     host.progress({ volume, step: 'allocating', done: at + done.length, of });
@@ -122,6 +124,7 @@ async function copy(
   if (from === null) return held;
   const home = await rootOf(host, from.root);
   const source = pathOf(home, from);
+  const may = underOwnClaim(store, held);
   let now = held;
   for (;;) {
     const { copiedBytes } = fillOf(now.value);
@@ -130,7 +133,7 @@ async function copy(
     const range = part(copiedBytes, left, copyBytes);
     await host.turn(store.facts.fileSystem, async () => {
       await home.check();
-      await store.files.copyRange(source, path, range);
+      await store.files.copyRange(source, path, range, may);
     });
     now = await progress(store, now, { copiedBytes: range.offset + range.length });
     const done = copiedBytes + range.length;

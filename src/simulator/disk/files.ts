@@ -29,14 +29,14 @@ export function simulatedFiles(host: Files, simulator: { readonly dir: string })
       if ((await host.stat(path)).size < size) guard.spend(path);
       return host.grow(path, size);
     },
-    copyRange: async (from, to, range) => {
+    copyRange: async (from, to, ...rest) => {
       await guard.sound(from);
       guard.write(to);
-      await host.copyRange(from, to, range);
+      await host.copyRange(from, to, ...rest);
     },
-    writeZeros: async (path, range) => {
+    writeZeros: async (path, ...rest) => {
       guard.write(path);
-      await host.writeZeros(path, range);
+      await host.writeZeros(path, ...rest);
     },
     link: async (existing, path) => {
       checkOneFileset(layout, existing, path);

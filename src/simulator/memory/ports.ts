@@ -57,8 +57,14 @@ export function portFiles(behind: Behind, now: FilesNow): Files {
     overwrite: call('overwrite', now.overwrite),
     createSparse: call('createSparse', now.createSparse),
     grow: call('grow', now.grow),
-    copyRange: call('copyRange', now.copyRange),
-    writeZeros: call('writeZeros', now.writeZeros),
+    copyRange: async (from, to, range, may) => {
+      await may();
+      await call('copyRange', now.copyRange)(from, to, range);
+    },
+    writeZeros: async (path, range, may) => {
+      await may();
+      await call('writeZeros', now.writeZeros)(path, range);
+    },
     link: call('link', now.link),
     rename: call('rename', now.rename),
     unlink: call('unlink', now.unlink),

@@ -92,9 +92,10 @@ function filesOf(node: string, here: () => readonly SimulatedGpfs[]): Files {
   const files = Object.fromEntries(routed) as Files;
   return {
     ...files,
-    copyRange: async (from, to, range) => {
+    copyRange: async (from, to, range, may) => {
       const [source, target] = [of(from, 'open'), of(to, 'open')];
-      if (source === target) return files.copyRange(from, to, range);
+      if (source === target) return files.copyRange(from, to, range, may);
+      await may();
       copyBlocks(source, from, target, to, range);
     },
     link: async (existing, path) => {

@@ -55,10 +55,14 @@ test('an import that another server took over leaves nothing of its own when it 
     await store.files.createSparse(path, bytes, 0o640);
     return false;
   };
-  const stalled = incoming(async (path, bytes) => {
+  const stalled = incoming(async (path, bytes, may) => {
+    await may();
     gpfs.clock.tick(goneAfterMs + 1);
     await beat(quick.host);
     await importImage(quick.host, there, incoming(make));
+    await expect(may()).rejects.toThrow(
+      /^image golden was taken over by another server; try again/,
+    );
     return make(path, bytes);
   });
   await expect(importImage(slow.host, store, stalled)).rejects.toMatchObject({

@@ -105,9 +105,9 @@ describe('a thick volume that grows', () => {
     const zeros: Range[] = [];
     const files: typeof gpfs.files = {
       ...gpfs.files,
-      writeZeros: (path, range) => {
+      writeZeros: (path, range, may) => {
         zeros.push(range);
-        return gpfs.files.writeZeros(path, range);
+        return gpfs.files.writeZeros(path, range, may);
       },
     };
     const driver = serverOn({ ...gpfs, files }, 'a1', { roots });

@@ -49,14 +49,16 @@ export const mounter = (run: Run, mounts: Mounts) => ({
     }
   },
 
-  bind: (source: string, path: string, { readonly }: { readonly readonly: boolean }) =>
-    act(run, `${source} could not be bound to ${path}`, [
+  bind: async (source: string, path: string, { readonly }: { readonly readonly: boolean }) => {
+    const options = readonly ? await readonlyBind(mounts, source) : 'bind';
+    await act(run, `${source} could not be bound to ${path}`, [
       'mount',
       '-o',
-      readonly ? 'bind,ro' : 'bind',
+      options,
       source,
       path,
-    ]),
+    ]);
+  },
 
   /** Makes a bind read-only; the file system under it stays as it is. */
   remountBindReadonly: (path: string) =>
@@ -66,6 +68,15 @@ export const mounter = (run: Run, mounts: Mounts) => ({
   remountReadonly: (path: string) =>
     act(run, `${path} could not be made read-only`, ['mount', '-o', 'remount,ro', path]),
 });
+
+// A bind keeps the restrictions of its source, but one that is made read-only has only those that mount(8) names.
+const restrictions = ['nosuid', 'nodev', 'noexec', 'nosymfollow', 'noatime', 'nodiratime'];
+
+async function readonlyBind(mounts: Mounts, source: string): Promise<string> {
+  const of = (await at(mounts, source)).at(-1);
+  const kept = restrictions.filter((each) => of?.options.includes(each));
+  return ['bind', 'ro', ...kept].join(',');
+}
 
 /** Mounts of a device at one place, and at others. */
 interface Apart {

@@ -129,6 +129,7 @@ const wrongValues: Readonly<Record<Key, readonly [values: fc.Arbitrary<string>, 
       ],
     ],
     freeze: [[notIn('auto', 'never'), /must be auto or never/]],
+    privilegedFiles: [[notIn('ignored', 'allowed'), /must be ignored or allowed/]],
     crossRootCopy: [[notIn('true', 'false'), /must be true or false/]],
     image: [
       [notMatching(plain), /must be a name of letters, digits/],

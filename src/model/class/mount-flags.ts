@@ -1,9 +1,10 @@
 import { fsTypes, type FsType } from '../capability.ts';
+import { invalid } from '../fault.ts';
+import { ofAll, ofOne, type MountOption } from './mount-options.ts';
 
 /**
- * Mount options come from storage classes and claims, and mount(8) reads them as root. An option that reaches
- * beyond the one volume, undoes what the driver decides, or loses data is refused here by name; the rest
- * is between the user and the file system.
+ * Mount options come from storage classes and claims, and mount(8) reads them as root. A volume may have those of
+ * mount-options.ts and no other. The options here are refused with the reason, since people ask for them.
  */
 const refused: ReadonlyMap<string, string> = new Map([
   ...all(
@@ -17,13 +18,14 @@ const refused: ReadonlyMap<string, string> = new Map([
   ...all('lets files of the volume gain rights on the node', 'suid,dev'),
   ...all('lets other users of the node mount and unmount', 'user,users,group,owner'),
   ...all(
-    'hides what was written last and not yet replayed',
-    'norecovery,noload,nologreplay,rescue',
+    'hides or drops what was written last',
+    'norecovery,noload,nologreplay,rescue,usebackuproot,degraded',
   ),
   ...all('lets what was synced be lost with the node', 'nobarrier,barrier=0'),
   ...all('makes a mount that failed look like one that worked', 'nofail,noauto,fake'),
-  ...all('stops the file system on purpose', 'abort,shutdown'),
-  ...all('lets one damaged volume stop the whole node', 'errors=panic,fatal_errors=panic'),
+  ...all('stops the file system on purpose', 'abort,shutdown,errortag'),
+  ...all('lets one damaged volume stop the whole node', 'errors=panic,fatal_errors'),
+  ...all('fills the log of the kernel', 'debug,enospc_debug'),
 ]);
 
 function all(why: string, names: string): [string, string][] {
@@ -32,62 +34,81 @@ function all(why: string, names: string): [string, string][] {
 
 // A name, then perhaps a value. No comma, quote or space: one flag must not bring others along. No
 // dot and no colon in the name: `X-mount.mkdir`, `x-systemd.…` and `verity.…` are orders to mount(8).
-const shape = /^([A-Za-z_][A-Za-z0-9_-]*)(?:=[A-Za-z0-9._:/@%+-]*)?$/;
+const shape = /^(?<name>[A-Za-z_][A-Za-z0-9_-]*)(?:=(?<value>[A-Za-z0-9._:/@%+-]*))?$/;
 
 // The kubelet passes the label of a pod like this, and a label has commas between its categories.
 const label = /^(?:context|fscontext|defcontext|rootcontext)="[A-Za-z0-9._:,-]*"$/;
 
-/** Why a mount flag is refused, in words that never repeat it beyond a name of our own list; undefined when it is fine. */
-export function whyRefused(flag: string): string | undefined {
-  if (label.test(flag)) return undefined;
-  const name = shape.exec(flag)?.[1]?.toLowerCase();
-  if (name === undefined || name.startsWith('x-'))
-    return 'must be one option: a name, or name=value, without commas, quotes or spaces';
-  return reason(name) ?? reason(flag.toLowerCase());
+/** A flag in its parts. */
+interface Flag {
+  readonly name: string;
+  readonly value: string | undefined;
 }
 
-function reason(what: string): string | undefined {
-  const why = refused.get(what);
-  return why === undefined ? undefined : `must not be ${what}: it ${why}`;
+function parse(flag: string): Flag | undefined {
+  const { name, value } = shape.exec(flag)?.groups ?? {};
+  return name === undefined || name.toLowerCase().startsWith('x-') ? undefined : { name, value };
 }
-
-const words = (text: string): readonly string[] => text.trim().split(/\s+/);
 
 /**
- * Options that only some file systems have. From the pages on ext4, xfs and btrfs in the documentation of the kernel;
- * an option that is in no list may be one of every file system, and is left to mount(8).
+ * Why no volume may have a mount flag, in words that never repeat it beyond a name of our own lists; undefined
+ * where a volume of some file system may.
  */
-const known: Readonly<Record<FsType, ReadonlySet<string>>> = {
-  ext4: new Set(
-    words(`
-      acl noacl user_xattr nouser_xattr data journal_checksum nojournal_checksum journal_async_commit
-      journal_ioprio commit delalloc nodelalloc auto_da_alloc noauto_da_alloc max_batch_time min_batch_time stripe
-      block_validity noblock_validity dioread_lock dioread_nolock max_dir_size_kb i_version dax
-      inode_readahead_blks init_itable noinit_itable resuid resgid errors grpid bsdgroups nogrpid sysvgroups minixdf
-      bsddf debug quota noquota usrquota grpquota prjquota usrjquota grpjquota jqfmt discard nodiscard nombcache
-      no_mbcache prefetch_block_bitmaps no_prefetch_block_bitmaps mb_optimize_scan nouid32 inlinecrypt barrier`),
-  ),
-  xfs: new Set(
-    words(`
-      allocsize attr2 noattr2 dax discard nodiscard grpid bsdgroups nogrpid sysvgroups filestreams ikeep noikeep
-      inode32 inode64 largeio nolargeio logbufs logbsize noalign nouuid noquota uquota usrquota quota uqnoenforce
-      qnoenforce gquota grpquota gqnoenforce pquota prjquota pqnoenforce sunit swidth swalloc wsync`),
-  ),
-  btrfs: new Set(
-    words(`
-      acl noacl autodefrag noautodefrag barrier clear_cache commit compress compress-force datacow nodatacow datasum
-      nodatasum degraded discard nodiscard enospc_debug noenospc_debug flushoncommit noflushoncommit max_inline
-      metadata_ratio notreelog treelog space_cache nospace_cache ssd ssd_spread nossd nossd_spread thread_pool
-      user_subvol_rm_allowed usebackuproot skip_balance`),
-  ),
-};
+export function whyRefused(flag: string): string | undefined {
+  if (label.test(flag)) return undefined;
+  const parsed = parse(flag);
+  if (parsed === undefined)
+    return 'must be one option: a name, or name=value, without commas, quotes or spaces';
+  const found = fsTypes.flatMap((type) => optionOf(type, parsed) ?? []);
+  if (found.some((option) => fits(option, parsed))) return undefined;
+  return reason(parsed) ?? whyWrong(found[0], parsed);
+}
 
-/** Why a mount flag cannot be one of this file system; undefined where it may be. */
+function reason({ name, value }: Flag): string | undefined {
+  const plain = name.toLowerCase();
+  for (const what of [plain, `${plain}=${numberIn(value)}`]) {
+    const why = refused.get(what);
+    if (why !== undefined) return `must not be ${what}: it ${why}`;
+  }
+  return undefined;
+}
+
+// The kernel takes `00` and `0x0` for 0.
+const numberIn = (value = ''): string =>
+  /^[+-]?0(?:x0|0)*$/i.test(value) ? '0' : value.toLowerCase();
+
+const whyWrong = (option: MountOption | undefined, { name }: Flag): string =>
+  option
+    ? `must be ${option.says(name)}`
+    : 'must be a mount option that a volume may have; docs/parameters.md lists them';
+
+const optionOf = (type: FsType, { name }: Flag): MountOption | undefined =>
+  ofAll.get(name) ?? ofOne[type].get(name);
+
+const fits = (option: MountOption, { value }: Flag): boolean =>
+  value === undefined ? option.alone : option.takes(value);
+
+/** Why a volume with this file system may not have a mount flag; undefined where it may. */
 export function whyUnfit(flag: string, fsType: FsType): string | undefined {
-  const name = shape.exec(flag)?.[1]?.toLowerCase();
-  if (name === undefined || known[fsType].has(name)) return undefined;
-  const others = fsTypes.filter((each) => known[each].has(name));
-  return others.length === 0
-    ? undefined
-    : `${name} is an option of ${others.join(' and ')}, not of ${fsType}`;
+  const why = whyRefused(flag);
+  const parsed = parse(flag);
+  if (why !== undefined || parsed === undefined) return why;
+  const option = optionOf(fsType, parsed);
+  if (option) return fits(option, parsed) ? undefined : whyWrong(option, parsed);
+  const others = fsTypes.filter((type) => optionOf(type, parsed));
+  return `${parsed.name} is an option of ${others.join(' and ')}, not of ${fsType}`;
+}
+
+/** Throws invalid-request on `field` where a volume with this file system may not have all these mount flags. */
+export function requireFittingFlags(
+  flags: readonly string[],
+  fsType: FsType,
+  { field, of }: { readonly field: string; readonly of: string },
+): void {
+  const why = flags.map((flag) => whyUnfit(flag, fsType)).find((each) => each !== undefined);
+  if (why === undefined) return;
+  throw invalid(
+    field,
+    `has a mount option that does not fit the ${fsType} of ${of}: ${why}; use a class without it`,
+  );
 }

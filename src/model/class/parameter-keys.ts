@@ -201,6 +201,15 @@ export const parameterKeys = {
     default: '`never`',
     meaning: 'whether a mounted file system is frozen while a snapshot is cut',
   },
+  privilegedFiles: {
+    form: oneOf(['ignored', 'allowed']),
+    kept: 'options',
+    mutable: true,
+    value: '`ignored` or `allowed`',
+    default: '`ignored`',
+    meaning:
+      'whether setuid programs, file capabilities and device nodes in a mounted volume have effect; `ignored` mounts it with `nosuid,nodev`',
+  },
   crossRootCopy: {
     form: truth,
     value: '`true` or `false`',

@@ -9,7 +9,12 @@ import type { ServiceHost } from '../host.ts';
 import { requireOwnHandle } from '../roots/handles.ts';
 import { requireWithinReach } from '../roots/topology.ts';
 import { requireUsable } from '../images/usable.ts';
-import { filesystemNote, requireUsableFilesystem, type FoundFilesystem } from './filesystem.ts';
+import {
+  filesystemNote,
+  requireUsableFilesystem,
+  requireUsableOptions,
+  type FoundFilesystem,
+} from './filesystem.ts';
 import { isFilled, makeVolume, type VolumeOrder } from './make.ts';
 import { decodeRequest, requireSame, sizeFor, type VolumeRequest } from './request.ts';
 import { findSource, imageSource, type VolumeSource } from './sources.ts';
@@ -63,7 +68,10 @@ async function inheritedBy(
   const { spec, parameters, source } = order;
   const isMounted = spec.capabilities.some(({ access }) => access.kind === 'mount');
   const inherited = isMounted ? await source?.filesystem() : undefined;
-  if (!inherited) return undefined;
+  if (!inherited) {
+    requireUsableOptions(spec.capabilities, parameters.options.fsType);
+    return undefined;
+  }
   requireUsableFilesystem(inherited, spec.capabilities, sizeFor(order, source, inherited));
   const note = filesystemNote(inherited, spec.capabilities, parameters.options.fsType);
   if (Object.keys(note).length > 0)

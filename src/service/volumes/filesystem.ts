@@ -1,7 +1,7 @@
 import { showBytes, type Bytes } from '../../model/bytes.ts';
 import { fsTypeOf, fsTypes, type Capability, type FsType } from '../../model/capability.ts';
-import { whyUnfit } from '../../model/class/mount-flags.ts';
-import { DriverError, invalid } from '../../model/fault.ts';
+import { requireFittingFlags } from '../../model/class/mount-flags.ts';
+import { DriverError } from '../../model/fault.ts';
 import { superblockBytes, superblockOf, type Superblock } from '../../model/superblock.ts';
 import { undefinedWhenMissing } from '../../run/files.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -39,15 +39,22 @@ export function requireUsableFilesystem(
       `capacity_range asks for ${showBytes(bytes)}, and the ${type} of the source was made so that it can grow to ${showBytes(mostBytes)} and no further; ask for at most that, or copy its files into a new volume`,
     );
   for (const { access } of capabilities)
-    for (const flag of access.kind === 'mount' ? access.flags : []) {
-      const why = whyUnfit(flag, type);
-      if (why !== undefined)
-        throw invalid(
-          'volume_capabilities',
-          `has a mount option that does not fit the ${type} of the source: ${why}; use a class without it`,
-        );
-    }
+    if (access.kind === 'mount') requireFittingFlags(access.flags, type, ofSource);
 }
+
+/** Throws where the file system that will be made in a new volume cannot have the mount options of the request. */
+export function requireUsableOptions(
+  capabilities: readonly Capability[],
+  ofClass: FsType | undefined,
+): void {
+  for (const { access } of capabilities)
+    if (access.kind === 'mount')
+      requireFittingFlags(access.flags, fsTypeOf(access, ofClass), ofRequest);
+}
+
+const field = 'volume_capabilities';
+const ofSource = { field, of: 'the source' };
+const ofRequest = { field, of: 'the class' };
 
 /** What the context of a volume says where its source has another file system than was asked for. */
 export function filesystemNote(

@@ -1,5 +1,6 @@
 import { fsTypeOf, fsTypes, type Access, type FsType } from '../../../model/capability.ts';
 import { MiB, type Bytes } from '../../../model/bytes.ts';
+import { requireFittingFlags } from '../../../model/class/mount-flags.ts';
 import { DriverError } from '../../../model/fault.ts';
 import type { Superblock } from '../../../model/superblock.ts';
 import { looksBlank, readsAsZeros, type DeviceContent } from '../../../linux/blkid.ts';
@@ -31,15 +32,20 @@ export async function ensureFilesystem(
   if (own) return own.type;
   const found = await host.blkid.probe(device);
   // An earlier attempt was cut short; what is on the device is what mkfs left.
-  if (content.kind === 'formatting')
-    return format(host, volume, device, { fsType: wanted, again: true });
-  if (found.kind === 'nothing' && content.kind === 'empty' && (await isBlank(host, volume, device)))
-    return format(host, volume, device, { fsType: wanted, again: false });
+  const again = content.kind === 'formatting';
+  const isNew = found.kind === 'nothing' && content.kind === 'empty';
+  if (again || (isNew && (await isBlank(host, volume, device)))) {
+    requireFittingFlags(access.flags, wanted, ofVolume);
+    return format(host, volume, device, { fsType: wanted, again });
+  }
   const type = knownType(volume, found);
   if (content.kind === 'empty')
     await recordContent(host, volume, { kind: 'filesystem', fsType: type });
   return type;
 }
+
+// The flags of a node's own record, and of a PersistentVolume of before, pass here too.
+const ofVolume = { field: 'volume_capability', of: 'the volume' };
 
 /**
  * The file system that the record says is on the image. No record knows it where a pod may have written to the device
@@ -115,6 +121,8 @@ export interface MountAsk {
   readonly readonly: boolean;
   /** Of the class: whether freed blocks return to GPFS at once (`on`), with the next trim (`auto`) or never. */
   readonly discard: 'auto' | 'on' | 'off' | undefined;
+  /** Of the class: whether setuid programs and device nodes in the volume have effect; absent: no. */
+  readonly privilegedFiles: 'ignored' | 'allowed' | undefined;
   /** Whether the device may be written to, so that the file system can grow; a read-only mount may grow too. */
   readonly mayGrow: boolean;
   /** This driver made the file system, and no pod had its device. */
@@ -124,9 +132,10 @@ export interface MountAsk {
 /** Mounts a file system. One smaller than its device, as after a restore into a larger volume, is grown first. */
 export async function mountFilesystem(host: GrowingHost, ask: MountAsk): Promise<void> {
   const { device, path, fsType, readonly } = ask;
+  requireFittingFlags(ask.flags, fsType, ofVolume);
   const found = ask.mayGrow ? await superblock(device, fsType) : undefined;
   const size = await deviceSize(device);
-  const flags = withDiscard(ask);
+  const flags = allFlags(ask);
   if (found?.type === 'ext4') await prepareExt4(host, ask, found, size);
   else if (found && endsEarly(found, size)) return mountThenGrow(host, { ...ask, flags });
   return host.mounter.mount(device, path, fsType, optionsOf({ flags, readonly }));
@@ -159,7 +168,7 @@ export function reachOf({ bytes, mostBytes }: Superblock, size: Bytes): Bytes | 
 }
 
 /** The driver's flags, then those of the claim, then what the class forbids: the kernel takes the last one. */
-function withDiscard({ fsType, flags, discard }: MountAsk): readonly string[] {
+function allFlags({ fsType, flags, discard, privilegedFiles }: MountAsk): readonly string[] {
   const ours: Readonly<Record<FsType, readonly string[]>> = {
     ext4: discard === 'on' ? ['discard'] : [],
     // A clone has the UUID of its source; without nouuid XFS refuses to mount both.
@@ -167,7 +176,12 @@ function withDiscard({ fsType, flags, discard }: MountAsk): readonly string[] {
     // Without a flag, btrfs discards all the time.
     btrfs: [discard === 'on' ? 'discard=async' : 'nodiscard'],
   };
-  return [...ours[fsType], ...flags, ...(discard === 'off' ? ['nodiscard'] : [])];
+  return [
+    ...ours[fsType],
+    ...flags,
+    ...(discard === 'off' ? ['nodiscard'] : []),
+    ...(privilegedFiles === 'allowed' ? [] : ['nosuid', 'nodev']),
+  ];
 }
 
 /** XFS and btrfs grow only while they are mounted writable. */

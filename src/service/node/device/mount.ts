@@ -34,9 +34,10 @@ export const mountVolume = (
         { volume: volume.id, fsType, asked },
         'mounting a volume as the file system that it has, which is not the type that was asked for',
       );
-    const { discard } = volume.record.options;
+    const { discard, privilegedFiles } = volume.record.options;
     const isOurs = knownFilesystem(volume.record) !== undefined;
     const { flags } = access;
-    await mountFilesystem(host, { ...how, device, fsType, flags, discard, isOurs });
+    const options = { flags, discard, privilegedFiles };
+    await mountFilesystem(host, { ...how, ...options, device, fsType, isOurs });
     return fsType;
   });

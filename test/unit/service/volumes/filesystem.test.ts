@@ -121,3 +121,24 @@ describe('a restore into a class with another fsType', () => {
     await volumes.create(spec('fits', { ...wanted, capabilities: flags('noatime', 'inode64') }));
   });
 });
+
+test('an empty volume with a mount option that its file system may not have is refused', async () => {
+  const gpfs = await clusterWithRoot();
+  const { volumes } = serverOn(gpfs, 'a1');
+  const having = (fsType: string, flag: string) => [
+    { ...mounted(), access: { kind: 'mount', fsType, flags: [flag] } as const },
+  ];
+  for (const [fsType, flag, why] of [
+    ['ext4', 'inode64', 'inode64 is an option of xfs, not of ext4'],
+    ['', 'nouuid', 'nouuid is an option of xfs, not of ext4'],
+    ['xfs', 'commit=5', 'commit is an option of ext4 and btrfs, not of xfs'],
+  ] as const)
+    await expect(
+      volumes.create(spec('refused', { capabilities: having(fsType, flag) })),
+    ).rejects.toThrow(
+      `a mount option that does not fit the ${fsType || 'ext4'} of the class: ${why}`,
+    );
+  expect(dataFiles(gpfs)).toEqual([]);
+  const parameters = { fsType: 'xfs' };
+  await volumes.create(spec('fits', { capabilities: having('', 'nouuid'), parameters }));
+});

@@ -1,5 +1,6 @@
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { holdersOf } from '../run/lifeline/processes.ts';
 import type { FileIdentity } from './loop.ts';
 
 /**
@@ -7,25 +8,14 @@ import type { FileIdentity } from './loop.ts';
  * file itself, which would never return on a file system that hangs.
  */
 export async function processesWith(
-  file: FileIdentity,
+  { device, inode }: FileIdentity,
   proc = '/proc',
 ): Promise<readonly string[]> {
-  const found: string[] = [];
-  const pids = (await namesIn(proc)).filter((name) => /^\d+$/.test(name));
-  for (const pid of pids.filter((each) => each !== String(process.pid)))
-    if (await hasOpen(join(proc, pid), file)) found.push(pid);
-  return found;
+  const found = await holdersOf(async (directory, fd) => {
+    const info = await readFile(join(directory, 'fdinfo', fd), 'latin1').catch(() => '');
+    if (/^ino:\s*(\d+)$/m.exec(info)?.[1] !== String(inode)) return false;
+    const file = await stat(join(directory, 'fd', fd), { bigint: true }).catch(() => undefined);
+    return file?.dev === device;
+  }, proc);
+  return found.map(({ pid }) => String(pid));
 }
-
-async function hasOpen(process: string, { device, inode }: FileIdentity): Promise<boolean> {
-  for (const fd of await namesIn(join(process, 'fdinfo'))) {
-    const info = await readFile(join(process, 'fdinfo', fd), 'latin1').catch(() => '');
-    if (/^ino:\s*(\d+)$/m.exec(info)?.[1] !== String(inode)) continue;
-    const file = await stat(join(process, 'fd', fd), { bigint: true }).catch(() => undefined);
-    if (file?.dev === device) return true;
-  }
-  return false;
-}
-
-// Processes end meanwhile: what cannot be read is gone.
-const namesIn = (path: string): Promise<readonly string[]> => readdir(path).catch(() => []);

@@ -13,8 +13,11 @@ export interface SeenProcess {
 }
 
 /** A process of this pid namespace; undefined when it does not exist (any more). */
-export async function readProcess(pid: number | 'self'): Promise<SeenProcess | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+export async function readProcess(
+  pid: number | 'self',
+  proc = '/proc',
+): Promise<SeenProcess | undefined> {
+  const text = await readFile(join(proc, String(pid), 'stat'), 'latin1').catch(() => '');
   // The name stands in parentheses and may contain some itself.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state = '', started = ''] = [fields[0], fields[19]];
@@ -23,48 +26,55 @@ export async function readProcess(pid: number | 'self'): Promise<SeenProcess | u
   return { pid: Number.parseInt(text, 10), started, name, state };
 }
 
-/**
- * Processes that have a file open for writing, without this one. Those of another pid namespace than this one's are
- * not seen. The last component of the path must be a name that no other file has: only a descriptor with that name is
- * looked at closely, because asking for another file may hang with its file system.
- */
-export async function writersOf(path: string): Promise<readonly SeenProcess[]> {
-  const file = await stat(path, { bigint: true }).catch(() => undefined);
-  if (!file) return [];
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+/** Whether a descriptor is wanted. `directory` is that of its process or thread in /proc. */
+type IsWanted = (directory: string, fd: string) => Promise<boolean>;
+
+/** Processes that have such a descriptor, without this one. Those of another pid namespace than that of `proc` are not seen. */
+export async function holdersOf(
+  isWanted: IsWanted,
+  proc = '/proc',
+): Promise<readonly SeenProcess[]> {
   const found: SeenProcess[] = [];
-  for (const pid of pids)
-    if (pid !== process.pid) found.push(...(await ifWriter(pid, basename(path), file)));
+  for (const pid of (await namesIn(proc)).filter((name) => /^\d+$/.test(name)).map(Number))
+    if (pid !== process.pid) found.push(...(await ifHolder(pid, isWanted, proc)));
   return found;
 }
 
-interface Inode {
-  readonly dev: bigint;
-  readonly ino: bigint;
-}
-
-async function ifWriter(pid: number, name: string, file: Inode): Promise<readonly SeenProcess[]> {
-  const seen = await readProcess(pid);
+async function ifHolder(
+  pid: number,
+  isWanted: IsWanted,
+  proc: string,
+): Promise<readonly SeenProcess[]> {
+  const seen = await readProcess(pid, proc);
   if (!seen) return [];
+  const own = join(proc, String(pid));
   // A process whose first thread has ended lives on in its other threads, for example one that hangs in a write.
-  const tasks = seen.state === 'Z' ? await namesIn(`/proc/${pid}/task`) : [String(pid)];
+  const tasks = seen.state === 'Z' ? await namesIn(join(own, 'task')) : [String(pid)];
   for (const task of tasks) {
-    const directory = `/proc/${pid}/task/${task}`;
-    if (await writes(directory, name, file))
-      return [{ ...seen, state: (await readProcess(Number(task)))?.state ?? seen.state }];
+    const directory = join(own, 'task', task);
+    for (const fd of await namesIn(join(directory, 'fd')))
+      if (await isWanted(directory, fd))
+        return [{ ...seen, state: (await readProcess(Number(task), proc))?.state ?? seen.state }];
   }
   return [];
 }
 
-async function writes(directory: string, name: string, file: Inode): Promise<boolean> {
-  for (const fd of await namesIn(join(directory, 'fd'))) {
+/**
+ * Processes that have a file open for writing, without this one. The last component of the path must be a name that
+ * no other file has: only a descriptor with that name is looked at closely, because asking for another file may hang
+ * with its file system.
+ */
+export async function writersOf(path: string): Promise<readonly SeenProcess[]> {
+  const file = await stat(path, { bigint: true }).catch(() => undefined);
+  if (!file) return [];
+  const name = basename(path);
+  return holdersOf(async (directory, fd) => {
     const link = join(directory, 'fd', fd);
-    if (basename(await readlink(link).catch(() => '')) !== name) continue;
+    if (basename(await readlink(link).catch(() => '')) !== name) return false;
     const found = await stat(link, { bigint: true }).catch(() => undefined);
     const isSame = found?.dev === file.dev && found.ino === file.ino;
-    if (isSame && (await isForWriting(join(directory, 'fdinfo', fd)))) return true;
-  }
-  return false;
+    return isSame && isForWriting(join(directory, 'fdinfo', fd));
+  });
 }
 
 /** The lowest two bits of the flags of open(2) are the access mode; 0 is read only. */
@@ -73,6 +83,7 @@ async function isForWriting(info: string): Promise<boolean> {
   return (Number.parseInt(/^flags:\s+(\d+)/m.exec(text)?.[1] ?? '0', 8) & 3) !== 0;
 }
 
+// Processes end meanwhile: what cannot be read is gone.
 const namesIn = (directory: string): Promise<readonly string[]> =>
   readdir(directory).catch(() => []);
 

@@ -2,7 +2,8 @@
 // input ends, which happens at the end of the harness, however that comes.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeExecutables } from '../../support/disk/executables.ts';
-import { processesOf, signal } from './processes.ts';
+import { processesOf } from './processes.ts';
+import { signal } from '../../support/disk/processes.ts';
 
 const [, , work = ''] = process.argv;
 

@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMountinfo } from '../../../src/run/mounts.ts';
 import { connectTo, type TestClient } from '../../support/server/client.ts';
-import { familyOf, runMark, signal } from './processes.ts';
+import { familyOf, runMark } from './processes.ts';
+import { signal } from '../../support/disk/processes.ts';
 import { run, type Site } from './site.ts';
 
 /** What a node is started with. */

@@ -1,10 +1,10 @@
 import { createHash, randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { open, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test, vi } from 'vitest';
 import { asBlock, fromSnapshot, newSnapshot, newVolume, remove } from '../../support/disk/csi.ts';
+import { parentOf, readProc } from '../../support/disk/processes.ts';
 import type { RealServer } from '../../support/disk/real-server.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { filesOnDisk, imageOnDisk, recordsOnDisk } from '../../support/disk/real-truth.ts';
@@ -90,16 +90,8 @@ async function redirecting(): Promise<number> {
   }
 }
 
-function parentOfRedirect(pid: number): readonly number[] {
-  try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
-    const [, parent] = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
-    return words.includes('redirect') ? [Number(parent)] : [];
-  } catch {
-    // It ended while it was looked at.
-    return [];
-  }
-}
+const parentOfRedirect = (pid: number): readonly number[] =>
+  readProc(pid, 'cmdline').split('\0').includes('redirect') ? [parentOf(pid)] : [];
 
 test('a volume backed up night after night, by servers that are killed, stays shallow and whole', async () => {
   const content = new Content();

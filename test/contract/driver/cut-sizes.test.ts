@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { chmod, copyFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import {
   remove,
   volumeRequest,
 } from '../../support/disk/csi.ts';
+import { processesWith } from '../../support/disk/processes.ts';
 import type { RealServer } from '../../support/disk/real-server.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { filesOnDisk, imageOnDisk, recordsOnDisk } from '../../support/disk/real-truth.ts';
@@ -96,18 +97,6 @@ describe('a clone parent has the size of the file that was cut', () => {
 
 /** How many processes allocate blocks of the volume's image. */
 const filling = (volume_id: string): number =>
-  readdirSync('/proc').filter(
-    (pid) =>
-      /^\d+$/.test(pid) &&
-      commandOf(pid).includes('fallocate\0') &&
-      commandOf(pid).includes(imageOnDisk(site.root, volume_id)),
+  processesWith(
+    (line) => line.includes('fallocate\0') && line.includes(imageOnDisk(site.root, volume_id)),
   ).length;
-
-// A process may end while we read about it.
-function commandOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-  } catch {
-    return '';
-  }
-}

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { errnoOf } from '../../../src/run/files.ts';
 import { newSnapshot, newVolume, remove } from '../../support/disk/csi.ts';
+import { parentOf, readProc, signal } from '../../support/disk/processes.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { imageOnDisk, recordsOnDisk } from '../../support/disk/real-truth.ts';
 import { lettersIn, lettersOf, overwrite } from '../../support/disk/stalled-fill.ts';
@@ -15,40 +14,17 @@ const site = await realSite();
 const servers = [await site.serve('a1'), await site.serve('b1')] as const;
 const mib = 8;
 
-/** One process of a redirect. */
-interface Redirecting {
-  readonly pid: number;
-  readonly parent: number;
-}
-
 /** Waits until a redirect runs, and stops it; resolves to its process. */
-async function stopRedirect(): Promise<Redirecting> {
+async function stopRedirect(): Promise<number> {
   for (;;) {
-    const [found] = site.commands().flatMap(asRedirect);
-    if (found) {
-      process.kill(found.pid, 'SIGSTOP');
+    const [found] = site
+      .commands()
+      .filter((pid) => readProc(pid, 'cmdline').split('\0').includes('redirect'));
+    if (found !== undefined) {
+      signal(found, 'SIGSTOP');
       return found;
     }
     await sleep(5);
-  }
-}
-
-function asRedirect(pid: number): readonly Redirecting[] {
-  try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
-    const [, parent] = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
-    return words.includes('redirect') ? [{ pid, parent: Number(parent) }] : [];
-  } catch {
-    // It ended while it was looked at.
-    return [];
-  }
-}
-
-function wake(pid: number): void {
-  try {
-    process.kill(pid, 'SIGCONT');
-  } catch (error) {
-    expect(errnoOf(error)).toBe('ESRCH');
   }
 }
 
@@ -65,14 +41,14 @@ test('a redirect that outlives its server has ended before the volume is attache
   await site.set({ latencyMs: 2_000, redirectKeeps: false });
   await remove(a, { snapshots: [snapshot] });
   const late = await stopRedirect();
-  const [working, asked] = late.parent === servers[0].pid ? servers : [servers[1], servers[0]];
-  expect(working.pid).toBe(late.parent);
+  const [working, asked] = parentOf(late) === servers[0].pid ? servers : [servers[1], servers[0]];
+  expect(working.pid).toBe(parentOf(late));
   await site.set({ latencyMs: 0 });
   await working.end('SIGKILL');
   const next = site.serve(working.node);
   const detach = await overwrite(site.root, asked, id, { text: 'p', mib });
   await using file = await open(imageOnDisk(site.root, id), 'r+');
-  wake(late.pid);
+  signal(late, 'SIGCONT');
   await site.quiet();
   expect(await lettersIn(file, mib)).toEqual({ p: mib });
   await next;

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newSnapshot, newVolume, remove } from '../../support/disk/csi.ts';
+import { readProc } from '../../support/disk/processes.ts';
 import type { RealServer } from '../../support/disk/real-server.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { imageOnDisk } from '../../support/disk/real-truth.ts';
@@ -15,11 +15,8 @@ const b = await site.serve('b1');
 
 /** Whether a process runs, in whatever state; one that ended and was not waited for does not. */
 function runs(pid: number): boolean {
-  try {
-    return !readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ');
-  } catch {
-    return false;
-  }
+  const stat = readProc(pid, 'stat');
+  return stat !== '' && !stat.includes(') Z ');
 }
 
 /** Until its log says how the fill ended. */

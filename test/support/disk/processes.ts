@@ -1,16 +1,37 @@
 import { readFileSync, readdirSync } from 'node:fs';
+import { errnoOf } from '../../../src/run/files.ts';
 
-/** Ids of the processes whose command line, with NUL bytes between its words, is as asked for. */
-export const processesWith = (isWanted: (commandLine: string) => boolean): readonly number[] =>
+/** All processes. */
+export const pids = (): readonly number[] =>
   readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && isWanted(commandLine(name)))
+    .filter((name) => /^\d+$/.test(name))
     .map(Number);
 
-// A process may end while we read about it.
-function commandLine(pid: string): string {
+/** A file of a process in /proc; empty for a process that has ended meanwhile. */
+export function readProc(pid: number, file: string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1');
   } catch {
     return '';
+  }
+}
+
+/** Processes whose command line, with NUL bytes between its words, is as asked for. */
+export const processesWith = (isWanted: (commandLine: string) => boolean): readonly number[] =>
+  pids().filter((pid) => isWanted(readProc(pid, 'cmdline')));
+
+/** The process that started this one; NaN for one that has ended. */
+export function parentOf(pid: number): number {
+  const stat = readProc(pid, 'stat');
+  // The name in brackets may hold anything; the state and the parent come after it.
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+}
+
+/** Sends a signal; a process that has ended already gets none. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
   }
 }

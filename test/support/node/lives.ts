@@ -1,10 +1,11 @@
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
 import type { Capability } from '../../../src/model/capability.ts';
 import { DriverError } from '../../../src/model/fault.ts';
+import { processesWith } from '../disk/processes.ts';
 import { calls, make, type Call, type Used } from './calls.ts';
 import { isCommand, type Death } from './mortal.ts';
 import { blockAs, mountAs, stageAsk } from './requests.ts';
@@ -114,15 +115,7 @@ async function before(ground: Ground, { volume }: Ready, call: Call): Promise<vo
 
 /** Resolves when no command runs that names a file of this ground. */
 async function commandsEnded({ directory }: Ground): Promise<void> {
-  const isRunning = async (pid: string): Promise<boolean> => {
-    const line = await readFile(join('/proc', pid, 'cmdline'), 'utf8').catch(() => '');
-    return line.includes(directory);
-  };
-  for (;;) {
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-    if (!(await Promise.all(pids.map(isRunning))).includes(true)) return;
-    await sleep(10);
-  }
+  while (processesWith((line) => line.includes(directory)).length > 0) await sleep(10);
 }
 
 async function expectKept({ pod, data }: Begun): Promise<void> {

@@ -171,6 +171,13 @@ export const more: Readonly<Record<string, Case>> = {
       controller: { podDisruptionBudget: { enabled: false } },
     },
   },
+  'the sidecars of nodes on OpenShift': {
+    values: {
+      roots,
+      sidecars: { registrar: { enabled: true }, livenessprobe: { enabled: true } },
+    },
+    options: { apis: [snapshotApi, openshiftApi] },
+  },
   'a simulator on OpenShift with monitoring': {
     values: {
       simulator: { enabled: true, size: '5G' },

@@ -32,6 +32,31 @@ const wrong: readonly (readonly [what: string, values: Values, why: RegExp])[] =
     { roots: ['/var/mnt/csi'] },
     /lies directly in \/var, which cannot be mounted/,
   ],
+  [
+    'a mount point in a folder that holds the programs of the driver',
+    { roots: ['/usr/local/x'] },
+    /mount point \/usr\/local lies in \/usr, which the driver or the system needs for itself/,
+  ],
+  [
+    'the same by name',
+    { roots: ['/usr/local/x/csi'], mountPoints: ['/usr/local/x'] },
+    /mount point \/usr\/local\/x lies in \/usr,/,
+  ],
+  [
+    'a mount point in the folder of the driver itself',
+    { roots: ['/opt/gpfs-csi/fs1/csi'], mountPoints: ['/opt/gpfs-csi/fs1'] },
+    /mount point \/opt\/gpfs-csi\/fs1 lies in \/opt\/gpfs-csi,/,
+  ],
+  [
+    'a mount point in the folder of the kubelet',
+    { roots: ['/data/k/x/fs1/csi'], mountPoints: ['/data/k/x/fs1'], kubeletDir: '/data/k' },
+    /mount point \/data\/k\/x\/fs1 lies in \/data\/k,/,
+  ],
+  [
+    'a mount point where everybody may write',
+    { roots: ['/tmp/a/fs1/csi'], mountPoints: ['/tmp/a/fs1'] },
+    /mount point \/tmp\/a\/fs1 lies in \/tmp,/,
+  ],
   ['a mount point in /', { roots, mountPoints: ['/gpfs'] }, /lies directly in \//],
   [
     'a class of an unknown root',

@@ -44,8 +44,8 @@ interface Rule {
 
 /** Containers that touch loop devices and mounts: the driver, and what makes a simulated GPFS. */
 const privileged = ['driver', 'simulator'];
-/** They talk to sockets that belong to root; off by default. */
-const asRoot = ['registrar', 'livenessprobe'];
+/** It writes into a folder of the kubelet that belongs to root; off by default. */
+const asRoot = ['registrar'];
 
 const pods: Pod[] = [];
 const objects: Manifest[] = [];
@@ -95,6 +95,7 @@ describe('pods', () => {
           seccompProfile: { type: 'RuntimeDefault' },
           ...(asRoot.includes(name) ? { runAsUser: 0 } : { runAsNonRoot: true }),
         });
+        expect(pod.spec.hostPID ?? false, `${pod.from}, ${name}`).toBe(false);
         expect(merged).not.toHaveProperty('capabilities.add');
       }
   });
@@ -116,9 +117,10 @@ describe('pods', () => {
   });
 
   test('the driver writes where it must, and mounts reach the host from two folders only', () => {
-    for (const pod of pods.filter(({ from }) => from.includes('DaemonSet'))) {
+    for (const pod of pods) {
       const driver = containersOf(pod).find(({ name }) => name === 'driver');
-      const mounts = driver?.volumeMounts ?? [];
+      if (!driver) continue;
+      const mounts = driver.volumeMounts ?? [];
       const kubelet = pod.spec.volumes.find(({ name }) => name === 'kubelet-pods')?.hostPath?.path;
       const both = mounts.filter(({ mountPropagation }) => mountPropagation === 'Bidirectional');
       expect(both.map(({ mountPath }) => mountPath)).toEqual([
@@ -149,8 +151,45 @@ describe('pods', () => {
       expect(spec.hostNetwork ?? false, from).toBe(false);
       expect(spec.hostIPC ?? false, from).toBe(false);
       const direct = from.startsWith('mm commands in the container');
-      expect(spec.hostPID ?? false, from).toBe(/DaemonSet|Job/.test(from) && !direct);
+      expect(spec.hostPID ?? false, from).toBe(/DaemonSet \S+-node$|Job/.test(from) && !direct);
     }
+  });
+
+  test('the sidecars of nodes have a pod of their own, with the folders of their sockets', () => {
+    const found = pods.filter(({ from }) => from.endsWith('-node-sidecars'));
+    expect(found.length).toBeGreaterThan(1);
+    const folders: Readonly<Record<string, readonly string[]>> = {
+      registrar: ['plugin ro', 'registration rw'],
+      livenessprobe: ['controller-socket ro'],
+    };
+    for (const pod of found)
+      for (const { name, volumeMounts = [] } of containersOf(pod))
+        expect(
+          volumeMounts.map((each) => `${each.name} ${each.readOnly === true ? 'ro' : 'rw'}`),
+          `${pod.from}, ${name}`,
+        ).toEqual(folders[name]);
+  });
+
+  test('only containers that connect to a socket of the driver have an SELinux type of their own', () => {
+    const typed = new Set<string>();
+    const onOpenShift = pods.filter(({ from }) => /OpenShift|openshift/.test(from));
+    const connects = ({ name, volumeMounts = [] }: Container) =>
+      name !== 'driver' && volumeMounts.some(({ mountPath }) => mountPath === '/csi');
+    for (const { from, spec } of onOpenShift)
+      expect(spec.securityContext ?? {}, from).not.toHaveProperty('seLinuxOptions');
+    for (const container of onOpenShift.flatMap(containersOf)) {
+      const own = container.securityContext?.['seLinuxOptions'];
+      expect(own, container.name).toEqual(connects(container) ? { type: 'spc_t' } : undefined);
+      if (own) typed.add(container.name);
+    }
+    expect([...typed].sort()).toEqual([
+      'attacher',
+      'livenessprobe',
+      'provisioner',
+      'registrar',
+      'resizer',
+      'snapshotter',
+    ]);
   });
 
   test('a token of the API server is for the sidecars alone', () => {
@@ -158,6 +197,41 @@ describe('pods', () => {
       expect(spec.automountServiceAccountToken !== false, from).toBe(from.includes('Deployment'));
       expect(spec.enableServiceLinks, from).toBe(false);
     }
+  });
+
+  test('every image can be named by its digest, and then is', async () => {
+    const digest = (n: number) => `sha256:${String(n).padStart(64, '0')}`;
+    const names = [
+      'provisioner',
+      'attacher',
+      'snapshotter',
+      'resizer',
+      'registrar',
+      'livenessprobe',
+    ];
+    const rendered = await manifests(
+      {
+        simulator: { enabled: true },
+        image: { digest: digest(1) },
+        test: { image: { digest: digest(2) } },
+        sidecars: Object.fromEntries(
+          names.map((name, n) => [
+            name,
+            {
+              ...(['registrar', 'livenessprobe'].includes(name) ? { enabled: true } : {}),
+              image: { digest: digest(n + 3) },
+            },
+          ]),
+        ),
+      },
+      {},
+    );
+    const found = rendered.flatMap((object) => {
+      const spec = podSpecOf(object);
+      return spec ? containersOf({ from: '', spec }).map(({ image }) => image) : [];
+    });
+    for (const image of found) expect(image).toMatch(/^[^\s:@]+@sha256:0{63}[1-8]$/);
+    expect(new Set(found.map((image) => image.at(-1)))).toEqual(new Set('12345678'));
   });
 
   test('images say which version', () => {

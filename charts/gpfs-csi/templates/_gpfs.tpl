@@ -62,10 +62,16 @@ would keep it busy, and be dead after a restart of GPFS. A parent inside another
 {{- fail (printf "root %s lies in none of mountPoints (%s): name the mount point of its file system" $root (join ", " $points)) -}}
 {{- end -}}
 {{- end -}}
-{{- range $points -}}
-{{- $parent := dir . -}}
-{{- if or (eq $parent "/") (has $parent (list "/bin" "/boot" "/dev" "/etc" "/lib" "/lib64" "/opt" "/proc" "/root" "/run" "/sbin" "/sys" "/tmp" "/usr" "/var" "/var/lib")) -}}
-{{- fail (printf "mount point %s lies directly in %s, which cannot be mounted into the driver: name the file system's own mount point in mountPoints, or mount it in a folder of its own, as /gpfs/fs1" . $parent) -}}
+{{- $own := list "/bin" "/boot" "/csi" "/csi-controller" "/dev" "/etc" "/host" "/lib" "/lib32" "/lib64" "/libx32" "/opt/gpfs-csi" "/proc" "/registration" "/root" "/sbin" "/sys" "/tmp" "/usr" "/var/lib/gpfs-csi" "/var/tmp" .Values.kubeletDir -}}
+{{- range $point := $points -}}
+{{- $parent := dir $point -}}
+{{- range $folder := $own -}}
+{{- if or (eq $parent $folder) (hasPrefix (printf "%s/" $folder) $parent) -}}
+{{- fail (printf "mount point %s lies in %s, which the driver or the system needs for itself: mount the file system elsewhere, as at /gpfs/fs1" $point $folder) -}}
+{{- end -}}
+{{- end -}}
+{{- if has $parent (list "/" "/opt" "/run" "/var" "/var/lib") -}}
+{{- fail (printf "mount point %s lies directly in %s, which cannot be mounted into the driver: name the file system's own mount point in mountPoints, or mount it in a folder of its own, as /gpfs/fs1" $point $parent) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -123,6 +123,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else if eq .Values.openshift.scc "always" -}}true{{- end -}}
 {{- end -}}
 
+{{/*
+SELinux options of a container that connects to a socket of the driver. No type of an ordinary container may connect to a
+socket of a privileged one; empty where the chart does not know that SELinux is enforced.
+*/}}
+{{- define "gpfs-csi.socketSeLinux" -}}
+{{- $openshift := ternary (dict "type" "spc_t") dict (eq (include "gpfs-csi.scc" .) "true") -}}
+{{- with merge (deepCopy .Values.controller.seLinuxOptions) $openshift -}}
+seLinuxOptions:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
 {{/* What no container may do, except the driver itself. */}}
 {{- define "gpfs-csi.hardened" -}}
 allowPrivilegeEscalation: false

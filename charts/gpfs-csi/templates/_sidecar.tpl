@@ -62,6 +62,9 @@ has no right to list, and keep the lease.
   securityContext:
     runAsNonRoot: true
     {{- include "gpfs-csi.hardened" $root | nindent 4 }}
+    {{- with include "gpfs-csi.socketSeLinux" $root }}
+    {{- . | nindent 4 }}
+    {{- end }}
   {{- with .resources }}
   resources:
     {{- toYaml . | nindent 4 }}

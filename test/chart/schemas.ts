@@ -17,7 +17,14 @@ interface Kind {
 }
 
 const core = ['api__v1'];
-const groups = ['apps', 'batch', 'networking.k8s.io', 'policy', 'rbac.authorization.k8s.io'];
+const groups = [
+  'admissionregistration.k8s.io',
+  'apps',
+  'batch',
+  'networking.k8s.io',
+  'policy',
+  'rbac.authorization.k8s.io',
+];
 const stable = [...groups, 'storage.k8s.io'].map((group) => `apis__${group}__v1`);
 
 /**

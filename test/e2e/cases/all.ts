@@ -9,6 +9,7 @@ import { manyCases } from './many.ts';
 import { mishapCases } from './mishaps.ts';
 import { simulatedCases } from './simulated.ts';
 import { statisticsCases } from './statistics.ts';
+import { tenantCases } from './tenants.ts';
 import { topologyCases } from './topology.ts';
 import { upgradeCases } from './upgrade.ts';
 import { volumeCases } from './volumes.ts';
@@ -22,6 +23,7 @@ export const allCases: readonly Case[] = [
   ...wordCases,
   ...exampleCases,
   ...attributesCases,
+  ...tenantCases,
   ...goldenCases,
   ...manyCases,
   ...mishapCases,

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChaosNode } from './ground/node.ts';
-import { running, signal } from './ground/processes.ts';
+import { running } from './ground/processes.ts';
 import { run } from './ground/site.ts';
+import { signal } from '../support/disk/processes.ts';
 import { Broken, type Lane, type World } from './world.ts';
 
 /** What goes wrong, and how often beside the others. */

@@ -69,6 +69,14 @@ export interface Files {
   readonly list: (path: string) => Promise<readonly string[]>;
   readonly stat: (path: string) => Promise<FileStat>;
   /**
+   * lstat of several paths that are named from a directory, by one descriptor of it: all of them are seen in one file
+   * system, even where it is unmounted meanwhile. Undefined for each that is missing; ENOENT for the directory itself.
+   */
+  readonly statsIn: (
+    directory: string,
+    names: readonly string[],
+  ) => Promise<readonly (FileStat | undefined)[]>;
+  /**
    * Bytes of the blocks that a file has itself, without those that it reads through clone parents. On GPFS a snap
    * moves them to the parent, and nodes that did not write may show an older number.
    */
@@ -86,6 +94,10 @@ export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
+
+/** Whether an error says that a path, or something on the way to it, is not there. */
+export const isMissing = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '');
 
 /** For `.catch`: resolves to undefined for ENOENT and throws every other error again. */
 export const undefinedWhenMissing = (error: unknown): undefined => {

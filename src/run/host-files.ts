@@ -14,7 +14,7 @@ import {
   type FileHandle,
 } from 'node:fs/promises';
 import type { Bytes } from '../model/bytes.ts';
-import { errnoError, errnoOf, type FileStat, type Files, type Space } from './files.ts';
+import { errnoError, errnoOf, isMissing, type FileStat, type Files, type Space } from './files.ts';
 import { parseMountinfo, type Mounts } from './mounts.ts';
 import { hostRanges } from './host-ranges.ts';
 
@@ -44,7 +44,8 @@ export function hostFiles(): Files {
     makeDirectory,
     removeDirectory: rmdir,
     list,
-    stat: async (path) => fileStat(await lstat(path, { bigint: true })),
+    stat: statOfPath,
+    statsIn,
     held: async (path) => (await lstat(path, { bigint: true })).blocks * 512n,
     chmod: (path, mode) => withOpen(path, READ, undefined, (handle) => handle.chmod(mode)),
     touch: (path) => {
@@ -197,6 +198,22 @@ async function space(path: string): Promise<Space> {
     inodesFree: ffree,
   };
 }
+
+const statOfPath = async (path: string): Promise<FileStat> =>
+  fileStat(await lstat(path, { bigint: true }));
+
+const statsIn: Files['statsIn'] = (directory, names) =>
+  withOpen(directory, O_RDONLY | O_DIRECTORY, undefined, async ({ fd }) => {
+    const seen: (FileStat | undefined)[] = [];
+    for (const name of names)
+      seen.push(
+        await statOfPath(`/proc/self/fd/${fd}/${name}`).catch((error: unknown) => {
+          if (isMissing(error)) return undefined;
+          throw error;
+        }),
+      );
+    return seen;
+  });
 
 const statOf = async (handle: FileHandle): Promise<FileStat> =>
   fileStat(await handle.stat({ bigint: true }));

@@ -1,6 +1,6 @@
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { DriverError } from '../model/fault.ts';
-import { errnoOf, type FileStat, type Files } from '../run/files.ts';
+import { errnoOf, isMissing, type FileStat, type Files } from '../run/files.ts';
 import { isReadOnly, mountOf, type Mount, type Mounts } from '../run/mounts.ts';
 import { fromText, refuseOther } from './json.ts';
 import type { Layout } from './layout.ts';
@@ -30,36 +30,43 @@ export function translatedFiles(files: Files): Files {
   };
 }
 
-/** How the root of guarded files is checked. Both throw unavailable. */
+/** How the root of guarded files is checked. All throw unavailable. */
 export interface RootGuard {
   /** Resolves while the root is mounted, and is the one that was opened. */
   readonly mounted: () => Promise<void>;
   /** Resolves while the root is mounted for writing. */
   readonly writable: () => Promise<void>;
+  /** Whether one of these paths is missing in the root that was opened. False also where that cannot be seen. */
+  readonly lacks: (paths: readonly string[]) => Promise<boolean>;
 }
 
 /**
  * The same calls. Each change waits for the check of the root first, and is not made when that throws. That something
- * does not exist counts only where the root was there before and after: an unmounted root has no file either.
+ * does not exist counts only where the root itself lacks it: an unmounted root has no file either.
  */
 export function guardedFiles(files: Files, root: RootGuard): Files {
-  const trusted = <C extends Call>(call: C): C =>
+  const trusted = <C extends Call>(call: C, needs: Needs): C =>
     ((...args: Parameters<C>) =>
       call(...args).catch(async (error: unknown) => {
         if (!isMissing(error)) throw error;
+        if (await root.lacks(needs(...(args as unknown as Parameters<Needs>)))) throw error;
         await root.mounted();
         return call(...args).catch((again: unknown) => stillMissing(again, root));
       })) as C;
-  const guarded = <C extends Call>(call: C): C =>
+  const guarded = <C extends Call>(call: C, needs: Needs): C =>
     (async (...args: Parameters<C>) => {
       await root.mounted();
-      return trusted(call)(...args).catch(async (error: unknown) => {
+      return trusted(
+        call,
+        needs,
+      )(...args).catch(async (error: unknown) => {
         if (errnoOf(error) === 'EROFS') await root.writable();
         throw error;
       });
     }) as C;
-  const { read, head, list, stat, held, space, syncDirectory } = mapCalls(files, trusted);
-  return { ...mapCalls(files, guarded), read, head, list, stat, held, space, syncDirectory };
+  const { read, head, list, stat, statsIn, held, space, syncDirectory } = mapCalls(files, trusted);
+  const looks = { read, head, list, stat, statsIn, held, space, syncDirectory };
+  return { ...mapCalls(files, guarded), ...looks };
 }
 
 async function stillMissing(error: unknown, root: RootGuard): Promise<never> {
@@ -67,30 +74,36 @@ async function stillMissing(error: unknown, root: RootGuard): Promise<never> {
   throw error;
 }
 
-const isMissing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '');
+/** The paths without which a call finds something missing. */
+type Needs = (path: string, other: string) => readonly string[];
 
-function mapCalls(files: Files, wrap: <C extends Call>(call: C) => C): Files {
+const itself: Needs = (path) => [path];
+const itsDirectory: Needs = (path) => [dirname(path)];
+const bothPlaces: Needs = (path, other) => [path, dirname(other)];
+
+function mapCalls(files: Files, wrap: <C extends Call>(call: C, needs: Needs) => C): Files {
   return {
-    read: wrap(files.read),
-    head: wrap(files.head),
-    list: wrap(files.list),
-    stat: wrap(files.stat),
-    held: wrap(files.held),
-    space: wrap(files.space),
-    syncDirectory: wrap(files.syncDirectory),
-    createDurable: wrap(files.createDurable),
-    overwrite: wrap(files.overwrite),
-    createSparse: wrap(files.createSparse),
-    grow: wrap(files.grow),
-    copyRange: wrap(files.copyRange),
-    writeZeros: wrap(files.writeZeros),
-    link: wrap(files.link),
-    rename: wrap(files.rename),
-    unlink: wrap(files.unlink),
-    makeDirectory: wrap(files.makeDirectory),
-    removeDirectory: wrap(files.removeDirectory),
-    chmod: wrap(files.chmod),
-    touch: wrap(files.touch),
+    read: wrap(files.read, itself),
+    head: wrap(files.head, itself),
+    list: wrap(files.list, itself),
+    stat: wrap(files.stat, itself),
+    statsIn: wrap(files.statsIn, itself),
+    held: wrap(files.held, itself),
+    space: wrap(files.space, itself),
+    syncDirectory: wrap(files.syncDirectory, itself),
+    createDurable: wrap(files.createDurable, itsDirectory),
+    overwrite: wrap(files.overwrite, itself),
+    createSparse: wrap(files.createSparse, itsDirectory),
+    grow: wrap(files.grow, itself),
+    copyRange: wrap(files.copyRange, (from, to) => [from, to]),
+    writeZeros: wrap(files.writeZeros, itself),
+    link: wrap(files.link, bothPlaces),
+    rename: wrap(files.rename, bothPlaces),
+    unlink: wrap(files.unlink, itself),
+    makeDirectory: wrap(files.makeDirectory, itsDirectory),
+    removeDirectory: wrap(files.removeDirectory, itself),
+    chmod: wrap(files.chmod, itself),
+    touch: wrap(files.touch, itself),
   };
 }
 
@@ -209,23 +222,37 @@ export async function requireWritable(path: string, host: MountHost): Promise<vo
 }
 
 /**
- * One lstat where nothing changed: the device and inode that root.json had when the mount was last
- * checked. Anything else means unmounted or mounted again, and then everything is checked again.
+ * How an opened root is checked: `mounted` is one lstat where nothing changed, of the device and inode that root.json
+ * had when the mount was last checked. Anything else means unmounted or mounted again, and then everything is checked
+ * again. `lacks` looks by one descriptor of the root, so that no unmount can come between what it sees.
  */
-export function rootCheck(layout: Layout, facts: RootFile, host: GuardHost): () => Promise<void> {
+export function rootChecks(
+  layout: Layout,
+  facts: RootFile,
+  host: GuardHost,
+): Pick<RootGuard, 'mounted' | 'lacks'> {
   let verified = '';
   const identity = ({ device, inode }: FileStat) => `${device}:${inode}`;
-  return async () => {
-    const seen = await statRootFile(layout, host);
-    if (identity(seen) === verified) return;
-    await requireMount(layout.root, host);
-    const found = await readRootFile(layout, host);
-    if (found?.rootId !== facts.rootId)
-      throw new DriverError(
-        'unavailable',
-        `root ${layout.root} is not the one this server opened (${facts.rootId}, now ${found?.rootId ?? 'none'})`,
-      );
-    verified = identity(seen);
+  return {
+    mounted: async () => {
+      const seen = await statRootFile(layout, host);
+      if (identity(seen) === verified) return;
+      await requireMount(layout.root, host);
+      const found = await readRootFile(layout, host);
+      if (found?.rootId !== facts.rootId)
+        throw new DriverError(
+          'unavailable',
+          `root ${layout.root} is not the one this server opened (${facts.rootId}, now ${found?.rootId ?? 'none'})`,
+        );
+      verified = identity(seen);
+    },
+    lacks: async (paths) => {
+      const inside = paths.filter((path) => path.startsWith(`${layout.root}/`));
+      const names = [layout.rootFile, ...inside].map((path) => relative(layout.root, path));
+      const seen = await host.files.statsIn(layout.root, names).catch(() => []);
+      const [rootFile, ...found] = seen;
+      return rootFile !== undefined && identity(rootFile) === verified && found.includes(undefined);
+    },
   };
 }
 

@@ -63,7 +63,7 @@ export interface RecordsOptions<T> {
    */
   readonly unguarded: Pick<Files, 'link' | 'unlink'>;
   readonly layout: Layout;
-  /** Called before "there is none" counts: an unmounted root has no records either. */
+  /** Called before "there is none" counts where a directory was listed: it may lie below an unmounted root. */
   readonly check: () => Promise<void>;
   readonly kind: RecordKind;
   readonly schema: z.ZodType<T>;
@@ -139,7 +139,8 @@ async function readHighest<T>(
   const { files, layout, kind, check } = options;
   const shard = layout.recordShard(kind, id);
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const names = await listed(files, shard);
+    const names = await files.list(shard).catch(undefinedWhenMissing);
+    if (!names) return undefined;
     const version = highestVersions(names).get(id);
     if (version === undefined) {
       await check();

@@ -20,7 +20,7 @@ import {
   requireMount,
   requireSame,
   requireWritable,
-  rootCheck,
+  rootChecks,
   translatedFiles,
   type RootFacts,
 } from './guarded.ts';
@@ -136,19 +136,27 @@ export async function openExistingRoot(
 }
 
 function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
-  const mounted = rootCheck(layout, facts, host);
+  const checks = rootChecks(layout, facts, host);
   const writable = () => requireWritable(layout.root, host);
   const unguarded = translatedFiles(host.files);
-  const files = guardedFiles(unguarded, { mounted, writable });
+  const files = guardedFiles(unguarded, { ...checks, writable });
   const { nonce } = host;
   const bad = badFilesOf(layout.root, host.log);
-  const ground = { layout, facts, host, check: mounted, files: healing(files), unguarded, bad };
+  const ground = {
+    layout,
+    facts,
+    host,
+    check: checks.mounted,
+    files: healing(files),
+    unguarded,
+    bad,
+  };
   const spare = (of: Files) => withSpares({ files: of, layout, nonce });
   const spared = { ...ground, files: spare(ground.files), unguarded: spare(unguarded) };
   const more = {
     spares: sparesOf({ ...ground, nonce }),
     requireUsable: async () => {
-      await mounted();
+      await checks.mounted();
       await writable();
       await makeFixed(spared);
     },

@@ -1,5 +1,5 @@
 import { roundUp, type Bytes } from '../../model/bytes.ts';
-import type { FileStat, Range, Space } from '../../run/files.ts';
+import { isMissing, type FileStat, type Range, type Space } from '../../run/files.ts';
 import { renameRefused } from '../core/clone.ts';
 import type { MemoryGround } from './ground.ts';
 import { blockBytes, visibleFilesOf, type VisibleFiles } from './visible-files.ts';
@@ -78,6 +78,10 @@ const rangeCalls = (visible: VisibleFiles) => ({
     written(visible, path);
   },
   stat: (path: string): FileStat => visible.statOf(path, visible.find(path, 'lstat')),
+  statsIn: (directory: string, names: readonly string[]): readonly (FileStat | undefined)[] => {
+    if (visible.find(directory, 'open').kind !== 'directory') fail('ENOTDIR', 'open', directory);
+    return names.map((name) => statOrMissing(visible, `${directory}/${name}`));
+  },
   held: (path: string): Bytes => BigInt(visible.find(path, 'lstat').blocks.size) * blockBytes,
   chmod: (path: string, mode: number): void => {
     const node = visible.find(path, 'chmod');
@@ -90,6 +94,15 @@ const rangeCalls = (visible: VisibleFiles) => ({
     visible.find(path, 'utime').modifiedMs = visible.gpfs.now();
   },
 });
+
+function statOrMissing(visible: VisibleFiles, path: string): FileStat | undefined {
+  try {
+    return visible.statOf(path, visible.find(path, 'lstat'));
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
 
 /** The file at a path, after checking that it may be written to: EROFS, ENOSPC, EDQUOT. */
 function written(visible: VisibleFiles, path: string): MemoryNode {

@@ -32,7 +32,10 @@ export interface Behind {
 const count = (map: Map<string, number>, key: string): void =>
   void map.set(key, (map.get(key) ?? 0) + 1);
 
-const reading: readonly (keyof Files)[] = ['read', 'head', 'list', 'stat', 'held', 'space'];
+const reading: readonly (keyof Files)[] = [
+  ...(['read', 'head', 'list', 'held', 'space'] as const),
+  ...(['stat', 'statsIn'] as const),
+];
 
 /** The Files port of one server, with its faults and counts. */
 export function portFiles(behind: Behind, now: FilesNow): Files {
@@ -72,6 +75,7 @@ export function portFiles(behind: Behind, now: FilesNow): Files {
     removeDirectory: call('removeDirectory', now.removeDirectory),
     list: call('list', now.list),
     stat: call('stat', now.stat),
+    statsIn: call('statsIn', now.statsIn),
     held: call('held', now.held),
     chmod: call('chmod', now.chmod),
     touch: call('touch', now.touch),

@@ -14,7 +14,7 @@ export const isCommand = (step: string): boolean => step.startsWith('$ ');
 
 // Each call is a step unless it is known to change nothing, so a new call of Files is a step from the start.
 const looks: ReadonlySet<string> = new Set<keyof Files>([
-  ...(['read', 'list', 'stat', 'held', 'space'] as const),
+  ...(['read', 'list', 'stat', 'statsIn', 'held', 'space'] as const),
   // Only a power cut shows what it does.
   'syncDirectory',
 ]);

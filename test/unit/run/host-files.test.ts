@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readFile, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -132,6 +141,19 @@ test('modes and times change', async () => {
   expect(after.mode).toBe(0o640);
   expect(after.modifiedMs).toBeGreaterThan(before.modifiedMs);
   expect(after.inode).toBe(before.inode);
+});
+
+test('several files of a directory are seen by one descriptor of it; what is missing is undefined', async () => {
+  await mkdir(at('in'));
+  await writeFile(at('in/a'), 'text');
+  await symlink(at('in/a'), at('in/link'));
+  const names = ['a', 'link', 'missing', 'missing/b', 'a/below a file'];
+  const seen = await files.statsIn(at('in'), names);
+  const none = names.slice(2).map(() => undefined);
+  expect(seen.map((each) => each?.kind)).toEqual(['file', 'symlink', ...none]);
+  expect(seen[0]).toEqual(await files.stat(at('in/a')));
+  await expect(files.statsIn(at('nowhere'), ['a'])).rejects.toMatchObject({ code: 'ENOENT' });
+  await expect(files.statsIn(at('in/a'), ['a'])).rejects.toMatchObject({ code: 'ENOTDIR' });
 });
 
 test('a symlink in the way is never followed', async () => {

@@ -3,16 +3,10 @@ import type { Driver } from '../../src/service/driver.ts';
 import type { When } from '../../src/simulator/core/faults.ts';
 import { goneAfterMs } from '../../src/store/nodes.ts';
 import { serverOn, tend } from '../support/memory/driver.ts';
-import {
-  callsSince,
-  newWorld,
-  quiet,
-  workOff,
-  type Scenario,
-  type World,
-} from '../support/memory/world.ts';
+import { callsOf, crashes, upTo, type Calls } from '../support/memory/calls.ts';
+import { newWorld, quiet, workOff, type Scenario, type World } from '../support/memory/world.ts';
 import { scenarios } from '../support/memory/compaction-scenarios.ts';
-import { contents, expectSound, problemsIn, recordsIn } from '../support/memory/truth.ts';
+import { contents, problemsIn, recordsIn } from '../support/memory/truth.ts';
 
 /** Breaks the world at a call of server a1 and says who repeats the request. */
 type Recovery = (
@@ -50,20 +44,6 @@ const recoveries: Readonly<Record<string, Recovery>> = {
     world.gpfs.clock.tick(goneAfterMs + 1);
     return driver;
   },
-};
-
-type Calls = ReturnType<typeof callsSince>;
-
-const callsOf = async ({ prepare, act, answer, after }: Scenario): Promise<Calls> => {
-  const world = await newWorld();
-  await prepare(world);
-  await quiet(world.gpfs);
-  const before = world.gpfs.calls;
-  expect(await act(world.driver, world)).toBe(answer);
-  await quiet(world.gpfs);
-  expectSound(world.gpfs);
-  expect(contents(world.gpfs)).toEqual(after);
-  return callsSince(world, before);
 };
 
 /** What is wrong after a request was broken at one call and repeated; empty when it converged. */
@@ -108,21 +88,20 @@ async function breakOnce(
 const sorted = (all: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
 
-const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, at) => at + 1);
 const after = (n: number): readonly [number, When] => [n, 'after'];
 
 /**
- * Where a request can break. A crash leaves what the last call that changed something left. An error counts at every
- * call; before it and after it differ only for the server that gets it, since others see what is in the root.
+ * Where a request can break. An error counts at every
+ * call; before it and after it differ only where the call changes something, and for the server that gets the error,
+ * since others see what is in the root.
  */
 function points(
   recovery: string,
   { count, changing }: Calls,
 ): readonly (readonly [number, When])[] {
-  const first = [[1, 'before']] as const;
-  if (recovery.startsWith('a crash')) return [...first, ...changing.map(after)];
-  if (recovery !== sameServer) return [...first, ...upTo(count).map(after)];
-  return upTo(count).flatMap((n) => [[n, 'before'], after(n)] as const);
+  if (recovery.startsWith('a crash')) return crashes(changing);
+  if (recovery !== sameServer) return [[1, 'before'], ...upTo(count).map(after)];
+  return [...upTo(count).map((n) => [n, 'before'] as const), ...changing.map(after)];
 }
 
 describe.each(scenarios)('$name', (scenario) => {

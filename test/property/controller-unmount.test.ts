@@ -3,6 +3,7 @@ import { isFault } from '../../src/model/fault.ts';
 import { serverOn, tend } from '../support/memory/driver.ts';
 import { asked } from '../support/memory/scenarios.ts';
 import { contents, problemsIn } from '../support/memory/truth.ts';
+import { callsOf } from '../support/memory/calls.ts';
 import { newWorld, quiet, workOff, type Scenario, type World } from '../support/memory/world.ts';
 
 /** Unmounts GPFS just before the nth call from now, and mounts it again before the call after `calls` more. */
@@ -27,15 +28,6 @@ async function unmountAround(
   gpfs.heal();
   return said;
 }
-
-const callsOf = async ({ prepare, act }: Scenario): Promise<number> => {
-  const world = await newWorld();
-  await prepare(world);
-  await quiet(world.gpfs);
-  const before = world.gpfs.calls;
-  await act(world.driver, world);
-  return world.gpfs.calls - before;
-};
 
 /** What is wrong after GPFS was away during a request, and the request was repeated. */
 async function awayOnce(scenario: Scenario, n: number, calls: number): Promise<readonly string[]> {
@@ -72,7 +64,7 @@ describe.each(asked)('$name', (scenario) => {
     ['until the request has ended', Infinity],
     ['for one call', 1],
   ])('unmounted %s: UNAVAILABLE or done, never a wrong "does not exist"', async (_, calls) => {
-    const all = await callsOf(scenario);
+    const { count: all } = await callsOf(scenario);
     expect(all).toBeGreaterThan(0);
     const failed: string[] = [];
     for (let n = 1; n <= all; n += Math.ceil(all / points))

@@ -25,9 +25,12 @@ export interface World {
   readonly ids: Map<string, string>;
 }
 
-/** A started server over a fresh cluster. */
-export async function newWorld(personality: Partial<Personality> = {}): Promise<World> {
-  const gpfs = await clusterWithRoot({ personality });
+/** A started server over a fresh cluster; `schedule` hears of every call. */
+export async function newWorld(
+  personality: Partial<Personality> = {},
+  schedule?: (label: string) => Promise<void>,
+): Promise<World> {
+  const gpfs = await clusterWithRoot({ personality, ...(schedule ? { schedule } : {}) });
   const driver = serverOn(gpfs);
   await driver.roots.all();
   await quiet(gpfs);
@@ -114,10 +117,4 @@ export interface Scenario {
   readonly compacts?: boolean;
   /** Deletes what the operation makes, where its objects cannot be deleted one by one. */
   readonly unmake?: (driver: Driver) => Promise<void>;
-}
-
-/** Calls of server a1 since it had made `before` of them: how many, and which of them, from 1, may change something. */
-export function callsSince({ gpfs }: Pick<World, 'gpfs'>, before: number) {
-  const changing = gpfs.changing.map((n) => n - before).filter((n) => n > 0);
-  return { count: gpfs.calls - before, changing };
 }

@@ -47,7 +47,7 @@ describe('what is missing', () => {
     expect(gpfs.calls - before).toBe(changing.includes(name) ? 3 : 2);
   });
 
-  test('is not believed where the root was away: it is looked for again once the root is back', async () => {
+  test('is not believed where the root was away: the server reads again once the root is back', async () => {
     for (const back of [1, 2, 3, Infinity]) {
       const { gpfs, files } = await setup();
       await files.createDurable(there, 'text', 0o640);

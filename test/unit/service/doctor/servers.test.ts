@@ -84,7 +84,7 @@ describe('what servers leave', () => {
     const b1 = serverOn(gpfs.server('b1'), 'b1');
     await b1.roots.all();
     await quiet(gpfs);
-    gpfs.server('b1').crashAt(24, 'after');
+    gpfs.server('b1').crashAt(19, 'after');
     await b1.volumes.create(spec('half')).catch(() => undefined);
     expect((await store.volumes.read('half'))?.value).toMatchObject({ claim: { node: 'b1' } });
     const kinds = async () => (await found({ gpfs, store })).map(({ kind }) => kind);

@@ -19,6 +19,9 @@ const includes = { tidy: 'test/tidy.test.ts' };
 /** Projects whose tests run the driver as a program. */
 const programs = ['property', 'contract'];
 
+/** Projects whose files leave nothing in their process: it serves them all, and loads the source once. */
+const shared = ['unit'];
+
 export default defineConfig({
   test: {
     // Two cores are what CI has; more workers only wait for one another.
@@ -29,6 +32,7 @@ export default defineConfig({
         name,
         include: [{ ...includes }[name] ?? `test/${name}/**/*.test.ts`],
         globalSetup: programs.includes(name) ? ['test/support/disk/program.ts'] : [],
+        isolate: !shared.includes(name),
         testTimeout: limitMs,
         hookTimeout: Math.max(limitMs, 300_000),
       },

@@ -42,7 +42,9 @@ LABEL org.opencontainers.image.title="gpfs-csi" \
 
 # glibc's arenas grow with threads, and 16 of them wait for files.
 ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin LC_ALL=C UV_THREADPOOL_SIZE=16 MALLOC_ARENA_MAX=2
+# NODE_OPTIONS could load other code, so Node never sees it. No core file, which would hold secrets, and no inspector
+# on SIGUSR1: env and prlimit only set this up, and node takes their place.
 # The flags keep the idle server small: a young generation of 1 MiB, an old one bounded below the limit
 # of the pod, no optimizing compilers, and a collection when it has started.
-ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=1", "--max-old-space-size=96", "--no-opt", "--no-maglev", "--expose-gc", "/opt/gpfs-csi/gpfs-csi.js"]
+ENTRYPOINT ["/usr/bin/env", "-u", "NODE_OPTIONS", "/usr/bin/prlimit", "--core=0:0", "/usr/local/bin/node", "--disable-sigusr1", "--max-semi-space-size=1", "--max-old-space-size=96", "--no-opt", "--no-maglev", "--expose-gc", "/opt/gpfs-csi/gpfs-csi.js"]
 CMD ["serve"]

@@ -17,6 +17,9 @@ import { packageVersion } from './command/version.ts';
 // A shared file system that hangs blocks the threads that wait for it, and Node has only four by default.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
+// Node would open its inspector on this signal; the image says so with a flag, which not every start has.
+process.on('SIGUSR1', () => undefined);
+
 const subcommands = {
   serve,
   image,

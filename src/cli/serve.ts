@@ -23,6 +23,8 @@ export const serve: Subcommand = {
   ].join('\n'),
   run: async (argv, terminal) => {
     const config = readConfig(argv, terminal.env, hostname());
+    // What the server makes is for nobody else, unless it says so.
+    process.umask(0o077);
     const log = jsonLog(config.logLevel);
     log.info({ version: packageVersion(), config: describeConfig(config) }, 'gpfs-csi starts');
     const server = await startServer(config, log);

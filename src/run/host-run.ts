@@ -110,6 +110,20 @@ const starter =
 
 type Child = ReturnType<typeof spawnGroup>;
 
+// Scripts of GPFS make files that others read: they must not see how strict the driver is with its own.
+const inherited = process.umask(0o077);
+process.umask(inherited);
+
+/** Starts a program, which takes over the umask of that moment. */
+function withUmask<Result>(start: () => Result): Result {
+  const own = process.umask(inherited);
+  try {
+    return start();
+  } finally {
+    process.umask(own);
+  }
+}
+
 // In an object, because execa returns a promise too, and a function that returns it would await it.
 const spawnGroup = (
   file: string,
@@ -117,19 +131,21 @@ const spawnGroup = (
   path: string,
   lifeline: number | undefined,
 ) => ({
-  process: execa(file, args, {
-    // Its own process group: a signal for the driver does not reach it, and a kill reaches all its processes.
-    detached: true,
-    cleanup: false,
-    reject: false,
-    buffer: false,
-    // The types of execa know descriptors up to 9 only; it hands on any.
-    stdio: ['ignore', 'pipe', 'pipe', ...(lifeline === undefined ? [] : [lifeline as 9])],
-    // Never a directory of GPFS, which would be busy until the command ends.
-    cwd: '/',
-    env: { LC_ALL: 'C', PATH: path },
-    extendEnv: false,
-  }),
+  process: withUmask(() =>
+    execa(file, args, {
+      // Its own process group: a signal for the driver does not reach it, and a kill reaches all its processes.
+      detached: true,
+      cleanup: false,
+      reject: false,
+      buffer: false,
+      // The types of execa know descriptors up to 9 only; it hands on any.
+      stdio: ['ignore', 'pipe', 'pipe', ...(lifeline === undefined ? [] : [lifeline as 9])],
+      // Never a directory of GPFS, which would be busy until the command ends.
+      cwd: '/',
+      env: { LC_ALL: 'C', PATH: path },
+      extendEnv: false,
+    }),
+  ),
 });
 
 async function collect(child: Child, argv: Argv, maxOutput: number): Promise<string> {

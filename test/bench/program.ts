@@ -15,6 +15,8 @@ export function program(): string {
 
 /** Node's flags and the environment that the image starts the driver with, read from its Dockerfile. */
 export function asInImage(): {
+  /** All words of the entry point. */
+  readonly words: readonly string[];
   readonly flags: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 } {
@@ -23,10 +25,14 @@ export function asInImage(): {
   const words = z.array(z.string()).parse(JSON.parse(entry));
   const set = [...text.matchAll(/\b(?<name>UV_\w+|MALLOC_\w+)=(?<value>\d+)/g)];
   return {
-    flags: words.filter((word) => word.startsWith('--')),
+    words,
+    flags: words.slice(words.findIndex(isNode)).filter((word) => word.startsWith('--')),
     env: Object.fromEntries(set.map((match) => [match[1] ?? '', match[2] ?? ''])),
   };
 }
+
+/** Whether this word of an entry point is the program Node. */
+export const isNode = (word: string): boolean => word.endsWith('/node');
 
 const sources = (): readonly string[] =>
   readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })

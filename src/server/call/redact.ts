@@ -1,3 +1,4 @@
+import { parameterKeys } from '../../model/class/parameter-keys.ts';
 import { CommandFailed } from '../../run/run.ts';
 
 const hidden = '***';
@@ -16,12 +17,52 @@ export function redacted(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .slice(0, mostItems)
-      .map(([key, item]: [string, unknown]) => [
-        key,
-        isHidden(key) ? masked(item) : redacted(item),
-      ]),
+      .map(([key, item]: [string, unknown]) => [key, loggable(key, item)]),
   );
 }
+
+function loggable(key: string, item: unknown): unknown {
+  if (isHidden(key)) return masked(item);
+  return openMaps.has(key) && typeof item === 'object' && item !== null
+    ? known(item)
+    : redacted(item);
+}
+
+/** Maps whose keys anybody chooses: a class, an administrator or a program above the driver. */
+const openMaps = new Set(['parameters', 'mutable_parameters', 'volume_context', 'publish_context']);
+
+/** What Kubernetes and the driver put there: names, and nothing secret. */
+const knownKeys = new Set([
+  ...Object.keys(parameterKeys),
+  ...[
+    'pvc/name',
+    'pvc/namespace',
+    'pv/name',
+    'fstype',
+    'ephemeral',
+    'pod.name',
+    'pod.namespace',
+  ].map((key) => `csi.storage.k8s.io/${key}`),
+  ...['pod.uid', 'serviceAccount.name', 'volumesnapshot/name', 'volumesnapshot/namespace'].map(
+    (key) => `csi.storage.k8s.io/${key}`,
+  ),
+  'csi.storage.k8s.io/volumesnapshotcontent/name',
+  'storage.kubernetes.io/csiProvisionerIdentity',
+  'generation',
+]);
+
+const plainValue = /^[\w.:/@+,= -]{0,253}$/;
+
+/** Values of known keys that look like such values; everything else is hidden. */
+const known = (entries: object): unknown =>
+  Object.fromEntries(
+    Object.entries(entries)
+      .slice(0, mostItems)
+      .map(([key, value]: [string, unknown]) => [
+        key.slice(0, longestText),
+        knownKeys.has(key) && typeof value === 'string' && plainValue.test(value) ? value : hidden,
+      ]),
+  );
 
 const isHidden = (key: string) =>
   key === 'secrets' || key === 'mount_flags' || key === serviceAccountTokens;
@@ -64,21 +105,35 @@ function textsIn(value: unknown): string[] {
   return Object.values(value).flatMap(textsIn);
 }
 
-/** The text without secrets, as a caller may read it. */
+/**
+ * The text without secrets, as a caller may read it. In one pass, and the longest first: a secret may be a part of
+ * another one, of which the rest must not stay, or of what replaces it.
+ */
 export const withoutSecrets = (text: string, { secrets }: Sensitive): string =>
-  secrets.reduce((clean, secret) => clean.replaceAll(secret, hidden), text);
+  replaced(text, secrets, (any) => any);
 
 /** The text without secrets and mount flags, as the log may have it. */
 export function fitForLog(text: string, sensitive: Sensitive): string {
   // A flag as short as `ro` is hidden only where it is a word, not inside other words.
-  return sensitive.flags.reduce(
-    (clean, flag) => clean.replaceAll(asWord(flag), hidden),
+  return replaced(
     withoutSecrets(text, sensitive),
+    sensitive.flags,
+    (any) => `(?<![A-Za-z0-9_])${any}(?![A-Za-z0-9_])`,
   );
 }
 
-const asWord = (flag: string): RegExp =>
-  new RegExp(`(?<![A-Za-z0-9_])${flag.replace(/[^A-Za-z0-9]/g, '\\$&')}(?![A-Za-z0-9_])`, 'g');
+function replaced(text: string, words: readonly string[], within: (any: string) => string): string {
+  // A request may have thousands, and a message few.
+  const there = [...new Set(words)].filter((word) => text.includes(word));
+  if (there.length === 0) return text;
+  const longestFirst = there.sort((a, b) => b.length - a.length);
+  const any = longestFirst.map((word) => word.replace(/[^A-Za-z0-9]/gu, escaped)).join('|');
+  return text.replace(new RegExp(within(`(?:${any})`), 'gu'), hidden);
+}
+
+/** A character that may mean something in a pattern, as itself. */
+const escaped = (character: string): string =>
+  `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 
 const deepestCause = 8;
 

@@ -49,7 +49,7 @@ export function parseAttributes(output: string): ListedAttributes {
 }
 
 function replication(text: string): Replication {
-  const found = /^(\d+) max (\d+)$/.exec(text);
+  const found = /^(\d{1,2}) max (\d{1,2})$/.exec(text);
   if (!found) throw unreadable('mmlsattr', text);
   return { copies: Number(found[1]), most: Number(found[2]) };
 }

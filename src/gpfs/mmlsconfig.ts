@@ -23,7 +23,8 @@ export const mmlsconfig =
 export function parseConfig(output: string): ClusterConfig {
   const rows = parseTable('mmlsconfig', output, COLUMNS);
   const clusterId = setting(rows, 'clusterid');
-  if (clusterId === undefined || !/^\d+$/.test(clusterId)) throw unreadable('mmlsconfig', output);
+  if (clusterId === undefined || !/^\d{1,20}$/.test(clusterId))
+    throw unreadable('mmlsconfig', output);
   const level = setting(rows, 'minreleaselevel') ?? setting(rows, 'minreleaseleveldaemon') ?? '';
   const minRelease = parseRelease(level);
   if (minRelease === undefined) throw unreadable('mmlsconfig', `minReleaseLevel ${level}`);

@@ -59,7 +59,7 @@ export function parseFileSystem(output: string): FileSystem {
 
 // `22.00 (5.0.4.0)`: the format, and the release that brought it.
 function formatVersion(text: string): Release {
-  const found = /^(\d+\.\d+)(?:\s|$)/.exec(text);
+  const found = /^(\d{1,4}\.\d{1,4})(?:\s|$)/.exec(text);
   const release = parseRelease(found?.[1] ?? '');
   if (release === undefined) throw unreadable('mmlsfs', `filesystemVersion ${text}`);
   return { ...release, kind: 'format' };
@@ -77,7 +77,7 @@ const copies = (
 
 function largest(values: readonly string[]): Bytes {
   const line = values.join(' ');
-  if (values.length === 0 || !values.every((value) => /^\d+$/.test(value))) {
+  if (values.length === 0 || !values.every((value) => /^\d{1,12}$/.test(value))) {
     throw unreadable('mmlsfs', `blockSize ${line}`);
   }
   return values.map(BigInt).reduce((most, value) => (value > most ? value : most));

@@ -26,9 +26,9 @@ export const mmlspool =
     );
 
 const heading = /^\s*Name\s+Id\b/;
-const short = /^(?<name>\S+)\s+\d+$/;
+const short = /^(?<name>\S+)\s+\d{1,10}$/;
 const long =
-  /^(?<name>\S+)\s+\d+\s+(?<size>\d+)\s+(?<unit>KB|MB|GB)\s+(?<data>yes|no)\s+(?:yes|no)\s+(?<total>\d+)\s+(?<free>\d+)\s+\(\s*\d+%\)/;
+  /^(?<name>\S+)\s+\d{1,10}\s+(?<size>\d{1,6})\s+(?<unit>KB|MB|GB)\s+(?<data>yes|no)\s+(?:yes|no)\s+(?<total>\d{1,16})\s+(?<free>\d{1,16})\s+\(\s*\d{1,3}%\)/;
 const units: Readonly<Record<string, Bytes>> = { KB: KiB, MB: MiB, GB: GiB };
 
 /** The rows below the heading of the table. */

@@ -38,6 +38,6 @@ function parseQuota(output: string, fileset: string): FilesetQuota | undefined {
 
 function kibibytes(row: TableRow, column: string): Bytes {
   const text = cell('mmlsquota', row, column);
-  if (!/^\d+$/.test(text)) throw unreadable('mmlsquota', `${column} ${text}`);
+  if (!/^\d{1,16}$/.test(text)) throw unreadable('mmlsquota', `${column} ${text}`);
   return BigInt(text) * KiB;
 }

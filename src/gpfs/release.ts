@@ -12,7 +12,7 @@ const firstWithClones = { product: [3, 4], format: [12, 0] } as const;
 export function parseRelease(text: string): Release | undefined {
   const whole = /^(\d{1,2})(\d{2})$/.exec(text);
   if (whole) return { kind: 'format', parts: whole.slice(1).map(Number) };
-  if (!/^\d+(?:\.\d+)+$/.test(text)) return undefined;
+  if (!/^\d{1,4}(?:\.\d{1,4}){1,7}$/.test(text)) return undefined;
   const parts = text.split('.').map(Number);
   // Formats of two parts stand in the tens; products of that age were in single digits.
   const [first = 0] = parts;

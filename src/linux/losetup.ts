@@ -206,7 +206,7 @@ interface Listed {
 // Raw output escapes blanks: those that pad the number of the device, and that of ` (lost)`, which util-linux 2.40 and
 // newer put after the name of a device that has no node in /dev.
 const listedLine =
-  /^(\/dev\/loop\d+)(?:(?: |\\x20)\(lost\))?(?: (?:\\x20)*(\d+):(\d+)(?:\\x20)* (\d+)| *)$/;
+  /^(\/dev\/loop\d{1,7})(?:(?: |\\x20)\(lost\))?(?: (?:\\x20)*(\d{1,10}):(\d{1,10})(?:\\x20)* (\d{1,20})| *)$/;
 
 /** Reads one line of `losetup --raw -O NAME,BACK-MAJ:MIN,BACK-INO`. Throws unreadable-output. */
 export function parseListed(line: string): Listed {
@@ -258,7 +258,7 @@ const isTransient = (complaint: string): boolean =>
 async function makeNode(run: Run): Promise<void> {
   const free = (await run(['losetup', '-f'], 'read').catch(() => '')).trim();
   // util-linux 2.40 and newer say ` (lost)` of a device without a node.
-  const [, path = '', number = ''] = /^(\/dev\/loop(\d+))(?: \(lost\))?$/.exec(free) ?? [];
+  const [, path = '', number = ''] = /^(\/dev\/loop(\d{1,7}))(?: \(lost\))?$/.exec(free) ?? [];
   if (path === '' || (await exists(path))) return;
   await run(['mknod', path, 'b', '7', number], 'write').catch(() => undefined);
 }

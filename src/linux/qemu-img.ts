@@ -12,7 +12,7 @@ const tableMs = 30 * 60_000;
 /** A conversion ends when the disk ends, so only one that hangs reaches this limit. */
 const convertMs = 24 * 3_600_000;
 
-const information = z.looseObject({
+export const information = z.looseObject({
   format: z.string(),
   'format-specific': z
     .looseObject({
@@ -21,10 +21,23 @@ const information = z.looseObject({
     .optional(),
 });
 
-const tables = z.looseObject({
-  'total-clusters': z.number().positive(),
-  'allocated-clusters': z.number().nonnegative().default(0),
+export const tables = z.looseObject({
+  'total-clusters': z.int().positive(),
+  'allocated-clusters': z.int().nonnegative().default(0),
 });
+
+/** What qemu-img printed. Throws unreadable-output. */
+export function parseImage<T>(schema: z.ZodType<T>, output: string): T {
+  try {
+    return schema.parse(JSON.parse(output));
+  } catch (error) {
+    throw new DriverError(
+      'unreadable-output',
+      'qemu-img answered in a form this driver does not know; the log of this node has the line',
+      error,
+    );
+  }
+}
 
 /** qemu-img under limits. Formats are given, never detected: a guest can write any header into its disk. */
 export interface QemuImg {
@@ -51,10 +64,9 @@ export function qemuImg(run: Run): QemuImg {
         return run(limited([`--cpu=${seconds}`], args), 'read', { timeoutMs });
       };
       const text = await look('info', lookSeconds, lookMs).catch(refuse);
-      refuseMore(information.parse(JSON.parse(text)));
+      refuseMore(parseImage(information, text));
       const found = await look('check', tableSeconds, tableMs).catch(leaksAtMost);
-      const clusters = tables.parse(JSON.parse(found));
-      return (disk * BigInt(clusters['allocated-clusters'])) / BigInt(clusters['total-clusters']);
+      return allocatedOf(parseImage(tables, found), disk);
     },
     toRaw: async (file, raw, options) => {
       const args = ['convert', '-n', '--target-is-zero', '-W', '-m', '8', '-O', 'raw'];
@@ -66,6 +78,13 @@ export function qemuImg(run: Run): QemuImg {
       await run(argv, 'read', { timeoutMs: convertMs, ...options }).catch(refuse);
     },
   };
+}
+
+/** How many bytes of the disk are data; never more than it has. */
+export function allocatedOf(found: z.output<typeof tables>, disk: Bytes): Bytes {
+  const total = BigInt(found['total-clusters']);
+  const allocated = BigInt(found['allocated-clusters']);
+  return allocated >= total ? disk : (disk * allocated) / total;
 }
 
 // No backing file, whatever the header says. A comma in a name is written twice.

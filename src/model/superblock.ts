@@ -31,16 +31,26 @@ export function superblockOf(head: Uint8Array, recorded?: string): Superblock | 
   return found.find(({ type }) => type === recorded) ?? (found.length === 1 ? found[0] : undefined);
 }
 
+/** Above every file and device of Linux: a larger size is not of a file system that can be used. */
+const mostBytes = 2n ** 63n - 1n;
+
+const canBe = (bytes: Bytes): boolean => bytes > 0n && bytes <= mostBytes;
+
+const xfsBlocks = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
+
 function xfsIn(view: DataView): Superblock | undefined {
   if (!hasText(view, 0, 'XFSB')) return undefined;
-  return { type: 'xfs', bytes: BigInt(view.getUint32(4)) * view.getBigUint64(8) };
+  const block = view.getUint32(4);
+  const bytes = BigInt(block) * view.getBigUint64(8);
+  return xfsBlocks.includes(block) && canBe(bytes) ? { type: 'xfs', bytes } : undefined;
 }
 
 const btrfsAt = 64 * 1024;
 
 function btrfsIn(view: DataView): Superblock | undefined {
   if (!hasText(view, btrfsAt + 0x40, '_BHRfS_M')) return undefined;
-  return { type: 'btrfs', bytes: view.getBigUint64(btrfsAt + 0x70, littleEndian) };
+  const bytes = view.getBigUint64(btrfsAt + 0x70, littleEndian);
+  return canBe(bytes) ? { type: 'btrfs', bytes } : undefined;
 }
 
 const hasText = (view: DataView, at: number, text: string): boolean =>
@@ -68,6 +78,7 @@ function ext4In(whole: DataView): Superblock | undefined {
   const high = is64Bit ? BigInt(little32(view, 0x150)) << 32n : 0n;
   const blocks = high | BigInt(little32(view, 0x4));
   const block = 1n << (10n + BigInt(little32(view, 0x18)));
+  if (!canBe(blocks * block)) return undefined;
   return {
     type: 'ext4',
     bytes: blocks * block,
@@ -106,7 +117,7 @@ function ext4Most(view: DataView, blocks: bigint, block: Bytes): Bytes {
   ];
   const byGroups = groups.map((each) => each * perGroup * block);
   const byNumbers = has(view, 0x60, wide) ? [] : [(most32 + 1n) * block];
-  return [...byGroups, ...byNumbers].reduce((a, b) => (a < b ? a : b));
+  return [...byGroups, ...byNumbers].reduce((a, b) => (a < b ? a : b), mostBytes);
 }
 
 /** How many groups the blocks for descriptors have room for. */

@@ -8,19 +8,19 @@ import { makeIn } from '../run/directories.ts';
 import { ignoring } from './edges.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
-import { recordFormat } from './schema/data.ts';
+import { format, recordFormat } from './schema/data.ts';
 
 /** How long a file system stays frozen at most, from the request on. */
 export const freezeMs = 10_000;
 
 const requestFile = z.looseObject({
-  format: z.number(),
+  format,
   volume: z.string(),
   image: z.string().transform((text) => text as FileKey),
 });
 
 const answerFile = z.looseObject({
-  format: z.number(),
+  format,
   /** '' while the file system is frozen; else why it is not. */
   refused: z.string(),
 });

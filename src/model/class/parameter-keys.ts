@@ -19,7 +19,7 @@ const whole = (least: number, most: number) => ({
       `must be a whole number from ${least} to ${most}`,
     )
     .transform(Number),
-  recorded: z.number(),
+  recorded: z.int().min(0).max(999_999),
 });
 
 const replicas = {
@@ -27,7 +27,7 @@ const replicas = {
     .string()
     .regex(/^[123]$/, 'must be 1, 2 or 3')
     .transform(Number),
-  recorded: z.number(),
+  recorded: z.int().min(1).max(9),
 };
 
 const truth = {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bytes, key, localId } from './data.ts';
+import { bytes, key, localId, timeMs } from './data.ts';
 
 /** Bytes of a new file that no clone shares: allocated ahead, copied from a clone parent, or both. */
 const fill = z.looseObject({
@@ -26,7 +26,7 @@ export const claim = z.looseObject({
   boot: z.string(),
   /** Tells this claim from every other one. */
   nonce: z.string(),
-  sinceMs: z.number(),
+  sinceMs: timeMs,
   /** The server gave up and leaves the rest to the next server. */
   released: z.boolean(),
   /** `snapshot`, `clone` and `fence`: the clone parent that will be put above the volume. */

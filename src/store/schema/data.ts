@@ -6,16 +6,33 @@ import type { FileKey, LocalId } from '../../model/ids.ts';
 /** The format this version writes. A record of a higher one is refused, never rewritten. */
 export const recordFormat = 1;
 
+/** The format of a record. One that is newer than this version is refused before this is read. */
+export const format = z.int().min(0);
+
+/** A moment in milliseconds since 1970; JavaScript has no dates beyond. */
+export const timeMs = z.number().min(0).max(8.64e15);
+
+/** A whole number of things: far more than a record ever counts. */
+export const count = z.int().min(0).max(1_000_000_000);
+
+/** The sectors that a disk was made for. */
+export const sectorBytes = z.int().min(512).max(65_536);
+
 export const bytes = z
   .string()
   .regex(/^\d{1,19}$/)
-  .transform(BigInt);
+  .transform(BigInt)
+  // What off_t holds.
+  .refine((size) => size < 2n ** 63n);
 export const localId = z.string().transform((text) => text as LocalId);
 export const key = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*\.\d+-[0-9a-f]+$/)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*\.\d{1,15}-[0-9a-f]+$/)
   .transform((text) => text as FileKey);
-const inode = z.string().regex(/^\d+$/).transform(BigInt);
+const inode = z
+  .string()
+  .regex(/^\d{1,20}$/)
+  .transform(BigInt);
 
 /** A data file that exists: its key, and the inode that carries it. */
 export const dataFile = z.looseObject({ key, inode });

@@ -1,21 +1,21 @@
 import { z } from 'zod';
 import { claim } from './claim.ts';
-import { localId, state } from './data.ts';
+import { format, localId, state, timeMs } from './data.ts';
 
 /** One volume of a group, and the snapshot that is taken of it. */
 const member = z.looseObject({ volume: localId, snapshot: localId });
 
 /** Snapshots that belong together: written before the first is taken, so that any server can undo them. */
 export const groupRecord = z.looseObject({
-  format: z.number(),
+  format,
   id: localId,
   name: z.string(),
   state,
   /** Names the try that its members were taken in; a snapshot of another try does not count. */
   attempt: z.string(),
   members: z.array(member).readonly(),
-  createdMs: z.number(),
-  deletedMs: z.number().optional(),
+  createdMs: timeMs,
+  deletedMs: timeMs.optional(),
   claim: claim.nullable(),
 });
 export type GroupRecord = z.output<typeof groupRecord>;

@@ -1,6 +1,18 @@
 import { z } from 'zod';
 import { claim } from './claim.ts';
-import { attributes, bytes, content, dataFile, key, localId, state } from './data.ts';
+import {
+  attributes,
+  bytes,
+  content,
+  count,
+  dataFile,
+  format,
+  key,
+  localId,
+  sectorBytes,
+  state,
+  timeMs,
+} from './data.ts';
 
 /** The name of an image, and the format that it was imported from. */
 const goldenImage = z.looseObject({
@@ -12,7 +24,7 @@ const goldenImage = z.looseObject({
 const groupOfSnapshot = z.looseObject({ id: localId, attempt: z.string() });
 
 export const snapshotRecord = z.looseObject({
-  format: z.number(),
+  format,
   id: localId,
   name: z.string(),
   state,
@@ -23,35 +35,35 @@ export const snapshotRecord = z.looseObject({
   /** A golden image: its file was imported, not taken from a volume. */
   golden: goldenImage.optional(),
   group: groupOfSnapshot.optional(),
-  sectorBytes: z.number().optional(),
+  sectorBytes: sectorBytes.optional(),
   /** Of a golden image with small sectors: whether its import found direct I/O in these on a clone of it. */
   cloneDirectIo: z.boolean().optional(),
   bytes,
   file: dataFile.nullable(),
   parent: key.nullable(),
-  depth: z.number().optional(),
+  depth: count.optional(),
   content,
   attributes,
-  createdMs: z.number(),
-  deletedMs: z.number().optional(),
+  createdMs: timeMs,
+  deletedMs: timeMs.optional(),
   claim: claim.nullable(),
 });
 export type SnapshotRecord = z.output<typeof snapshotRecord>;
 
 /** A clone parent that no caller can name: of a volume-to-volume clone, or of a deleted snapshot (tombstone). */
 export const hiddenRecord = z.looseObject({
-  format: z.number(),
+  format,
   id: key,
   why: z.enum(['clone', 'tombstone']),
   state: z.enum(['waiting', 'removing']),
   /** The directory the file lies in. */
   data: z.enum(['snapshots', 'hidden']),
   parent: key.nullable(),
-  sectorBytes: z.number().optional(),
-  depth: z.number().optional(),
+  sectorBytes: sectorBytes.optional(),
+  depth: count.optional(),
   bytes,
   content,
-  createdMs: z.number(),
+  createdMs: timeMs,
   claim: claim.nullable().default(null),
 });
 export type HiddenRecord = z.output<typeof hiddenRecord>;

@@ -1,48 +1,48 @@
 import { z } from 'zod';
-import { key } from './data.ts';
+import { count, format, key, timeMs } from './data.ts';
 
 export const rootFile = z.looseObject({
-  format: z.number(),
+  format,
   rootId: z.string().regex(/^[0-9a-f]{8}$/),
   clusterId: z.string(),
   fileSystem: z.string(),
   fileset: z.string(),
   owner: z.string(),
-  createdMs: z.number(),
+  createdMs: timeMs,
 });
 export type RootFile = z.output<typeof rootFile>;
 
 /** What each server writes about itself at start; its modification time is the heartbeat. */
 export const nodeFile = z.looseObject({
-  format: z.number(),
+  format,
   node: z.string(),
   machineId: z.string(),
   bootId: z.string(),
   instance: z.string(),
   version: z.string(),
-  maxVolumes: z.number(),
+  maxVolumes: count,
 });
 export type NodeFile = z.output<typeof nodeFile>;
 
 /** Kept by a node as long as it may have the image open. */
 export const markFile = z.looseObject({
-  format: z.number(),
+  format,
   node: z.string(),
   machineId: z.string(),
   bootId: z.string(),
   image: key,
-  sinceMs: z.number(),
+  sinceMs: timeMs,
 });
 export type MarkFile = z.output<typeof markFile>;
 
 /** What the probe of a root found out; see model/abilities.ts. A field that it did not settle is absent. */
 export const abilitiesFile = z.looseObject({
-  format: z.number(),
+  format,
   /** The node, the driver version, the format of the file system, and the time of the probe. */
   node: z.string(),
   version: z.string(),
   release: z.string().optional(),
-  probedMs: z.number(),
+  probedMs: timeMs,
   /** Every trial had an answer. */
   complete: z.boolean().optional(),
   abilities: z.looseObject({
@@ -62,11 +62,11 @@ export const abilitiesFile = z.looseObject({
       z.string(),
       z.looseObject({
         kind: z.enum(['yes', 'no', 'unknown']),
-        ms: z.number(),
+        ms: timeMs,
         why: z.string().optional(),
       }),
     )
     .optional(),
   /** How long each command took, in ms. */
-  latencyMs: z.record(z.string(), z.number()).optional(),
+  latencyMs: z.record(z.string(), timeMs).optional(),
 });

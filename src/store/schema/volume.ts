@@ -3,7 +3,19 @@ import type { AccessMode } from '../../model/capability.ts';
 import { parameterKeys } from '../../model/class/parameter-keys.ts';
 import { recordShape, type ParameterTable } from '../../model/class/parameter-table.ts';
 import { claim } from './claim.ts';
-import { attributes, bytes, content, dataFile, key, localId, state } from './data.ts';
+import {
+  attributes,
+  bytes,
+  content,
+  count,
+  dataFile,
+  format,
+  key,
+  localId,
+  sectorBytes,
+  state,
+  timeMs,
+} from './data.ts';
 
 /**
  * Whether the file system on an image can be mounted from a device that is read-only: `clean` says that its
@@ -29,7 +41,7 @@ const attachment = z.looseObject({
   node: z.string(),
   readonly: z.boolean(),
   capability,
-  sinceMs: z.number(),
+  sinceMs: timeMs,
   /** `fencing`: other nodes are being cut off first, and until then the volume must not be used. */
   state: z.enum(['fencing', 'ready']).optional(),
 });
@@ -52,7 +64,7 @@ export const optionsOf = <Table extends ParameterTable>(table: Table) =>
   z.looseObject(recordShape(table, 'options', 'format'));
 
 export const volumeRecord = z.looseObject({
-  format: z.number(),
+  format,
   id: localId,
   name: z.string(),
   state,
@@ -69,9 +81,9 @@ export const volumeRecord = z.looseObject({
   /** The clone parent that the image reads through. */
   parent: key.nullable(),
   /** The sector size of its partition table or file system, where that is not the sector of our loop devices. */
-  sectorBytes: z.number().optional(),
+  sectorBytes: sectorBytes.optional(),
   /** Clone parents above the image: an upper bound, as those may be moved up meanwhile. */
-  depth: z.number().optional(),
+  depth: count.optional(),
   content,
   /** No node could have written since `parent` was put above the image, so a clone may share `parent`. */
   unchanged: z.boolean(),
@@ -80,9 +92,9 @@ export const volumeRecord = z.looseObject({
   /** Only of the image it names, and only until a node may write again. */
   journal: journal.optional(),
   attachments: z.array(attachment),
-  createdMs: z.number(),
+  createdMs: timeMs,
   /** When it was deleted. The record stays for some time, so that a server that slept cannot recreate the object. */
-  deletedMs: z.number().optional(),
+  deletedMs: timeMs.optional(),
   claim: claim.nullable(),
   /** The running change of attributes. Moving blocks takes long, so it excludes no other operation. */
   retype: claim.nullable().default(null),

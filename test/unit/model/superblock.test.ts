@@ -35,6 +35,22 @@ describe('the file system on a disk', () => {
   });
 });
 
+test('a file system that says it is larger than any disk, or of no size, is none', () => {
+  const changed = (head: Buffer, change: (head: Buffer) => void): Buffer => {
+    change(head);
+    return head;
+  };
+  const heads = [
+    changed(xfs(), (head) => head.writeBigUInt64BE(2n ** 63n, 8)),
+    changed(xfs(), (head) => head.writeUInt32BE(4095, 4)),
+    changed(xfs(), (head) => head.writeUInt32BE(0xffff_ffff, 4)),
+    changed(btrfs(), (head) => head.writeBigUInt64LE(2n ** 63n, 64 * 1024 + 0x70)),
+    changed(btrfs(), (head) => head.writeBigUInt64LE(0n, 64 * 1024 + 0x70)),
+    ext4({ blocks: 2n ** 63n }),
+  ];
+  for (const head of heads) expect(superblockOf(head)).toBeUndefined();
+});
+
 describe('how far an ext4 can grow', () => {
   const most = (layout: Parameters<typeof ext4>[0]) => superblockOf(ext4(layout))?.mostBytes;
   const features = compat.journal | compat.resizeInode;

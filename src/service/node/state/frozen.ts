@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { undefinedWhenMissing, type Files } from '../../../run/files.ts';
+import { timeMs } from '../../../store/schema/data.ts';
 import { ownFiles } from './own-files.ts';
 
 const frozenFile = z.object({
@@ -9,7 +10,7 @@ const frozenFile = z.object({
   path: z.string(),
   /** Of the freeze request. */
   nonce: z.string(),
-  untilMs: z.number(),
+  untilMs: timeMs,
 });
 /** A file system of this node that is frozen, or was when the driver died. */
 export type FrozenNote = z.output<typeof frozenFile>;

@@ -7,13 +7,16 @@ import type { FileKey } from '../../../model/ids.ts';
 import { undefinedWhenMissing, type Files } from '../../../run/files.ts';
 import { ownFiles } from './own-files.ts';
 
-const bigint = z.string().regex(/^\d+$/).transform(BigInt);
+const bigint = z
+  .string()
+  .regex(/^\d{1,20}$/)
+  .transform(BigInt);
 const mode = z.string().transform((text) => text as AccessMode);
 const key = z.string().transform((text) => text as FileKey);
 
 const identity = z.object({ device: bigint, inode: bigint });
 const loop = z.object({
-  path: z.string().regex(/^\/dev\/loop\d+$/),
+  path: z.string().regex(/^\/dev\/loop\d{1,7}$/),
   diskseq: z.string(),
   /** The name of the file as /sys showed it; '' in records of an older version. */
   file: z.string().max(8192).default(''),

@@ -20,6 +20,26 @@ const serviceNames = [
 // The types in src/wire are made with the same choices; see scripts/proto.mjs.
 const choices = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
 
+/** A message type as protobuf describes it; only what the server reads of it. */
+export interface Descriptor {
+  readonly name: string;
+  readonly field: readonly {
+    readonly number: number;
+    readonly type: string;
+    readonly typeName: string;
+  }[];
+  readonly nestedType: readonly Descriptor[];
+}
+
+/** Finds a message type of CSI by its name; undefined where there is none. */
+export function loadMessages(
+  path = findProto('csi/v1/csi.proto'),
+): (name: string) => Descriptor | undefined {
+  const { csi } = loadPackageDefinition(loadSync(path, choices)) as unknown as ProtoGrpcType;
+  const types = new Map<string, object>(Object.entries(csi.v1));
+  return (name) => (types.get(name) as { readonly type?: Descriptor } | undefined)?.type;
+}
+
 /** Reads the interface from csi.proto, or from the file at `path`. Throws misconfigured when a service is missing. */
 export function loadCsi(path = findProto('csi/v1/csi.proto')): Csi {
   const definition = loadSync(path, choices);

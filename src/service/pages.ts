@@ -16,6 +16,8 @@ export interface Listing<T, R> {
   readonly list: 'volumes' | 'snapshots';
   readonly records: (store: RootStore) => Records<T>;
   readonly entry: (store: RootStore, record: T) => R | undefined | Promise<R | undefined>;
+  /** Throws where no caller waits for the list any more. */
+  readonly stopIfLeft: () => void;
 }
 
 interface Listed<R> {
@@ -28,7 +30,7 @@ interface Listed<R> {
  * One page, in the order of roots, shards and ids. Memory holds one page, however many records there are. Throws
  * bad-token.
  */
-export async function listPage<T, R>(
+export async function listPage<T extends object, R>(
   listing: Listing<T, R>,
   stores: readonly RootStore[],
   page: Page,
@@ -51,7 +53,7 @@ function tokenAfter<T, R>({ list }: Listing<T, R>, found: readonly Listed<R>[]):
   return last ? tokenOf(list, last) : '';
 }
 
-async function* walk<T, R>(
+async function* walk<T extends object, R>(
   listing: Listing<T, R>,
   stores: readonly RootStore[],
   after: { readonly root: string; readonly id: string } | undefined,
@@ -61,7 +63,7 @@ async function* walk<T, R>(
     yield* walkRoot(listing, store, after?.root === store.id ? after.id : undefined);
 }
 
-async function* walkRoot<T, R>(
+async function* walkRoot<T extends object, R>(
   listing: Listing<T, R>,
   store: RootStore,
   after: string | undefined,
@@ -76,6 +78,7 @@ async function* walkRoot<T, R>(
       return shard === from && after !== undefined ? ids.filter(([id]) => id > after) : ids;
     });
     for (const group of inGroups((await Promise.all(found)).flat())) {
+      listing.stopIfLeft();
       const read = group.map((each) => readListed(listing, store, records, each));
       yield* (await Promise.all(read)).flatMap((item) => item ?? []);
     }
@@ -94,14 +97,16 @@ export function* inGroups<Item>(
 /**
  * The entry of one record. A record that cannot be read is logged once, and the others are listed without it.
  */
-async function readListed<T, R>(
+async function readListed<T extends object, R>(
   listing: Listing<T, R>,
   store: RootStore,
   records: Records<T>,
   [id, version]: readonly [id: string, version: number],
 ): Promise<Listed<R> | undefined> {
   try {
+    if (store.gone.has(listing.list, id, version)) return undefined;
     const held = await records.readListed(id, version);
+    if (held) store.gone.note(listing.list, held);
     const entry = held && (await listing.entry(store, held.value));
     return entry === undefined ? undefined : { root: store.id, id, entry };
   } catch (error) {

@@ -10,6 +10,7 @@ import { copiesOf, type Copies } from './copies.ts';
 import { abilitiesOf, type KeptAbilities } from './abilities.ts';
 import { attachedIndexOf, type AttachedIndex } from './attached.ts';
 import { type BadFiles, badFilesOf, toText } from './json.ts';
+import { goneOf, type Gone } from './gone.ts';
 import { edgesOf, ignoring, type Edges } from './edges.ts';
 import { freezesOf, type Freezes } from './freezes.ts';
 import {
@@ -68,6 +69,8 @@ export interface RootStore {
    * changes use the spare files.
    */
   readonly freeing: RootStore;
+  /** Deleted objects, whose records lists need not read again. */
+  readonly gone: Gone;
   /** Files that cannot be read, each logged once. */
   readonly bad: BadFiles;
   /** Checked before every change: a call on a root that is not mounted fails as unavailable and touches nothing. */
@@ -198,6 +201,7 @@ function storeOver(ground: StoreGround): BareStore {
     layout,
     files,
     check,
+    gone: goneOf(clock),
     bad,
     makeIn: (file, action) => makeIn(files, dirname(file), action),
     directoryOf: (file) => files.makeDirectory(dirname(file), 0o750),

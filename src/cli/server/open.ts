@@ -9,7 +9,7 @@ import { registerQueueMetrics } from '../../service/forest/metrics.ts';
 import type { NodeSide } from '../../service/node/node.ts';
 import type { TrackedTopology } from '../../service/roots/topology.ts';
 import type { Config } from '../command/config.ts';
-import { startAccounting } from './accounting.ts';
+import { releaseMemory, startAccounting } from './accounting.ts';
 import { endsWithin } from './periodic.ts';
 import { openRegistration, reportingTopology } from './registration.ts';
 import { startUpkeep } from './upkeep.ts';
@@ -99,6 +99,7 @@ function openGrpc(
       seconds(ms / 1000, { rpc, code });
     },
     onVanished,
+    onQuiet: releaseMemory,
   });
 }
 

@@ -66,6 +66,33 @@ export function createReport(
   };
 }
 
+/** Reports requests that were refused before they were read. */
+export interface Refusals {
+  note(rpc: string, error: unknown): void;
+}
+
+const refusalsMs = 1000;
+
+/** One sample each in the metrics, and one line a second at most: a flood of requests must not become one of lines. */
+export function createRefusals({ log, onDone }: ReportOptions): Refusals {
+  let lastMs = -Infinity;
+  let refused = 0;
+  return {
+    note: (rpc, error) => {
+      onDone?.({ rpc, code: codeName(answerFor(error).code), ms: 0 });
+      refused += 1;
+      const now = performance.now();
+      if (now - lastMs < refusalsMs) return;
+      log[levelOf(error)](
+        { rpc, refused, error: errorText(error, { withStack: !(error instanceof DriverError) }) },
+        'requests refused',
+      );
+      lastMs = now;
+      refused = 0;
+    },
+  };
+}
+
 // An internal error needs a developer; everything else is for the caller to act on.
 const levelOf = (error: unknown): 'error' | 'warn' =>
   answerFor(error).code === status.INTERNAL ? 'error' : 'warn';

@@ -8,7 +8,10 @@ import { patience, persist, withPatience } from '../../service/claims/patience.t
 import type { Calls } from './calls.ts';
 import { decode } from './decode.ts';
 import type { LockKey, Locks } from './locks.ts';
-import { createReport, type Report, type RequestDone } from './report.ts';
+import type { Message, MessageReader } from './message.ts';
+import { createReport, type Refusals, type Report, type RequestDone } from './report.ts';
+import type { Room } from './room.ts';
+import type { Sharing } from './sharing.ts';
 import { answerFor } from './status.ts';
 
 /** One RPC: how its request is decoded, which locks it takes, and what it does. */
@@ -19,6 +22,8 @@ interface Rpc<Request, Reply> {
   readonly handle: (request: Request) => Promise<Reply> | Reply;
   /** Called often by machines: its successes are logged at level debug. */
   readonly quiet?: boolean;
+  /** It only reads, and that costs much: requests that ask the same at once share the answer. */
+  readonly shared?: boolean;
 }
 
 /** Makes a handler that always answers, and only once. */
@@ -29,6 +34,10 @@ export interface UnaryOptions {
   readonly log: Log;
   readonly locks: Locks;
   readonly calls: Calls;
+  readonly readers: ReadonlyMap<string, MessageReader>;
+  readonly room: Room;
+  readonly sharing: Sharing;
+  readonly refusals: Refusals;
   /** A caller that set no deadline, or a later one, gets an answer after this many milliseconds. */
   readonly limitMs: number;
   readonly onDone?: ((done: RequestDone) => void) | undefined;
@@ -50,7 +59,45 @@ function serve<Request, Reply>(
   call: ServerUnaryCall<unknown, Reply>,
   callback: sendUnaryData<Reply>,
 ): void {
-  const report = createReport(options, rpc, call.request);
+  try {
+    const admitted = admit(options, rpc.name, call.request as Message);
+    run(options, rpc, { call, callback, ...admitted });
+  } catch (error) {
+    callback(answerFor(error));
+    options.refusals.note(rpc.name, error);
+  }
+}
+
+/** A request that was let in: what its message says, and the room that it takes until its work has ended. */
+interface Admitted {
+  readonly message: unknown;
+  readonly place: Disposable;
+}
+
+/** Weighs a message before it is built. Throws limit-reached and invalid-request. */
+function admit({ readers, room }: UnaryOptions, name: string, request: Message): Admitted {
+  const bytes = request.bytes ?? new Uint8Array();
+  request.bytes = undefined;
+  const reader = readers.get(name);
+  if (!reader) throw new Error(`no message of ${name} is known`);
+  using held = new DisposableStack();
+  const place = held.use(room.enter(reader.weigh(bytes)));
+  const message = reader.build(bytes);
+  held.move();
+  return { message, place };
+}
+
+interface Running<Reply> extends Admitted {
+  readonly call: ServerUnaryCall<unknown, Reply>;
+  readonly callback: sendUnaryData<Reply>;
+}
+
+function run<Request, Reply>(
+  options: UnaryOptions,
+  rpc: Rpc<Request, Reply>,
+  { call, callback, message, place }: Running<Reply>,
+): void {
+  const report = createReport(options, rpc, message);
   const leftMs = timeLeft(call, options.limitMs);
   const waits = mayWait(call, leftMs);
   let answered = false;
@@ -67,12 +114,20 @@ function serve<Request, Reply>(
     send(callback, report, error, reply);
     report.done(error);
   };
-  const timer = setTimeout(() => {
-    answer(stillRunning(rpc.name), null);
-  }, leftMs);
-  const work = () => perform(options.locks, rpc, call.request);
+  const stop = (): void => {
+    if (!answered) answer(stillRunning(rpc.name), null);
+  };
+  const timer = setTimeout(stop, leftMs);
+  // Also comes after each answer.
+  call.once('cancelled', stop);
+  const work = () => perform(options, rpc, message);
   // Deliberately independent of the call: a started operation finishes even when no caller waits for it.
-  options.calls.track(withPatience(waits.signal, work)).then(
+  const running = options.calls.track(withPatience(waits.signal, work));
+  const leave = (): void => {
+    place[Symbol.dispose]();
+  };
+  running.then(leave, leave);
+  running.then(
     (reply) => {
       answer(undefined, reply);
     },
@@ -83,15 +138,21 @@ function serve<Request, Reply>(
 }
 
 async function perform<Request, Reply>(
-  locks: Locks,
+  { locks, sharing }: UnaryOptions,
   rpc: Rpc<Request, Reply>,
   message: unknown,
 ): Promise<Reply> {
   const request = decode(rpc.request, message);
-  using _held = await locks.take(rpc.locks?.(request) ?? [], patience());
   // Under the locks, so that a request which lost a race against another server keeps its place.
-  return await persist(async () => rpc.handle(request));
+  const work = () => persist(async () => rpc.handle(request));
+  if (rpc.shared === true) return sharing.ask(`${rpc.name} ${textOf(request)}`, patience(), work);
+  using _held = await locks.take(rpc.locks?.(request) ?? [], patience());
+  return await work();
 }
+
+/** The same text for requests that ask the same. */
+const textOf = (request: unknown): string =>
+  JSON.stringify(request, (_, value: unknown) => (value instanceof Map ? [...value] : value));
 
 /** Until when a request may wait for others: not for a caller that left, and so that the answer still gets out. */
 function mayWait(

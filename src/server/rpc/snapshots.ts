@@ -35,6 +35,7 @@ export const snapshotHandlers = (unary: Unary, { snapshots }: Services) =>
       name: 'ListSnapshots',
       request: requests.listSnapshots,
       quiet: true,
+      shared: true,
       handle: async ({ filter, page }) => listSnapshotsResponse(await snapshots.list(filter, page)),
     }),
   }) satisfies Partial<ControllerHandlers>;

@@ -85,6 +85,7 @@ const queries = (unary: Unary, { volumes, capacity }: Services) =>
       name: 'ListVolumes',
       request: requests.listVolumes,
       quiet: true,
+      shared: true,
       handle: async (page) => listVolumesResponse(await volumes.list(page)),
     }),
     ValidateVolumeCapabilities: unary({
@@ -96,6 +97,7 @@ const queries = (unary: Unary, { volumes, capacity }: Services) =>
       name: 'GetCapacity',
       request: requests.getCapacity,
       quiet: true,
+      shared: true,
       handle: async (ask): Promise<GetCapacityResponse> => {
         const { available, maximum, minimum } = await capacity.capacity(ask);
         return {

@@ -1,4 +1,5 @@
-import { setLogger } from '@grpc/grpc-js';
+import { setLogger, type ServiceDefinition } from '@grpc/grpc-js';
+import type { MethodDefinition } from '@grpc/proto-loader';
 import type { Log } from '../../observe/log.ts';
 import type { Services } from '../../service/api.ts';
 import { createCalls, type Calls } from '../call/calls.ts';
@@ -8,10 +9,14 @@ import { groupHandlers } from '../rpc/groups.ts';
 import { identityHandlers } from '../rpc/identity.ts';
 import { createLocks } from '../call/locks.ts';
 import { nodeHandlers } from '../rpc/node.ts';
-import { loadCsi } from '../proto.ts';
-import type { RequestDone } from '../call/report.ts';
+import { messageReader, type Message, type MessageReader } from '../call/message.ts';
+import { loadCsi, loadMessages, type Descriptor } from '../proto.ts';
+import { createRefusals, type RequestDone } from '../call/report.ts';
+import { createRoom, type RoomLimits } from '../call/room.ts';
+import { createSharing } from '../call/sharing.ts';
 import { serveOn, type Served, type Service } from './served.ts';
 import { createUnary, type Unary } from '../call/unary.ts';
+import type { WireLimits } from './reading.ts';
 
 /** What the gRPC server is made from. */
 export interface GrpcOptions {
@@ -27,6 +32,11 @@ export interface GrpcOptions {
   readonly onDone?: ((done: RequestDone) => void) | undefined;
   /** Called when a socket was removed or replaced. No caller can reach this process then; it should end with status 1. */
   readonly onVanished: (path: string) => void;
+  /** Called when the last request of a crowd has ended. */
+  readonly onQuiet?: (() => void) | undefined;
+  /** What the requests of one socket may take. */
+  readonly room?: RoomLimits | undefined;
+  readonly wire?: WireLimits | undefined;
   /** How often to check for that, where inotify does not report it. */
   readonly watchMs?: number | undefined;
 }
@@ -56,15 +66,31 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   const locks = createLocks();
   const onMain = createCalls();
   const onController = createCalls();
+  const sharing = createSharing();
+  const refusals = createRefusals(options);
+  const readers = messageReaders();
   const open = (at: Place, calls: Calls) =>
     serveOn({
       ...at,
       calls,
-      services: servicesOf(options, createUnary({ ...options, locks, calls }), at),
+      services: servicesOf(
+        options,
+        createUnary({
+          ...options,
+          locks,
+          calls,
+          sharing,
+          refusals,
+          readers,
+          room: createRoom(options.room, options.onQuiet),
+        }),
+        at,
+      ),
       onVanished: () => {
         options.onVanished(at.path);
       },
       watchMs: options.watchMs,
+      limits: options.wire,
     });
   const main = await open({ path, mode: 0o600, withNode: true }, onMain);
   const gid = options.controller?.gid;
@@ -103,7 +129,47 @@ function servicesOf(
     { definition: csi.GroupController.service, handlers: groupHandlers(unary, services) },
   ];
   const node = { definition: csi.Node.service, handlers: nodeHandlers(unary, services) };
-  return withNode ? [...both, node] : both;
+  return (withNode ? [...both, node] : both).map(({ definition, handlers }) => ({
+    definition: unread(definition),
+    handlers,
+  }));
+}
+
+/** The same methods, whose requests come as bytes. The bytes of an answer that requests share are made once. */
+const unread = (definition: ServiceDefinition): ServiceDefinition =>
+  Object.fromEntries(
+    Object.entries(definition).map(([name, method]) => [
+      name,
+      {
+        ...method,
+        requestDeserialize: (bytes: Buffer): Message => ({ bytes }),
+        responseSerialize: onceEach(method.responseSerialize),
+      },
+    ]),
+  );
+
+function onceEach(serialize: (reply: object) => Buffer): (reply: object) => Buffer {
+  const made = new WeakMap<object, Buffer>();
+  return (reply) => {
+    const bytes = made.get(reply) ?? serialize(reply);
+    made.set(reply, bytes);
+    return bytes;
+  };
+}
+
+/** How the requests of each RPC are read. */
+function messageReaders(): ReadonlyMap<string, MessageReader> {
+  const named = loadMessages();
+  const services = Object.values(loadCsi()).map(({ service }) => service);
+  const methods = services.flatMap(
+    (service) => Object.entries(service) as [string, MethodDefinition<object, object>][],
+  );
+  return new Map(
+    methods.map(([name, { requestType, requestDeserialize }]) => [
+      name,
+      messageReader(requestType.type as Descriptor, named, requestDeserialize),
+    ]),
+  );
 }
 
 interface Switch extends ControllerSocket {

@@ -7,16 +7,24 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { Calls } from '../call/calls.ts';
+import { longestMessage } from '../call/message.ts';
+import {
+  boundedCalls,
+  connections,
+  wireLimits,
+  type Connection,
+  type WireLimits,
+} from './reading.ts';
 import { listenAt, type SocketOptions } from './socket.ts';
 
-const mebibyte = 1024 * 1024;
-
-const grpcOptions = {
-  'grpc.max_receive_message_length': 4 * mebibyte,
+const grpcOptions = (limits: WireLimits) => ({
+  'grpc.max_receive_message_length': longestMessage,
+  'grpc.max_concurrent_streams': limits.perConnection,
   // Probes leave connections behind.
   'grpc.max_connection_idle_ms': 30 * 60 * 1000,
   'grpc.enable_channelz': 0,
-};
+  interceptors: [boundedCalls(limits)],
+});
 
 /** A service and its handlers. */
 export interface Service {
@@ -29,6 +37,7 @@ export interface ServedOptions extends Omit<SocketOptions, 'onConnection'> {
   readonly services: readonly Service[];
   /** The calls that arrive at this socket. */
   readonly calls: Calls;
+  readonly limits?: WireLimits | undefined;
 }
 
 /** One socket with its gRPC server. */
@@ -45,14 +54,20 @@ const flushMs = 1000;
  * closing may unlink the path, and can end connections that grpc-js does not know of.
  */
 export async function serveOn(options: ServedOptions): Promise<Served> {
-  const server = new Server(grpcOptions);
+  const { limits = wireLimits } = options;
+  const server = new Server(grpcOptions(limits));
   for (const { definition, handlers } of options.services) server.addService(definition, handlers);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const sockets = new Set<Socket>();
+  // A set keeps the order in which its members came.
+  const open = new Set<Connection>();
   const onConnection = (socket: Socket): void => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    injector.injectConnection(socket);
+    const connection: Connection = { socket, requests: 0 };
+    open.add(connection);
+    socket.once('close', () => open.delete(connection));
+    if (open.size > limits.connections) closeOne(open);
+    connections.run(connection, () => {
+      injector.injectConnection(socket);
+    });
   };
   const listening = await listenAt({ ...options, onConnection });
   return {
@@ -61,16 +76,25 @@ export async function serveOn(options: ServedOptions): Promise<Served> {
       // Asks clients to leave. Its callback is of no use: it may come before the replies are sent.
       server.tryShutdown(() => undefined);
       const finished = await within(graceMs, options.calls.idle());
-      if (finished) await within(flushMs, allClosed(sockets));
+      if (finished) await within(flushMs, allClosed(open));
       server.forceShutdown();
-      for (const socket of sockets) socket.destroy();
+      for (const { socket } of open) socket.destroy();
     },
   };
 }
 
-async function allClosed(sockets: ReadonlySet<Socket>): Promise<void> {
+/** Closes the oldest connection without a request, else the one with the most: a client cannot keep others out. */
+function closeOne(open: ReadonlySet<Connection>): void {
+  const all = [...open];
+  const one =
+    all.find(({ requests }) => requests === 0) ??
+    all.reduce((most, each) => (each.requests > most.requests ? each : most));
+  one.socket.destroy();
+}
+
+async function allClosed(open: ReadonlySet<Connection>): Promise<void> {
   await Promise.all(
-    Array.from(sockets, (socket) => new Promise((resolve) => socket.once('close', resolve))),
+    Array.from(open, ({ socket }) => new Promise((resolve) => socket.once('close', resolve))),
   );
 }
 

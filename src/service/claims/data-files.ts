@@ -1,3 +1,4 @@
+import type { Bytes } from '../../model/bytes.ts';
 import type { DataRef } from '../../model/clone-tree.ts';
 import { DriverError } from '../../model/fault.ts';
 import { errnoOf, type FileStat } from '../../run/files.ts';
@@ -24,3 +25,11 @@ export async function statOf(store: RootStore, path: string): Promise<FileStat |
     return undefined;
   }
 }
+
+/**
+ * Bytes that a data file holds itself, without what it reads through its parents: the one place that knows
+ * where block counts come from. On GPFS `mmclone snap` moves them to the parent, and they lag on other nodes.
+ * Rejects with ENOENT where the file is not there.
+ */
+export const heldBytes = (store: RootStore, file: DataRef): Promise<Bytes> =>
+  store.files.held(pathOf(store, file));

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRaced } from '../../model/fault.ts';
+import { DriverError, isRaced } from '../../model/fault.ts';
 
 /**
  * How long work may wait for other work on the same object: until this signal fires. The server fires it shortly
@@ -16,6 +16,16 @@ export const withPatience = <Result>(until: AbortSignal, work: () => Result): Re
 export const patience = (): AbortSignal => storage.getStore() ?? none;
 
 const none = AbortSignal.abort();
+
+/** Throws unavailable where a request began the present work, which only reads, and no caller waits for it any more. */
+export function stopIfLeft(): void {
+  if (storage.getStore()?.aborted !== true) return;
+  throw noTimeLeft();
+}
+
+/** What a caller hears whose time is up while the answer is being read together; it has usually left. */
+export const noTimeLeft = (): DriverError =>
+  new DriverError('unavailable', 'there was no time left for the answer; ask again');
 
 /** The first pause between two tries, and the longest; the pauses are random, so that no server is always first. */
 const pauseMs = { first: 20, longest: 250 };

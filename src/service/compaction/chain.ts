@@ -1,6 +1,6 @@
 import type { Above, Chain, Child } from '../../model/compaction.ts';
 import type { FileKey } from '../../model/ids.ts';
-import { heldBytes } from '../../store/blocks.ts';
+import { heldBytes } from '../claims/data-files.ts';
 import type { RootStore } from '../../store/root.ts';
 import { brokenChain } from '../parents/depth.ts';
 import { parentRecord } from '../parents/record.ts';

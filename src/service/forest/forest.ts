@@ -3,7 +3,7 @@ import { isFault } from '../../model/fault.ts';
 import type { ForestNode } from '../../model/forest/forest.ts';
 import { ownerOfKey, publicId, type FileKey } from '../../model/ids.ts';
 import { errnoOf } from '../../run/files.ts';
-import { heldBytes } from '../../store/blocks.ts';
+import { heldBytes } from '../claims/data-files.ts';
 import type { DataKind } from '../../store/layout.ts';
 import type { Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';

@@ -1,7 +1,6 @@
 import { planSnap, type DataRef } from '../../model/clone-tree.ts';
 import type { FileKey } from '../../model/ids.ts';
 import type { FileStat } from '../../run/files.ts';
-import { heldBytes } from '../../store/blocks.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat, type Content } from '../../store/schema/data.ts';
@@ -11,7 +10,7 @@ import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from '../host.ts';
 import { deeper, endClaim, isClaimed, requireClaim } from '../claims/own-claim.ts';
 import { sectorsOf } from '../../model/sectors.ts';
-import { pathOf, statOf, imageOf } from '../claims/data-files.ts';
+import { heldBytes, imageOf, pathOf, statOf } from '../claims/data-files.ts';
 import { perform } from '../claims/steps.ts';
 import { parentRecord } from './record.ts';
 

@@ -10,6 +10,7 @@ import { removeSnapshot } from './remove.ts';
 import type { ServiceHost } from '../host.ts';
 import { listPage } from '../pages.ts';
 import type { PlacedObject } from '../roots/roots.ts';
+import { stopIfLeft } from '../claims/patience.ts';
 import { snapshotMissing } from '../claims/settle.ts';
 import { createSnapshot, type FoundSnapshot } from './create.ts';
 
@@ -69,7 +70,7 @@ async function listAll(host: RootsHost, source: string, page: Page): Promise<Pag
     return snapshot && isOf(snapshot, source) ? snapshot : undefined;
   };
   return listPage(
-    { list: 'snapshots', records: (store) => store.snapshots, entry },
+    { list: 'snapshots', records: (store) => store.snapshots, entry, stopIfLeft },
     // A volume that moved has snapshots in each root that it was in.
     source !== '' && !wanted ? [] : stores,
     page,

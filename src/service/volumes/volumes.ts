@@ -15,6 +15,7 @@ import type { ServiceHost } from '../host.ts';
 import { listPage } from '../pages.ts';
 import { modifyVolume } from './modify.ts';
 import { operate } from '../claims/operate.ts';
+import { stopIfLeft } from '../claims/patience.ts';
 import { isFencing } from '../claims/own-claim.ts';
 import { forgetMoves } from '../roots/handles.ts';
 import type { PlacedObject } from '../roots/roots.ts';
@@ -67,7 +68,7 @@ async function list(
   const entry = (store: RootStore, record: VolumeRecord) =>
     record.state === 'ready' ? shown(host, { store, record }) : undefined;
   return listPage(
-    { list: 'volumes', records: (store) => store.volumes, entry },
+    { list: 'volumes', records: (store) => store.volumes, entry, stopIfLeft },
     await host.roots.all(),
     page,
   );

@@ -63,6 +63,8 @@ export interface ServeOptions {
   readonly without?: readonly [string];
   /** A program of this machine, and the file that this node has in its place. */
   readonly instead?: readonly [program: string, by: string];
+  /** Flags of Node, as the image gives it some. */
+  readonly nodeFlags?: readonly string[];
 }
 
 const program = inject('program');
@@ -81,9 +83,10 @@ export function cli(
   argv: readonly string[],
   env: Readonly<Record<string, string>> = {},
   within: readonly string[] = [],
+  nodeFlags: readonly string[] = [],
 ): Process {
   const inherited = Object.entries(process.env).filter(([key]) => !/^(?:GPFS_CSI_|CSI_)/.test(key));
-  const [file = '', ...args] = [...within, process.execPath, program, ...argv];
+  const [file = '', ...args] = [...within, process.execPath, ...nodeFlags, program, ...argv];
   const child = spawn(file, args, {
     env: { ...Object.fromEntries(inherited), NODE_COMPILE_CACHE: compiled, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -113,7 +116,7 @@ export async function startRealServer(options: ServeOptions): Promise<RealServer
     value,
   ]);
   const env = { CSI_ENDPOINT: `unix://${socket}`, ...options.env };
-  const running = cli(['serve', ...argv], env, apart(options));
+  const running = cli(['serve', ...argv], env, apart(options), options.nodeFlags);
   while (!running.err().includes('"message":"serving"')) {
     if (running.child.exitCode !== null)
       throw new Error(`the server of ${node} ended at its start:\n${running.err()}`);

@@ -22,7 +22,7 @@ interface Ended {
 export interface TestClient {
   /** An RPC by its name, of whichever service has it. */
   call(rpc: string, request: object, options?: { readonly deadlineMs?: number }): Promise<Ended>;
-  /** The same with arbitrary bytes as the message. */
+  /** The same with arbitrary bytes as the message; the reply stays bytes too. */
   raw(rpc: string, bytes: Uint8Array): Promise<Ended>;
   close(): void;
 }
@@ -67,12 +67,17 @@ export function connectTo(path: string): TestClient {
     });
   return {
     call: (rpc, request, { deadlineMs } = {}) => send(methodOf(rpc), request, deadlineMs),
-    raw: (rpc, bytes) => send({ ...methodOf(rpc), requestSerialize: () => Buffer.from(bytes) }, {}),
+    raw: (rpc, bytes) => {
+      const plain = { requestSerialize: () => Buffer.from(bytes), responseDeserialize: unread };
+      return send({ ...methodOf(rpc), ...plain }, {}, 120_000);
+    },
     close: () => {
       client.close();
     },
   };
 }
+
+const unread = (reply: Buffer): unknown => reply;
 
 const ended = (error: ServiceError | null, reply: unknown): Ended => ({
   code: error ? codeName(error.code) : 'OK',

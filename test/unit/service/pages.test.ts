@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { shardOf } from '../../../src/model/ids.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import { clusterWithRoot, serverOn, spec } from '../../support/memory/driver.ts';
 
@@ -37,4 +38,19 @@ test('a version that was followed since it was listed is read as what it became'
   const listed = await store?.volumes.readListed('pvc-0', 1);
   expect(listed).toEqual(await store?.volumes.read('pvc-0'));
   expect(listed).toMatchObject({ version: 2, value: { state: 'ready' } });
+});
+
+test('the record of a deleted volume is read once, and a volume of the same name is listed', async () => {
+  const { driver, ids } = await driverWith(3);
+  const [store] = await driver.roots.all();
+  if (!store) throw new Error('the cluster has a root');
+  const [first = '', ...others] = ids;
+  await driver.volumes.remove(first);
+  const list = async () => (await driver.volumes.list({ max: 0, token: '' })).items;
+  const [, version = 0] = [...(await store.volumes.ids(shardOf('pvc-0')))][0] ?? [];
+  expect(store.gone.has('volumes', 'pvc-0', version)).toBe(false);
+  expect((await list()).map(({ id }) => id)).toEqual(expect.arrayContaining([...others]));
+  expect(store.gone.has('volumes', 'pvc-0', version)).toBe(true);
+  await driver.volumes.create(spec('pvc-0'));
+  expect((await list()).map(({ id }) => id).sort()).toEqual([...ids].sort());
 });

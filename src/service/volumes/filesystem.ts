@@ -1,6 +1,12 @@
 import { showBytes, type Bytes } from '../../model/bytes.ts';
-import { fsTypeOf, fsTypes, type Capability, type FsType } from '../../model/capability.ts';
-import { requireFittingFlags } from '../../model/class/mount-flags.ts';
+import {
+  fsTypeOf,
+  fsTypes,
+  whyUnsupported,
+  type Capability,
+  type FsType,
+} from '../../model/capability.ts';
+import { requireFittingFlags, whyUnfit } from '../../model/class/mount-flags.ts';
 import { DriverError } from '../../model/fault.ts';
 import { superblockBytes, superblockOf, type Superblock } from '../../model/superblock.ts';
 import { undefinedWhenMissing } from '../../run/files.ts';
@@ -50,6 +56,23 @@ export function requireUsableOptions(
   for (const { access } of capabilities)
     if (access.kind === 'mount')
       requireFittingFlags(access.flags, fsTypeOf(access, ofClass), ofRequest);
+}
+
+/** Why a volume cannot be used with these capabilities, for its file system; undefined where it can. */
+export function whyUnusable(
+  { content, options }: Pick<VolumeRecord, 'content' | 'options'>,
+  capabilities: readonly Capability[],
+): string | undefined {
+  const made = content.kind === 'filesystem' ? content.fsType : undefined;
+  const own = fsTypes.find((type) => type === made);
+  const why = (capability: Capability): string | undefined => {
+    const { access } = capability;
+    const unsupported = whyUnsupported(capability);
+    if (unsupported !== undefined || access.kind === 'block') return unsupported;
+    const type = own ?? fsTypeOf(access, options.fsType);
+    return access.flags.map((flag) => whyUnfit(flag, type)).find((each) => each !== undefined);
+  };
+  return capabilities.map(why).find((each) => each !== undefined);
 }
 
 const field = 'volume_capabilities';

@@ -1,5 +1,5 @@
 import type { Bytes } from '../../model/bytes.ts';
-import { requireSupported, whyUnsupported, type Capability } from '../../model/capability.ts';
+import { requireSupported, type Capability } from '../../model/capability.ts';
 import { publicId } from '../../model/ids.ts';
 import { volumeChange, whatIsLeft } from '../../model/class/mutable.ts';
 import { sizeOfGrown } from '../../model/sizing.ts';
@@ -10,7 +10,7 @@ import type { ValidateAsk, Validation, Volumes } from '../api.ts';
 import { createVolume, type PlacedVolume } from './create.ts';
 import { removeVolume } from './remove.ts';
 import { growClaimed } from './expand.ts';
-import { requireGrowable } from './filesystem.ts';
+import { requireGrowable, whyUnusable } from './filesystem.ts';
 import type { ServiceHost } from '../host.ts';
 import { listPage } from '../pages.ts';
 import { modifyVolume } from './modify.ts';
@@ -109,7 +109,7 @@ async function expand(
 
 function validation(record: VolumeRecord, ask: ValidateAsk): Validation {
   const no = (message: string): Validation => ({ confirmed: false, message });
-  const why = ask.capabilities.map(whyUnsupported).find((each) => each !== undefined);
+  const why = whyUnusable(record, ask.capabilities);
   if (why !== undefined) return no(why);
   const strange = [...ask.context].find(([key, value]) => record.context[key] !== value);
   if (strange)

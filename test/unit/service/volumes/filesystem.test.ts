@@ -140,5 +140,15 @@ test('an empty volume with a mount option that its file system may not have is r
     );
   expect(dataFiles(gpfs)).toEqual([]);
   const parameters = { fsType: 'xfs' };
-  await volumes.create(spec('fits', { capabilities: having('', 'nouuid'), parameters }));
+  const made = await volumes.create(
+    spec('fits', { capabilities: having('', 'nouuid'), parameters }),
+  );
+  const ask = { parameters: new Map(), mutable: new Map(), context: new Map() };
+  const validated = (flag: string) =>
+    volumes.validate(made.id, { ...ask, capabilities: having('', flag) });
+  expect(await validated('inode64')).toEqual({ confirmed: true });
+  expect(await validated('data=journal')).toEqual({
+    confirmed: false,
+    message: 'data is an option of ext4, not of xfs',
+  });
 });

@@ -1,14 +1,11 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError } from '../model/fault.ts';
 import type { Readiness } from '../service/api.ts';
 import { boundConnections, connectionLimits, type ConnectionLimits } from './connections.ts';
+
+// An import would evaluate every export of the module, and one of them loads a client for the web that nothing needs.
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** What the HTTP port serves. */
 export interface HttpOptions {

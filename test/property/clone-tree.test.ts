@@ -119,7 +119,8 @@ const beginning: readonly Step[] = ['v1', 'v2'].map((name) => ({
 /** What all sequences together made GPFS do: a property over nothing would hold as well. */
 const seen = new Map<string, number>();
 
-const runs = Number(process.env['RUNS'] ?? 2_000);
+/** `npm run test:soak` makes many more. */
+const runs = Number(process.env['RUNS'] ?? 500);
 
 test(
   'whatever is asked of two servers in whatever order, and whatever breaks, every object reads what it should',

@@ -22,19 +22,21 @@ const other = async ({ gpfs }: World): Promise<Driver> => {
 };
 
 const sameServer = 'an error, and the same server is asked again';
+const otherServer = 'an error, and another server is asked';
+const startsAgain = 'a crash, and the server starts again';
 
 const recoveries: Readonly<Record<string, Recovery>> = {
   [sameServer]: async (world, breakAndAct) => {
     await breakAndAct('failAt');
     return world.driver;
   },
-  'an error, and another server is asked': async (world, breakAndAct) => {
+  [otherServer]: async (world, breakAndAct) => {
     const driver = await other(world);
     await breakAndAct('failAt');
     await tend(world.driver);
     return driver;
   },
-  'a crash, and the server starts again': async (world, breakAndAct) => {
+  [startsAgain]: async (world, breakAndAct) => {
     await breakAndAct('crashAt');
     return serverOn(world.gpfs);
   },
@@ -90,18 +92,31 @@ const sorted = (all: Readonly<Record<string, string>>): Readonly<Record<string, 
 
 const after = (n: number): readonly [number, When] => [n, 'after'];
 
+/** `npm run test:soak` tries each recovery at each point. */
+const isSoak = process.env['RUNS'] !== undefined;
+
+/** One of so many, beginning with the first or a later one; in a soak all of them. */
+const oneOf = (every: number, first = 0) =>
+  function isTried(_: unknown, at: number): boolean {
+    return isSoak || at % every === first;
+  };
+
 /**
- * Where a request can break. An error counts at every
- * call; before it and after it differ only where the call changes something, and for the server that gets the error,
- * since others see what is in the root.
+ * Where a request can break. An error counts at every call; before it and after it differ only where the call changes
+ * something, and for the server that gets the error, since others see what is in the root. A crash leaves what the last
+ * change left, and the two recoveries from one differ only in who continues: they take turns.
  */
 function points(
   recovery: string,
   { count, changing }: Calls,
 ): readonly (readonly [number, When])[] {
-  if (recovery.startsWith('a crash')) return crashes(changing);
-  if (recovery !== sameServer) return [[1, 'before'], ...upTo(count).map(after)];
-  return [...upTo(count).map((n) => [n, 'before'] as const), ...changing.map(after)];
+  if (recovery === sameServer)
+    return [...upTo(count).map((n) => [n, 'before'] as const), ...changing.map(after)];
+  if (recovery === otherServer) {
+    const reads = upTo(count).filter((n) => !changing.includes(n));
+    return [[1, 'before'], ...[...reads.filter(oneOf(3)), ...changing].map(after)];
+  }
+  return crashes(changing.filter(oneOf(2, recovery === startsAgain ? 0 : 1)));
 }
 
 describe.each(scenarios)('$name', (scenario) => {

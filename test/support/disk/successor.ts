@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { succeed, type Succession } from '../../../src/cli/server/succession.ts';
 import { silentLog, type Log } from '../../../src/observe/log.ts';
 import { hostRun } from '../../../src/run/host-run.ts';
@@ -80,7 +81,7 @@ async function holderOf(directory: string): Promise<SeenProcess> {
 
 /** Starts an earlier driver process of the node, and waits until it holds its lifeline. */
 export async function predecessor(directory: string, ...how: readonly string[]) {
-  const file = join(import.meta.dirname, 'predecessor.ts');
+  const file = fileURLToPath(new URL('./predecessor.ts', import.meta.url));
   const child = spawn(process.execPath, [file, directory, ...how], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import {
   ServerInterceptingCall,
   status,
@@ -9,7 +11,7 @@ import {
 } from '@grpc/grpc-js';
 import { DriverError } from '../../model/fault.ts';
 import { commandPool, type CommandPool } from '../../run/limit.ts';
-import { answerFor } from '../call/status.ts';
+import { answerFor, type Answer } from '../call/status.ts';
 import { roomLimits, tooManyRequests } from '../call/room.ts';
 
 /** Bounds of one socket, before a request is read and after it was answered. */
@@ -24,6 +26,8 @@ export interface WireLimits {
   readonly reading: number;
   /** Lists that were sent and not yet taken by their callers, the others wait. */
   readonly answers: number;
+  /** Frames that one request may come in. */
+  readonly pieces: number;
   /** What the header of one request may hold, in characters. */
   readonly header: number;
   /** How long a request may take to come, and an answer to be taken. */
@@ -40,6 +44,7 @@ export const wireLimits: WireLimits = {
   open: roomLimits.requests,
   reading: 32,
   answers: 16,
+  pieces: 512,
   header: 8192,
   patienceMs: 30_000,
 };
@@ -80,17 +85,19 @@ function boundedCall(
   call: ServerInterceptingCallInterface,
   answers: CommandPool | undefined,
 ): ServerInterceptingCall {
+  const stream = streamOf(call);
   const request = openRequest(wire);
+  boundPieces(stream, wire.limits.pieces, request.hangUp);
   return new ServerInterceptingCall(call, {
     start: (next) => {
       next({
         onReceiveMetadata: (metadata, go) => {
           const refusal = request.begin(metadata);
-          if (refusal) call.sendStatus(answerFor(refusal));
+          if (refusal) refuse(call, stream, answerFor(refusal));
           else
             request.turn(wire.reading, () => {
               request.limit(() => {
-                call.sendStatus({ code: status.UNAVAILABLE, details: notArrived(wire.limits) });
+                refuse(call, stream, notArrived(wire.limits));
               });
               go(metadata);
             });
@@ -98,6 +105,10 @@ function boundedCall(
         onReceiveMessage: (message, go) => {
           request.pass();
           go(message);
+        },
+        onReceiveHalfClose: (go) => {
+          request.stopClock();
+          go();
         },
         onCancel: request.end,
       });
@@ -119,12 +130,45 @@ interface OpenRequest {
   begin(metadata: Metadata): Error | undefined;
   /** Calls `then` when it has its turn; never where the request ended before. */
   turn(pool: CommandPool, then: () => void): void;
-  /** Gives its turn back, and stops the clock. */
+  /** Gives its turn back. */
   pass(): void;
+  readonly stopClock: () => void;
   /** Starts the clock: what takes longer is ended. */
-  limit(stalled: () => void): void;
+  readonly limit: (stalled: () => void) => void;
   readonly hangUp: () => void;
   readonly end: () => void;
+}
+
+/** The stream under a call; grpc-js has no word for it, and nothing else that says when a request is over. */
+function streamOf(call: object): ServerHttp2Stream | undefined {
+  const stream: unknown = Reflect.get(call, 'stream');
+  return stream instanceof Duplex ? (stream as ServerHttp2Stream) : undefined;
+}
+
+/** Answers a request that is not read. Its caller may never end its side, and the stream would stay with its header. */
+function refuse(
+  call: ServerInterceptingCallInterface,
+  stream: ServerHttp2Stream | undefined,
+  answer: Answer,
+): void {
+  call.sendStatus(answer);
+  setImmediate(() => {
+    if (stream?.closed === false) stream.close();
+  });
+}
+
+/** Each piece is kept until the message is whole, and costs far more than a byte: a request of bytes is no request. */
+function boundPieces(
+  stream: ServerHttp2Stream | undefined,
+  most: number,
+  hangUp: () => void,
+): void {
+  let pieces = 0;
+  // grpc-js has paused the stream, and a listener does not change that.
+  stream?.on('data', () => {
+    pieces += 1;
+    if (pieces > most) hangUp();
+  });
 }
 
 function openRequest(wire: Wire): OpenRequest {
@@ -132,12 +176,11 @@ function openRequest(wire: Wire): OpenRequest {
   const connection = connections.getStore();
   const ended = new AbortController();
   let slot: { release(): void } | undefined;
-  let timer: NodeJS.Timeout | undefined;
   const pass = (): void => {
-    clearTimeout(timer);
     slot?.release();
     slot = undefined;
   };
+  const { limit, stopClock } = clockOf(limits.patienceMs);
   return {
     begin: (metadata) => {
       if (wire.open >= limits.open) return tooManyRequests(limits.open);
@@ -158,13 +201,25 @@ function openRequest(wire: Wire): OpenRequest {
       );
     },
     pass,
-    limit: (stalled) => {
-      timer = setTimeout(stalled, limits.patienceMs);
-    },
+    stopClock,
+    limit,
     hangUp: () => connection?.socket.destroy(),
     end: () => {
       ended.abort();
+      stopClock();
       pass();
+    },
+  };
+}
+
+function clockOf(ms: number): Pick<OpenRequest, 'limit' | 'stopClock'> {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    limit: (stalled) => {
+      timer = setTimeout(stalled, ms);
+    },
+    stopClock: () => {
+      clearTimeout(timer);
     },
   };
 }
@@ -187,5 +242,7 @@ const tooLongHeader = (most: number): DriverError =>
     `the header of the request holds more than ${most} characters; send less metadata`,
   );
 
-const notArrived = ({ patienceMs }: WireLimits): string =>
-  `the request did not come within ${patienceMs / 1000} seconds; send it again`;
+const notArrived = ({ patienceMs }: WireLimits): Answer => ({
+  code: status.UNAVAILABLE,
+  details: `the request did not come within ${patienceMs / 1000} seconds; send it again`,
+});

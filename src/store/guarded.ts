@@ -1,5 +1,5 @@
 import { dirname, join, relative } from 'node:path';
-import { DriverError } from '../model/fault.ts';
+import { DriverError, isFault } from '../model/fault.ts';
 import { errnoOf, isMissing, type FileStat, type Files } from '../run/files.ts';
 import { isReadOnly, mountOf, type Mount, type Mounts } from '../run/mounts.ts';
 import { fromText, refuseOther } from './json.ts';
@@ -38,6 +38,8 @@ export interface RootGuard {
   readonly writable: () => Promise<void>;
   /** Whether one of these paths is missing in the root that was opened. False also where that cannot be seen. */
   readonly lacks: (paths: readonly string[]) => Promise<boolean>;
+  /** Called where a change failed because of the file system; returns the error for one that is read-only below its mount. */
+  readonly refused: (cause: unknown) => DriverError;
 }
 
 /**
@@ -61,12 +63,26 @@ export function guardedFiles(files: Files, root: RootGuard): Files {
         needs,
       )(...args).catch(async (error: unknown) => {
         if (errnoOf(error) === 'EROFS') await root.writable();
+        if (isFault(error, 'unavailable')) root.refused(error);
         throw error;
       });
     }) as C;
+  // No clone parent can be what these calls find read-only.
+  const making = <C extends Call>(call: C): C =>
+    ((...args: Parameters<C>) =>
+      call(...args).catch((error: unknown) => {
+        throw errnoOf(error) === 'EROFS' ? root.refused(error) : error;
+      })) as C;
   const { read, head, list, stat, statsIn, held, space, syncDirectory } = mapCalls(files, trusted);
+  const changes = mapCalls(files, guarded);
+  const makes = {
+    createDurable: making(changes.createDurable),
+    createSparse: making(changes.createSparse),
+    makeDirectory: making(changes.makeDirectory),
+    touch: making(changes.touch),
+  };
   const looks = { read, head, list, stat, statsIn, held, space, syncDirectory };
-  return { ...mapCalls(files, guarded), ...looks };
+  return { ...changes, ...makes, ...looks };
 }
 
 async function stillMissing(error: unknown, root: RootGuard): Promise<never> {

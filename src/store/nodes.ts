@@ -27,6 +27,8 @@ export interface Nodes {
   /** Writes who this server is; again at each start. */
   register(self: Self): Promise<void>;
   beat(node: string): Promise<void>;
+  /** Repeats the heartbeat of the server that registered here, if one did: whether the root can be written to again. */
+  beatAgain(): Promise<void>;
   read(node: string): Promise<NodeFile | undefined>;
   all(): Promise<readonly NodeFile[]>;
   /** Names of nodes whose server wrote a heartbeat lately, sorted. */
@@ -41,10 +43,16 @@ interface NodesHost {
   readonly clock: Clock;
   readonly nonce: Nonce;
   readonly bad: BadFiles;
+  /** The node whose server this process is, once that has registered or written a heartbeat. */
+  readonly own: { node: string | undefined };
 }
 
 /** The nodes directory of one root. */
-export function nodesOf(files: Files, layout: Layout, { clock, nonce, bad }: NodesHost): Nodes {
+export function nodesOf(
+  files: Files,
+  layout: Layout,
+  { clock, nonce, bad, own }: NodesHost,
+): Nodes {
   const pathOf = (node: string) => layout.node(localIdOf(node));
   const readAt = async (path: string): Promise<NodeFile | undefined> => {
     const text = await files.read(path).catch(undefinedWhenMissing);
@@ -61,12 +69,7 @@ export function nodesOf(files: Files, layout: Layout, { clock, nonce, bad }: Nod
     return (await Promise.all(found)).flat();
   };
   return {
-    register: async (self) => {
-      const temporary = join(layout.temporary, `node-${nonce()}`);
-      await files.createDurable(temporary, toText({ format: recordFormat, ...self }), 0o640);
-      await files.rename(temporary, pathOf(self.node));
-    },
-    beat: (node) => files.touch(pathOf(node)),
+    ...ownFileOf(files, layout, pathOf, { nonce, own }),
     read,
     all,
     living: async () => {
@@ -82,6 +85,31 @@ export function nodesOf(files: Files, layout: Layout, { clock, nonce, bad }: Nod
       if (now && now.instance !== claim.instance) return 'gone';
       const stat = now && (await files.stat(pathOf(claim.node)).catch(undefinedWhenMissing));
       return fateBy(clock.now(), stat?.modifiedMs, claim.sinceMs);
+    },
+  };
+}
+
+/** What a server writes of itself. */
+function ownFileOf(
+  files: Files,
+  layout: Layout,
+  pathOf: (node: string) => string,
+  { nonce, own }: Pick<NodesHost, 'nonce' | 'own'>,
+): Pick<Nodes, 'register' | 'beat' | 'beatAgain'> {
+  const beat = async (node: string): Promise<void> => {
+    own.node = node;
+    await files.touch(pathOf(node));
+  };
+  return {
+    register: async (self) => {
+      const temporary = join(layout.temporary, `node-${nonce()}`);
+      await files.createDurable(temporary, toText({ format: recordFormat, ...self }), 0o640);
+      await files.rename(temporary, pathOf(self.node));
+      own.node = self.node;
+    },
+    beat,
+    beatAgain: async () => {
+      if (own.node !== undefined) await beat(own.node);
     },
   };
 }

@@ -77,7 +77,10 @@ export interface RootStore {
   readonly files: Files;
   /** Throws unavailable unless the root is mounted and is the one that was opened. */
   readonly check: () => Promise<void>;
-  /** Throws unavailable unless records can be written: mounted for writing, with every directory; makes a missing one. */
+  /**
+   * Throws unavailable unless records can be written: mounted for writing, with every directory; makes a missing one.
+   * Writes something only where an earlier write failed.
+   */
   readonly requireUsable: () => Promise<void>;
   /** Makes a file; its shard directory first where that is missing. */
   readonly makeIn: <T>(path: string, action: () => Promise<T>) => Promise<T>;
@@ -142,7 +145,12 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
   const checks = rootChecks(layout, facts, host);
   const writable = () => requireWritable(layout.root, host);
   const unguarded = translatedFiles(host.files);
-  const files = guardedFiles(unguarded, { ...checks, writable });
+  const writes = { failed: false };
+  const refused = (cause: unknown): DriverError => {
+    writes.failed = true;
+    return readOnlyBelow(layout.root, cause);
+  };
+  const files = guardedFiles(unguarded, { ...checks, writable, refused });
   const { nonce } = host;
   const bad = badFilesOf(layout.root, host.log);
   const ground = {
@@ -153,15 +161,20 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
     files: healing(files),
     unguarded,
     bad,
+    own: { node: undefined },
   };
   const spare = (of: Files) => withSpares({ files: of, layout, nonce });
   const spared = { ...ground, files: spare(ground.files), unguarded: spare(unguarded) };
+  const open = storeOver(ground);
   const more = {
     spares: sparesOf({ ...ground, nonce }),
     requireUsable: async () => {
       await checks.mounted();
       await writable();
       await makeFixed(spared);
+      if (!writes.failed) return;
+      await open.nodes.beatAgain();
+      writes.failed = false;
     },
   };
   const freeing: RootStore = {
@@ -171,8 +184,16 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
       return freeing;
     },
   };
-  return { ...storeOver(ground), ...more, freeing };
+  return { ...open, ...more, freeing };
 }
+
+/** The heartbeat, or another write, was refused: nothing in the mount table says so. */
+const readOnlyBelow = (path: string, cause: unknown): DriverError =>
+  new DriverError(
+    'unavailable',
+    `root ${path} cannot be written to although it is mounted for writing: the file system says that it is read-only (EROFS); see mmhealth node show, mmlsdisk and the log of GPFS on this node`,
+    cause,
+  );
 
 /** The same calls; the directory of a new file is made where something removed it. */
 const healing = (files: Files): Files => ({
@@ -189,10 +210,11 @@ interface StoreGround {
   readonly files: Files;
   readonly unguarded: Files;
   readonly bad: BadFiles;
+  readonly own: { node: string | undefined };
 }
 
 function storeOver(ground: StoreGround): BareStore {
-  const { layout, facts, host, check, files, unguarded, bad } = ground;
+  const { layout, facts, host, check, files, unguarded, bad, own } = ground;
   const { clock, nonce } = host;
   const common = { files, unguarded, layout, nonce, check, bad };
   return {
@@ -214,7 +236,7 @@ function storeOver(ground: StoreGround): BareStore {
     edges: edgesOf(files, layout),
     copies: copiesOf(files, layout),
     attached: attachedIndexOf(files, layout),
-    nodes: nodesOf(files, layout, { clock, nonce, bad }),
+    nodes: nodesOf(files, layout, { clock, nonce, bad, own }),
     abilities: abilitiesOf(files, layout, nonce),
     marks: marksOf(files, layout, clock, nonce),
     moved: movedOf(files, layout, nonce),

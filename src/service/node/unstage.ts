@@ -11,6 +11,8 @@ export async function unstage(host: NodeHost, id: string, stagingPath: string): 
   const record = await host.records.read(lock.id);
   if (!record || !isPathOf(record, stagingPath)) {
     await requireNothing(host, id, stagingPath);
+    // A driver that died while it removed the record left what lies beside it.
+    if (!record) await host.records.remove(lock.id);
     return;
   }
   const published = await firstPublished(host, record);

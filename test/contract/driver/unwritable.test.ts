@@ -53,6 +53,31 @@ test('a file system mounted read-only: Probe, doctor and each write say so, and 
   await remove(server, { volumes: [id], snapshots: [snapshot_id] });
 });
 
+/** Makes the driver's own directory read-only below its mount, as a file system does after an error. */
+function refuseWrites(): Disposable {
+  for (const how of ['--bind', 'remount,ro,bind'])
+    spawnSync('mount', how === '--bind' ? [how, state, state] : ['-o', how, state]);
+  return {
+    [Symbol.dispose]: () => {
+      expect(spawnSync('umount', [state]).status).toBe(0);
+    },
+  };
+}
+
+test('a file system that is read-only below its mount: the first write finds it, then Probe says so', async () => {
+  const id = await newVolume(server, 'below');
+  const sentence = `UNAVAILABLE root ${site.root} cannot be written to although it is mounted for writing: the file system says that it is read-only (EROFS); see mmhealth node show, mmlsdisk and the log of GPFS on this node`;
+  {
+    using _ = refuseWrites();
+    expect(await server.refused('CreateVolume', volumeRequest('w'))).toBe(sentence);
+    for (let times = 0; times < 2; times += 1)
+      expect((await server.ok('Probe', {})).ready).toEqual({ value: false });
+    expect(await server.refused('DeleteVolume', { volume_id: id })).toBe(sentence);
+  }
+  expect((await server.ok('Probe', {})).ready).toEqual({ value: true });
+  await remove(server, { volumes: [id] });
+});
+
 test.each(['tmp', 'nodes', join('queue', 'ready'), join('records', 'snapshots')])(
   'the directory %s that was removed is made again',
   async (name) => {

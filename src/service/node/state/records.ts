@@ -102,7 +102,7 @@ export function nodeRecords({ files, directory, bootId }: NodeRecordsOptions): N
       return record && ofThisBoot(record, bootId);
     },
     asWritten: (id) => load(pathOf(id)),
-    write: (record) => own.replace(pathOf(record.volumeId), toText(record)),
+    write: (record) => own.replaceAlways(pathOf(record.volumeId), toText(record)),
     remove: (id) => own.remove(pathOf(id)),
     all: () => readAll(files, volumes, load),
   };

@@ -3,14 +3,13 @@ import { open, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { partitionsOn } from '../../support/node/disks.ts';
-import { blockAs, fault, mountAs, publishAsk, stageAsk } from '../../support/node/requests.ts';
+import { blockAs, fault, mountAs, publishAsk } from '../../support/node/requests.ts';
 import {
+  cloneOfDisk,
   contentOf,
   direct,
   disk,
   readSector,
-  recordSectors,
-  sizes,
   states,
   writeSector,
 } from '../../support/node/images.ts';
@@ -67,10 +66,11 @@ describe('where the kernel has no direct I/O in sectors of 512 bytes', () => {
     );
 
     test('a clone is refused, its source too from the next stage on, and a whole copy works', async () => {
-      const { volume, ask } = await disk(ground, 'gpt', blockAs());
+      const source = await disk(ground, 'gpt', blockAs());
+      const { volume, ask } = source;
       await ground.node.stage(ask);
       const [device = ''] = await ground.loops();
-      const clone = await ground.clone(volume, 'sharing', sizes.gpt);
+      const { clone, askClone } = await cloneOfDisk(ground, source, 'sharing', 'gpt');
       // The source, in use meanwhile, works as before.
       const data = randomBytes(512);
       writeSector(device, 2049, data);
@@ -82,9 +82,6 @@ describe('where the kernel has no direct I/O in sectors of 512 bytes', () => {
       expect(buffer.equals(data)).toBe(true);
       await expect(ground.node.stage(ask)).rejects.toThrow(reason);
 
-      await recordSectors(ground, clone, 512);
-      await ground.attach(clone, blockAs());
-      const askClone = stageAsk(clone, await ground.place('sharing'), blockAs());
       await expect(ground.node.stage(askClone)).rejects.toThrow(reason);
       const copy = `${clone.image}.copy`;
       await run(['cp', '--reflink=never', '--sparse=always', clone.image, copy], 'write');
@@ -110,13 +107,11 @@ describe('where the kernel has no direct I/O in sectors of 512 bytes', () => {
     );
 
     test('a clone beside its mounted source reads and writes what is its own', async () => {
-      const { volume, ask } = await disk(ground, 'xfs', mountAs('xfs'));
+      const source = await disk(ground, 'xfs', mountAs('xfs'));
+      const { volume, ask } = source;
       await ground.node.stage(ask);
       await writeFile(join(ask.stagingPath, 'kept'), 'both', { flush: true });
-      const clone = await ground.clone(volume, 'beside', sizes.xfs);
-      await recordSectors(ground, clone, 512);
-      await ground.attach(clone, mountAs('xfs'));
-      const askClone = stageAsk(clone, await ground.place('beside'), mountAs('xfs'));
+      const { clone, askClone } = await cloneOfDisk(ground, source, 'beside', 'xfs');
       await ground.node.stage(askClone);
       for (const state of await states(ground)) expect(state).toMatchObject(direct);
       expect(await readFile(join(askClone.stagingPath, 'kept'), 'utf8')).toBe('both');
@@ -130,15 +125,13 @@ describe('where the kernel has no direct I/O in sectors of 512 bytes', () => {
     test.each(['zero', 'discard'] as const)(
       'one sector that is cut out by %s reads as zeros, those beside it and the source stay',
       async (how) => {
-        const { volume, ask } = await disk(ground, 'gpt', blockAs());
+        const source = await disk(ground, 'gpt', blockAs());
+        const { volume, ask } = source;
         await ground.node.stage(ask);
         const [first = ''] = await ground.loops();
         const data = randomBytes(512);
         for (const at of [2048, 2049, 2050]) writeSector(first, at, data);
-        const clone = await ground.clone(volume, `cut-${how}`, sizes.gpt);
-        await recordSectors(ground, clone, 512);
-        await ground.attach(clone, blockAs());
-        const askClone = stageAsk(clone, await ground.place(`cut-${how}`), blockAs());
+        const { clone, askClone } = await cloneOfDisk(ground, source, `cut-${how}`, 'gpt');
         await ground.node.stage(askClone);
         const device = (await ground.loops()).find((path) => path !== first) ?? '';
         const flags = how === 'zero' ? ['-z'] : [];

@@ -7,7 +7,8 @@ import { loopState } from '../../../src/linux/sysblock.ts';
 import { MiB } from '../../../src/model/bytes.ts';
 import type { Capability } from '../../../src/model/capability.ts';
 import { gptDisk } from './disks.ts';
-import { run, type Ground, type GroundVolume } from './ground.ts';
+import { run, type Ground, type GroundVolume, type Ready } from './ground.ts';
+import { stageAsk } from './requests.ts';
 
 /** How large the disks are. */
 export const sizes = { gpt: 16n * MiB, ext4: 320n * MiB, xfs: 320n * MiB };
@@ -36,6 +37,19 @@ export async function disk(ground: Ground, kind: keyof typeof disks, capability:
   await recordSectors(ground, ready.volume, sectorBytes);
   expect(sectorBytes).toBe(512);
   return ready;
+}
+
+/** A clone of such a disk, attached, and what stages it. */
+export async function cloneOfDisk(
+  ground: Ground,
+  { volume, ask: { capability } }: Pick<Ready, 'volume' | 'ask'>,
+  name: string,
+  kind: keyof typeof sizes,
+) {
+  const clone = await ground.clone(volume, name, sizes[kind]);
+  await recordSectors(ground, clone, 512);
+  await ground.attach(clone, capability);
+  return { clone, askClone: stageAsk(clone, await ground.place(name), capability) };
 }
 
 /** Changes what the record says of the sectors of a volume. */

@@ -177,7 +177,7 @@ async function workOn(
   await store.queue.putOff(name, { tries, untilMs: now + underWayMs, why, instance });
   // Redirects take turns among themselves: a volume that is being filled does not wait for a redirect of hours.
   const outcome = await host.turn(`redirects in ${store.facts.fileSystem}`, () =>
-    checkItem(host, store, name).catch(outcomeOfFailure),
+    checkItem(host, store, name).catch((error: unknown) => outcomeOfFailure(error, before?.why)),
   );
   switch (outcome.kind) {
     case 'done':
@@ -201,10 +201,12 @@ async function workOn(
   }
 }
 
-/** The outcome of an item that failed; a defect of the driver is thrown on. */
-function outcomeOfFailure(error: unknown): CheckOutcome {
-  // An administrator has to mend it: until then it is checked seldom, and logged once.
-  if (isFault(error, 'unreadable-record')) return { kind: 'waits', why: error.message };
+/** The outcome of an item that failed; a defect of the driver is thrown on. `before`: why the item was put off last. */
+function outcomeOfFailure(error: unknown, before: string | undefined): CheckOutcome {
+  // Found twice, an administrator has to mend it, and it is checked seldom. Found once, another server may have moved the
+  // file between two of our reads.
+  if (isFault(error, 'unreadable-record'))
+    return { kind: before === error.message ? 'waits' : 'failed', why: error.message };
   if (error instanceof DriverError) return { kind: 'failed', why: error.message };
   if (error instanceof Error && errnoOf(error) !== undefined)
     return { kind: 'failed', why: error.message };

@@ -89,7 +89,7 @@ export function driverOf(on: DriverHost): Driver {
     host.backlog.wake();
     reclaimAll(host, store).catch((error: unknown) => {
       const { root } = store.layout;
-      log.warn({ root, error }, 'left-over clone parents could not be reclaimed');
+      log.warn({ root, error }, 'barred names or left-over clone parents could not be removed');
     });
   });
   const roots = rootsOf(on.roots, rememberFailures(open, clock));

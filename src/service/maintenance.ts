@@ -6,6 +6,7 @@ import { undefinedWhenUnreadable } from '../store/json.ts';
 import type { Held, Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import { settleAbandonedSnapshot, settleAbandonedVolume } from './claims/abandoned.ts';
+import { freeBarred } from './claims/bar.ts';
 import { takeLease } from './compaction/lease.ts';
 import { sweepArrival } from './migrate/arrivals.ts';
 import { sweepCopies } from './volumes/fill-sweep.ts';
@@ -23,13 +24,16 @@ const keepDeletedMs = 24 * 3_600_000;
 const oldMs = 3_600_000;
 
 /**
- * One round of what every server does regularly: its heartbeat, claims and queue items that it could not write
- * before.
+ * One round of what every server does regularly: its heartbeat, barred names that can be freed, claims and queue items
+ * that it could not write before.
  */
 export async function beat(
-  host: Pick<ServiceHost, 'roots' | 'self' | 'claims' | 'backlog'>,
+  host: Pick<ServiceHost, 'roots' | 'self' | 'claims' | 'backlog' | 'log'>,
 ): Promise<void> {
-  await inEachRoot(host, (store) => store.nodes.beat(host.self.node)).finally(async () => {
+  await inEachRoot(host, async (store) => {
+    await store.nodes.beat(host.self.node);
+    await freeBarred(host, store);
+  }).finally(async () => {
     await host.claims.retry();
     await host.backlog.retry();
   });
@@ -115,9 +119,14 @@ async function sweepHidden(host: ReclaimHost, store: RootStore): Promise<void> {
 }
 
 /**
- * Reclaims hidden clone parents that nothing needs, when a root is opened: this server may have died before it did.
+ * Frees barred names and reclaims hidden clone parents that nothing needs, when a root is opened: an earlier process of this
+ * node may have died before it did.
  */
-export async function reclaimAll(host: ReclaimHost, { freeing: store }: RootStore): Promise<void> {
+export async function reclaimAll(
+  host: ReclaimHost & Pick<ServiceHost, 'claims'>,
+  { freeing: store }: RootStore,
+): Promise<void> {
+  await freeBarred(host, store);
   for await (const key of hiddenKeys(store)) await reclaim(host, store, key);
 }
 

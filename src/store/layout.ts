@@ -33,6 +33,8 @@ export interface Layout {
   readonly moved: (local: LocalId) => string;
   /** What volumes of other roots are filled from. */
   readonly copies: string;
+  /** Notes on names of data files that no command may make any more. */
+  readonly barred: string;
   /** Work announced and not begun, and work put off, one file for each. */
   readonly queue: (state: 'ready' | 'waiting') => string;
   /** Where a node is asked to freeze a volume. */
@@ -68,6 +70,7 @@ export function layoutOf(root: string): Layout {
     movedNotes: at('moved'),
     moved: (local) => at('moved', local),
     copies: at('copies'),
+    barred: at('barred'),
     queue: (state) => at('queue', state),
     freezes: (nodeName) => at('freezes', nodeName),
     freezesOfAll: at('freezes'),

@@ -6,8 +6,9 @@ import type { Clock, Nonce } from '../run/clock.ts';
 import type { Files } from '../run/files.ts';
 import type { Mounts } from '../run/mounts.ts';
 import { makeIn } from '../run/directories.ts';
-import { copiesOf, type Copies } from './copies.ts';
+import { copiesOf, type Copies } from './notes/copies.ts';
 import { abilitiesOf, type KeptAbilities } from './abilities.ts';
+import { barredOf, type Barred } from './notes/barred.ts';
 import { attachedIndexOf, type AttachedIndex } from './attached.ts';
 import { type BadFiles, badFilesOf, toText } from './json.ts';
 import { goneOf, type Gone } from './gone.ts';
@@ -26,7 +27,7 @@ import {
   type RootFacts,
 } from './guarded.ts';
 import { layoutOf, type Layout } from './layout.ts';
-import { movedOf, type Moved } from './moved.ts';
+import { movedOf, type Moved } from './notes/moved.ts';
 import { marksOf, type Marks } from './marks.ts';
 import { nodesOf, type Nodes } from './nodes.ts';
 import { queueOf, type Queue } from './queue.ts';
@@ -57,6 +58,7 @@ export interface RootStore {
   readonly queue: Queue;
   readonly edges: Edges;
   readonly copies: Copies;
+  readonly barred: Barred;
   readonly attached: AttachedIndex;
   readonly marks: Marks;
   readonly moved: Moved;
@@ -235,6 +237,7 @@ function storeOver(ground: StoreGround): BareStore {
     queue: queueOf(files, layout, nonce, bad),
     edges: edgesOf(files, layout),
     copies: copiesOf(files, layout),
+    barred: barredOf(files, layout, nonce, bad),
     attached: attachedIndexOf(files, layout),
     nodes: nodesOf(files, layout, { clock, nonce, bad, own }),
     abilities: abilitiesOf(files, layout, nonce),

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { simulateStatus } from '../../src/simulator/disk/lifecycle/status.ts';
-import { filesOnDisk, problemsOnDisk, recordsOnDisk } from '../support/disk/real-truth.ts';
+import {
+  directoriesOnDisk,
+  filesOnDisk,
+  problemsOnDisk,
+  recordsOnDisk,
+} from '../support/disk/real-truth.ts';
 import { loops } from './ground/node.ts';
 import { processesOf } from './ground/processes.ts';
 import type { World } from './world.ts';
@@ -48,6 +53,7 @@ const empty = [
   'marks',
   'attached',
   'copies',
+  'barred',
   'queue/ready',
   'queue/waiting',
   'probe',
@@ -61,7 +67,8 @@ function leftIn(root: string): readonly string[] {
       .map(({ id, state }) => `the record of ${kind} ${id} in ${root} says ${state}`),
   );
   const files = empty.flatMap((folder) => namesBelow(join(root, '.gpfs-csi', folder)));
-  return [...records, ...[...filesOnDisk(root), ...files].map((path) => `${path} is left`)];
+  const data = [...filesOnDisk(root), ...directoriesOnDisk(root)];
+  return [...records, ...[...data, ...files].map((path) => `${path} is left`)];
 }
 
 const namesBelow = (folder: string): readonly string[] =>

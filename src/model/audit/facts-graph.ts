@@ -20,7 +20,7 @@ export interface Graph {
 }
 
 /** The facts of one root as a graph. */
-export function graphOf({ records, files, aside, edges, copies }: AuditFacts): Graph {
+export function graphOf({ records, files, aside, edges, copies, barred }: AuditFacts): Graph {
   const living = records.filter(isLiving);
   const inodes = [...files, ...aside].flatMap(({ clone }) => clone?.parentInode ?? []);
   const children = new Map<bigint, number>();
@@ -37,7 +37,11 @@ export function graphOf({ records, files, aside, edges, copies }: AuditFacts): G
     byInode: new Map(files.map((file) => [file.inode, file])),
     edges: new Set(edges.map(edgeName)),
     children,
-    busy: new Set([...busy, ...copies.flatMap(({ parent, child }) => [parent, child])]),
+    busy: new Set([
+      ...busy,
+      ...copies.flatMap(({ parent, child }) => [parent, child]),
+      ...barred.map(({ key }) => key),
+    ]),
   };
 }
 

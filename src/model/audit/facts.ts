@@ -70,6 +70,12 @@ export interface CopyFact {
   readonly child: string;
 }
 
+/** A data file whose name has a directory, so that no command of a node makes it any more. */
+export interface BarredFact {
+  readonly key: string;
+  readonly node: string;
+}
+
 /** A node that may have an image open. */
 export interface MarkFact {
   readonly image: string;
@@ -101,6 +107,7 @@ export interface AuditFacts {
   readonly edges: readonly EdgeFact[];
   /** Edges into other roots: this root does not know whether their children exist. */
   readonly copies: readonly CopyFact[];
+  readonly barred: readonly BarredFact[];
   readonly marks: readonly MarkFact[];
   readonly broken: readonly BrokenFact[];
   /** Files and directories in the driver's state that have no name of its making. */
@@ -139,6 +146,7 @@ export const severities = {
   // A node that was cut off leaves one on its old image, which blocks nothing.
   'stale mark': 'note',
   'source of a copy': 'note',
+  'barred name': 'note',
   'childless parent': 'note',
   'temporary file': 'note',
 } as const;

@@ -31,6 +31,7 @@ export function findingsOf(facts: AuditFacts): readonly Finding[] {
     ...markFindings(facts),
     ...temporaryFindings(facts),
     ...copyFindings(facts),
+    ...barredFindings(facts),
   ];
   const restored = restoredFindings(facts, graph);
   const order = ['error', 'warning', 'note'];
@@ -199,6 +200,14 @@ const copyFindings = ({ copies }: AuditFacts): readonly Finding[] =>
     object: parent,
     says: `${parent} is kept for ${child}, which is filled from it in root ${to}`,
     remedy: `nothing: it goes when the copy is made or given up, by a server that has root ${to} as well`,
+  }));
+
+const barredFindings = ({ barred }: AuditFacts): readonly Finding[] =>
+  barred.map(({ key, node }) => ({
+    kind: 'barred name',
+    object: key,
+    says: `a directory keeps node ${node} from making ${key}: another server ended that operation, and a command of it may still run there`,
+    remedy: `nothing where the driver on ${node} runs or comes back; where that node is gone for good, remove its file in nodes/`,
   }));
 
 const temporaryFindings = ({ temporaries }: AuditFacts): readonly Finding[] =>

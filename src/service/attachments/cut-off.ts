@@ -6,10 +6,10 @@ import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
-import { deeper, endClaim, isClaimed, isFencing, requireClaim } from '../claims/own-claim.ts';
-import { dropLateEdges, endCut, recordCut } from '../parents/cut.ts';
+import { removeUnfinished } from '../claims/bar.ts';
+import { deeper, endClaim, isFencing, requireClaim } from '../claims/own-claim.ts';
+import { endCut, recordCut } from '../parents/cut.ts';
 import { statOf, pathOf } from '../claims/data-files.ts';
-import { reclaim, type ReclaimHost } from '../parents/reclaim.ts';
 import { perform } from '../claims/steps.ts';
 
 /** A volume whose record carries a claim to cut other nodes off from its image. */
@@ -40,26 +40,19 @@ function announced({ id, claim }: VolumeRecord): Announced {
  * continues to write, to a file without a name. The volume starts from what the image held when its parent was cut.
  */
 export async function cutOff(
-  host: ReclaimHost & Pick<ServiceHost, 'commands'>,
+  host: Pick<ServiceHost, 'commands' | 'log' | 'backlog'>,
   store: RootStore,
   claimed: FencingVolume,
 ): Promise<Held<VolumeRecord>> {
-  try {
-    await makeNext(host, store, claimed);
-    const ended = await dropFenced(store, await switchTo(store, claimed));
-    host.log.info(
-      { volume: claimed.id, parent: claimed.value.claim?.parent },
-      'other nodes are cut off from a volume; its new clone parent stays until compaction',
-    );
-    // Nobody asked to keep the parent, and no deletion will put it on the queue.
-    await host.backlog.add(store, claimed.id);
-    return ended;
-  } catch (error) {
-    await dropLate(host, store, claimed).catch((cause: unknown) => {
-      host.log.warn({ volume: claimed.id, cause }, 'files of a lost fence may be left');
-    });
-    throw error;
-  }
+  await makeNext(host, store, claimed);
+  const ended = await dropFenced(store, await switchTo(store, claimed));
+  host.log.info(
+    { volume: claimed.id, parent: claimed.value.claim?.parent },
+    'other nodes are cut off from a volume; its new clone parent stays until compaction',
+  );
+  // Nobody asked to keep the parent, and no deletion will put it on the queue.
+  await host.backlog.add(store, claimed.id);
+  return ended;
 }
 
 /**
@@ -142,7 +135,7 @@ export async function endFence(
 /** Removes the next image of a fence that failed. Its name is used only once, so no other operation needs it. */
 export async function dropNext(store: RootStore, record: VolumeRecord): Promise<void> {
   const { parent, next } = announced(record);
-  await ignoring(store.files.unlink(pathOf(store, next)), 'ENOENT');
+  await removeUnfinished(store, next);
   await store.edges.remove(parent.key, next.key);
 }
 
@@ -152,19 +145,4 @@ export async function isCut(store: RootStore, record: VolumeRecord): Promise<boo
   const { parent, next } = announced(record);
   if (record.image?.key === next.key) return false;
   return (await statOf(store, pathOf(store, parent))) !== undefined;
-}
-
-/** Removes what this server made after another one had taken its claim: the other one never uses these names. */
-async function dropLate(
-  host: ReclaimHost,
-  store: RootStore,
-  claimed: FencingVolume,
-): Promise<void> {
-  const { id, value } = claimed;
-  const { parent, next } = announced(value);
-  const now = (await store.volumes.read(id))?.value;
-  if (!now || isClaimed(now, value) || now.image?.key === next.key) return;
-  await dropNext(store, value);
-  await dropLateEdges(host, store, claimed);
-  await reclaim(host, store, parent.key);
 }

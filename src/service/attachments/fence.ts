@@ -6,6 +6,7 @@ import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import { releaseClaim } from '../claims/claims.ts';
+import { barVolume } from '../claims/bar.ts';
 import { outwaited } from '../claims/outwait.ts';
 import type { ClaimPlan, ServiceHost } from '../host.ts';
 import { cutOff, dropNext, isCut } from './cut-off.ts';
@@ -86,6 +87,7 @@ export async function resumeFence(
     { volume: id, for: wanted.node },
     'resuming a fence that its server left half done',
   );
+  await barVolume(host, store, value);
   using mine = host.claims.begin(claim);
   try {
     const taken = await store.volumes.swap(id, held, { ...value, claim: mine.claim });

@@ -15,10 +15,14 @@ export const imageOf = (record: VolumeRecord): DataRef => {
   throw new DriverError('wrong-state', `volume ${record.id} has no image file yet`);
 };
 
-/** lstat; undefined where there is no such file. Throws unavailable where the root itself is not there. */
+/**
+ * lstat of a data file; undefined where there is no such file, or where a directory has its name, so that no command makes
+ * it (claims/bar.ts). Throws unavailable where the root itself is not there.
+ */
 export async function statOf(store: RootStore, path: string): Promise<FileStat | undefined> {
   try {
-    return await store.files.stat(path);
+    const stat = await store.files.stat(path);
+    return stat.kind === 'directory' ? undefined : stat;
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
     await store.check();

@@ -4,6 +4,7 @@ import type { Durability, Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { freeingAfter, isBarred } from './bar.ts';
 import { releaseClaim } from './claims.ts';
 import type { ClaimPlan, ServiceHost } from '../host.ts';
 
@@ -26,7 +27,13 @@ export interface VolumeOperation<R> {
  * Claims the volume, works, and leaves no claim behind. Work that fails is undone at once; where that fails too,
  * the claim is released, so that any server may take it over.
  */
-export async function operate<R>(
+export const operate = <R>(
+  host: ServiceHost,
+  store: RootStore,
+  operation: VolumeOperation<R>,
+): Promise<R> => freeingAfter(host, store, () => claimAndWork(host, store, operation));
+
+async function claimAndWork<R>(
   host: ServiceHost,
   store: RootStore,
   operation: VolumeOperation<R>,
@@ -42,18 +49,19 @@ export async function operate<R>(
     return await work(claimed);
   } catch (error) {
     const ours = await takeBack(host, store, id, mine.claim);
-    throw ours || !begun ? error : overtaken(id, error);
+    const isLost = !ours || (await isBarred(store, announced).catch(() => false));
+    throw isLost && begun ? overtaken(`volume ${id}`, error) : error;
   }
 }
 
 /**
- * Where another server took the claim over, an error here says nothing about the volume: a missing file, for
+ * Where another server took the claim over, an error here says nothing about the object: a missing file, for
  * example, must not reach the caller as NOT_FOUND.
  */
-function overtaken(id: string, error: unknown): unknown {
+export function overtaken(what: string, error: unknown): unknown {
   const defect = !(error instanceof DriverError) && errnoOf(error) === undefined;
   if (defect || isFault(error, 'busy', 'unavailable', 'no-space')) return error;
-  return raced(`volume ${id} was taken over by another server; try again`, error);
+  return raced(`${what} was taken over by another server; try again`, error);
 }
 
 /** False where the record does not have the given claim, or has it no longer. */

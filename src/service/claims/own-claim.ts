@@ -30,7 +30,10 @@ export const isClaimed = (now: VolumeRecord, { claim }: Pick<VolumeRecord, 'clai
   now.claim?.nonce === claim?.nonce;
 
 /** Throws busy when the record no longer has the same claim. */
-export function requireClaim(now: VolumeRecord | undefined, { id, claim }: VolumeRecord): void {
+export function requireClaim(
+  now: VolumeRecord | undefined,
+  { id, claim }: VolumeRecord,
+): asserts now is VolumeRecord {
   if (!now || !isClaimed(now, { claim }))
     throw raced(`volume ${id} was taken over by another server; try again`);
 }

@@ -5,6 +5,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
+import { barSnapshot, barVolume } from './bar.ts';
 import { underClaim } from './claims.ts';
 import { outwaited } from './outwait.ts';
 import type { ServiceHost, SnapshotWork } from '../host.ts';
@@ -32,6 +33,7 @@ export async function settleVolume(
     { volume: id, op: plan.op, node: plan.node },
     'finishing an operation that its server left half done',
   );
+  await barVolume(host, store, held.value);
   return underClaim(host.claims, store.volumes, { held, plan }, (taken, claim) =>
     host.endings.volume[claim.op].end(host, store, taken),
   );
@@ -60,6 +62,7 @@ export async function settleSnapshot(
     { snapshot: id, op: plan.op, node: plan.node },
     'finishing an operation that its server left half done',
   );
+  await barSnapshot(host, store, now.value);
   return underClaim(host.claims, store.snapshots, { held: now, plan }, (taken) =>
     host.endings.snapshot[workOn(taken.value)](host, store, taken),
   );

@@ -29,7 +29,12 @@ export async function collect(host: AuditHost, store: RootStore): Promise<AuditF
   const { records, broken } = await readRecords(store, host.clock);
   const strays = await straysIn(store, host.clock);
   const edges = await edgesIn(store, host.clock);
-  const files = (await Promise.all(datas.map((data) => filesIn(store, data, host.clock)))).flat();
+  // Read twice: a server makes the note before the directory, and removes the directory before the note.
+  const barredBefore = await store.barred.all();
+  const seen = (await Promise.all(datas.map((data) => filesIn(store, data, host.clock)))).flat();
+  const barred = await store.barred.all();
+  const names = new Set([...barredBefore, ...barred].map(({ key }) => String(key)));
+  const files = seen.filter(({ isFile, name }) => isFile || !names.has(name));
   const aside = await filesBelow(store, store.layout.quarantine);
   const clones = await showFiles(host, [
     ...files.flatMap(({ path, isFile }) => (isFile ? [path] : [])),
@@ -45,6 +50,7 @@ export async function collect(host: AuditHost, store: RootStore): Promise<AuditF
     copies: await store.copies.all(),
     files: files.map((file) => ({ ...file, clone: clones.get(file.path) })),
     aside: aside.map((path) => ({ path, clone: clones.get(path) })),
+    barred: barred.map(({ key, claim }) => ({ key, node: claim.node })),
     marks: await marksIn(store),
     temporaries: await temporariesIn(store, host.clock),
     linkCount: (await store.abilities.read()).linkCount,

@@ -15,6 +15,7 @@ import {
   type RecordKind,
 } from '../../store/layout.ts';
 import type { RootStore } from '../../store/root.ts';
+import { barredFile } from '../../store/schema/barred.ts';
 import { leaseRecord, queueItem } from '../../store/schema/queue.ts';
 import { markFile, nodeFile } from '../../store/schema/root.ts';
 import { brokenFact } from './record-facts.ts';
@@ -54,6 +55,7 @@ const places: readonly Place[] = [
   { at: 'edges', names: [isShardName, isKey, isKey] },
   { at: 'queue/ready', names: [isItemName] },
   { at: 'queue/waiting', names: [isItemName], schema: queueItem },
+  { at: 'barred', names: [isKey], schema: barredFile },
   { at: 'copies', names: [(name) => name.split('@').length === 3] },
   { at: 'moved', names: [isItemName] },
 ];

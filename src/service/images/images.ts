@@ -10,7 +10,9 @@ import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { SnapshotRecord } from '../../store/schema/parents.ts';
+import { freeingAfter } from '../claims/bar.ts';
 import { releaseClaim } from '../claims/claims.ts';
+import { overtaken } from '../claims/operate.ts';
 import type { ServiceHost } from '../host.ts';
 import { endImport } from '../snapshots/remove.ts';
 import { trusted } from '../claims/steps.ts';
@@ -40,7 +42,13 @@ export interface Incoming {
 }
 
 /** Imports an image. An import that fails or is interrupted leaves nothing. Throws name-taken. */
-export async function importImage(
+export const importImage = (
+  host: ServiceHost,
+  store: RootStore,
+  incoming: Incoming,
+): Promise<SnapshotRecord> => freeingAfter(host, store, () => takeIn(host, store, incoming));
+
+async function takeIn(
   host: ServiceHost,
   store: RootStore,
   incoming: Incoming,
@@ -62,9 +70,17 @@ export async function importImage(
     await incoming.finish?.();
     return made;
   } catch (error) {
+    const isLost = await isTaken(store, id, claim).catch(() => false);
     await host.claims.release(() => dropImage(host, store, id, claim));
-    throw error;
+    throw isLost ? overtaken(`image ${incoming.name}`, error) : error;
   }
+}
+
+/** Whether another server took the import over, or is about to. */
+async function isTaken(store: RootStore, id: LocalId, { nonce, image }: Claim): Promise<boolean> {
+  if (image && (await store.barred.has(image))) return true;
+  const now = await store.snapshots.read(id);
+  return now?.value.claim?.nonce !== nonce;
 }
 
 async function placeImage(
@@ -159,7 +175,7 @@ async function dropOrphan(
   try {
     const now = (await store.snapshots.read(id))?.value;
     if (!key || now?.file?.key === key || (await store.hidden.read(key))) return;
-    await ignoring(store.files.unlink(store.layout.data('snapshots', key)), 'ENOENT');
+    await ignoring(store.files.unlink(store.layout.data('snapshots', key)), 'ENOENT', 'EISDIR');
   } catch (error) {
     host.log.warn(
       { image: id, error },

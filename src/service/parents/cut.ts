@@ -8,7 +8,7 @@ import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from '../host.ts';
-import { deeper, endClaim, isClaimed, requireClaim } from '../claims/own-claim.ts';
+import { deeper, endClaim, requireClaim } from '../claims/own-claim.ts';
 import { sectorsOf } from '../../model/sectors.ts';
 import { heldBytes, imageOf, pathOf, statOf } from '../claims/data-files.ts';
 import { perform } from '../claims/steps.ts';
@@ -26,41 +26,13 @@ function claimedParent(record: VolumeRecord): DataRef {
 
 /** Puts the clone parent that a claim announces above the image, and ends the claim. */
 export async function cutParent(
-  host: Pick<ServiceHost, 'commands' | 'compaction' | 'log' | 'backlog'>,
+  host: Pick<ServiceHost, 'commands' | 'compaction' | 'backlog'>,
   store: RootStore,
   claimed: CuttingVolume,
 ): Promise<void> {
   const unchanged = await noNodeCanWrite(store, claimed.value);
-  try {
-    await makeParent(host, store, claimed);
-    await endCut(host, store, claimed, { unchanged });
-  } catch (error) {
-    await dropLateEdges(host, store, claimed).catch((cause: unknown) => {
-      host.log.warn({ volume: claimed.id, cause }, 'edges of a lost operation may be left');
-    });
-    throw error;
-  }
-}
-
-/**
- * Removes edges that this server made after another one had taken over and ended its claim. A parent that was cut
- * so late has a record of its own: GPFS keeps it while the image reads through it, and it is reclaimed after that.
- */
-export async function dropLateEdges(
-  host: Pick<ServiceHost, 'backlog'>,
-  store: RootStore,
-  { id, value }: CuttingVolume,
-): Promise<void> {
-  const { key } = claimedParent(value);
-  const now = (await store.volumes.read(id))?.value;
-  // Another server resumed with the same parent under its own claim: the edges are needed there now.
-  if (!now || isClaimed(now, value) || [now.parent, now.claim?.parent].includes(key)) return;
-  await store.edges.remove(key, imageOf(value).key);
-  if (await parentRecord(store, key)) await host.backlog.add(store, key);
-  else if (value.parent !== null) {
-    await store.edges.remove(value.parent, key);
-    await host.backlog.add(store, value.parent);
-  }
+  await makeParent(host, store, claimed);
+  await endCut(host, store, claimed, { unchanged });
 }
 
 /** Makes the parent that a claim announces: first the edges, then the command. */
@@ -132,13 +104,19 @@ async function isParentEmpty(store: RootStore, { parent }: VolumeRecord): Promis
 const isEmpty = async (store: RootStore, ref: DataRef): Promise<boolean> =>
   (await heldBytes(store, ref).catch(() => 1n)) === 0n;
 
-/** Writes the record of a parent that was cut, and removes the edge from the image's old parent. */
+/**
+ * Writes the record of a parent that was cut, and removes the edge from the image's old parent. Throws busy where the claim
+ * was taken over: then another server does that.
+ */
 export async function recordCut(
   store: RootStore,
   { id, value }: CuttingVolume,
   stat: FileStat,
 ): Promise<void> {
-  await recordParent(store, value, stat);
+  // Read after the cut: while the claim is there, no other operation changes what is recorded now.
+  const now = (await store.volumes.read(id))?.value;
+  requireClaim(now, value);
+  await recordParent(store, { ...value, content: contentAtCut(value, now) }, stat);
   if (value.parent === null || value.parent === claimedParent(value).key) return;
   // Done while the claim is still there: no server looks for this edge later.
   requireClaim((await store.volumes.read(id))?.value, value);
@@ -147,8 +125,7 @@ export async function recordCut(
 
 async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileStat): Promise<void> {
   const parent = claimedParent(volume);
-  const cut = { ...volume, content: await contentAtCut(store, volume) };
-  if (await completeSnapshot(store, cut, stat)) return;
+  if (await completeSnapshot(store, volume, stat)) return;
   if (await store.hidden.read(parent.key)) return;
   const ofSnapshot = parent.data === 'snapshots';
   const record: HiddenRecord = {
@@ -161,7 +138,7 @@ async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileSt
     parent: volume.parent,
     ...depthOf(volume),
     bytes: stat.size,
-    content: cut.content,
+    content: volume.content,
     ...sectorsOf(volume),
     createdMs: sinceMs(volume),
     claim: null,
@@ -173,8 +150,7 @@ async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileSt
  * What a parent holds whose node may have been formatting the volume during the cut. A mkfs that has not ended can
  * be repeated. After one that ended at about that time there may be data, so no node formats such a volume again.
  */
-async function contentAtCut(store: RootStore, before: VolumeRecord): Promise<Content> {
-  const after = (await store.volumes.read(before.id))?.value.content ?? before.content;
+function contentAtCut(before: VolumeRecord, { content: after }: VolumeRecord): Content {
   const unclear = after.kind !== before.content.kind && after.kind !== 'formatting';
   return unclear ? { kind: 'unknown' } : after;
 }

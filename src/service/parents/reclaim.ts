@@ -104,7 +104,8 @@ export async function unlinkParent(
   key: FileKey,
 ): Promise<boolean> {
   try {
-    await ignoring(store.files.unlink(store.layout.data(data, key)), 'ENOENT');
+    // A directory has the name of a file that never came.
+    await ignoring(store.files.unlink(store.layout.data(data, key)), 'ENOENT', 'EISDIR');
     return true;
   } catch (error) {
     if (!['EROFS', 'EPERM', 'EBUSY'].includes(errnoOf(error) ?? '')) throw error;

@@ -1,6 +1,6 @@
 import { ownerOfKey } from '../../model/ids.ts';
 import { noteUnreadable } from '../../store/json.ts';
-import type { Copy } from '../../store/copies.ts';
+import type { Copy } from '../../store/notes/copies.ts';
 import type { RootStore } from '../../store/root.ts';
 import { removeCopyEdge } from './fill.ts';
 import type { ServiceHost } from '../host.ts';

@@ -2,7 +2,7 @@ import { GiB, type Bytes } from '../../model/bytes.ts';
 import { planEmpty, type DataRef } from '../../model/clone-tree.ts';
 import { DriverError } from '../../model/fault.ts';
 import type { Range } from '../../run/files.ts';
-import type { Copy } from '../../store/copies.ts';
+import type { Copy } from '../../store/notes/copies.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Fill } from '../../store/schema/claim.ts';

@@ -189,7 +189,7 @@ async function dropOrphan(
   try {
     const now = await store.volumes.read(id);
     if (!now || [now.value.image?.key, now.value.claim?.image].includes(key)) return;
-    await ignoring(store.files.unlink(store.layout.data('volumes', key)), 'ENOENT');
+    await ignoring(store.files.unlink(store.layout.data('volumes', key)), 'ENOENT', 'EISDIR');
     if (parent === undefined) return;
     const home = homeOf(order);
     await removeCopyEdge(home, { parent, to: store.id, child: key });

@@ -1,13 +1,12 @@
 import type { DataRef } from '../../model/clone-tree.ts';
 import type { Held } from '../../store/records.ts';
-import { ignoring } from '../../store/edges.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { asDeleted } from '../claims/own-claim.ts';
 import { reclaimSource, removeSourceEdge } from './fill.ts';
 import type { ServiceHost } from '../host.ts';
 import { reclaimAfter } from '../parents/reclaim.ts';
-import { pathOf } from '../claims/data-files.ts';
+import { removeUnfinished } from '../claims/bar.ts';
 
 /** Undoes a volume that was never finished: removes its file and its edge, and frees its name. */
 export async function undoVolume(
@@ -19,7 +18,7 @@ export async function undoVolume(
   const hasSource = await isSourceHere(host, held.value);
   if (claim?.image) {
     const image: DataRef = { data: 'volumes', key: claim.image };
-    await ignoring(store.files.unlink(pathOf(store, image)), 'ENOENT');
+    await removeUnfinished(store, image);
     if (parent !== null) await store.edges.remove(parent, image.key);
     if (hasSource) await removeSourceEdge(host, store, held.value, image);
   }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readdirSync, type Dirent } from 'node:fs';
 import { basename, join } from 'node:path';
 import { errnoOf } from '../../../src/run/files.ts';
 import { highestVersions } from '../../../src/store/layout.ts';
@@ -43,10 +43,17 @@ const newestIn = (shard: string): readonly Seen[] =>
 
 /** Absolute paths of all data files. */
 export const filesOnDisk = (root: string, ...of: readonly Kind[]): readonly string[] =>
+  namesOnDisk(root, ...of).flatMap((each) => (each.isDirectory() ? [] : [pathOf(each)]));
+
+/** Directories that have the names of data files, so that no command makes these files. */
+export const directoriesOnDisk = (root: string): readonly string[] =>
+  namesOnDisk(root).flatMap((each) => (each.isDirectory() ? [pathOf(each)] : []));
+
+const pathOf = ({ parentPath, name }: Dirent): string => join(parentPath, name);
+
+const namesOnDisk = (root: string, ...of: readonly Kind[]): readonly Dirent[] =>
   (of.length === 0 ? kinds : of).flatMap((kind) =>
-    shardsOf(join(root, kind)).flatMap((shard) =>
-      readdirSync(shard).map((name) => join(shard, name)),
-    ),
+    shardsOf(join(root, kind)).flatMap((shard) => readdirSync(shard, { withFileTypes: true })),
   );
 
 /** The image file of a volume, by the id that callers have. */
@@ -84,8 +91,16 @@ export function problemsOnDisk(root: string, bin: string): readonly string[] {
     ...hidden
       .filter(({ id }) => !edges.some((edge) => edge.startsWith(`${id} > `)))
       .map(({ id }) => `hidden ${id} has no children`),
+    ...barredOnDisk(root).map((key) => `${key} is still barred`),
+    ...directoriesOnDisk(root).map((path) => `${path} is a directory`),
     ...wrongFiles(root, ready),
   ];
+}
+
+/** Names of files that a server which was taken over could still try to make. */
+export function barredOnDisk(root: string): readonly string[] {
+  const notes = join(root, '.gpfs-csi', 'barred');
+  return existsSync(notes) ? readdirSync(notes) : [];
 }
 
 const keyOf = ({ image, file }: Seen): string => (image ?? file)?.key ?? 'none';

@@ -87,9 +87,17 @@ export function problemsIn(gpfs: Cluster): readonly string[] {
       .filter(({ state }) => !resting.includes(state))
       .map(({ id, state }) => `${id} is ${state}`),
     ...hidden.filter(childless).map(({ id }) => `hidden ${id} has no children`),
+    ...barredIn(gpfs),
     ...wrongInodes(gpfs),
   ];
 }
+
+/** Names that servers barred and nobody has freed. */
+const barredIn = (gpfs: Cluster): readonly string[] =>
+  gpfs
+    .paths()
+    .filter((path) => path.startsWith(`${testRoot}/.gpfs-csi/barred/`))
+    .map((path) => `${basename(path)} is still barred`);
 
 /** A group exists with all its snapshots, and no snapshot belongs to a group that does not exist. */
 function brokenGroups(gpfs: Cluster): readonly string[] {

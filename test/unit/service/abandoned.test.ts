@@ -63,6 +63,9 @@ test('doctor lists an abandoned creation with its file, and a sweep ends it afte
   gpfs.clock.tick(sweepMs);
   await sweep(gpfs, driver);
   expect(images(gpfs)).toEqual([]);
+  // The server could still come back to it.
+  expect((await found({ gpfs, store })).map(({ kind }) => kind)).toEqual(['barred name']);
+  await comeBack(gpfs);
   expect(await found({ gpfs, store })).toEqual([]);
   const { id } = await driver.volumes.create(spec('half'));
   expect((await driver.volumes.get(id)).bytes).toBe(64n << 20n);
@@ -85,10 +88,17 @@ test('a caller that comes back just when a sweep ends its creation gets a whole 
     await sweeping;
     const { id } = await create();
     expect((await c1.volumes.get(id)).id, `stalled at call ${n}`).toBe(id);
-    await quiet(gpfs);
+    await comeBack(gpfs);
     expectSound(gpfs);
   }
 });
+
+/** The node of the server that died gets another one, which says that nothing of the first is left. */
+async function comeBack(gpfs: Cluster): Promise<void> {
+  gpfs.server('b1').heal();
+  await serverOn(gpfs.server('b1'), 'b1').roots.all();
+  await quiet(gpfs);
+}
 
 async function callsOfSweep(): Promise<number> {
   const { gpfs, driver } = await halfCreated();

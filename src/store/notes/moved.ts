@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path';
-import type { LocalId } from '../model/ids.ts';
-import type { Nonce } from '../run/clock.ts';
-import { errnoOf, undefinedWhenMissing, type Files } from '../run/files.ts';
-import { ignoring } from './edges.ts';
-import type { Layout } from './layout.ts';
+import type { LocalId } from '../../model/ids.ts';
+import type { Nonce } from '../../run/clock.ts';
+import { errnoOf, undefinedWhenMissing, type Files } from '../../run/files.ts';
+import { ignoring } from '../edges.ts';
+import type { Layout } from '../layout.ts';
 
 /** Volumes that were moved to another root: a handle is permanent, so the root in it says where they are now. */
 export interface Moved {

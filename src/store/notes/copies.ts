@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import type { FileKey } from '../model/ids.ts';
-import { undefinedWhenMissing, type Files } from '../run/files.ts';
-import { makeIn } from '../run/directories.ts';
-import { ignoring } from './edges.ts';
-import type { Layout } from './layout.ts';
+import type { FileKey } from '../../model/ids.ts';
+import { undefinedWhenMissing, type Files } from '../../run/files.ts';
+import { makeIn } from '../../run/directories.ts';
+import { ignoring } from '../edges.ts';
+import type { Layout } from '../layout.ts';
 
 /** A volume of another root that is filled from a clone parent of this one. */
 export interface Copy {

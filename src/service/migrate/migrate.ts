@@ -1,3 +1,4 @@
+import type { Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
 import { fileKey, parseId, publicId, type FileKey, type LocalId } from '../../model/ids.ts';
 import type { DataRef } from '../../model/clone-tree.ts';
@@ -13,8 +14,8 @@ import type { ServiceHost } from '../host.ts';
 import { operate } from '../claims/operate.ts';
 import { endClaim } from '../claims/own-claim.ts';
 import { requireOwnImage } from '../parents/ownership.ts';
-import { imageOf, pathOf } from '../claims/data-files.ts';
-import { parentRecord } from '../parents/record.ts';
+import { imageOf, pathOf, statOf } from '../claims/data-files.ts';
+import { asCut, parentRecord } from '../parents/record.ts';
 import type { PlacedObject } from '../roots/roots.ts';
 import { readyVolume, settleVolume, volumeMissing } from '../claims/settle.ts';
 import { findSource } from '../volumes/sources.ts';
@@ -200,6 +201,12 @@ interface Move {
   readonly renamed: boolean;
 }
 
+/** The size of a volume's file, which may be larger than the record says where an older version wrote that. */
+async function fileBytes(store: RootStore, record: VolumeRecord): Promise<Bytes> {
+  const stat = await statOf(store, pathOf(store, imageOf(record)));
+  return stat && stat.size > record.bytes ? stat.size : record.bytes;
+}
+
 /** Makes the volume in its new root. */
 async function arrive(host: ServiceHost, move: Move, record: VolumeRecord): Promise<FileKey> {
   const { from, to, id, renamed } = move;
@@ -207,7 +214,8 @@ async function arrive(host: ServiceHost, move: Move, record: VolumeRecord): Prom
   const key = fileKey(record.id, (held?.version ?? 0) + 1, host.nonce());
   const image: DataRef = { data: 'volumes', key };
   const sameSystem = from.facts.fileSystem === to.facts.fileSystem;
-  const parent = record.parent === null ? undefined : await parentRecord(from, record.parent);
+  const known = record.parent === null ? undefined : await parentRecord(from, record.parent);
+  const parent = known && (await asCut(from, known));
   await operate(host, to, {
     id: record.id,
     from: held,
@@ -218,6 +226,7 @@ async function arrive(host: ServiceHost, move: Move, record: VolumeRecord): Prom
     },
     during: {
       ...record,
+      bytes: await fileBytes(from, record),
       handle: id,
       state: 'creating',
       image: null,

@@ -58,6 +58,23 @@ test('inside a fileset the file gets another name, and the handle stays', async 
   expect([...filesIn(testRoot), ...filesIn(other)]).toEqual([]);
 });
 
+test.each([
+  ['renamed', false],
+  ['copied', true],
+] as const)('a file that is larger than its record is %s whole', async (how, isCut) => {
+  const { gpfs, driver, volumes, snapshots, filesIn, write, read } = await setup();
+  const { id } = await volumes.create(spec('v'));
+  const [path = ''] = filesIn(testRoot);
+  await gpfs.files.grow(path, 96n << 20n);
+  write(testRoot, 'data');
+  if (isCut) await snapshots.create(snap('s', { id }));
+  expect(await migrateVolume(driver.host, id, other)).toBe(how);
+  const [moved = ''] = filesIn(other);
+  expect((await gpfs.files.stat(moved)).size).toBe(96n << 20n);
+  expect((await volumes.get(id)).bytes).toBe(96n << 20n);
+  expect(read(other)).toEqual(['data']);
+});
+
 test('a volume that shares blocks is copied, and its snapshots stay where they are', async () => {
   const { driver, volumes, snapshots, attachments, write, read } = await setup();
   const { id } = await volumes.create(spec('v'));

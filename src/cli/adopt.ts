@@ -4,6 +4,8 @@ import { losetup } from '../linux/losetup.ts';
 import { processesWith } from '../linux/open-files.ts';
 import { publicId } from '../model/ids.ts';
 import { systemClock } from '../run/clock.ts';
+import { undefinedWhenMissing } from '../run/files.ts';
+import { openNamed, openNamedDirectory } from '../run/named/named.ts';
 import type { Run } from '../run/run.ts';
 import { adoptFile, persistentVolume } from '../service/adopt/adopt.ts';
 import type { AdoptHost } from '../service/adopt/adoptable.ts';
@@ -14,6 +16,7 @@ import { openLocalDriver } from './command/local-driver.ts';
 import { UsageError } from './command/config.ts';
 import { rootHelpLines, readRootFlags } from './command/root-flags.ts';
 import { sectorFlag, sectorReader } from './command/sector-flag.ts';
+import { trustFlag, trustIn } from './command/trust-flag.ts';
 import type { Subcommand } from './command/subcommand.ts';
 
 /** What the command line of `gpfs-csi adopt` may hold. */
@@ -23,6 +26,7 @@ export const adoptGrammar = {
   words: 1,
   own: {
     name: { takes: 'value', meaning: 'name of the volume (default: the name of the file)' },
+    'trust-directory': trustFlag,
     'sector-size': sectorFlag,
   },
 } as const;
@@ -63,11 +67,15 @@ export const adopt: Subcommand = {
       if (printed++ > 0) terminal.out('---');
       terminal.out(persistentVolume(volume, config.driverName, config.topology?.of(store.id)));
     };
-    if ((await store.files.stat(path)).kind !== 'directory') {
-      print(await adoptFile(on, { path, name: flags.get('name') ?? basename(path), parent: null }));
+    await using file = await openNamed(path, trustIn(flags));
+    const seen = await store.files.stat(file.path).catch(undefinedWhenMissing);
+    if (seen?.kind !== 'directory') {
+      const name = flags.get('name') ?? basename(path);
+      print(await adoptFile(on, { file, name, parent: null }));
       return 0;
     }
-    const adopted = await adoptDirectory(on, path, { onVolume: print, signal: local.signal });
+    await using directory = await openNamedDirectory(path, trustIn(flags));
+    const adopted = await adoptDirectory(on, directory, { onVolume: print, signal: local.signal });
     for (const line of otherLines(store, adopted)) terminal.err(line);
     return 0;
   },

@@ -2,8 +2,10 @@ import { hostname } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { qemuImg } from '../linux/qemu-img.ts';
 import { exportDisk, type Export } from '../service/images/export.ts';
+import { openNamed, type NameIn } from '../run/named/named.ts';
 import { openLocalDriver, progressTo } from './command/local-driver.ts';
 import { UsageError } from './command/config.ts';
+import { trustFlag, trustIn } from './command/trust-flag.ts';
 import { rootHelpLines, readRootFlags, type RootCommandLine } from './command/root-flags.ts';
 import type { Subcommand } from './command/subcommand.ts';
 
@@ -15,6 +17,7 @@ export const exportGrammar = {
   own: {
     format: { takes: 'value', meaning: 'raw or qcow2' },
     to: { takes: 'value', meaning: 'absolute path of a new file, or - for standard output (raw)' },
+    'trust-directory': trustFlag,
   },
 } as const;
 
@@ -34,7 +37,12 @@ export const exportCommand: Subcommand = {
     const wanted = askOf(line);
     await using local = await openLocalDriver(line.config);
     const { driver, store, signal, host } = local;
-    const ask = { ...wanted, to: wanted.to === '-' ? outTo(signal) : wanted.to };
+    await using opened = new AsyncDisposableStack();
+    const to =
+      wanted.to === '-'
+        ? outTo(signal)
+        : opened.use(await openNamed(wanted.to, trustIn(line.flags)));
+    const ask = { ...wanted, to };
     const progress = progressTo(terminal.err);
     const { nonce } = driver.host;
     const { snapshots } = driver;
@@ -46,11 +54,15 @@ export const exportCommand: Subcommand = {
 };
 
 // The reader of standard output may have stopped: then only the signal ends a write.
-const outTo = (signal: AbortSignal): Exclude<Export['to'], string> => ({
+const outTo = (signal: AbortSignal): Exclude<Export['to'], NameIn> => ({
   write: (bytes) => pipeline(bytes, process.stdout, { signal }),
 });
 
-function askOf({ words, flags, config }: RootCommandLine): Export & { readonly to: string } {
+function askOf({
+  words,
+  flags,
+  config,
+}: RootCommandLine): Omit<Export, 'to'> & { readonly to: string } {
   const [what] = words;
   const format = flags.get('format') ?? '';
   const to = flags.get('to') ?? '';

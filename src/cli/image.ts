@@ -7,6 +7,7 @@ import { imageName } from '../model/class/parameter-keys.ts';
 import { losetup } from '../linux/losetup.ts';
 import { qemuImg } from '../linux/qemu-img.ts';
 import { hostTrials } from '../linux/trials.ts';
+import { openNamed } from '../run/named/named.ts';
 import { exactly } from '../run/streams.ts';
 import { imageId, importImage, listImages, type Incoming } from '../service/images/images.ts';
 import { incomingOf, type Import } from '../service/images/import.ts';
@@ -23,6 +24,7 @@ import {
   readRootFlags,
   type RootCommandLine,
 } from './command/root-flags.ts';
+import { trustFlag, trustIn } from './command/trust-flag.ts';
 import { sectorFlag, sectorsIn } from './command/sector-flag.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
 
@@ -44,6 +46,7 @@ export const imageGrammar = {
     },
     move: { takes: 'nothing', meaning: 'import: FILE itself becomes the image; nothing is copied' },
     share: { takes: 'nothing', meaning: 'import: FILE stays and shares its blocks with the image' },
+    'trust-directory': { ...trustFlag, meaning: `import: ${trustFlag.meaning}` },
     'sector-size': { ...sectorFlag, meaning: `import: ${sectorFlag.meaning}` },
     json: { takes: 'nothing', meaning: 'list, show: JSON on standard output' },
   },
@@ -88,6 +91,7 @@ export const image: Subcommand = {
 async function importFile(line: RootCommandLine, terminal: Terminal): Promise<void> {
   const ask = importAsk(line);
   await using local = await openLocalDriver(line.config);
+  await using opened = new AsyncDisposableStack();
   const { host, driver, store, signal } = local;
   const on = {
     store,
@@ -95,9 +99,11 @@ async function importFile(line: RootCommandLine, terminal: Terminal): Promise<vo
     gpfs: host.gpfs,
     qemu: qemuImg(host.run),
     progress: progressTo(terminal.err),
+    opened,
   };
   const piped = () => exactly(addAbortSignal(signal, process.stdin), sizeOf(line));
-  const from = ask.from === '-' ? piped() : ask.from;
+  const trust = trustIn(line.flags);
+  const from = ask.from === '-' ? piped() : opened.use(await openNamed(ask.from, trust));
   const incoming = await incomingOf(on, { ...ask, from });
   const tried = { ...incoming, tryClone: trialOf(local) };
   const made = await importImage(driver.host, store, tried);
@@ -125,7 +131,7 @@ function trialOf({ host, store, driver }: LocalDriver): Incoming['tryClone'] {
 
 const sizeOf = ({ flags }: RootCommandLine): number => Number(flags.get('size') ?? '');
 
-function importAsk(line: RootCommandLine): Import {
+function importAsk(line: RootCommandLine): Omit<Import, 'from'> & { readonly from: string } {
   const { words, flags } = line;
   const ask = {
     from: words[1] ?? '',

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { headBytes, sectorBytesOf, type SectorBytes } from '../model/sectors.ts';
 import { superblockBytes, superblockOf, type Superblock } from '../model/superblock.ts';
 
@@ -18,6 +18,11 @@ export const superblock = async (
 /** The first bytes of a file, fewer where it is shorter. */
 export async function readHead(path: string, bytes: number): Promise<Uint8Array> {
   await using handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  return await headOf(handle, bytes);
+}
+
+/** The same of an open file. */
+export async function headOf(handle: FileHandle, bytes: number): Promise<Uint8Array> {
   const buffer = new Uint8Array(bytes);
   const { bytesRead } = await handle.read(buffer, 0, bytes, 0);
   return buffer.subarray(0, bytesRead);

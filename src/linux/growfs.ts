@@ -86,8 +86,7 @@ export const journalFrom: Bytes = 8n * MiB;
 
 /** The size of an XFS after `xfs_growfs -d`, in bytes. Throws unreadable-output. */
 export function parseXfsGrowfs(output: string): Bytes {
-  const [, block, before] =
-    /^data\s+=\s+bsize=(\d{1,6})\s+blocks=(\d{1,13})\b/m.exec(output) ?? [];
+  const [, block, before] = /^data\s+=\s+bsize=(\d{1,6})\s+blocks=(\d{1,13})\b/m.exec(output) ?? [];
   const [, after] = /^data blocks changed from \d{1,13} to (\d{1,13})$/m.exec(output) ?? [];
   const blocks = after ?? before;
   if (block === undefined || blocks === undefined)

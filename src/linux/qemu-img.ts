@@ -1,7 +1,8 @@
+import type { FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
-import { CommandFailed, type Run, type RunOptions } from '../run/run.ts';
+import { CommandFailed, inheritedPath, type Run, type RunOptions } from '../run/run.ts';
 
 /** Memory that qemu-img may use; seconds of processor time to read a header and all tables. */
 const memoryBytes = 1024 ** 3;
@@ -39,17 +40,20 @@ export function parseImage<T>(schema: z.ZodType<T>, output: string): T {
   }
 }
 
+/** A file by its descriptor: what has its name by the time the command runs does not matter. */
+type Opened = Pick<FileHandle, 'fd'>;
+
 /** qemu-img under limits. Formats are given, never detected: a guest can write any header into its disk. */
 export interface QemuImg {
   /**
    * Checks a qcow2 image; resolves to how many bytes of its disk are data. Throws wrong-state for an image that
    * refers to other files, is corrupt or has tables that contradict each other.
    */
-  check(file: string, disk: Bytes): Promise<Bytes>;
-  /** Writes the disk of a qcow2 image into an existing raw file, which has its size and reads as zeros. */
-  toRaw(file: string, raw: string, options?: RunOptions): Promise<void>;
-  /** Makes a qcow2 image from a raw file. */
-  toQcow2(raw: string, file: string, options?: RunOptions): Promise<void>;
+  check(file: Opened, disk: Bytes): Promise<Bytes>;
+  /** Writes the disk of a qcow2 image into a raw file, which has its size and reads as zeros. */
+  toRaw(file: Opened, raw: Opened, options?: RunOptions): Promise<void>;
+  /** Makes a qcow2 image from a raw file, in an empty file. */
+  toQcow2(raw: Opened, file: Opened, options?: RunOptions): Promise<void>;
 }
 
 /** The qemu-img of this host. */
@@ -60,24 +64,27 @@ export function qemuImg(run: Run): QemuImg {
     check: async (file, disk) => {
       // It only reads, so a kill at a limit loses nothing.
       const look = (verb: string, seconds: number, timeoutMs: number) => {
-        const args = [verb, '--output=json', '--image-opts', opened(file)];
-        return run(limited([`--cpu=${seconds}`], args), 'read', { timeoutMs });
+        const args = [verb, '--output=json', '--image-opts', onlyFile];
+        return run(limited([`--cpu=${seconds}`], args), 'read', { timeoutMs, files: [file] });
       };
       const text = await look('info', lookSeconds, lookMs).catch(refuse);
       refuseMore(parseImage(information, text));
       const found = await look('check', tableSeconds, tableMs).catch(leaksAtMost);
       return allocatedOf(parseImage(tables, found), disk);
     },
-    toRaw: async (file, raw, options) => {
-      const args = ['convert', '-n', '--target-is-zero', '-W', '-m', '8', '-O', 'raw'];
-      const argv = limited([], [...args, '--image-opts', opened(file), raw]);
-      await run(argv, 'read', { timeoutMs: convertMs, ...options }).catch(refuse);
-    },
-    toQcow2: async (raw, file, options) => {
-      const argv = limited([], ['convert', '-f', 'raw', '-O', 'qcow2', '-W', '-m', '8', raw, file]);
-      await run(argv, 'read', { timeoutMs: convertMs, ...options }).catch(refuse);
-    },
+    toRaw: (file, raw, options) =>
+      convert(['-n', '--target-is-zero', '-O', 'raw', '--image-opts', onlyFile], {
+        ...options,
+        files: [file, raw],
+      }),
+    toQcow2: (raw, file, options) =>
+      convert(['-f', 'raw', '-O', 'qcow2', inheritedPath(0)], { ...options, files: [raw, file] }),
   };
+
+  async function convert(words: readonly string[], options: RunOptions): Promise<void> {
+    const argv = limited([], ['convert', '-W', '-m', '8', ...words, inheritedPath(1)]);
+    await run(argv, 'read', { timeoutMs: convertMs, ...options }).catch(refuse);
+  }
 }
 
 /** How many bytes of the disk are data; never more than it has. */
@@ -87,9 +94,8 @@ export function allocatedOf(found: z.output<typeof tables>, disk: Bytes): Bytes 
   return allocated >= total ? disk : (disk * allocated) / total;
 }
 
-// No backing file, whatever the header says. A comma in a name is written twice.
-const opened = (file: string): string =>
-  `driver=qcow2,file.driver=file,file.filename=${file.replaceAll(',', ',,')},backing=`;
+// No backing file, whatever the header says.
+const onlyFile = `driver=qcow2,file.driver=file,file.filename=${inheritedPath(0)},backing=`;
 
 function refuseMore(found: z.output<typeof information>): void {
   const data = found['format-specific']?.data ?? {};

@@ -215,10 +215,12 @@ const statsIn: Files['statsIn'] = (directory, names) =>
     return seen;
   });
 
-const statOf = async (handle: FileHandle): Promise<FileStat> =>
+/** What fstat(2) says of an open file. */
+export const statOf = async (handle: FileHandle): Promise<FileStat> =>
   fileStat(await handle.stat({ bigint: true }));
 
-const fileStat = (stat: BigIntStats): FileStat => ({
+/** The same of what Node says. */
+export const fileStat = (stat: BigIntStats): FileStat => ({
   kind: kindOf(stat),
   device: stat.dev,
   inode: stat.ino,

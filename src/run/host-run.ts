@@ -39,6 +39,9 @@ interface Started {
   readonly ended: Promise<void>;
 }
 
+/** What a program gets as descriptors 3 and following: the lifeline, then the files that the caller hands on. */
+type Inherited = readonly ('ignore' | number)[];
+
 const KEPT_STDERR = 64 * 1024;
 
 /** Runs commands on this machine: no shell, own process group, `LC_ALL=C`, nothing else of the driver's environment. */
@@ -49,12 +52,15 @@ export function hostRun(options: HostOptions): Run {
   const limits = { atOnce: options.atOnce ?? 6, queue: options.queue ?? 1000 };
   const pools = { mm: commandPool(limits), host: commandPool(limits) };
   const start = starter(place, options.maxOutput ?? 1024 * 1024, searchPath.join(':'));
-  const inherits = (kind: RunKind) => (kind === 'read' ? undefined : options.lifeline);
+  const inherits = (kind: RunKind, { files = [] }: RunOptions): Inherited => [
+    kind === 'read' ? 'ignore' : (options.lifeline ?? 'ignore'),
+    ...files.map(({ fd }) => fd),
+  ];
 
   return async (argv, kind, runOptions = {}) => {
     const stop = stopSignal(kind, runOptions, options.readTimeoutMs ?? 30_000);
     return inPool(isMmCommand(argv[0]) ? pools.mm : pools.host, argv, stop, () =>
-      start(argv, stop, inherits(kind)),
+      start(argv, stop, inherits(kind, runOptions)),
     );
   };
 }
@@ -90,9 +96,9 @@ async function inPool(
 
 const starter =
   (place: LocateProgram, maxOutput: number, path: string) =>
-  (argv: Argv, stop: AbortSignal | undefined, lifeline: number | undefined): Started => {
+  (argv: Argv, stop: AbortSignal | undefined, inherited: Inherited): Started => {
     const running = place(argv).then(
-      ([file, ...args]) => spawnGroup(file, args, path, lifeline),
+      ([file, ...args]) => spawnGroup(file, args, path, inherited),
       (error: unknown) => {
         throw notRun(argv, error);
       },
@@ -125,12 +131,7 @@ function withUmask<Result>(start: () => Result): Result {
 }
 
 // In an object, because execa returns a promise too, and a function that returns it would await it.
-const spawnGroup = (
-  file: string,
-  args: readonly string[],
-  path: string,
-  lifeline: number | undefined,
-) => ({
+const spawnGroup = (file: string, args: readonly string[], path: string, handedOn: Inherited) => ({
   process: withUmask(() =>
     execa(file, args, {
       // Its own process group: a signal for the driver does not reach it, and a kill reaches all its processes.
@@ -139,7 +140,7 @@ const spawnGroup = (
       reject: false,
       buffer: false,
       // The types of execa know descriptors up to 9 only; it hands on any.
-      stdio: ['ignore', 'pipe', 'pipe', ...(lifeline === undefined ? [] : [lifeline as 9])],
+      stdio: ['ignore', 'pipe', 'pipe', ...(handedOn as readonly (9 | 'ignore')[])],
       // Never a directory of GPFS, which would be busy until the command ends.
       cwd: '/',
       env: { LC_ALL: 'C', PATH: path },

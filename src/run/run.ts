@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import { DriverError } from '../model/fault.ts';
 
 /**
@@ -11,9 +12,17 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds after which a read is killed and fails with `timedOut`. Ignored for other kinds. */
   readonly timeoutMs?: number | undefined;
+  /** Open files that the command inherits; `inheritedPath` gives their names. */
+  readonly files?: readonly Pick<FileHandle, 'fd'>[] | undefined;
   /** True for a failure that is an answer to the caller: it is thrown too, but logged without a warning. */
   readonly isAnswer?: (failure: CommandFailed) => boolean;
 }
+
+/** The number of the first descriptor of `files` in the command; 3 is the lifeline. */
+export const firstInherited = 4;
+
+/** The path by which a command opens the file with this index in `files`, whatever has the file's name by then. */
+export const inheritedPath = (index: number): string => `/proc/self/fd/${firstInherited + index}`;
 
 /**
  * Starts one program with an argument array (no shell) and resolves to its standard output.

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, lstat, mkdtemp, open, rm, unlink, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, lstat, open, unlink, type FileHandle } from 'node:fs/promises';
 import { DriverError } from '../model/fault.ts';
-import type { MayWrite } from './files.ts';
+import { randomNonce } from './clock.ts';
+import { undefinedWhenMissing, type MayWrite } from './files.ts';
+import { fileStat, statOf } from './host-files.ts';
 import { nowAndThen, writeData } from './host-ranges.ts';
+import { exchanged, isSameFile, type NameIn } from './named/named.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 
@@ -17,14 +19,9 @@ const chunkBytes = 4 * 1024 * 1024;
 export const openForReading = (path: string): Promise<FileHandle> =>
   open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
 
-/** A path by which another program opens the same file, also when its own name was removed. */
-export const pathOfOpen = ({ fd }: FileHandle): string => `/proc/${process.pid}/fd/${fd}`;
-
-/** Reads the bytes of a file. */
-export async function* bytesOf(path: string, signal: AbortSignal): AsyncIterable<Buffer> {
-  await using handle = await openForReading(path);
-  yield* bytesIn(handle, signal);
-}
+/** Opens a file of the driver to write to it. */
+export const openForWriting = (path: string): Promise<FileHandle> =>
+  open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
 
 /** Reads the bytes of an open file, and leaves it open. */
 export async function* bytesIn(handle: FileHandle, signal: AbortSignal): AsyncIterable<Buffer> {
@@ -114,12 +111,34 @@ export async function writeSparse(
 ): Promise<number> {
   await using target = await open(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, mode);
   try {
-    const bytes = await pour(source, target, path, progress);
-    await target.truncate(bytes);
-    await target.sync();
-    return bytes;
+    return await fillSparse(source, target, progress);
   } catch (error) {
     await unlink(path).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Writes a stream into an open, empty file, with holes for zeros; resolves to its length. On disk when it resolves. */
+export async function fillSparse(
+  source: AsyncIterable<Buffer>,
+  target: FileHandle,
+  progress: Progress,
+): Promise<number> {
+  const bytes = await pour(source, target, progress);
+  await target.truncate(bytes);
+  await target.sync();
+  return bytes;
+}
+
+/** A new file without a name, in a directory that only root may enter; every user may read it through its descriptor. */
+export async function openScratch(path: string): Promise<FileHandle> {
+  const handle = await open(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600);
+  try {
+    await unlink(path);
+    await handle.chmod(0o444);
+    return handle;
+  } catch (error) {
+    await handle.close();
     throw error;
   }
 }
@@ -127,12 +146,11 @@ export async function writeSparse(
 async function pour(
   source: AsyncIterable<Buffer>,
   target: FileHandle,
-  path: string,
   progress: Progress,
 ): Promise<number> {
   let bytes = 0;
   for await (const chunk of source) {
-    await writeData(target, chunk, bytes, path);
+    await writeData(target, chunk, bytes, 'a new file');
     bytes += chunk.length;
     progress(bytes);
   }
@@ -141,13 +159,13 @@ async function pour(
 
 /** Reports now and then how many bytes a file has blocks for, while another program fills it. */
 export async function whileFilled<T>(
-  path: string,
+  file: Pick<FileHandle, 'stat'>,
   progress: Progress,
   work: Promise<T>,
   everyMs = 1000,
 ): Promise<T> {
   const report = () =>
-    lstat(path).then(({ blocks }) => {
+    file.stat().then(({ blocks }) => {
       progress(blocks * 512);
     });
   const timer = setInterval(() => void report().catch(() => undefined), everyMs);
@@ -159,28 +177,32 @@ export async function whileFilled<T>(
 }
 
 /**
- * Makes a complete file, on disk and readable only for its owner, or none; never replaces another file. The draft
- * lies in a directory that only its owner may enter, because the program that makes it may give it any mode and
- * follows links.
+ * Makes a complete file, on disk and readable only for its owner, or none; never replaces another file. What makes it
+ * gets an open file, and no name that somebody could exchange. Throws wrong-state where the draft was exchanged.
  */
 export async function makeWhole(
-  path: string,
-  make: (draft: string) => Promise<void>,
+  { shown, path }: NameIn,
+  make: (draft: FileHandle) => Promise<void>,
 ): Promise<void> {
-  const directory = await mkdtemp(`${path}.part-`);
+  const draft = `${path}.part-${randomNonce()}`;
+  await using handle = await open(draft, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600);
+  const isOurs = async (name: string): Promise<boolean> => {
+    const found = await lstat(name, { bigint: true }).catch(undefinedWhenMissing);
+    return found !== undefined && isSameFile(fileStat(found), await statOf(handle));
+  };
   try {
-    const draft = join(directory, 'draft');
-    await make(draft);
-    await keep(draft, 0o600);
+    await make(handle);
+    await keep(handle, 0o600);
+    if (!(await isOurs(draft))) throw exchanged(shown);
     await link(draft, path);
+    if (!(await isOurs(path))) throw exchanged(shown);
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    if (await isOurs(draft)) await unlink(draft);
   }
 }
 
 /** Sets the mode of a file that a program wrote, and syncs it: qemu-img, for example, does not. */
-export async function keep(path: string, mode: number): Promise<void> {
-  await using handle = await open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+export async function keep(handle: FileHandle, mode: number): Promise<void> {
   await handle.chmod(mode);
   await handle.sync();
 }

@@ -1,8 +1,9 @@
-import { basename, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { CloneStatus } from '../../gpfs/mmclone.ts';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
 import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
+import { exchanged, isSameFile, nameIn, type NameIn } from '../../run/named/named.ts';
 import { undefinedWhenUnreadable } from '../../store/json.ts';
 import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
@@ -11,22 +12,16 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { imageId } from '../images/images.ts';
 import { requireOutside } from '../images/import.ts';
 import { requireFreeSnapshot, requireFreeVolume, type AdoptHost } from './adoptable.ts';
-import { adoptFile, adoptedKey } from './adopt.ts';
+import { adoptFile, adoptedKey, type ParentOfAdoptee } from './adopt.ts';
 import { asRecorded } from '../../model/sectors.ts';
 
 /** A file of the directory, with its place in the clone tree. */
 interface Seen {
-  readonly path: string;
+  readonly file: NameIn;
   readonly name: string;
   readonly stat: FileStat;
   readonly status: CloneStatus;
   readonly kind: 'volume' | 'snapshot' | 'image' | 'hidden';
-}
-
-/** A clone parent that has a record, or gets one. */
-interface AdoptedParent {
-  readonly key: FileKey;
-  readonly depth: number;
 }
 
 /** How the caller follows the adoption of a directory, and stops it between two files. */
@@ -55,7 +50,7 @@ const snapshotName = /^snapshot-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  */
 export async function adoptDirectory(
   on: AdoptHost,
-  directory: string,
+  directory: NameIn,
   { onVolume, signal }: AdoptFollower,
 ): Promise<Adopted> {
   await requireOutside(on, directory);
@@ -105,15 +100,15 @@ function readThrough(seen: readonly Seen[]): readonly Seen[] {
 const whyUnread = ({ name }: Seen): string =>
   `${name}: a clone parent that nothing here reads through; import it as an image`;
 
-async function look({ store, gpfs }: AdoptHost, directory: string) {
+async function look({ store, gpfs }: AdoptHost, directory: NameIn) {
   const seen: Seen[] = [];
   const left: string[] = [];
-  for (const name of await store.files.list(directory)) {
-    const path = join(directory, name);
-    const stat = await store.files.stat(path);
-    const status = stat.kind === 'file' ? await gpfs.clone.show(path) : undefined;
+  for (const name of await store.files.list(directory.path)) {
+    const file = nameIn(directory, name);
+    const stat = await store.files.stat(file.path);
+    const status = stat.kind === 'file' ? await gpfs.clone.show(file.shown) : undefined;
     const kind = status && kindOf(name, status);
-    if (status && kind) seen.push({ path, name, stat, status, kind });
+    if (status && kind) seen.push({ file, name, stat, status, kind });
     else
       left.push(`${name}: ${stat.kind === 'file' ? 'no name of a volume or snapshot' : stat.kind}`);
   }
@@ -144,10 +139,14 @@ const parentInode = ({ status }: Seen): bigint | undefined =>
 async function parentsOf(
   store: RootStore,
   seen: readonly Seen[],
-): Promise<ReadonlyMap<bigint, AdoptedParent>> {
-  const found = new Map<bigint, AdoptedParent>();
+): Promise<ReadonlyMap<bigint, ParentOfAdoptee>> {
+  const found = new Map<bigint, ParentOfAdoptee>();
   for (const each of seen.filter(({ kind }) => kind !== 'volume'))
-    found.set(each.stat.inode, { key: keyOf(each), depth: statedDepth(each) });
+    found.set(each.stat.inode, {
+      key: keyOf(each),
+      depth: statedDepth(each),
+      inode: each.stat.inode,
+    });
   for (const each of seen) {
     const inode = parentInode(each);
     if (inode === undefined || found.has(inode)) continue;
@@ -155,7 +154,7 @@ async function parentsOf(
     if (!known)
       throw new DriverError(
         'wrong-state',
-        `${each.path} reads through inode ${inode}, which is not in ${basename(join(each.path, '..'))}; bring both into one directory, or split it with mmclone`,
+        `${each.file.shown} reads through inode ${inode}, which is not in ${basename(dirname(each.file.shown))}; bring both into one directory, or split it with mmclone`,
       );
     found.set(inode, known);
   }
@@ -163,9 +162,12 @@ async function parentsOf(
 }
 
 /** A parent that an earlier run adopted before it was interrupted. */
-async function adoptedBefore(store: RootStore, inode: bigint): Promise<AdoptedParent | undefined> {
+async function adoptedBefore(
+  store: RootStore,
+  inode: bigint,
+): Promise<ParentOfAdoptee | undefined> {
   const hidden = await store.hidden.read(adoptedKey(hiddenId(inode), inode));
-  if (hidden) return { key: hidden.value.id, depth: hidden.value.depth ?? 0 };
+  if (hidden) return { key: hidden.value.id, depth: hidden.value.depth ?? 0, inode };
   for (const shard of await store.snapshots.shards())
     for (const id of (await store.snapshots.ids(shard)).keys()) {
       const found = await snapshotOf(store, id, inode);
@@ -178,7 +180,7 @@ async function snapshotOf(
   store: RootStore,
   id: string,
   inode: bigint,
-): Promise<AdoptedParent | undefined> {
+): Promise<ParentOfAdoptee | undefined> {
   const held = await store.snapshots.read(id).catch(undefinedWhenUnreadable(store.bad));
   const record = held?.value;
   if (record?.file?.inode !== inode) return undefined;
@@ -186,13 +188,13 @@ async function snapshotOf(
   const path = store.layout.data('snapshots', record.file.key);
   const file = await store.files.stat(path).catch(undefinedWhenMissing);
   if (file?.inode !== inode) return undefined;
-  return { key: record.file.key, depth: record.depth ?? 0 };
+  return { key: record.file.key, depth: record.depth ?? 0, inode };
 }
 
 const aboveOf = (
   each: Seen,
-  parents: ReadonlyMap<bigint, AdoptedParent>,
-): AdoptedParent | undefined => {
+  parents: ReadonlyMap<bigint, ParentOfAdoptee>,
+): ParentOfAdoptee | undefined => {
   const inode = parentInode(each);
   return inode === undefined ? undefined : parents.get(inode);
 };
@@ -200,16 +202,16 @@ const aboveOf = (
 // As mmclone shows it: an upper bound, as in records.
 const statedDepth = ({ status }: Seen): number => (status.kind === 'plain' ? 0 : status.depth);
 
-const depthOf = (each: Seen, parents: ReadonlyMap<bigint, AdoptedParent>): number =>
+const depthOf = (each: Seen, parents: ReadonlyMap<bigint, ParentOfAdoptee>): number =>
   aboveOf(each, parents) ? statedDepth(each) : 0;
 
 async function adoptParent(
   { store, host, sectorBytes }: AdoptHost,
   each: Seen,
-  above: AdoptedParent | undefined,
+  above: ParentOfAdoptee | undefined,
 ): Promise<void> {
   const key = keyOf(each);
-  const sectors = asRecorded(await sectorBytes(each.path));
+  const sectors = asRecorded(await sectorBytes(each.file.path));
   const common = {
     format: recordFormat,
     parent: above?.key ?? null,
@@ -234,8 +236,16 @@ async function adoptParent(
   if (each.kind !== 'hidden')
     await recordSnapshot(store, each, { ...common, createdMs: host.clock.now() });
   const path = store.layout.data(data, key);
-  await store.makeIn(path, () => store.files.rename(each.path, path));
+  await store.makeIn(path, () => store.files.rename(each.file.path, path));
+  await requireMoved(store, each, path);
   await store.files.chmod(path, 0o640);
+}
+
+/** Gives a file back that took the place of the one that was seen, and throws. */
+async function requireMoved(store: RootStore, { file, stat }: Seen, path: string): Promise<void> {
+  if (isSameFile(await store.files.stat(path), stat)) return;
+  await store.files.rename(path, file.path);
+  throw exchanged(file.shown);
 }
 
 async function recordSnapshot(

@@ -2,10 +2,10 @@ import { readHead } from '../../linux/disk-head.ts';
 import { roundUp, sector, type Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
-import type { FileStat } from '../../run/files.ts';
+import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
+import { exchanged, linkSame, unlinkSame, type NameIn } from '../../run/named/named.ts';
 import type { Held } from '../../store/records.ts';
 import { ignoring } from '../../store/edges.ts';
-import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { requireAlone, taken, type AdoptHost } from './adoptable.ts';
@@ -18,9 +18,16 @@ import { settleVolume } from '../claims/settle.ts';
 
 /** A file to adopt: the name of its volume, and the clone parent that it reads through. */
 export interface Adoptee {
-  readonly path: string;
+  readonly file: NameIn;
   readonly name: string;
-  readonly parent: { readonly key: FileKey; readonly depth: number } | null;
+  readonly parent: ParentOfAdoptee | null;
+}
+
+/** A clone parent that has a record, or gets one. */
+export interface ParentOfAdoptee {
+  readonly key: FileKey;
+  readonly depth: number;
+  readonly inode: bigint;
 }
 
 /** The key of an adopted file: each run gives the same. */
@@ -40,10 +47,10 @@ export async function adoptFile(on: AdoptHost, adoptee: Adoptee): Promise<Volume
   const held = await settleVolume(host, store, id);
   if (held && held.value.state !== 'deleted') {
     if (held.value.image?.inode !== stat.inode) throw taken(adoptee.name);
-    await ignoring(store.files.unlink(adoptee.path), 'ENOENT');
+    await ignoring(unlinkSame(store.files, adoptee.file, stat), 'ENOENT');
     return held.value;
   }
-  await requireAlone(on, adoptee.path);
+  await requireAlone(on, adoptee.file);
   const record = await newRecord(on, adoptee, stat);
   const key = adoptedKey(id, stat.inode);
   const made = await operate(host, store, {
@@ -51,22 +58,30 @@ export async function adoptFile(on: AdoptHost, adoptee: Adoptee): Promise<Volume
     from: held,
     plan: { op: 'create', image: key },
     during: record,
-    work: (claimed) => takeIn(store, claimed, adoptee.path, key),
+    work: (claimed) => takeIn(on, claimed, { ...adoptee, stat }, key),
   });
-  await store.files.unlink(adoptee.path);
+  await unlinkSame(store.files, adoptee.file, stat);
   return made.value;
 }
 
+/** Gives the file its name in the root, and there, where nobody can exchange it, checks it once more. */
 async function takeIn(
-  store: RootStore,
+  on: AdoptHost,
   claimed: Held<VolumeRecord>,
-  from: string,
+  { file, stat, parent: above }: Adoptee & { readonly stat: FileStat },
   key: FileKey,
 ): Promise<Held<VolumeRecord>> {
+  const { store, gpfs } = on;
   const { parent, bytes } = claimed.value;
   if (parent !== null) await store.edges.add(parent, key);
   const path = store.layout.data('volumes', key);
-  await store.makeIn(path, () => store.files.link(from, path));
+  await store.makeIn(path, () => linkSame(store.files, file, stat, path));
+  const status = await gpfs.clone.show(path);
+  const isAsSeen =
+    status.kind === 'clone'
+      ? status.parentInode === above?.inode
+      : status.kind === 'plain' && !above;
+  if (!isAsSeen) throw exchanged(file.shown);
   await store.files.grow(path, bytes);
   await store.files.chmod(path, 0o660);
   const { inode, size } = await store.files.stat(path);
@@ -75,11 +90,11 @@ async function takeIn(
 
 async function newRecord(
   { host, gpfs, sectorBytes }: AdoptHost,
-  { path, name, parent }: Adoptee,
+  { file, name, parent }: Adoptee,
   { size }: FileStat,
 ): Promise<VolumeRecord> {
-  const { pool, data, metadata } = await gpfs.attributes(path);
-  const sectors = asRecorded(await sectorBytes(path));
+  const { pool, data, metadata } = await gpfs.attributes(file.shown);
+  const sectors = asRecorded(await sectorBytes(file.path));
   const bytes = roundUp(size, sector);
   return {
     format: recordFormat,
@@ -105,17 +120,19 @@ async function newRecord(
   };
 }
 
-async function requireRaw(on: AdoptHost, { path, parent }: Adoptee): Promise<FileStat> {
+async function requireRaw(on: AdoptHost, { file, parent }: Adoptee): Promise<FileStat> {
   const { store, gpfs } = on;
-  const stat = await store.files.stat(path);
-  const bad = (why: string) => new DriverError('wrong-state', `${path} cannot be adopted: ${why}`);
+  const { shown, path } = file;
+  const bad = (why: string) => new DriverError('wrong-state', `${shown} cannot be adopted: ${why}`);
+  const stat = await store.files.stat(path).catch(undefinedWhenMissing);
+  if (!stat) throw bad('it is not there');
   if (stat.kind !== 'file') throw bad(`it is a ${stat.kind}, not a file`);
   if (stat.size === 0n) throw bad('it is empty');
-  await requireSameFileset(on, path);
+  await requireSameFileset(on, file);
   const head = await readHead(path, 4);
   if (Buffer.from(head).toString('latin1') === 'QFI\u00fb')
     throw bad('it is a qcow2 image, not a raw disk; import it with gpfs-csi image import');
-  const status = await gpfs.clone.show(path);
+  const status = await gpfs.clone.show(shown);
   if (status.kind === 'parent') throw bad('it is a clone parent; adopt the directory it lies in');
   if (status.kind === 'clone' && !parent)
     throw bad(`it reads through inode ${status.parentInode}; adopt the directory that has both`);

@@ -1,6 +1,7 @@
 import { DriverError } from '../../model/fault.ts';
 import type { LocalId } from '../../model/ids.ts';
 import type { FileStat } from '../../run/files.ts';
+import type { NameIn } from '../../run/named/named.ts';
 import { requireOwnHandle } from '../roots/handles.ts';
 import type { Gpfs } from '../../gpfs/commands.ts';
 import type { SectorBytes } from '../../model/sectors.ts';
@@ -22,35 +23,35 @@ export interface AdoptHost {
 export interface Candidate {
   readonly id: LocalId;
   readonly name: string;
-  readonly path: string;
+  readonly file: NameIn;
   readonly stat: FileStat;
 }
 
 /** Throws wrong-state for a file that has another name or is open: its user would continue to write to the volume. */
 export async function requireAlone(
   { store, userOf }: Pick<AdoptHost, 'store' | 'userOf'>,
-  path: string,
+  { shown, path }: NameIn,
 ): Promise<void> {
   const stat = await store.files.stat(path);
-  const user = await userOf(stat, path);
+  const user = await userOf(stat, shown);
   const why =
     stat.links > 1
       ? `it has ${stat.links} names; remove the others`
       : user && `it is open in ${user}; end that first, here and on other hosts`;
-  if (why) throw new DriverError('wrong-state', `${path} cannot be adopted: ${why}`);
+  if (why) throw new DriverError('wrong-state', `${shown} cannot be adopted: ${why}`);
 }
 
 /** Throws for a file that cannot become this volume; one that an earlier run adopted can. */
 export async function requireFreeVolume(on: AdoptHost, candidate: Candidate): Promise<void> {
-  const { id, name, path, stat } = candidate;
+  const { id, name, file, stat } = candidate;
   await requireOwnHandle(on.host, on.store, id);
   const held = await on.store.volumes.read(id);
-  if (!held) return requireAlone(on, path);
+  if (!held) return requireAlone(on, file);
   const { image, state, claim } = held.value;
   if (image?.inode === stat.inode) return;
   if (state === 'ready') throw taken(name);
   // A file whose adoption was interrupted has two names until a later run completes that.
-  if (!claim) await requireAlone(on, path);
+  if (!claim) await requireAlone(on, file);
 }
 
 /** The same for a clone parent that becomes a snapshot or an image. */

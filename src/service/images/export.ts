@@ -5,16 +5,16 @@ import type { QemuImg } from '../../linux/qemu-img.ts';
 import { errnoOf } from '../../run/files.ts';
 import {
   bytesIn,
+  fillSparse,
   makeWhole,
   openForReading,
-  pathOfOpen,
   whileFilled,
-  writeSparse,
   type Progress,
 } from '../../run/streams.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { Nonce } from '../../run/clock.ts';
+import type { NameIn } from '../../run/named/named.ts';
 import type { Snapshots } from '../api.ts';
 
 /** What to export, and where to. */
@@ -22,8 +22,8 @@ export interface Export {
   /** Id or name of a volume or snapshot. */
   readonly what: string;
   readonly format: 'raw' | 'qcow2';
-  /** A path that does not exist yet, or a stream. */
-  readonly to: string | { write(bytes: AsyncIterable<Buffer>): Promise<void> };
+  /** A name that does not exist yet, or a stream. */
+  readonly to: NameIn | { write(bytes: AsyncIterable<Buffer>): Promise<void> };
 }
 
 /** What an export needs. */
@@ -92,13 +92,17 @@ async function snapshotFile(store: RootStore, id: LocalId): Promise<FileHandle> 
 
 async function write({ qemu, progress, signal }: ExportHost, ask: Export, file: FileHandle) {
   const { to } = ask;
-  if (typeof to !== 'string') return to.write(bytesIn(file, signal));
+  if (!('path' in to)) return to.write(bytesIn(file, signal));
   await makeWhole(to, async (draft) => {
     if (ask.format === 'qcow2')
-      await whileFilled(draft, progress, qemu.toQcow2(pathOfOpen(file), draft, { signal }));
-    else await writeSparse(bytesIn(file, signal), draft, 0o600, progress);
+      await whileFilled(draft, progress, qemu.toQcow2(file, draft, { signal }));
+    else await fillSparse(bytesIn(file, signal), draft, progress);
   }).catch((error: unknown) => {
     if (errnoOf(error) !== 'EEXIST') throw error;
-    throw new DriverError('name-taken', `${to} is there already; export to another file`, error);
+    throw new DriverError(
+      'name-taken',
+      `${to.shown} is there already; export to another file`,
+      error,
+    );
   });
 }

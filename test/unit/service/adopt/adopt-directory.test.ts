@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { asNamed } from '../../../support/memory/named.ts';
 import { gpfsCommands } from '../../../../src/gpfs/commands.ts';
 import { fileKey, localIdOf, publicId } from '../../../../src/model/ids.ts';
 import { adoptDirectory } from '../../../../src/service/adopt/adopt-directory.ts';
@@ -46,7 +47,7 @@ test('clone parents that nothing reads through are left where they are, and surv
   // A clone parent above one that is left.
   await clone('base', 'derived');
   await gpfs.clone.freeze(at('derived'));
-  const adopted = await adoptDirectory(on, directory, whole);
+  const adopted = await adoptDirectory(on, asNamed(directory), whole);
   expect(adopted.snapshots).toEqual([localIdOf(cut)]);
   const why = 'a clone parent that nothing here reads through; import it as an image';
   expect([...adopted.left].sort()).toEqual(
@@ -79,7 +80,7 @@ test.each(['is deleted since', 'was another one, and its number came again'])(
       stopped.abort(new Error('Ctrl-C'));
       return made;
     };
-    const first = adoptDirectory({ ...on, store: { ...store, makeIn } }, directory, {
+    const first = adoptDirectory({ ...on, store: { ...store, makeIn } }, asNamed(directory), {
       ...whole,
       signal: stopped.signal,
     });
@@ -94,7 +95,9 @@ test.each(['is deleted since', 'was another one, and its number came again'])(
         const gone = { ...parent, id: localIdOf(name), name, state: 'deleted' as const, file };
         await store.snapshots.swap(gone.id, undefined, gone, 'name');
       }
-    expect((await adoptDirectory(on, directory, whole)).snapshots).toEqual([localIdOf(child)]);
+    expect((await adoptDirectory(on, asNamed(directory), whole)).snapshots).toEqual([
+      localIdOf(child),
+    ]);
     expect((await store.snapshots.read(localIdOf(child)))?.value.parent).toBe(parent.file.key);
     expect(await store.edges.children(parent.file.key)).toHaveLength(1);
     expectSound(cluster);

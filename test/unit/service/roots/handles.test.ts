@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
+import { asNamed } from '../../../support/memory/named.ts';
 import { gpfsCommands } from '../../../../src/gpfs/commands.ts';
 import { adoptFile } from '../../../../src/service/adopt/adopt.ts';
 import { adoptDirectory } from '../../../../src/service/adopt/adopt-directory.ts';
@@ -40,10 +41,10 @@ test('a file is not adopted under the name of a volume that moved away', async (
   await gpfs.files.createSparse(path, 64n << 20n, 0o640);
   gpfs.write(path, 0, 'stranger');
   const before = gpfs.paths();
-  const adopting = adoptFile(on, { path, name: cinder, parent: null });
+  const adopting = adoptFile(on, { file: asNamed(path), name: cinder, parent: null });
   await expect(adopting).rejects.toMatchObject(taken);
   await expect(adopting).rejects.toThrow(/was moved to root .*-2; use another name/);
-  await expect(adoptDirectory(on, directory, going)).rejects.toMatchObject(taken);
+  await expect(adoptDirectory(on, asNamed(directory), going)).rejects.toMatchObject(taken);
   expect(gpfs.paths()).toEqual(before);
   expect((await driver.roots.byId(id))?.store.layout.root).toBe(second);
 });

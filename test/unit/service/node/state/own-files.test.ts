@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
+import { asNamed } from '../../../../support/memory/named.ts';
 import { gpfsCommands } from '../../../../../src/gpfs/commands.ts';
 import { qemuImg } from '../../../../../src/linux/qemu-img.ts';
 import { adoptFile } from '../../../../../src/service/adopt/adopt.ts';
@@ -36,6 +37,7 @@ test.each([testRoot, `${testRoot}-2`])(
       qemu: qemuImg(cluster.run),
       signal: new AbortController().signal,
       progress: () => undefined,
+      opened: new AsyncDisposableStack(),
     };
     const refused = new RegExp(`lies in root ${root}, whose files the driver keeps itself`);
     const before = cluster.paths();
@@ -43,10 +45,12 @@ test.each([testRoot, `${testRoot}-2`])(
     const kept = [...before.filter((path) => data.test(path)), `${root}/.gpfs-csi/root.json`];
     expect(kept).toHaveLength(3);
     for (const path of kept) {
-      await expect(adoptFile(on, { path, name: 'x', parent: null })).rejects.toThrow(refused);
-      await expect(adoptDirectory(on, dirname(path), going)).rejects.toThrow(refused);
+      await expect(adoptFile(on, { file: asNamed(path), name: 'x', parent: null })).rejects.toThrow(
+        refused,
+      );
+      await expect(adoptDirectory(on, asNamed(dirname(path)), going)).rejects.toThrow(refused);
       for (const how of ['move', 'share'] as const) {
-        const ask = { name: 'x', format: 'raw', from: path, how } as const;
+        const ask = { name: 'x', format: 'raw', from: asNamed(path), how } as const;
         await expect(incomingOf(importing, ask)).rejects.toThrow(refused);
       }
     }

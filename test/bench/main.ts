@@ -8,6 +8,7 @@ import { readOptions } from './asked.ts';
 import { load, machine } from './machine.ts';
 import type { Bench, Found, Part } from './part.ts';
 import { costs } from './parts/costs.ts';
+import { crowd } from './parts/crowd.ts';
 import { data } from './parts/data.ts';
 import { floor } from './parts/floor.ts';
 import { idle } from './parts/idle.ts';
@@ -24,7 +25,7 @@ import { startServer } from './server.ts';
 // A driver in this process fills a root; it waits for the disk as a server does.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
-const usual = { idle, floor, costs, rpc, stage, size, list, images };
+const usual = { idle, floor, costs, rpc, crowd, stage, size, list, images };
 // For `npm run bench:node`, which needs fio.
 const parts: Readonly<Record<string, Part>> = { ...usual, data, many };
 const names = Object.keys(parts).join(', ');

@@ -12,6 +12,12 @@ export type FileKey = string & { readonly key: never };
 const plain = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 const hashed = /^h-[0-9a-f]{40}$/;
 
+/** Whether a text has the form of the id of a root. */
+export const isRootId = (text: string): text is RootId & string => /^[0-9a-f]{8}$/.test(text);
+
+/** Whether a text has the form of an id inside a root. */
+export const isLocalId = (text: string): text is LocalId & string => plain.test(text);
+
 /**
  * The id of what a user calls `name` (any Unicode): the name itself where it is plain, else a hash of its
  * bytes, so that a retry finds its object without a search and no name ever becomes a path.
@@ -29,8 +35,8 @@ export function parseId(id: string): { root: RootId; local: LocalId } | undefine
   const dot = id.indexOf('.');
   const root = id.slice(0, dot);
   const local = id.slice(dot + 1);
-  if (dot < 0 || !/^[0-9a-f]{8}$/.test(root) || !plain.test(local)) return undefined;
-  return { root: root as RootId, local: local as LocalId };
+  if (dot < 0 || !isRootId(root) || !isLocalId(local)) return undefined;
+  return { root, local };
 }
 
 /** A new file key for an object: `number` says which claim made it, `nonce` makes it used once. */

@@ -12,8 +12,9 @@ export interface FileStat {
   readonly modifiedMs: number;
   /** When anything of it last changed, its name included. A new clone parent has only its other times from its source. */
   readonly changedMs: number;
-  /** The number of its owner. */
+  /** The numbers of its owner and group. */
   readonly uid: number;
+  readonly gid: number;
 }
 
 /** A part of a file. */

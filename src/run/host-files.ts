@@ -230,6 +230,7 @@ export const fileStat = (stat: BigIntStats): FileStat => ({
   modifiedMs: Number(stat.mtimeMs),
   changedMs: Number(stat.ctimeMs),
   uid: Number(stat.uid),
+  gid: Number(stat.gid),
 });
 
 function kindOf(stat: BigIntStats): FileStat['kind'] {

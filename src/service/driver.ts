@@ -8,7 +8,7 @@ import type { Clock, Nonce } from '../run/clock.ts';
 import type { Files } from '../run/files.ts';
 import type { Mounts } from '../run/mounts.ts';
 import type { Self } from '../store/nodes.ts';
-import { openRoot, type RootStore } from '../store/root.ts';
+import { openRoot, type RootStore, type StoreHost } from '../store/root.ts';
 import type { Services } from './api.ts';
 import { attachmentsOf } from './attachments/attachments.ts';
 import { endings } from './endings.ts';
@@ -33,6 +33,8 @@ import { volumesOf } from './volumes/volumes.ts';
 export interface DriverHost {
   readonly gpfs: Gpfs;
   readonly files: Files;
+  /** As in StoreHost. */
+  readonly lookAt?: StoreHost['lookAt'];
   readonly mounts: Mounts;
   readonly clock: Clock;
   readonly nonce: Nonce;

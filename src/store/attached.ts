@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isLocalId } from '../model/ids.ts';
 import { errnoOf, type Files } from '../run/files.ts';
 import { makeIn } from '../run/directories.ts';
 import { ignoring } from './edges.ts';
@@ -24,7 +25,7 @@ export function attachedIndexOf(files: Files, layout: Layout): AttachedIndex {
     remove: (node, volume) => ignoring(files.unlink(join(layout.attached(node), volume)), 'ENOENT'),
     of: async (node) => {
       try {
-        return await files.list(layout.attached(node));
+        return (await files.list(layout.attached(node))).filter(isLocalId);
       } catch (error) {
         if (errnoOf(error) === 'ENOENT') return [];
         throw error;

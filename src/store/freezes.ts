@@ -8,15 +8,15 @@ import { makeIn } from '../run/directories.ts';
 import { ignoring } from './edges.ts';
 import { fromText, toText } from './json.ts';
 import type { Layout } from './layout.ts';
-import { format, recordFormat } from './schema/data.ts';
+import { format, key, publicIdText, recordFormat } from './schema/data.ts';
 
 /** How long a file system stays frozen at most, from the request on. */
 export const freezeMs = 10_000;
 
 const requestFile = z.looseObject({
   format,
-  volume: z.string(),
-  image: z.string().transform((text) => text as FileKey),
+  volume: publicIdText,
+  image: key,
 });
 
 const answerFile = z.looseObject({

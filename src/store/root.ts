@@ -3,7 +3,7 @@ import { DriverError } from '../model/fault.ts';
 import type { RootId } from '../model/ids.ts';
 import type { Log } from '../observe/log.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
-import type { Files } from '../run/files.ts';
+import type { Files, FileStat } from '../run/files.ts';
 import type { Mounts } from '../run/mounts.ts';
 import { makeIn } from '../run/directories.ts';
 import { copiesOf, type Copies } from './notes/copies.ts';
@@ -12,6 +12,7 @@ import { barredOf, type Barred } from './notes/barred.ts';
 import { attachedIndexOf, type AttachedIndex } from './attached.ts';
 import { type BadFiles, badFilesOf, toText } from './json.ts';
 import { goneOf, type Gone } from './gone.ts';
+import { insideFiles, insideOf, requireClosed } from './inside/inside.ts';
 import { edgesOf, ignoring, type Edges } from './edges.ts';
 import { freezesOf, type Freezes } from './freezes.ts';
 import {
@@ -99,6 +100,8 @@ export interface StoreHost {
   readonly nonce: Nonce;
   /** The file system type a root must lie on. */
   readonly mountType: string;
+  /** lstat(2), for the check of directories; absent where none can be a link, as in memory. */
+  readonly lookAt?: ((path: string) => Promise<FileStat>) | undefined;
   /** Where files that cannot be read are named; commands say it themselves. */
   readonly log?: Log;
 }
@@ -111,6 +114,7 @@ export async function openRoot(
 ): Promise<RootStore> {
   const layout = layoutOf(path);
   await requireWritable(path, host);
+  if (host.lookAt) await requireClosed(layout, host.lookAt);
   const facts = (await findRootFile(layout, host)) ?? (await setUp(layout, expected, host));
   requireSame(path, facts, expected);
   const store = storeOf(layout, facts, host);
@@ -133,6 +137,7 @@ export async function openExistingRoot(
 ): Promise<RootStore> {
   const layout = layoutOf(path);
   await requireMount(path, host);
+  if (host.lookAt) await requireClosed(layout, host.lookAt);
   const facts = await findRootFile(layout, host);
   if (!facts)
     throw new DriverError(
@@ -146,7 +151,8 @@ export async function openExistingRoot(
 function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
   const checks = rootChecks(layout, facts, host);
   const writable = () => requireWritable(layout.root, host);
-  const unguarded = translatedFiles(host.files);
+  const inside = host.lookAt && insideOf(layout.root, { lookAt: host.lookAt, clock: host.clock });
+  const unguarded = translatedFiles(inside ? insideFiles(host.files, inside) : host.files);
   const writes = { failed: false };
   const refused = (cause: unknown): DriverError => {
     writes.failed = true;

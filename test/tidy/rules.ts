@@ -38,7 +38,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
   'src/cli': words(`
     main demo serve adopt doctor export image migrate simulate thaw tree server command`),
   'src/store': words(`
-    root marks abilities attached notes freezes nodes queue gone records spare edges guarded json layout
+    root marks abilities attached notes freezes nodes queue gone records spare edges inside guarded json layout
     schema`),
   'src/linux': words(`
     trials losetup open-files blkid loop disk-head fallocate fsfreeze fstrim growfs mkfs mount qemu-img sysblock`),

@@ -143,6 +143,7 @@ export function rootHost({ mmDirectory, mmRunner, mountType, owner }: RootConfig
     run,
     gpfs: gpfsCommands(run),
     files: simulator ? simulatedFiles(files, simulator) : files,
+    lookAt: files.stat,
     mounts: hostMounts(),
     clock: systemClock,
     nonce: randomNonce,

@@ -94,6 +94,7 @@ async function assemble(
     ...common,
     ...config,
     files: simulator ? simulatedFiles(host, simulator) : host,
+    lookAt: host.stat,
     gpfs,
     patienceMs,
     allocate: fallocate(run),

@@ -54,6 +54,19 @@ export function mkfsWords(
   return { words };
 }
 
+/** What is wrong with the words of a record, which somebody else may have written; undefined where mkfs may have them. */
+export function wrongWords(said: {
+  readonly fsType?: FsType | undefined;
+  readonly mkfsOptions?: readonly string[] | undefined;
+}): string | undefined {
+  const { fsType, mkfsOptions = [] } = said;
+  if (mkfsOptions.length === 0) return undefined;
+  if (fsType === undefined) return 'it has mkfsOptions and no fsType';
+  const read = mkfsWords(fsType, mkfsOptions.join(' '));
+  if ('problem' in read) return `its mkfsOptions ${read.problem}`;
+  return read.words.length === mkfsOptions.length ? undefined : 'its mkfsOptions hold spaces';
+}
+
 function whyNot(fsType: FsType, option: string, value: string | undefined): string | undefined {
   const forms = Object.hasOwn(allowed[fsType], option) ? allowed[fsType][option] : undefined;
   if (!forms)

@@ -19,7 +19,7 @@ const whole = (least: number, most: number) => ({
       `must be a whole number from ${least} to ${most}`,
     )
     .transform(Number),
-  recorded: z.int().min(0).max(999_999),
+  recorded: z.int().min(least).max(most),
 });
 
 const replicas = {
@@ -27,7 +27,7 @@ const replicas = {
     .string()
     .regex(/^[123]$/, 'must be 1, 2 or 3')
     .transform(Number),
-  recorded: z.int().min(1).max(9),
+  recorded: z.int().min(1).max(3),
 };
 
 const truth = {
@@ -35,8 +35,7 @@ const truth = {
   recorded: z.boolean(),
 };
 
-const text = (read: z.ZodType<string>) =>
-  ({ read, recorded: z.string() }) as const satisfies ValueForm;
+const text = (read: z.ZodType<string>) => ({ read, recorded: read }) as const satisfies ValueForm;
 
 /** Depth at which GPFS itself refuses another clone. */
 const deepest = 1000;
@@ -160,7 +159,7 @@ export const parameterKeys = {
     // Recorded are the words of a command line, checked against what is allowed for `fsType`.
     form: {
       read: z.string().max(512, 'must be at most 512 long'),
-      recorded: z.array(z.string()).readonly(),
+      recorded: z.array(z.string().max(512)).max(512).readonly(),
     },
     kept: 'format',
     value: fsTypes.map((type) => `${type}: \`${allowedOptions(type)}\``).join('; '),

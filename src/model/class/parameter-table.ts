@@ -5,7 +5,7 @@ import { invalid } from '../fault.ts';
 export interface ValueForm {
   /** Decodes the text of a class. Its messages continue from `key "…"`. */
   readonly read: z.ZodType;
-  /** The value in a record, which may be older than a rule of `read`. */
+  /** The value in a record, under the same rules: who can write in a root must not reach further than a class. */
   readonly recorded: z.ZodType;
 }
 

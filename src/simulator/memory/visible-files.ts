@@ -85,4 +85,5 @@ const statOf = (gpfs: MemoryGround, fileSystem: MemoryFileSystem, node: MemoryNo
   modifiedMs: node.modifiedMs,
   changedMs: Math.max(node.bornMs, node.modifiedMs),
   uid: 0,
+  gid: 0,
 });

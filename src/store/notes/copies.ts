@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import type { FileKey } from '../../model/ids.ts';
+import { isRootId, type FileKey } from '../../model/ids.ts';
 import { undefinedWhenMissing, type Files } from '../../run/files.ts';
 import { makeIn } from '../../run/directories.ts';
 import { ignoring } from '../edges.ts';
-import type { Layout } from '../layout.ts';
+import { isKey, type Layout } from '../layout.ts';
 
 /** A volume of another root that is filled from a clone parent of this one. */
 export interface Copy {
@@ -41,7 +41,8 @@ export function copiesOf(files: Files, { copies }: Pick<Layout, 'copies'>): Copi
       return names.flatMap((name) => {
         const [parent, to, child, ...more] = name.split('@');
         if (parent === undefined || to === undefined || child === undefined) return [];
-        return more.length > 0 ? [] : [{ parent: parent as FileKey, to, child: child as FileKey }];
+        if (more.length > 0 || !isKey(parent) || !isKey(child) || !isRootId(to)) return [];
+        return [{ parent, to, child }];
       });
     },
   };

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import type { LocalId } from '../../model/ids.ts';
+import { isLocalId, type LocalId } from '../../model/ids.ts';
 import type { Nonce } from '../../run/clock.ts';
 import { errnoOf, undefinedWhenMissing, type Files } from '../../run/files.ts';
 import { ignoring } from '../edges.ts';
@@ -34,7 +34,7 @@ export function movedOf(files: Files, layout: Layout, nonce: Nonce): Moved {
       await files.syncDirectory(dirname(layout.moved(local)));
     },
     all: async () =>
-      ((await files.list(layout.movedNotes).catch(undefinedWhenMissing)) ?? []) as LocalId[],
+      ((await files.list(layout.movedNotes).catch(undefinedWhenMissing)) ?? []).filter(isLocalId),
     clear: (local) => ignoring(files.unlink(layout.moved(local)), 'ENOENT'),
   };
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { fsTypes } from '../../model/capability.ts';
 import { parameterKeys } from '../../model/class/parameter-keys.ts';
 import { recordShape } from '../../model/class/parameter-table.ts';
-import type { FileKey, LocalId } from '../../model/ids.ts';
+import { isLocalId, parseId, type FileKey } from '../../model/ids.ts';
 
 /** The format this version writes. A record of a higher one is refused, never rewritten. */
 export const recordFormat = 1;
@@ -24,10 +25,24 @@ export const bytes = z
   .transform(BigInt)
   // What off_t holds.
   .refine((size) => size < 2n ** 63n);
-export const localId = z.string().transform((text) => text as LocalId);
+/** Becomes part of a path: the same form as that of an id that is made. */
+export const localId = z
+  .string()
+  .refine(isLocalId, 'an id has a form that no id has')
+  .transform((text) => text);
+/** An id that callers see. */
+export const publicIdText = z
+  .string()
+  .refine((text) => parseId(text) !== undefined, 'it has the handle of no volume');
+/** A text that is compared or shown, and becomes no path or argument. */
+export const words = z.string().max(4096);
+/** Becomes the name of a program. */
+const fsType = z
+  .string()
+  .refine((text) => fsTypes.some((each) => each === text), 'it names no file system of the driver');
 export const key = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*\.\d{1,15}-[0-9a-f]+$/)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.\d{1,15}-[0-9a-f]{1,64}$/)
   .transform((text) => text as FileKey);
 const inode = z
   .string()
@@ -43,8 +58,8 @@ export const dataFile = z.looseObject({ key, inode });
  */
 export const content = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('empty') }),
-  z.looseObject({ kind: z.literal('formatting'), fsType: z.string() }),
-  z.looseObject({ kind: z.literal('filesystem'), fsType: z.string() }),
+  z.looseObject({ kind: z.literal('formatting'), fsType }),
+  z.looseObject({ kind: z.literal('filesystem'), fsType }),
   z.looseObject({ kind: z.literal('unknown') }),
 ]);
 export type Content = z.output<typeof content>;

@@ -9,6 +9,7 @@ import {
   format,
   key,
   localId,
+  publicIdText,
   sectorBytes,
   state,
   timeMs,
@@ -31,7 +32,7 @@ export const snapshotRecord = z.looseObject({
   /** Local id of the volume it was taken from, which may be gone by now. */
   volume: localId,
   /** The handle of that volume where it was moved here from another root. */
-  handle: z.string().optional(),
+  handle: publicIdText.optional(),
   /** A golden image: its file was imported, not taken from a volume. */
   golden: goldenImage.optional(),
   group: groupOfSnapshot.optional(),

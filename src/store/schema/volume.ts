@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { AccessMode } from '../../model/capability.ts';
+import { wrongWords } from '../../model/class/mkfs-options.ts';
 import { parameterKeys } from '../../model/class/parameter-keys.ts';
 import { recordShape, type ParameterTable } from '../../model/class/parameter-table.ts';
 import { claim } from './claim.ts';
@@ -12,9 +13,11 @@ import {
   format,
   key,
   localId,
+  publicIdText,
   sectorBytes,
   state,
   timeMs,
+  words,
 } from './data.ts';
 
 /**
@@ -31,7 +34,7 @@ export type JournalState = z.output<typeof journal>;
 const capability = z.looseObject({
   access: z.discriminatedUnion('kind', [
     z.looseObject({ kind: z.literal('block') }),
-    z.looseObject({ kind: z.literal('mount'), fsType: z.string(), flags: z.array(z.string()) }),
+    z.looseObject({ kind: z.literal('mount'), fsType: words, flags: z.array(words) }),
   ]),
   mode: z.string().transform((text) => text as AccessMode),
 });
@@ -61,7 +64,10 @@ const asked = z.looseObject({
 
 /** What a class said besides attributes, by the table of its keys. */
 export const optionsOf = <Table extends ParameterTable>(table: Table) =>
-  z.looseObject(recordShape(table, 'options', 'format'));
+  z.looseObject(recordShape(table, 'options', 'format')).superRefine((options, context) => {
+    const problem = wrongWords(options);
+    if (problem !== undefined) context.addIssue(problem);
+  });
 
 export const volumeRecord = z.looseObject({
   format,
@@ -74,7 +80,7 @@ export const volumeRecord = z.looseObject({
   /** A record of an older version has none. */
   options: optionsOf(parameterKeys).default({}),
   /** The id that callers know it by, where that names the root it came from. */
-  handle: z.string().optional(),
+  handle: publicIdText.optional(),
   /** The volume context that callers see: fixed when the volume is made, whatever changes later. */
   context: z.record(z.string(), z.string()).default({}),
   image: dataFile.nullable(),

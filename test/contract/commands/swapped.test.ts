@@ -66,10 +66,9 @@ test('an import of qcow2 reads no other file', async () => {
     ];
     await using _ = await startSwapper(swaps);
     const words = ['image', 'import', at('now/disk'), '--name', `q${n}`, '--format', 'qcow2'];
-    expect(await command(site, [...words, '--trust-directory'])).toMatchObject({
-      code: 0,
-      err: '',
-    });
+    const { err } = await command(site, [...words, '--trust-directory']);
+    // Where a check of another test ends first, the swap comes before the first look at the file.
+    expect(err).toMatch(/^$|keeps its data in another file/);
     for (const bytes of await inImages()) expect(bytes.includes(secret)).toBe(false);
     await command(site, ['image', 'remove', `q${n}`]);
   }
@@ -113,7 +112,9 @@ test('a move removes no other file', async () => {
   for (const n of tries) {
     const at = await directories(`move-${n}`);
     await beside(at);
-    await using _ = await startSwapper([{ cue: { ended: 'mmclone snap' }, then: swapped(at) }]);
+    await using _ = await startSwapper([
+      { cue: { ended: `${site.bin}/mmclone snap` }, then: swapped(at) },
+    ]);
     const words = ['image', 'import', at('now/disk'), '--name', `m${n}`, '--format', 'raw'];
     const ended = await command(site, [...words, '--move', '--trust-directory']);
     expect(ended).toMatchObject({ code: 0, err: '' });

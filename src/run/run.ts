@@ -19,7 +19,7 @@ export interface RunOptions {
 }
 
 /** The number of the first descriptor of `files` in the command; 3 is the lifeline. */
-export const firstInherited = 4;
+const firstInherited = 4;
 
 /** The path by which a command opens the file with this index in `files`, whatever has the file's name by then. */
 export const inheritedPath = (index: number): string => `/proc/self/fd/${firstInherited + index}`;

@@ -26,7 +26,7 @@ export function endClaim(
 export const isFencing = ({ state }: Attachment): boolean => state === 'fencing';
 
 /** Whether the record still has the same claim. */
-export const isClaimed = (now: VolumeRecord, { claim }: Pick<VolumeRecord, 'claim'>): boolean =>
+const isClaimed = (now: VolumeRecord, { claim }: Pick<VolumeRecord, 'claim'>): boolean =>
   now.claim?.nonce === claim?.nonce;
 
 /** Throws busy when the record no longer has the same claim. */

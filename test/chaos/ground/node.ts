@@ -164,7 +164,11 @@ export class ChaosNode {
     for (const each of [...family, ...this.#orphans]) signal(each, 'SIGKILL');
     this.#orphans = [];
     const devices = devicesOf(await this.records(), await recordsOf(others));
-    for (const point of this.mounts()) await run(['umount', '-l', point], 'write');
+    for (const point of this.mounts()) {
+      // The kernel keeps a frozen file system that is unmounted; a node that boots keeps nothing.
+      await run(['fsfreeze', '--unfreeze', point], 'write').catch(() => undefined);
+      await run(['umount', '-l', point], 'write');
+    }
     for (const device of devices) await run(['losetup', '-d', device], 'write');
     await this.#boot();
   }

@@ -260,12 +260,14 @@ async function scribble(world: World, lane: Lane, volume: ChaosVolume, lost: Los
   const handle = lost.alive ? await open(path, 'r+').catch(() => undefined) : undefined;
   if (!handle) return;
   try {
+    // Its driver may have taken the device away already; a file is left where that was, and no pod would write to it.
+    if (volume.kind === 'raw' && !(await handle.stat()).isBlockDevice()) return;
     // Not of the model: a write of this number is nowhere to be found.
     const unknown = { object: lost.object, write: 0xffff_ffff, slot: lane.random.int(slots) };
     await put(handle, volume.kind, unknown);
     world.journal.count('operations', 'write of a lost pod');
   } catch (error) {
-    // Its driver may have taken the device away already.
+    // The device may go meanwhile.
     world.journal.note('lost', { about: volume.name, error: String(error) });
   } finally {
     await handle.close().catch(() => undefined);

@@ -23,16 +23,28 @@ export async function fileOf(
 ): Promise<string> {
   const local = id.slice(id.indexOf('.') + 1);
   const layout = layoutOf(root);
-  const shard = layout.recordShard(what, local);
-  const version = highestVersions(await readdir(shard)).get(local);
-  const record = JSON.parse(await readFile(`${shard}/${local}.${version ?? 0}`, 'utf8')) as {
-    readonly image?: { readonly key: string } | null;
-    readonly file?: { readonly key: string } | null;
-  };
+  const record = await recordIn(layout.recordShard(what, local), local);
   const key = (record.image ?? record.file)?.key as FileKey | undefined;
   if (key === undefined || ownerOfKey(key) === '')
     throw new Broken(`the record of ${id} names no file`);
   return layout.data(what, key);
+}
+
+interface NamesFile {
+  readonly image?: { readonly key: string } | null;
+  readonly file?: { readonly key: string } | null;
+}
+
+/** The newest version of a record; a server may replace it between the two looks. */
+async function recordIn(shard: string, id: string): Promise<NamesFile> {
+  const version = highestVersions(await readdir(shard)).get(id) ?? 0;
+  const text = await readFile(`${shard}/${id}.${version}`, 'utf8').catch(async (error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    const now = highestVersions(await readdir(shard)).get(id) ?? 0;
+    if (now === version) throw error;
+    return undefined;
+  });
+  return text === undefined ? recordIn(shard, id) : (JSON.parse(text) as NamesFile);
 }
 
 /** Where a slot lies: in a raw device far apart, in a file of a file system one after the other. */

@@ -122,7 +122,9 @@ test('can be changed where its entry says mutable, and only there', () => {
   expect(changed(now, parts).options).toEqual({ urgency: 'low', freeze: 'auto' });
   for (const key of ['hotness', 'hurry'])
     expect(() => decodeChange(asked({ [key]: 'low' }))).toThrow(
-      new RegExp(`mutable_parameters has an unknown key "${key}"; known are .*privilegedFiles, urgency$`),
+      new RegExp(
+        `mutable_parameters has an unknown key "${key}"; known are .*privilegedFiles, urgency$`,
+      ),
     );
 });
 

@@ -86,8 +86,9 @@ describe('the chart and the driver agree', () => {
 
   test.each(Object.entries({ ...kept, ...more }))('on the environment: %s', async (_, each) => {
     const objects = await manifests(each.values, each.options);
-    const daemonSet = objects.find(({ kind }) => kind === 'DaemonSet');
-    const { containers } = (daemonSet?.['spec'] as Workload).template.spec;
+    const containers = objects
+      .filter(({ kind }) => kind === 'DaemonSet')
+      .flatMap(({ spec }) => (spec as Workload).template.spec.containers);
     const { env = [] } = containers.find(({ name }) => name === 'driver') ?? {};
     const variables = Object.fromEntries(env.map(({ name, value }) => [name, value ?? 'node-1']));
     const config = readConfig([], { ...variables, KUBERNETES_SERVICE_HOST: '10.0.0.1' }, 'pod');

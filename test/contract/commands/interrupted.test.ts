@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { GiB } from '../../../src/model/bytes.ts';
 import { command, commandLine, startCommand } from '../../support/disk/command.ts';
 import { newSnapshot, remove } from '../../support/disk/csi.ts';
-import { processesWith } from '../../support/disk/processes.ts';
+import { openFiles, processesWith } from '../../support/disk/processes.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { filesOnDisk, imageOnDisk, recordsOnDisk } from '../../support/disk/real-truth.ts';
 
@@ -64,9 +64,11 @@ const claimed = (root: string) =>
     .flatMap((kind) => recordsOnDisk(root, kind))
     .filter(({ claim }) => claim);
 
-/** Halts the qemu-img that writes below this path, which is no part of the command's process; false for none. */
+/** Halts the qemu-img that has a file open whose path begins so: it is no part of the command's process. False for none. */
 function haltQemu(path: string): boolean {
-  const [pid] = processesWith((line) => line.startsWith('qemu-img\0') && line.includes(path));
+  const [pid] = processesWith((line) => line.startsWith('qemu-img\0')).filter((each) =>
+    openFiles(each).some((file) => file.startsWith(path)),
+  );
   if (pid === undefined) return false;
   process.kill(pid, 'SIGSTOP');
   return true;
@@ -112,10 +114,10 @@ describe('a command that is interrupted in the middle of', () => {
     const argv = ['export', id, '--format', format, '--to', to];
     const here = async () => (await readdir(outside)).filter((each) => each.startsWith(name));
     const draft = async () => {
-      const [directory] = await here();
-      if (directory === undefined) return false;
+      const [file] = await here();
+      if (file === undefined) return false;
       if (format === 'qcow2') return haltQemu(`${to}.part-`);
-      return (await readdir(join(outside, directory))).length > 0;
+      return (await stat(join(outside, file))).size > 0;
     };
     expect(await interrupt(argv, signal, draft)).toMatchObject(stopped);
     expect(await here()).toEqual([]);

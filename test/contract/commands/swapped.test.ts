@@ -76,7 +76,10 @@ test('an import of qcow2 reads no other file', async () => {
 
 test('an export writes to no other file', async () => {
   const volume = await newVolume(server, 'exported');
-  for (const n of tries) {
+  // The attacker may be too slow on a busy machine: until he was there in time twice.
+  let met = 0;
+  for (let n = 0; met < tries.length; n += 1) {
+    expect(n).toBeLessThan(12);
     const at = await directories(`export-${n}`);
     await symlink(victim, at('other/draft'));
     const cue = { appears: at('now'), prefix: 'out' };
@@ -88,8 +91,9 @@ test('an export writes to no other file', async () => {
     const words = ['export', volume, '--format', 'qcow2', '--to', at('now/out')];
     const { code, err } = await command(site, [...words, '--trust-directory']);
     expect((await readFile(victim)).equals(precious)).toBe(true);
+    if (code === 0) continue;
+    met += 1;
     expect(err).toMatch(/out was exchanged for another file during the command/);
-    expect(code).toBe(1);
   }
   await server.ok('DeleteVolume', { volume_id: volume });
 });

@@ -104,10 +104,10 @@ test.each([
   [['image', 'remove', 'none'], /has no image none/],
   [
     ['image', 'import', `${file}.none`, '--name', 'x', '--format', 'raw'],
-    /ENOENT.*disk\.raw\.none/,
+    /disk\.raw\.none\b.* is not there/,
   ],
   [['export', 'none', '--format', 'raw', '--to', to], /no volume or snapshot none/],
-  [['adopt', `${file}.none`], /ENOENT.*disk\.raw\.none/],
+  [['adopt', `${file}.none`], /disk\.raw\.none\b.* is not there/],
   [
     ['migrate', '00000000.none', '--to', site.root],
     /belongs to root 00000000, which is not configured here/,

@@ -121,7 +121,12 @@ const canary = 'CANARY-b7e1';
 test('104: no secret and no mount flag is in the log at its most talkative, nor in an answer', async () => {
   const server = await site.serve('quiet', { flags: { 'log-level': 'debug' } });
   const secrets = { password: canary, [`key-${canary}`]: 'x' };
-  const capability = asMount('ext4', 'SINGLE_NODE_MULTI_WRITER', [`user_xattr_${canary}`]);
+  const capability = asMount('ext4', 'SINGLE_NODE_MULTI_WRITER', [
+    `context=system_u:object_r:${canary}:s0`,
+    // No kernel mounts an ext4 so.
+    'data=ordered',
+    'journal_async_commit',
+  ]);
   const create = { ...volumeRequest('v104', { capability }), secrets };
   const volume_id = (await server.ok('CreateVolume', create)).volume?.volume_id ?? '';
   const { staging, target } = await site.place('v104');

@@ -92,7 +92,7 @@ test('the label of SELinux, with the commas of its categories, reaches mount as 
     return run(plain as [string, ...string[]], kind, options);
   };
   await ground.restarted({ run: without }).stage(ask);
-  expect(seen).toContain(`nouuid,${label}`);
+  expect(seen).toContain(`nouuid,${label},nosuid,nodev`);
   await expect(
     ground.node.stage({ ...ask, capability: mountAs('xfs', 'SINGLE_NODE_WRITER', []) }),
   ).rejects.toEqual(fault('used-differently'));

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../../../src/run/files.ts';
 
 /** All processes. */
@@ -19,6 +19,15 @@ export function readProc(pid: number, file: string): string {
 /** Processes whose command line, with NUL bytes between its words, is as asked for. */
 export const processesWith = (isWanted: (commandLine: string) => boolean): readonly number[] =>
   pids().filter((pid) => isWanted(readProc(pid, 'cmdline')));
+
+/** The paths of the files that a process has open; none for one that has ended meanwhile. */
+export function openFiles(pid: number): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  } catch {
+    return [];
+  }
+}
 
 /** The process that started this one; NaN for one that has ended. */
 export function parentOf(pid: number): number {

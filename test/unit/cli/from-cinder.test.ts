@@ -78,7 +78,7 @@ describe('the mapping table', () => {
 
   test('has an example of every key of a class that takes the place of an option', () => {
     const shown = rows.flatMap((row) => codes(row[2] ?? '')).join(' ');
-    const ours = ['discard', 'trim', 'freeze'];
+    const ours = ['discard', 'trim', 'freeze', 'privilegedFiles'];
     const missing = Object.keys(parameterKeys).filter(
       (key) => !new RegExp(`\\b${key}:`).test(shown),
     );

@@ -84,7 +84,11 @@ async function interrupt(
   for (;;) {
     child.kill('SIGSTOP');
     if (child.exitCode !== null) throw new Error('it ended before it was in the middle');
-    const there = await inTheMiddle();
+    const there = await Promise.resolve(inTheMiddle()).catch((error: unknown) => {
+      // A command that stands still would hold the site for ever.
+      child.kill('SIGKILL');
+      throw error;
+    });
     if (there) child.kill(signal);
     child.kill('SIGCONT');
     if (there) return ended;

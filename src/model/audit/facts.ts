@@ -131,6 +131,7 @@ export const severities = {
   'shared file': 'error',
   'broken group': 'error',
   'short file': 'error',
+  'long file': 'warning',
   'not a file': 'error',
   'strange file': 'warning',
   orphan: 'warning',

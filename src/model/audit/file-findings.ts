@@ -26,6 +26,12 @@ export function fileFindings(
   return [{ kind, object: record.id, says: `${nameOf(record)}: ${file.path} ${says}`, remedy }];
 }
 
+const smallestSector = 512n;
+
+/** A loop device shows whole sectors only. */
+export const isWholeDisk = ({ size }: Pick<FileFact, 'size'>): boolean =>
+  size % smallestSector === 0n;
+
 type Why = readonly [kind: FindingKind, says: string, remedy: string];
 
 function whyWrong(file: FileFact, record: RecordFact): Why | undefined {
@@ -46,6 +52,14 @@ function whyWrong(file: FileFact, record: RecordFact): Why | undefined {
       'short file',
       `has ${showBytes(file.size)}, the record says ${showBytes(record.bytes)}`,
       `something cut it off: look at what is in it, and grow it again with truncate -s '>${record.bytes}', which never makes a file smaller`,
+    ];
+  if (file.size > record.bytes)
+    return [
+      'long file',
+      `has ${showBytes(file.size)}, the record says ${showBytes(record.bytes)}`,
+      isWholeDisk(file)
+        ? '--repair puts the size of the file into the record; nothing is cut off'
+        : `something wrote behind its end: look at that, and cut it off with truncate -s ${record.bytes} while no node has the file attached`,
     ];
   return undefined;
 }

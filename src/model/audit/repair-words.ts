@@ -1,4 +1,4 @@
-import type { Bytes } from '../bytes.ts';
+import { showBytes, type Bytes } from '../bytes.ts';
 import type { AuditData, RecordFact } from './facts.ts';
 
 /** What a record for a file that none knows would say. */
@@ -30,6 +30,13 @@ export type Repair =
       readonly key: string;
       readonly parent: string | null;
     }
+  | {
+      readonly do: 'correct size';
+      readonly kind: Exclude<RecordFact['kind'], 'group'>;
+      readonly id: string;
+      readonly key: string;
+      readonly bytes: Bytes;
+    }
   | { readonly do: 'drop edge'; readonly parent: string; readonly child: string }
   | { readonly do: 'drop mark'; readonly image: string; readonly node: string }
   /** Something that no rule decides: it is reported and left as it is. */
@@ -50,6 +57,8 @@ export function describeRepair(repair: Repair): string {
       return `made a record for clone parent ${repair.file.key}`;
     case 'correct parent':
       return `corrected the parent of ${repair.kind} ${repair.id} to ${repair.parent ?? 'none'}`;
+    case 'correct size':
+      return `corrected the size of ${repair.kind} ${repair.id} to ${showBytes(repair.bytes)}, which its file has`;
     case 'drop edge':
       return `dropped the edge ${repair.parent} > ${repair.child}`;
     case 'drop mark':

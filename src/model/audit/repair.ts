@@ -1,6 +1,7 @@
 import { hasItsFile, isRestored, numberOf, ownerOfName } from './doubts.ts';
 import { isLiving, nameOf, type AuditFacts, type FileFact, type RecordFact } from './facts.ts';
 import { edgeName, graphOf, isBusy, trueParent, type Graph } from './facts-graph.ts';
+import { isWholeDisk } from './file-findings.ts';
 import { orphansIn } from './findings.ts';
 import type { Rebuilt, Repair } from './repair-words.ts';
 import { ownerOfKey, type FileKey } from '../ids.ts';
@@ -43,6 +44,7 @@ export function planRepair(facts: AuditFacts, minAgeMs: number): readonly Repair
     ...missingEdges(graph, facts, going),
     ...records,
     ...facts.records.flatMap((record) => correctParent(graph, record)),
+    ...facts.records.flatMap((record) => correctSize(graph, record)),
     ...facts.edges.flatMap((edge) => needlessEdge(graph, edge, minAgeMs)),
     ...facts.marks
       .filter(({ dead }) => dead)
@@ -198,6 +200,18 @@ function correctParent(graph: Graph, record: RecordFact): readonly Repair[] {
   if (parent === undefined || parent === record.parent || !hasItsFile(graph, record)) return [];
   return [{ do: 'correct parent', kind, id, key, parent }];
 }
+
+/** A command that ended late made the file longer than its record says; a shorter file is never taken for right. */
+function correctSize(graph: Graph, record: RecordFact): readonly Repair[] {
+  const { kind, id } = record;
+  if (kind === 'group' || !isLiving(record) || !hasItsFile(graph, record)) return [];
+  const file = graph.files.get(record.key ?? '');
+  if (!file || isBusy(graph, file.name) || !isTooLong(file, record)) return [];
+  return [{ do: 'correct size', kind, id, key: file.name, bytes: file.size }];
+}
+
+const isTooLong = (file: FileFact, { bytes }: RecordFact): boolean =>
+  file.size > bytes && isWholeDisk(file);
 
 function needlessEdge(
   graph: Graph,

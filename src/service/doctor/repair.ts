@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path';
-import { DriverError, isFault, messageOf } from '../../model/fault.ts';
+import { isFault, messageOf } from '../../model/fault.ts';
 import type { FileKey, LocalId } from '../../model/ids.ts';
 import { planClearing, planRepair } from '../../model/audit/repair.ts';
 import { describeRepair, type Rebuilt, type Repair } from '../../model/audit/repair-words.ts';
@@ -12,6 +12,7 @@ import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { parentRecord } from '../parents/record.ts';
 import { collect, type AuditHost } from './collect.ts';
+import { correctParent, correctSize } from './correct.ts';
 
 /** What a repair needs. */
 export interface RepairHost extends AuditHost {
@@ -94,6 +95,8 @@ async function change(
       return makeHidden(host, store, each.file);
     case 'correct parent':
       return correctParent(store, each);
+    case 'correct size':
+      return correctSize(store, each);
     case 'leave':
       return undefined;
   }
@@ -183,48 +186,4 @@ async function makeHidden(host: RepairHost, store: RootStore, rebuilt: Rebuilt):
     claim: null,
   };
   await store.hidden.swap(file.key, undefined, record, 'name');
-}
-
-type Correction = Extract<Repair, { do: 'correct parent' }>;
-
-async function correctParent(store: RootStore, correction: Correction): Promise<void> {
-  const { id } = correction;
-  const parent = correction.parent as FileKey | null;
-  switch (correction.kind) {
-    case 'volume':
-      await store.volumes.update(
-        id,
-        (now) => {
-          requireSame(correction, now.image?.key, now.claim);
-          // It is not known what was written since this parent was cut, nor how deep the volume is.
-          return { ...now, parent, unchanged: false, depth: undefined };
-        },
-        'name',
-      );
-      return;
-    case 'snapshot':
-      await store.snapshots.update(
-        id,
-        (now) => {
-          requireSame(correction, now.file?.key, now.claim);
-          return { ...now, parent, depth: undefined };
-        },
-        'name',
-      );
-      return;
-    case 'hidden':
-      await store.hidden.update(
-        id,
-        (now) => {
-          requireSame(correction, now.id, now.claim);
-          return { ...now, parent, depth: undefined };
-        },
-        'name',
-      );
-  }
-}
-
-function requireSame({ id, key }: Correction, now: string | undefined, claim: unknown): void {
-  if (now === key && claim === null) return;
-  throw new DriverError('busy', `${id} changed at this moment; run the repair again`);
 }

@@ -97,6 +97,20 @@ export const damages: readonly Damage[] = [
     finds: () => ['short file: lone'],
   },
   {
+    name: 'an image that is longer than its record says',
+    harm: (world) =>
+      edit(world, 'volumes', 'lone', (record) => ({ ...record, bytes: String(32n << 20n) })),
+    finds: () => ['long file: lone'],
+    left: 'nothing',
+  },
+  {
+    name: 'a snapshot that is longer than its record says',
+    harm: (world) =>
+      edit(world, 'snapshots', 's2', (record) => ({ ...record, bytes: String(32n << 20n) })),
+    finds: () => ['long file: s2'],
+    left: 'nothing',
+  },
+  {
     name: 'a directory in place of an image',
     harm: async (world) => {
       const path = world.path('volumes/lone');

@@ -18,8 +18,14 @@ import type { NodeRecord, NodeRecords } from './state/records.ts';
 
 /** Finds the root that an id belongs to. */
 export interface NodeRoots {
-  /** Undefined for an id that was never given out. Throws unavailable when its root is not mounted. */
-  byId(id: string): Promise<{ readonly store: RootStore; readonly local: LocalId } | undefined>;
+  /**
+   * Undefined for an id that was never given out. Throws unavailable when its root is not mounted. `imagePath`: the root
+   * that this image of the volume lies in, wherever the volume is now.
+   */
+  byId(
+    id: string,
+    imagePath?: string,
+  ): Promise<{ readonly store: RootStore; readonly local: LocalId } | undefined>;
 }
 
 /** How long the node waits, and how busy it may be. */

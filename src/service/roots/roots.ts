@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { DriverError, invalid } from '../../model/fault.ts';
 import { parseId, type LocalId } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -17,9 +18,10 @@ export interface Roots {
   byPath(path: string | undefined): Promise<RootStore>;
   /**
    * The root and the object behind a public id. Undefined for an id that this driver cannot have issued; throws
-   * unavailable for an id of a root that is not configured or not mounted here.
+   * unavailable for an id of a root that is not configured or not mounted here. With the path of an image that the volume
+   * had: the root which that lies in, wherever the volume is now.
    */
-  byId(id: string): Promise<PlacedObject | undefined>;
+  byId(id: string, imagePath?: string): Promise<PlacedObject | undefined>;
 }
 
 /** Does something in each root. A root that fails does not stop the others; the first failure is thrown at the end. */
@@ -68,7 +70,13 @@ export function rootsOf(
         `key "root" names ${String(path)}, which is not configured; configured are ${paths.join(', ')}`,
       );
     },
-    byId: async (id) => placeOf(id, paths, get),
+    byId: async (id, imagePath) => {
+      const above = imagePath === undefined ? undefined : join(imagePath, '../../..');
+      const root = paths.find((path) => path === above);
+      const parsed = parseId(id);
+      if (root === undefined || !parsed) return placeOf(id, paths, get);
+      return { store: await get(root), local: parsed.local };
+    },
   };
 }
 

@@ -69,7 +69,8 @@ const stillMounted = (id: string, { point }: Mount): DriverError =>
 
 /** Removes the mark, then the record. While the mark stays, other nodes believe that this node uses the image. */
 export async function forget(host: NodeHost, record: NodeRecord): Promise<void> {
-  const root = await host.roots.byId(record.volumeId);
+  // The volume may be in another root by now, or gone from the one that it moved to while this node was lost.
+  const root = await host.roots.byId(record.volumeId, record.imagePath);
   if (root) {
     await detachUnnamed(host, root.store, record);
     await root.store.marks.clear(record.generation, host.self.node);

@@ -5,7 +5,9 @@ import { ask, findProgram, Refusal } from './run.mjs';
 // Debian and Ubuntu keep losetup and mount apart from the rest of util-linux.
 const packages = {
   mount: ['losetup', 'mount', 'umount'],
-  'util-linux': ['blkid', 'findmnt', 'fsfreeze', 'fstrim', 'nsenter', 'unshare'],
+  'util-linux': [
+    ...['blkid', 'findmnt', 'fsfreeze', 'fstrim', 'nsenter', 'prlimit', 'setpriv', 'unshare'],
+  ],
   e2fsprogs: ['mkfs.ext4', 'e2fsck', 'resize2fs', 'tune2fs'],
   'qemu-utils': ['qemu-img'],
   xfsprogs: ['mkfs.xfs', 'xfs_growfs', 'xfs_io'],

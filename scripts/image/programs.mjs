@@ -2,7 +2,7 @@
 export const programs = [
   ...['node', 'env', 'mknod', 'nsenter'],
   ...['losetup', 'blkdiscard', 'blkid', 'mount', 'umount', 'fallocate', 'fstrim', 'fsfreeze'],
-  ...['prlimit', 'qemu-img'],
+  ...['prlimit', 'unshare', 'setpriv', 'qemu-img'],
   ...['mkfs.ext4', 'e2fsck', 'resize2fs', 'tune2fs'],
   ...['mkfs.xfs', 'xfs_repair', 'xfs_growfs', 'xfs_io'],
   ...['mkfs.btrfs', 'btrfs'],

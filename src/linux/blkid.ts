@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { DriverError } from '../model/fault.ts';
-import { CommandFailed, type Run } from '../run/run.ts';
+import { CommandFailed, withHint, type Run } from '../run/run.ts';
 import { deviceSize } from './sysblock.ts';
 
 /** What is on a device. `nothing` means that blkid knows no signature there; random data is `nothing` too. */
@@ -20,14 +20,15 @@ const isAnswer = ({ exitCode }: CommandFailed): boolean =>
 export const blkid = (run: Run) => ({
   probe: async (device: string): Promise<DeviceContent> => {
     try {
-      return parseProbe(await run(['blkid', '-p', '-o', 'export', device], 'read', { isAnswer }));
+      const argv = ['blkid', '-p', '-o', 'export', device] as const;
+      return parseProbe(await run(argv, 'read', { isAnswer, device }));
     } catch (error) {
       if (error instanceof CommandFailed && error.exitCode === nothingFound)
         return { kind: 'nothing' };
       if (error instanceof CommandFailed && error.exitCode === severalFound)
         return { kind: 'other', what: 'several signatures at once' };
       throw error instanceof CommandFailed
-        ? new DriverError('command-failed', `${device} could not be probed`, error)
+        ? new DriverError('command-failed', withHint(`${device} could not be probed`, error), error)
         : error;
     }
   },

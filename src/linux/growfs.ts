@@ -29,7 +29,8 @@ export const growfs = (run: Run) => ({
    */
   ext4Online: async (device: string, most?: Bytes): Promise<'grown' | 'not-permitted'> => {
     try {
-      await run(['resize2fs', device, ...sizeWord(most)], 'write');
+      // It asks the kernel to grow what is mounted, for which it needs CAP_SYS_RESOURCE and the mount point.
+      await run(['resize2fs', device, ...sizeWord(most)], 'write', { rights: 'all' });
       return 'grown';
     } catch (error) {
       if (/permission denied|not permitted/i.test(complaintOf(error) ?? '')) return 'not-permitted';
@@ -65,20 +66,29 @@ async function growUnmounted(
   { mostBytes, journal }: Ext4Growth,
 ): Promise<void> {
   try {
-    await run(['e2fsck', '-f', '-p', device], 'write', { isAnswer: isRepaired });
+    await run(['e2fsck', '-f', '-p', device], 'write', { isAnswer: isRepaired, device });
   } catch (error) {
-    if (!(error instanceof CommandFailed && isRepaired(error)))
-      throw new DriverError(
-        'command-failed',
-        `the ext4 file system on ${device} has damage that e2fsck does not mend by itself; mend it by hand`,
-        error,
-      );
+    if (!(error instanceof CommandFailed && isRepaired(error))) throw notChecked(device, error);
   }
   const what = `the ext4 file system on ${device} could not be grown`;
-  await explainFailure(what, run(['resize2fs', device, ...sizeWord(mostBytes)], 'write'));
+  await explainFailure(
+    what,
+    run(['resize2fs', device, ...sizeWord(mostBytes)], 'write', { device }),
+  );
   if (journal === undefined) return;
   const added = `the ext4 file system on ${device} could not be given a journal`;
-  await explainFailure(added, run(['tune2fs', '-O', 'has_journal', device], 'write'));
+  await explainFailure(added, run(['tune2fs', '-O', 'has_journal', device], 'write', { device }));
+}
+
+function notChecked(device: string, error: unknown): DriverError {
+  const hint = error instanceof CommandFailed ? error.hint : undefined;
+  return new DriverError(
+    'command-failed',
+    hint === undefined
+      ? `the ext4 file system on ${device} has damage that e2fsck does not mend by itself; mend it by hand`
+      : `the ext4 file system on ${device} could not be checked: ${hint}`,
+    error,
+  );
 }
 
 /** The least size in which mkfs.ext4 and tune2fs make a journal. */

@@ -27,7 +27,7 @@ export const mkfs =
     const named = label === undefined ? [] : ['-L', label];
     await explainFailure(
       `${type} could not be made on ${device}`,
-      run([`mkfs.${type}`, '-q', ...words[type](making), ...named, device], 'write'),
+      run([`mkfs.${type}`, '-q', ...words[type](making), ...named, device], 'write', { device }),
     );
   };
 

@@ -4,8 +4,7 @@ import type { Bytes } from '../model/bytes.ts';
 import { DriverError } from '../model/fault.ts';
 import { CommandFailed, inheritedPath, type Run, type RunOptions } from '../run/run.ts';
 
-/** Memory that qemu-img may use; seconds of processor time to read a header and all tables. */
-const memoryBytes = 1024 ** 3;
+/** Seconds of processor time to read a header and all tables. */
 const lookSeconds = 30;
 const tableSeconds = 120;
 const lookMs = 120_000;
@@ -43,46 +42,54 @@ export function parseImage<T>(schema: z.ZodType<T>, output: string): T {
 /** A file by its descriptor: what has its name by the time the command runs does not matter. */
 type Opened = Pick<FileHandle, 'fd'>;
 
-/** qemu-img under limits. Formats are given, never detected: a guest can write any header into its disk. */
+type Target = Pick<FileHandle, 'fd' | 'chmod'>;
+
+/** qemu-img, confined. Formats are given, never detected: a guest can write any header into its disk. */
 export interface QemuImg {
   /**
    * Checks a qcow2 image; resolves to how many bytes of its disk are data. Throws wrong-state for an image that
    * refers to other files, is corrupt or has tables that contradict each other.
    */
   check(file: Opened, disk: Bytes): Promise<Bytes>;
-  /** Writes the disk of a qcow2 image into a raw file, which has its size and reads as zeros. */
-  toRaw(file: Opened, raw: Opened, options?: RunOptions): Promise<void>;
+  /**
+   * Writes the disk of a qcow2 image into a raw file, which has its size and reads as zeros. The file must lie in a
+   * directory that only root may enter: every user may write to it from then on, until the caller sets its mode.
+   */
+  toRaw(file: Opened, raw: Target, options?: RunOptions): Promise<void>;
   /** Makes a qcow2 image from a raw file, in an empty file. */
   toQcow2(raw: Opened, file: Opened, options?: RunOptions): Promise<void>;
 }
 
 /** The qemu-img of this host. */
 export function qemuImg(run: Run): QemuImg {
-  const limited = (limits: readonly string[], args: readonly string[]) =>
-    ['prlimit', `--as=${memoryBytes}`, ...limits, 'qemu-img', ...args] as [string, ...string[]];
   return {
     check: async (file, disk) => {
       // It only reads, so a kill at a limit loses nothing.
-      const look = (verb: string, seconds: number, timeoutMs: number) => {
-        const args = [verb, '--output=json', '--image-opts', onlyFile];
-        return run(limited([`--cpu=${seconds}`], args), 'read', { timeoutMs, files: [file] });
+      const look = (verb: string, cpuSeconds: number, timeoutMs: number) => {
+        const argv = ['qemu-img', verb, '--output=json', '--image-opts', onlyFile] as const;
+        return run(argv, 'read', { timeoutMs, cpuSeconds, files: [file] });
       };
       const text = await look('info', lookSeconds, lookMs).catch(refuse);
       refuseMore(parseImage(information, text));
       const found = await look('check', tableSeconds, tableMs).catch(leaksAtMost);
       return allocatedOf(parseImage(tables, found), disk);
     },
-    toRaw: (file, raw, options) =>
-      convert(['-n', '--target-is-zero', '-O', 'raw', '--image-opts', onlyFile], {
-        ...options,
-        files: [file, raw],
-      }),
+    toRaw: async (file, raw, options) => {
+      await raw.chmod(0o666);
+      const words = ['-n', '--target-is-zero', '-O', 'raw', '--image-opts', onlyFile];
+      await convert(words, { ...options, files: [file, raw] });
+    },
+    // It reads a raw disk as it is, so nothing in there is taken for a header.
     toQcow2: (raw, file, options) =>
-      convert(['-f', 'raw', '-O', 'qcow2', inheritedPath(0)], { ...options, files: [raw, file] }),
+      convert(['-f', 'raw', '-O', 'qcow2', inheritedPath(0)], {
+        ...options,
+        files: [raw, file],
+        rights: 'all',
+      }),
   };
 
   async function convert(words: readonly string[], options: RunOptions): Promise<void> {
-    const argv = limited([], ['convert', '-W', '-m', '8', ...words, inheritedPath(1)]);
+    const argv = ['qemu-img', 'convert', '-W', '-m', '8', ...words, inheritedPath(1)] as const;
     await run(argv, 'read', { timeoutMs: convertMs, ...options }).catch(refuse);
   }
 }
@@ -125,14 +132,16 @@ function leaksAtMost(error: unknown): string {
 function refuse(error: unknown): never {
   if (!(error instanceof CommandFailed)) throw error;
   if (error.aborted) throw new DriverError('wrong-state', 'qemu-img was interrupted', error);
+  if (error.hint !== undefined)
+    throw new DriverError('wrong-state', `the image could not be read: ${error.hint}`, error);
   if (/not installed|no program at/.test(error.stderr))
-    throw new DriverError('misconfigured', 'qemu-img or prlimit is not installed here', error);
+    throw new DriverError('misconfigured', 'qemu-img is not installed here', error);
   const full = /no space left|quota exceeded/i.test(error.stderr);
   if (full) throw new DriverError('no-space', 'there is no room for the converted image', error);
   const first = error.stderr.trim().split('\n')[0] ?? '';
   throw new DriverError(
     'wrong-state',
-    `qemu-img refuses the image, or met its limits${first === '' ? '' : `: ${first}`}`,
+    `qemu-img refuses the image${first === '' ? '' : `: ${first}`}`,
     error,
   );
 }

@@ -1,13 +1,9 @@
 import { execa } from 'execa';
+import { confiner, type Prepared } from './confined/confine.ts';
+import { limitMet } from './confined/confinements.ts';
 import { errnoOf } from './files.ts';
 import { commandPool, type CommandPool } from './limit.ts';
-import {
-  isMmCommand,
-  programs,
-  systemPath,
-  type MmRunner,
-  type LocateProgram,
-} from './programs.ts';
+import { isMmCommand, programs, systemPath, type MmRunner } from './programs.ts';
 import { CommandFailed, type Run, type RunKind, type RunOptions } from './run.ts';
 
 /** How commands of this machine are found, and their limits. */
@@ -39,9 +35,6 @@ interface Started {
   readonly ended: Promise<void>;
 }
 
-/** What a program gets as descriptors 3 and following: the lifeline, then the files that the caller hands on. */
-type Inherited = readonly ('ignore' | number)[];
-
 const KEPT_STDERR = 64 * 1024;
 
 /** Runs commands on this machine: no shell, own process group, `LC_ALL=C`, nothing else of the driver's environment. */
@@ -51,16 +44,24 @@ export function hostRun(options: HostOptions): Run {
   const place = programs({ mmDirectory: options.mmDirectory, mmRunner, searchPath });
   const limits = { atOnce: options.atOnce ?? 6, queue: options.queue ?? 1000 };
   const pools = { mm: commandPool(limits), host: commandPool(limits) };
-  const start = starter(place, options.maxOutput ?? 1024 * 1024, searchPath.join(':'));
-  const inherits = (kind: RunKind, { files = [] }: RunOptions): Inherited => [
-    kind === 'read' ? 'ignore' : (options.lifeline ?? 'ignore'),
-    ...files.map(({ fd }) => fd),
-  ];
+  const prepare = confiner(place);
+  const path = searchPath.join(':');
+  const start = starter(options.maxOutput ?? 1024 * 1024);
+  const spawn = async (argv: Argv, kind: RunKind, runOptions: RunOptions, stop?: AbortSignal) => {
+    const prepared = await prepare(argv, runOptions);
+    try {
+      // After the end of a request its files may be closed, and their numbers be those of others.
+      stop?.throwIfAborted();
+      return spawnGroup(prepared, path, kind === 'read' ? undefined : options.lifeline);
+    } finally {
+      await prepared.close();
+    }
+  };
 
   return async (argv, kind, runOptions = {}) => {
     const stop = stopSignal(kind, runOptions, options.readTimeoutMs ?? 30_000);
     return inPool(isMmCommand(argv[0]) ? pools.mm : pools.host, argv, stop, () =>
-      start(argv, stop, inherits(kind, runOptions)),
+      start(argv, stop, spawn(argv, kind, runOptions, stop)),
     );
   };
 }
@@ -95,14 +96,11 @@ async function inPool(
 }
 
 const starter =
-  (place: LocateProgram, maxOutput: number, path: string) =>
-  (argv: Argv, stop: AbortSignal | undefined, inherited: Inherited): Started => {
-    const running = place(argv).then(
-      ([file, ...args]) => spawnGroup(file, args, path, inherited),
-      (error: unknown) => {
-        throw notRun(argv, error);
-      },
-    );
+  (maxOutput: number) =>
+  (argv: Argv, stop: AbortSignal | undefined, spawned: Promise<Child>): Started => {
+    const running = spawned.catch((error: unknown) => {
+      throw notRun(argv, error);
+    });
     const result = running.then((child) => collect(child, argv, maxOutput));
     const answer = stop ? Promise.race([result, killedBy(stop, running, argv)]) : result;
     return {
@@ -131,16 +129,16 @@ function withUmask<Result>(start: () => Result): Result {
 }
 
 // In an object, because execa returns a promise too, and a function that returns it would await it.
-const spawnGroup = (file: string, args: readonly string[], path: string, handedOn: Inherited) => ({
+const spawnGroup = (prepared: Prepared, path: string, lifeline: number | undefined) => ({
   process: withUmask(() =>
-    execa(file, args, {
+    execa(prepared.command[0], prepared.command.slice(1), {
       // Its own process group: a signal for the driver does not reach it, and a kill reaches all its processes.
       detached: true,
       cleanup: false,
       reject: false,
       buffer: false,
-      // The types of execa know descriptors up to 9 only; it hands on any.
-      stdio: ['ignore', 'pipe', 'pipe', ...(handedOn as readonly (9 | 'ignore')[])],
+      // The types of execa know descriptors up to 9 only; it hands on any. Number 3 is the lifeline.
+      stdio: ['ignore', 'pipe', 'pipe', ...([lifeline ?? 'ignore', ...prepared.files] as 9[])],
       // Never a directory of GPFS, which would be busy until the command ends.
       cwd: '/',
       env: { LC_ALL: 'C', PATH: path },
@@ -155,7 +153,8 @@ async function collect(child: Child, argv: Argv, maxOutput: number): Promise<str
   const result = await child.process;
   if (child.process.pid === undefined) throw notRun(argv, result.cause);
   const words = `${result.signal ? `it was ended by ${result.signal}\n` : ''}${stderr.text()}`;
-  const output = { argv, exitCode: result.exitCode, stdout: stdout.text(), stderr: words };
+  const hint = limitMet(argv[0], result.signal, stderr.text());
+  const output = { argv, exitCode: result.exitCode, stdout: stdout.text(), stderr: words, hint };
   if (result.exitCode !== 0) throw new CommandFailed({ ...output, cause: result.cause });
   if (stdout.overflowed()) {
     throw new CommandFailed({ ...output, stderr: `it printed more than ${maxOutput} bytes` });
@@ -217,13 +216,9 @@ const stopped = (argv: Argv, stop: AbortSignal): CommandFailed => {
 };
 
 function notRun(argv: Argv, cause: unknown): CommandFailed {
-  return new CommandFailed({
-    argv,
-    exitCode: undefined,
-    stdout: '',
-    stderr: whyNotRun(cause),
-    cause,
-  });
+  const stderr = whyNotRun(cause);
+  const hint = limitMet(argv[0], undefined, stderr);
+  return new CommandFailed({ argv, exitCode: undefined, stdout: '', stderr, hint, cause });
 }
 
 function whyNotRun(cause: unknown): string {

@@ -14,6 +14,12 @@ export interface RunOptions {
   readonly timeoutMs?: number | undefined;
   /** Open files that the command inherits; `inheritedPath` gives their names. */
   readonly files?: readonly Pick<FileHandle, 'fd'>[] | undefined;
+  /** The block device that is one of the arguments. A confined program gets it as a descriptor, and no other one. */
+  readonly device?: string | undefined;
+  /** `all`: a confined program keeps the rights of root, because it needs them for this one command. */
+  readonly rights?: 'all' | undefined;
+  /** Less processor time than a confined program has otherwise. */
+  readonly cpuSeconds?: number | undefined;
   /** True for a failure that is an answer to the caller: it is thrown too, but logged without a warning. */
   readonly isAnswer?: (failure: CommandFailed) => boolean;
 }
@@ -45,6 +51,8 @@ export class CommandFailed extends Error {
   readonly timedOut: boolean;
   /** The request that needed the answer ended first. */
   readonly aborted: boolean;
+  /** The limit that ended it, or the program that is missing, in words for the caller: nothing of its output. */
+  readonly hint: string | undefined;
 
   constructor(what: {
     readonly argv: readonly string[];
@@ -53,6 +61,7 @@ export class CommandFailed extends Error {
     readonly stderr: string;
     readonly timedOut?: boolean;
     readonly aborted?: boolean;
+    readonly hint?: string | undefined;
     readonly cause?: unknown;
   }) {
     const firstLine = what.stderr.trim().split('\n')[0] ?? '';
@@ -65,6 +74,7 @@ export class CommandFailed extends Error {
     this.stderr = what.stderr;
     this.timedOut = what.timedOut ?? false;
     this.aborted = what.aborted ?? false;
+    this.hint = what.hint;
   }
 }
 
@@ -92,6 +102,12 @@ export async function explainFailure<T>(what: string, work: Promise<T>): Promise
   try {
     return await work;
   } catch (error) {
-    throw error instanceof CommandFailed ? new DriverError('command-failed', what, error) : error;
+    throw error instanceof CommandFailed
+      ? new DriverError('command-failed', withHint(what, error), error)
+      : error;
   }
 }
+
+/** The sentence, and the limit that the command met, where it met one. */
+export const withHint = (what: string, { hint }: CommandFailed): string =>
+  hint === undefined ? what : `${what}: ${hint}`;

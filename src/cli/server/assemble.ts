@@ -37,6 +37,7 @@ export async function startServer(
   const metrics = createMetrics();
   const { mmDirectory, mmRunner, stateDirectory } = config;
   const run = hostRun({ mmDirectory, mmRunner });
+  void sayUnlessConfined(run, log);
   const succession = await succeed({ run, log, stateDirectory });
   const holding = watched(hostRun({ mmDirectory, mmRunner, lifeline: succession.lifeline }));
   const built = await assemble(config, observedRun(holding, log, metrics), {
@@ -47,6 +48,13 @@ export async function startServer(
   await thawLeft(built.node, log);
   await endEarlier(succession, config, log);
   return openServer(config, built, { log, metrics });
+}
+
+/** Tries one command that reads volumes: where it cannot be confined it does not run, and the log says so early. */
+async function sayUnlessConfined(run: Run, log: Log): Promise<void> {
+  await run(['blkid', '-V'], 'read').catch((error: unknown) => {
+    log.error({ error }, 'this node cannot confine commands that read volumes, so it runs none');
+  });
 }
 
 /** What the parts of a server share. */

@@ -4,6 +4,7 @@ import { DriverError } from '../../model/fault.ts';
 import type { Log } from '../../observe/log.ts';
 import { takeLifeline, type HeldLifeline, type Lifeline } from '../../run/lifeline/lifeline.ts';
 import { signalProcess, writersOf, type SeenProcess } from '../../run/lifeline/processes.ts';
+import { confiners } from '../../run/confined/confinements.ts';
 import type { Run } from '../../run/run.ts';
 
 /** This driver process as the successor of earlier ones of its node. */
@@ -41,9 +42,9 @@ const pollMs = 20;
 
 /**
  * Programs that lose data when they are interrupted: they change a file system that is not mounted. They are waited
- * for.
+ * for, as are those that set limits and become one of them within milliseconds.
  */
-const neverEnded = ['e2fsck', 'resize2fs', 'xfs_repair'];
+const neverEnded: readonly string[] = ['e2fsck', 'resize2fs', 'xfs_repair', ...confiners];
 
 /** What a succession works with. */
 export interface SuccessionHost {

@@ -1,6 +1,7 @@
 import type { Gpfs } from '../../gpfs/commands.ts';
 import { showRelease } from '../../gpfs/release.ts';
 import type { Check } from '../../model/audit/check.ts';
+import { confiners } from '../../run/confined/confinements.ts';
 import type { Files } from '../../run/files.ts';
 import { isReadOnly, type Mounts } from '../../run/mounts.ts';
 import type { LocateProgram } from '../../run/programs.ts';
@@ -31,6 +32,7 @@ const tools = [
   'mount',
   'umount',
   'mknod',
+  ...confiners,
   'mkfs.ext4',
   'e2fsck',
   'resize2fs',

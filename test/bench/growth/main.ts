@@ -71,7 +71,10 @@ async function seconds(work: () => Promise<unknown>): Promise<string> {
 async function checked(fsType: FsType, device: string): Promise<string> {
   const [program, ...words] = checks[fsType];
   try {
-    await run([program, ...words, device], 'read', { timeoutMs: checkSeconds * 1000 });
+    await run([program, ...words, device], 'read', {
+      timeoutMs: checkSeconds * 1000,
+      rights: 'all',
+    });
     return 'clean';
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;

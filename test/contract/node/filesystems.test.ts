@@ -20,12 +20,14 @@ const known = (fsType: string) => ({ kind: 'filesystem', fsType }) as const;
 const ext4In = ({ image }: GroundVolume): Promise<string> => run(['dumpe2fs', '-h', image], 'read');
 
 /** What e2fsck says of an image; it changes nothing. */
-const check = ({ image }: GroundVolume): Promise<string> => run(['e2fsck', '-fn', image], 'read');
+const check = ({ image }: GroundVolume): Promise<string> =>
+  run(['e2fsck', '-fn', image], 'read', { rights: 'all' });
 
 /** A volume that an older version of the driver formatted. */
 async function formattedBefore(bytes: Bytes, ...options: readonly string[]) {
   const ready = await ground.ready(mountAs('ext4'), bytes, known('ext4'));
-  await run(['mkfs.ext4', '-q', '-F', '-b', '4096', ...options, ready.volume.image], 'write');
+  const argv = ['mkfs.ext4', '-q', '-F', '-b', '4096', ...options, ready.volume.image] as const;
+  await run(argv, 'write', { rights: 'all' });
   return ready;
 }
 

@@ -83,7 +83,8 @@ describe('a new file system', () => {
     await ground.node.stage(ask);
     expect(await ground.content(volume)).toEqual({ kind: 'filesystem', fsType });
     await ground.node.unstage(volume.id, ask.stagingPath);
-    const seen = await run(['blkid', '-p', '-o', 'export', volume.image], 'read');
+    const argv = ['blkid', '-p', '-o', 'export', volume.image] as const;
+    const seen = await run(argv, 'read', { rights: 'all' });
     expect(seen).toContain('LABEL=pg-data.1\n');
   });
 

@@ -176,7 +176,7 @@ test('a device that goes when its mount goes is not detached by a number that ma
   const made = await simulateUp({ run, dir, size: 1024n * MiB });
   const volume = join(made.filesetPath, 'vol');
   await writeFile(volume, Buffer.alloc(4 * 1024 * 1024));
-  await run(['mkfs.ext4', '-q', volume], 'write');
+  await run(['mkfs.ext4', '-q', volume], 'write', { rights: 'all' });
   const device = (await run(['losetup', '-f', '--show', volume], 'write')).trim();
   const staging = await fresh();
   await run(['mount', device, staging], 'write');

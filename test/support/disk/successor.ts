@@ -60,9 +60,10 @@ export async function orphan(
   return { directory, ended, command };
 }
 
-/** A program of the node, as text of a shell. */
+/** A program of the node, as text of a shell; every user may run it. */
 export async function program(directory: string, name: string, text: string): Promise<void> {
   await mkdir(join(directory, 'bin'), { recursive: true });
+  await chmod(directory, 0o711);
   await writeFile(join(directory, 'bin', name), `#!/bin/sh\n${text}\n`);
   await chmod(join(directory, 'bin', name), 0o755);
 }

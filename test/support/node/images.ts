@@ -25,7 +25,7 @@ const disks = {
     await run(['rm', elsewhere], 'write');
   },
   ext4: async (image: string) => {
-    await run(['mkfs.ext4', '-q', '-F', '-b', '1024', image], 'write');
+    await run(['mkfs.ext4', '-q', '-F', '-b', '1024', image], 'write', { rights: 'all' });
   },
 } as const;
 

@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { confiners } from '../../../src/run/confined/confinements.ts';
 import { programs } from '../../../scripts/image/programs.mjs';
 
 const linux = join(import.meta.dirname, '..', '..', '..', 'src', 'linux');
@@ -14,7 +15,8 @@ test('each program that src/linux starts is in the image', () => {
   const words = files
     .filter((name) => name.endsWith('.ts'))
     .flatMap((name) => started(readFileSync(join(linux, name), 'utf8')));
-  for (const known of ['fallocate', 'losetup', 'mount', 'prlimit', 'xfs_growfs'])
+  for (const known of ['fallocate', 'losetup', 'mount', 'qemu-img', 'xfs_growfs'])
     expect(words).toContain(known);
   expect(words.filter((word) => !programs.includes(word))).toEqual([]);
+  expect(programs).toEqual(expect.arrayContaining([...confiners]));
 });

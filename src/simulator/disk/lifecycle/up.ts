@@ -129,7 +129,7 @@ async function makeImage(run: Run, layout: SimulatorLayout, size: Bytes): Promis
   const handle = await open(draft, 'wx', 0o600);
   await handle.truncate(Number(size));
   await handle.close();
-  await run(['mkfs.xfs', '-q', '-f', '-m', 'reflink=1', draft], 'write');
+  await run(['mkfs.xfs', '-q', '-f', '-m', 'reflink=1', draft], 'write', { rights: 'all' });
   await rename(draft, layout.image);
 }
 

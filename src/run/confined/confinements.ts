@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import { GiB, MiB, showBytes, type Bytes } from '../../model/bytes.ts';
 
 /**
@@ -18,15 +19,18 @@ export interface Confinement {
 const minute = 60;
 const hour = 60 * minute;
 
+// libext2fs reads bitmaps with a thread for each processor, and the stack of a thread counts whole: 8 MiB mostly.
+const stacks = BigInt(cpus().length) * 16n * MiB;
+
 // The figures behind the limits are in ADR 46. Nothing here waits for a person or the network, so the processor time
 // bounds the time of a program as well, except where its disk does not answer; then a kill would not end it either.
 const confinements: ReadonlyMap<string, Confinement> = new Map([
   ['blkid', { memory: 256n * MiB, cpuSeconds: 30, rights: 'descriptors' }],
   ['mkfs.ext4', { memory: 4n * GiB, cpuSeconds: hour, rights: 'descriptors' }],
-  ['e2fsck', { memory: 4n * GiB, cpuSeconds: 2 * hour, rights: 'descriptors' }],
+  ['e2fsck', { memory: 4n * GiB + stacks, cpuSeconds: 2 * hour, rights: 'descriptors' }],
   // An interrupted resize2fs loses data: it may use more than e2fsck, which reads all of the file system just before.
-  ['resize2fs', { memory: 8n * GiB, cpuSeconds: 4 * hour, rights: 'descriptors' }],
-  ['tune2fs', { memory: 8n * GiB, cpuSeconds: hour, rights: 'descriptors' }],
+  ['resize2fs', { memory: 8n * GiB + stacks, cpuSeconds: 4 * hour, rights: 'descriptors' }],
+  ['tune2fs', { memory: 8n * GiB + stacks, cpuSeconds: hour, rights: 'descriptors' }],
   ['mkfs.xfs', { memory: 4n * GiB, cpuSeconds: hour, rights: 'format' }],
   ['mkfs.btrfs', { memory: 4n * GiB, cpuSeconds: hour, rights: 'format' }],
   ['xfs_growfs', { memory: 256n * MiB, cpuSeconds: 10 * minute, rights: 'all' }],

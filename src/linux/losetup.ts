@@ -36,6 +36,7 @@ export const losetup = (run: Run, clock: Clock) => ({
         'command-failed',
         `${path} was detached from ${file} by somebody else as soon as it was attached; try again`,
       );
+    await takeGrowth(run, loop, file);
     const unfit = await unfitness(loop, file, options);
     if (!unfit) return loop;
     await detach(run, clock, loop);
@@ -92,6 +93,12 @@ async function isOurs(loop: Loop, file: string): Promise<boolean> {
   const named = await visibleFile(file);
   if (named && sameFile(loop.backing, named)) return true;
   return hasNameOf(await loopState(loop.path), file);
+}
+
+/** An expansion may have made the file larger since losetup read its size. */
+async function takeGrowth(run: Run, { path }: Loop, file: string): Promise<void> {
+  const { size } = await stat(file, { bigint: true });
+  if ((await deviceSize(path)) < size) await run(['losetup', '-c', path], 'write');
 }
 
 const list = async (run: Run, ...which: string[]): Promise<readonly Listed[]> =>

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChaosNode } from './ground/node.ts';
 import { running } from './ground/processes.ts';
-import { run } from './ground/site.ts';
 import { signal } from '../support/disk/processes.ts';
 import { Broken, type Lane, type World } from './world.ts';
 
@@ -104,6 +103,11 @@ async function emptied(node: ChaosNode): Promise<boolean> {
 
 async function reboot(world: World, node: ChaosNode, downMs: number): Promise<void> {
   if (!(await emptied(node))) return;
+  // A group waits for the pods of its volumes, and these do not start again before it is there.
+  if ([...world.volumes].some(({ inGroup, pod }) => inGroup && pod?.node === node)) {
+    node.open = true;
+    return;
+  }
   world.journal.count('faults', 'reboot that came');
   await node.crash(world.nodes.filter((each) => each !== node));
   for (const { pod } of world.volumes) if (pod?.node === node) pod.alive = false;
@@ -122,14 +126,14 @@ async function hang({ site }: World, ms: number): Promise<void> {
 }
 
 /**
- * No block is left for a while. Pods rest meanwhile, and what they wrote is on the disk: a device whose write fails is
- * broken for its file system, whatever the driver does.
+ * No block is left for a while. Pods rest meanwhile, and no file system is mounted: one whose write fails is broken,
+ * whatever the driver does.
  */
-async function reallyFull({ nodes, site }: World, ms: number): Promise<void> {
+async function reallyFull({ nodes, site, volumes, lost }: World, ms: number): Promise<void> {
   const quiet = await Promise.all(nodes.map(emptied));
+  const used = [...[...volumes].filter(({ pod }) => pod), ...lost];
   try {
-    if (!quiet.every(Boolean)) return;
-    await run(['sync'], 'write');
+    if (!quiet.every(Boolean) || used.some(({ kind }) => kind !== 'raw')) return;
     await site.fill();
     await sleep(ms);
   } finally {

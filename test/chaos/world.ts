@@ -63,6 +63,8 @@ export interface Lost extends Pod {
   /** Writes to what the pod had; they must reach no other node. */
   readonly object: number;
   readonly kind: Kind;
+  /** The kubelet of its node is letting go of the volume, or has. */
+  buried: boolean;
 }
 
 /** Everything that the parts of a run share. */

@@ -244,6 +244,7 @@ export async function losePod(
           id: mine.id,
           object: mine.track.object,
           kind: mine.kind,
+          buried: false,
         };
         world.lost.add(lost);
         const now = await attach(world, lane, mine, other);
@@ -277,7 +278,10 @@ async function scribble(world: World, lane: Lane, volume: ChaosVolume, lost: Los
 /** The kubelet of a node that was given up lets go of its volume in the end. */
 export async function buryPod(world: World, lane: Lane, lost: Lost | undefined): Promise<void> {
   await onNode(lost?.node, async () => {
-    if (!lost || !world.lost.delete(lost)) return;
+    if (!lost || lost.buried) return;
+    lost.buried = true;
     await letGo(world, lane, { name: lost.volume, id: lost.id }, lost);
+    // Only now may the volume come to this node again.
+    world.lost.delete(lost);
   });
 }

@@ -67,6 +67,16 @@ describe('losetup', () => {
     expect(await loopsOf(image)).toEqual([]);
   });
 
+  test('a device has the size of a file that an expansion makes larger meanwhile', async () => {
+    const growing: Run = async (argv, ...rest) => {
+      const printed = await run(argv, ...rest);
+      if (argv.includes('--show')) await truncate(image, Number(400n * MiB));
+      return printed;
+    };
+    const loop = await losetup(growing, systemClock).attach(image, { readonly: false });
+    expect(await deviceSize(loop.path)).toBe(400n * MiB);
+  });
+
   test('a file is found by device and inode, under any name', async () => {
     const loop = await loops.attach(image, { readonly: false });
     const other = join(directory, 'other');

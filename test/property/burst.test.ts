@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { from, spec, tend } from '../../../support/memory/driver.ts';
-import { allow, attach } from '../../../support/memory/world.ts';
+import { from, spec, tend } from '../support/memory/driver.ts';
+import { allow, attach } from '../support/memory/world.ts';
 import {
   all,
   bytesOf,
@@ -11,8 +11,8 @@ import {
   site,
   write,
   type Site,
-} from '../../../support/memory/site.ts';
-import { expectSound, recordsIn } from '../../../support/memory/truth.ts';
+} from '../support/memory/site.ts';
+import { expectSound, recordsIn } from '../support/memory/truth.ts';
 
 // What many clones and snapshots of one volume leave behind.
 

@@ -1,18 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { CommandFailed, type Run } from '../../../../src/run/run.ts';
-import { goneAfterMs } from '../../../../src/store/nodes.ts';
-import { recordFormat } from '../../../../src/store/schema/data.ts';
-import { abilitiesFile } from '../../../../src/store/schema/root.ts';
-import { block, dataFiles, serverOn, snap, tend } from '../../../support/memory/driver.ts';
-import { fenceWorld, imageKey } from '../../../support/memory/fencing.ts';
-import { quiet } from '../../../support/memory/world.ts';
-import {
-  contents,
-  expectSound,
-  fileOf,
-  problemsIn,
-  recordsIn,
-} from '../../../support/memory/truth.ts';
+import { CommandFailed, type Run } from '../../src/run/run.ts';
+import { goneAfterMs } from '../../src/store/nodes.ts';
+import { recordFormat } from '../../src/store/schema/data.ts';
+import { abilitiesFile } from '../../src/store/schema/root.ts';
+import { block, dataFiles, serverOn, snap, tend } from '../support/memory/driver.ts';
+import { fenceWorld, imageKey } from '../support/memory/fencing.ts';
+import { quiet } from '../support/memory/world.ts';
+import { contents, expectSound, fileOf, problemsIn, recordsIn } from '../support/memory/truth.ts';
 
 const fault = (kind: string) =>
   expect.objectContaining({ fault: expect.objectContaining({ kind }) as unknown }) as unknown;

@@ -1,6 +1,6 @@
 // `npm test`: every check of the project, and one line at the end that counts them. `npm run check`: the quick ones.
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,6 +12,8 @@ import { allStages, quickStages } from './stages.ts';
 const root = dirname(dirname(import.meta.dirname));
 // Everything the tests make lies in here: a short path, because sockets lie in it too.
 const scratch = mkdtempSync(join(tmpdir(), 'gct-'));
+// Tools that run as a user without rights are tried below it.
+chmodSync(scratch, 0o711);
 const mark = randomUUID();
 const stopping = new AbortController();
 const context: Context = {

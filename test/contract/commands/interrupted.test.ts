@@ -66,7 +66,7 @@ const claimed = (root: string) =>
 
 /** Halts the qemu-img that has a file open whose path begins so: it is no part of the command's process. False for none. */
 function haltQemu(path: string): boolean {
-  const [pid] = processesWith((line) => line.startsWith('qemu-img\0')).filter((each) =>
+  const [pid] = processesWith((line) => /^(?:[^\0]*\/)?qemu-img\0/.test(line)).filter((each) =>
     openFiles(each).some((file) => file.startsWith(path)),
   );
   if (pid === undefined) return false;

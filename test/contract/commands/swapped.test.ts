@@ -91,7 +91,8 @@ test('an export writes to no other file', async () => {
     const words = ['export', volume, '--format', 'qcow2', '--to', at('now/out')];
     const { code, err } = await command(site, [...words, '--trust-directory']);
     expect((await readFile(victim)).equals(precious)).toBe(true);
-    if (code === 0) continue;
+    // An export may also meet the servers' own work on the volume.
+    if (code === 0 || err.includes('try again')) continue;
     met += 1;
     expect(err).toMatch(/out was exchanged for another file during the command/);
   }

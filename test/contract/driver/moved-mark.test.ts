@@ -38,5 +38,7 @@ test('a node that was lost with a volume that had moved to another root leaves n
   await again.ok('NodeUnstageVolume', { volume_id: id, staging_target_path: old.staging });
   expect(await marks()).toEqual([]);
   expect(site.inUse()).toEqual([]);
+  // A server that starts reclaims the clone parent of the fence, which the lost node held until now.
+  await site.serve('c1', { flags: { root } });
   while ([site.root, other].flatMap((each) => filesOnDisk(each)).length > 0) await sleep(20);
 });

@@ -61,10 +61,10 @@ export async function serveOn(options: ServedOptions): Promise<Served> {
   // A set keeps the order in which its members came.
   const open = new Set<Connection>();
   const onConnection = (socket: Socket): void => {
+    if (open.size >= limits.connections) closeOne(open);
     const connection: Connection = { socket, requests: 0 };
     open.add(connection);
     socket.once('close', () => open.delete(connection));
-    if (open.size > limits.connections) closeOne(open);
     connections.run(connection, () => {
       injector.injectConnection(socket);
     });
@@ -84,11 +84,13 @@ export async function serveOn(options: ServedOptions): Promise<Served> {
 }
 
 /** Closes the oldest connection without a request, else the one with the most: a client cannot keep others out. */
-function closeOne(open: ReadonlySet<Connection>): void {
+function closeOne(open: Set<Connection>): void {
   const all = [...open];
   const one =
     all.find(({ requests }) => requests === 0) ??
     all.reduce((most, each) => (each.requests > most.requests ? each : most));
+  // Not only once it is closed: a burst of new ones would all choose this one.
+  open.delete(one);
   one.socket.destroy();
 }
 

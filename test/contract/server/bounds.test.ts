@@ -1,36 +1,13 @@
 import { connect as connectSession, type ClientHttp2Session } from 'node:http2';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Paged, Volume } from '../../../src/model/volume.ts';
 import { roomLimits } from '../../../src/server/call/room.ts';
 import { wireLimits } from '../../../src/server/transport/reading.ts';
-import type { Services } from '../../../src/service/api.ts';
-import { stopIfLeft } from '../../../src/service/claims/patience.ts';
-import { connectTo } from '../../support/server/client.ts';
+import { heldLists, withList } from '../../support/server/held-lists.ts';
 import { eventually, serving } from '../../support/server/serve.ts';
 import { memoryServices, volume } from '../../support/server/services.ts';
-
-type List = (page: unknown) => Promise<Paged<Volume>>;
-
-/** Lists that wait until they are let go, and how often one was made. */
-function heldLists() {
-  const goOn = Promise.withResolvers<undefined>();
-  const made: unknown[] = [];
-  const list: List = async (page) => {
-    made.push(page);
-    await goOn.promise;
-    stopIfLeft();
-    return { items: [volume], next: '' };
-  };
-  return { goOn, made, list };
-}
-
-function withList(list: List): Services {
-  const { services } = memoryServices();
-  return { ...services, volumes: { ...services.volumes, list } };
-}
 
 const ofTwo = { requests: 2, bytes: roomLimits.bytes };
 
@@ -257,33 +234,4 @@ test('a header without end is refused', async () => {
   });
   const [headers] = (await once(stream, 'response')) as [Record<string, string>];
   expect(headers['grpc-status']).toBe('3');
-});
-
-test('of many connections the idle ones give way, and one with a request stays', async () => {
-  const { goOn, made, list } = heldLists();
-  const { path, client } = await serving(withList(list), {
-    wire: { ...wireLimits, connections: 4 },
-  });
-  const working = client.call('ListVolumes', {});
-  await eventually(() => {
-    expect(made).toHaveLength(1);
-  });
-  const idle: Socket[] = [];
-  for (let n = 0; n < 10; n += 1) {
-    const socket = connect({ path })
-      .on('error', () => undefined)
-      .resume();
-    idle.push(socket);
-    await once(socket, 'connect');
-    await sleep(10);
-  }
-  await eventually(() => {
-    expect(idle.filter(({ closed }) => !closed)).toHaveLength(3);
-  });
-  const late = connectTo(path);
-  expect(await late.call('Probe', {})).toMatchObject({ code: 'OK' });
-  late.close();
-  goOn.resolve(undefined);
-  expect(await working).toMatchObject({ code: 'OK' });
-  for (const each of idle) each.destroy();
 });

@@ -100,6 +100,10 @@ export function errnoOf(error: unknown): string | undefined {
 export const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '');
 
+/** Whether an error says that no block, inode or quota is left. */
+export const isFull = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
+
 /** For `.catch`: resolves to undefined for ENOENT and throws every other error again. */
 export const undefinedWhenMissing = (error: unknown): undefined => {
   if (errnoOf(error) === 'ENOENT') return undefined;

@@ -31,17 +31,15 @@ export interface Descriptor {
   readonly nestedType: readonly Descriptor[];
 }
 
-/** Finds a message type of CSI by its name; undefined where there is none. */
-export function loadMessages(
-  path = findProto('csi/v1/csi.proto'),
-): (name: string) => Descriptor | undefined {
-  const { csi } = loadPackageDefinition(loadSync(path, choices)) as unknown as ProtoGrpcType;
-  const types = new Map<string, object>(Object.entries(csi.v1));
-  return (name) => (types.get(name) as { readonly type?: Descriptor } | undefined)?.type;
+/** What the server needs of csi.proto: its services, and its message types by name. */
+export interface CsiInterface {
+  readonly csi: Csi;
+  /** Undefined where there is none of this name. */
+  readonly message: (name: string) => Descriptor | undefined;
 }
 
 /** Reads the interface from csi.proto, or from the file at `path`. Throws misconfigured when a service is missing. */
-export function loadCsi(path = findProto('csi/v1/csi.proto')): Csi {
+export function loadInterface(path = findProto('csi/v1/csi.proto')): CsiInterface {
   const definition = loadSync(path, choices);
   const { csi } = loadPackageDefinition(definition) as unknown as Partial<ProtoGrpcType>;
   const services: Partial<Csi> = csi?.v1 ?? {};
@@ -52,8 +50,15 @@ export function loadCsi(path = findProto('csi/v1/csi.proto')): Csi {
       `${path} does not define the CSI service ${missing.join(', ')}; use the file that came with this driver`,
     );
   }
-  return Object.fromEntries(serviceNames.map((name) => [name, services[name]])) as unknown as Csi;
+  const types = new Map<string, object>(Object.entries(csi?.v1 ?? {}));
+  return {
+    csi: Object.fromEntries(serviceNames.map((name) => [name, services[name]])) as unknown as Csi,
+    message: (name) => (types.get(name) as { readonly type?: Descriptor } | undefined)?.type,
+  };
 }
+
+/** The services alone. */
+export const loadCsi = (path?: string): Csi => loadInterface(path).csi;
 
 /** The service by which a driver registers with the kubelet. */
 export function loadRegistration(): RegistrationTypes['pluginregistration']['Registration'] {

@@ -1,6 +1,6 @@
 import { dirname, join, relative } from 'node:path';
 import { DriverError, isFault } from '../model/fault.ts';
-import { errnoOf, isMissing, type FileStat, type Files } from '../run/files.ts';
+import { errnoOf, isFull, isMissing, type FileStat, type Files } from '../run/files.ts';
 import { isReadOnly, mountOf, type Mount, type Mounts } from '../run/mounts.ts';
 import { fromText, refuseOther } from './json.ts';
 import type { Layout } from './layout.ts';
@@ -123,12 +123,11 @@ function mapCalls(files: Files, wrap: <C extends Call>(call: C, needs: Needs) =>
   };
 }
 
-const full = ['ENOSPC', 'EDQUOT'];
 const away = ['ESTALE', 'EIO', 'ENODEV', 'ENXIO', 'ETIMEDOUT', 'ESHUTDOWN'];
 
 function translate(error: unknown): never {
   const code = errnoOf(error) ?? '';
-  if (full.includes(code))
+  if (isFull(error))
     throw new DriverError(
       'no-space',
       `the file system has no space, inodes or quota left (${code}); delete something or ask for more`,

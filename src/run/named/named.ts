@@ -106,8 +106,7 @@ async function whyExchangeable(directory: FileHandle, name: string): Promise<str
   const { uid, gid, mode } = await directory.stat();
   const shown = await readlink(`/proc/self/fd/${directory.fd}`);
   if (!isOwn(uid)) return `${shown} belongs to user ${uid}`;
-  const isShared = (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
-  if (!isShared) return undefined;
+  if (!isShared({ mode, gid })) return undefined;
   if ((mode & sticky) === 0) return `others may write to ${shown}`;
   const child = await lstat(childOf(directory, name)).catch(undefinedWhenMissing);
   return child === undefined || isOwn(child.uid)
@@ -115,7 +114,12 @@ async function whyExchangeable(directory: FileHandle, name: string): Promise<str
     : `${shown}/${name} belongs to user ${child.uid}`;
 }
 
-const isOwn = (uid: number): boolean => uid === 0 || uid === process.geteuid?.();
+/** Whether a file of this user can be changed by root alone, as far as its owner is concerned. */
+export const isOwn = (uid: number): boolean => uid === 0 || uid === process.geteuid?.();
+
+/** Whether the mode of a directory lets others than its owner write to it. */
+export const isShared = ({ mode, gid }: Pick<FileStat, 'mode' | 'gid'>): boolean =>
+  (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
 
 function requireTrust({ path, trust }: Asked, why: string | undefined): void {
   if (why === undefined || trust === 'others-too') return;

@@ -42,11 +42,12 @@ const knownKeys = new Set([
     'ephemeral',
     'pod.name',
     'pod.namespace',
+    'pod.uid',
+    'serviceAccount.name',
+    'volumesnapshot/name',
+    'volumesnapshot/namespace',
+    'volumesnapshotcontent/name',
   ].map((key) => `csi.storage.k8s.io/${key}`),
-  ...['pod.uid', 'serviceAccount.name', 'volumesnapshot/name', 'volumesnapshot/namespace'].map(
-    (key) => `csi.storage.k8s.io/${key}`,
-  ),
-  'csi.storage.k8s.io/volumesnapshotcontent/name',
   'storage.kubernetes.io/csiProvisionerIdentity',
   'generation',
 ]);

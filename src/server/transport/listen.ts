@@ -10,7 +10,7 @@ import { identityHandlers } from '../rpc/identity.ts';
 import { createLocks } from '../call/locks.ts';
 import { nodeHandlers } from '../rpc/node.ts';
 import { messageReader, type Message, type MessageReader } from '../call/message.ts';
-import { loadCsi, loadMessages, type Descriptor } from '../proto.ts';
+import { loadInterface, type Csi, type CsiInterface, type Descriptor } from '../proto.ts';
 import { createRefusals, type RequestDone } from '../call/report.ts';
 import { createRoom, type RoomLimits } from '../call/room.ts';
 import { createSharing } from '../call/sharing.ts';
@@ -68,12 +68,14 @@ export async function serveGrpc(options: GrpcOptions): Promise<GrpcServer> {
   const onController = createCalls();
   const sharing = createSharing();
   const refusals = createRefusals(options);
-  const readers = messageReaders();
+  const spoken = loadInterface();
+  const readers = messageReaders(spoken);
   const open = (at: Place, calls: Calls) =>
     serveOn({
       ...at,
       calls,
       services: servicesOf(
+        spoken.csi,
         options,
         createUnary({
           ...options,
@@ -118,11 +120,11 @@ interface Place {
 }
 
 function servicesOf(
+  csi: Csi,
   { services }: GrpcOptions,
   unary: Unary,
   { withNode }: Pick<Place, 'withNode'>,
 ): Service[] {
-  const csi = loadCsi();
   const both = [
     { definition: csi.Identity.service, handlers: identityHandlers(unary, services) },
     { definition: csi.Controller.service, handlers: controllerHandlers(unary, services) },
@@ -158,16 +160,15 @@ function onceEach(serialize: (reply: object) => Buffer): (reply: object) => Buff
 }
 
 /** How the requests of each RPC are read. */
-function messageReaders(): ReadonlyMap<string, MessageReader> {
-  const named = loadMessages();
-  const services = Object.values(loadCsi()).map(({ service }) => service);
+function messageReaders({ csi, message }: CsiInterface): ReadonlyMap<string, MessageReader> {
+  const services = Object.values(csi).map(({ service }) => service);
   const methods = services.flatMap(
     (service) => Object.entries(service) as [string, MethodDefinition<object, object>][],
   );
   return new Map(
     methods.map(([name, { requestType, requestDeserialize }]) => [
       name,
-      messageReader(requestType.type as Descriptor, named, requestDeserialize),
+      messageReader(requestType.type as Descriptor, message, requestDeserialize),
     ]),
   );
 }

@@ -79,9 +79,11 @@ async function takeIn(
 /** Whether another server took the import over, or is about to. */
 async function isTaken(store: RootStore, id: LocalId, { nonce, image }: Claim): Promise<boolean> {
   if (image && (await store.barred.has(image))) return true;
-  const now = await store.snapshots.read(id);
-  return now?.value.claim?.nonce !== nonce;
+  return !(await isClaimedBy(store, id, nonce));
 }
+
+const isClaimedBy = async (store: RootStore, id: string, nonce?: string): Promise<boolean> =>
+  (await store.snapshots.read(id))?.value.claim?.nonce === nonce;
 
 async function placeImage(
   host: Pick<ServiceHost, 'commands'>,
@@ -120,8 +122,7 @@ async function placeImage(
 const underImport =
   (store: RootStore, { id, value: { claim, golden } }: Held<SnapshotRecord>): MayWrite =>
   async () => {
-    const now = await store.snapshots.read(id);
-    if (now?.value.claim?.nonce !== claim?.nonce)
+    if (!(await isClaimedBy(store, id, claim?.nonce)))
       throw raced(`image ${golden?.name ?? id} was taken over by another server; try again`);
   };
 

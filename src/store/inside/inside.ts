@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { DriverError } from '../../model/fault.ts';
 import type { Clock } from '../../run/clock.ts';
 import { undefinedWhenMissing, type Files, type FileStat } from '../../run/files.ts';
+import { isOwn, isShared } from '../../run/named/named.ts';
 import { unreadable } from '../json.ts';
 
 /** How long a directory counts as checked, and how many are remembered. */
@@ -105,11 +106,10 @@ export function insideFiles(files: Files, check: (path: string) => Promise<void>
 }
 
 /** Why others may write to what lies in a directory of a root, in words; undefined where only root may. */
-function whyOpen(path: string, { kind, uid, gid, mode }: FileStat): string | undefined {
-  if (kind !== 'directory') return `${path} is a ${kind}`;
-  if (uid !== 0 && uid !== process.geteuid?.()) return `${path} belongs to user ${uid}`;
-  const isShared = (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
-  return isShared ? `others may write to ${path}` : undefined;
+function whyOpen(path: string, stat: FileStat): string | undefined {
+  if (stat.kind !== 'directory') return `${path} is a ${stat.kind}`;
+  if (!isOwn(stat.uid)) return `${path} belongs to user ${stat.uid}`;
+  return isShared(stat) ? `others may write to ${path}` : undefined;
 }
 
 /** Throws misconfigured for a root that others may write to: its records decide what the driver does as root. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bytes, key, localId, publicIdText, timeMs } from './data.ts';
+import { bytes, key, localId, publicIdText, rootId, timeMs } from './data.ts';
 
 /** Bytes of a new file that no clone shares: allocated ahead, copied from a clone parent, or both. */
 const fill = z.looseObject({
@@ -9,7 +9,7 @@ const fill = z.looseObject({
   /** The source of the copy, once it is known. It has an edge to the new file, as if that were a child. */
   from: z
     .looseObject({
-      root: z.string().regex(/^[0-9a-f]{8}$/),
+      root: rootId,
       data: z.enum(['volumes', 'snapshots', 'hidden']),
       key,
       bytes,

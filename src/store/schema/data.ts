@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { fsTypes } from '../../model/capability.ts';
 import { parameterKeys } from '../../model/class/parameter-keys.ts';
 import { recordShape } from '../../model/class/parameter-table.ts';
-import { isLocalId, parseId, type FileKey } from '../../model/ids.ts';
+import { isLocalId, isRootId, parseId, type FileKey } from '../../model/ids.ts';
 
 /** The format this version writes. A record of a higher one is refused, never rewritten. */
 export const recordFormat = 1;
@@ -30,6 +30,8 @@ export const localId = z
   .string()
   .refine(isLocalId, 'an id has a form that no id has')
   .transform((text) => text);
+/** The id of a root. */
+export const rootId = z.string().refine(isRootId, 'a root has an id that no root has');
 /** An id that callers see. */
 export const publicIdText = z
   .string()

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { count, format, key, timeMs, words } from './data.ts';
+import { count, format, key, rootId, timeMs, words } from './data.ts';
 
 /** The name of a thing of GPFS, which becomes an argument of mm commands: no option, and no path. */
 const argument = z.string().regex(/^[^-/\s\p{Cc}][^/\s\p{Cc}]{0,254}$/u, 'a name is none of GPFS');
 
 export const rootFile = z.looseObject({
   format,
-  rootId: z.string().regex(/^[0-9a-f]{8}$/),
+  rootId,
   clusterId: words,
   fileSystem: argument,
   fileset: argument,

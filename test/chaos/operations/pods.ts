@@ -38,6 +38,18 @@ export async function onNode(
   }
 }
 
+/** Does something with the pod of a volume that runs, on its node, while nothing else does. */
+export const withRunningPod = (
+  volume: ChaosVolume | undefined,
+  work: (volume: ChaosVolume, pod: Pod) => Promise<void>,
+): Promise<void> =>
+  withPod(volume, async (mine) => {
+    const { pod } = mine;
+    await onNode(pod?.node, async () => {
+      if (pod?.alive && mine.pod === pod) await work(mine, pod);
+    });
+  });
+
 /** Starts a pod with a volume on some node, and compares what it finds there. */
 export async function startPod(
   world: World,

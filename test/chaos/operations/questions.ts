@@ -1,7 +1,7 @@
 import { GiB } from '../../../src/model/bytes.ts';
 import { settle } from '../calls.ts';
 import { Broken, beside, type ChaosVolume, type Lane, type World } from '../world.ts';
-import { onNode, withPod } from './pods.ts';
+import { withRunningPod } from './pods.ts';
 import { capabilityOf } from './volumes.ts';
 
 /** Asks the node how full a volume is that a pod uses, as the kubelet does each minute. */
@@ -10,17 +10,13 @@ export async function usage(
   lane: Lane,
   volume: ChaosVolume | undefined,
 ): Promise<void> {
-  await withPod(volume, async (mine) => {
-    const { pod } = mine;
-    await onNode(pod?.node, async () => {
-      if (!pod?.alive || mine.pod !== pod) return;
-      const request = { volume_id: mine.id, volume_path: pod.target };
-      const ask = { rpc: 'NodeGetVolumeStats', about: mine.name, node: pod.node, request };
-      const { reply } = await settle(world, lane, ask);
-      const total = totalOf(reply);
-      if (total <= 0n || (total > mine.bytes && !mine.growing))
-        throw new Broken(`${mine.name} has ${mine.bytes} bytes, and its node says ${total}`);
-    });
+  await withRunningPod(volume, async (mine, pod) => {
+    const request = { volume_id: mine.id, volume_path: pod.target };
+    const ask = { rpc: 'NodeGetVolumeStats', about: mine.name, node: pod.node, request };
+    const { reply } = await settle(world, lane, ask);
+    const total = totalOf(reply);
+    if (total <= 0n || (total > mine.bytes && !mine.growing))
+      throw new Broken(`${mine.name} has ${mine.bytes} bytes, and its node says ${total}`);
   });
 }
 

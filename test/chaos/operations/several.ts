@@ -3,7 +3,7 @@ import type { ChaosNode } from '../ground/node.ts';
 import { run } from '../ground/site.ts';
 import { Broken, type ChaosVolume, type Lane, type Pod, type World } from '../world.ts';
 import { settle } from '../calls.ts';
-import { bring, look, onNode, pathIn, takeAway, withPod, write } from './pods.ts';
+import { bring, look, onNode, pathIn, takeAway, withPod, withRunningPod, write } from './pods.ts';
 
 /** Nodes to which Kubernetes has not given the volume up. */
 const nodesFor = ({ nodes, lost }: World, { name }: ChaosVolume): readonly ChaosNode[] =>
@@ -20,23 +20,20 @@ export async function share(
   lane: Lane,
   volume: ChaosVolume | undefined,
 ): Promise<void> {
-  await withPod(volume, async (mine) => {
-    const { pod } = mine;
-    if (!pod?.alive || !mine.shared || mine.inGroup) return;
+  await withRunningPod(volume, async (mine, pod) => {
+    if (!mine.shared || mine.inGroup) return;
     const other = lane.random.any(nodesFor(world, mine).filter((each) => each !== pod.node));
-    await onNode(pod.node, () =>
-      onNode(other, async () => {
-        if (!other || mine.pod !== pod || !pod.alive) return;
-        const second = await bring(world, lane, mine, { node: other });
-        await write(world, lane, mine, second);
-        await forget(pod);
-        await look(world, mine, pod);
-        await write(world, lane, mine, pod);
-        await forget(second);
-        await look(world, mine, second);
-        await takeAway(world, lane, mine, second);
-      }),
-    );
+    await onNode(other, async () => {
+      if (!other) return;
+      const second = await bring(world, lane, mine, { node: other });
+      await write(world, lane, mine, second);
+      await forget(pod);
+      await look(world, mine, pod);
+      await write(world, lane, mine, pod);
+      await forget(second);
+      await look(world, mine, second);
+      await takeAway(world, lane, mine, second);
+    });
   });
 }
 
@@ -76,17 +73,13 @@ export async function growPod(
   lane: Lane,
   volume: ChaosVolume | undefined,
 ): Promise<void> {
-  await withPod(volume, async (mine) => {
-    const { pod, kind } = mine;
-    await onNode(pod?.node, async () => {
-      if (!pod?.alive || mine.pod !== pod) return;
-      const { bytes } = mine;
-      await tellNode(world, lane, mine, pod);
-      if (kind !== 'raw') return;
-      const size = await run(['blockdev', '--getsize64', pod.target], 'read');
-      if (BigInt(size.trim()) < bytes)
-        throw new Broken(`${mine.name} has ${bytes} bytes, and its device ${size.trim()}`);
-    });
+  await withRunningPod(volume, async (mine, pod) => {
+    const { bytes, kind } = mine;
+    await tellNode(world, lane, mine, pod);
+    if (kind !== 'raw') return;
+    const size = await run(['blockdev', '--getsize64', pod.target], 'read');
+    if (BigInt(size.trim()) < bytes)
+      throw new Broken(`${mine.name} has ${bytes} bytes, and its device ${size.trim()}`);
   });
 }
 

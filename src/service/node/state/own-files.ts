@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { makeIn } from '../../../run/directories.ts';
 import { DriverError } from '../../../model/fault.ts';
-import { errnoOf, undefinedWhenMissing, type Files } from '../../../run/files.ts';
+import { errnoOf, isFull, undefinedWhenMissing, type Files } from '../../../run/files.ts';
 
 /** Small files on this node's own disk, each with one writer at a time. */
 export interface OwnFiles {
@@ -86,8 +86,6 @@ async function exchange(files: Files, path: string, text: string): Promise<boole
   await files.syncDirectory(dirname(path));
   return true;
 }
-
-const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
 
 const asFull = (path: string, error: unknown): unknown =>
   isFull(error)

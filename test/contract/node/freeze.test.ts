@@ -152,9 +152,10 @@ describe('a driver that dies', () => {
     const container = spawn(process.execPath, inside, { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line] = (await once(container.stdout, 'data')) as [Buffer];
     expect(line.toString()).toBe('frozen\n');
-    // What a container runtime does to the last process.
+    // What a container runtime does to the last process. It can be gone before the write returns.
+    const gone = once(container, 'exit');
     await writeFile(join(group, 'cgroup.kill'), '1');
-    await once(container, 'exit');
+    await gone;
     expect(await readFile(join(group, 'cgroup.procs'), 'utf8')).toBe('');
     const writing = write(ready);
     await sleep(500);

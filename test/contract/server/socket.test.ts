@@ -24,8 +24,11 @@ async function processOn(path: string): Promise<ChildProcess> {
   return server;
 }
 
-const ended = async (server: ChildProcess): Promise<number | null> =>
-  server.exitCode ?? ((await once(server, 'exit')) as [number | null])[0];
+/** The status with which it ended; null where a signal ended it, also before this is asked. */
+const ended = async (server: ChildProcess): Promise<number | null> => {
+  if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
+  return server.exitCode;
+};
 
 const tryToServe = (endpoint: string) =>
   serveGrpc({

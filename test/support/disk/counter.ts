@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 /** A process that writes one number after the other. It prints each number after its fsync. */
@@ -7,6 +8,7 @@ export function startCounter(path: string) {
   const child = spawn(process.execPath, [program, path], { stdio: ['pipe', 'pipe', 'inherit'] });
   let last = 0;
   const waiting = new Set<() => void>();
+  const closed = once(child, 'close');
   child.stdout.on('data', (chunk: Buffer) => {
     last += chunk.toString().split('\n').length - 1;
     for (const look of waiting) look();
@@ -23,10 +25,9 @@ export function startCounter(path: string) {
         waiting.add(look);
         look();
       }),
-    stop: () =>
-      new Promise((resolve) => {
-        child.once('close', resolve);
-        child.stdin.end();
-      }),
+    stop: () => {
+      child.stdin.end();
+      return closed;
+    },
   };
 }

@@ -226,7 +226,7 @@ function storeOver(ground: StoreGround): BareStore {
   const { clock, nonce } = host;
   const common = { files, unguarded, layout, nonce, check, bad };
   return {
-    id: facts.rootId as RootId,
+    id: facts.rootId,
     facts,
     layout,
     files,

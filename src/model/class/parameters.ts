@@ -1,5 +1,6 @@
 import type { Capability } from '../capability.ts';
 import { invalid } from '../fault.ts';
+import { sidecarPrefix } from '../kubernetes.ts';
 import { mkfsWords } from './mkfs-options.ts';
 import { parameterKeys, type trimSchedules } from './parameter-keys.ts';
 import {
@@ -25,9 +26,6 @@ export interface ClassParameters {
   /** What counts only while the volume is made. */
   readonly creation: DecodedPart<Table, 'creation'>;
 }
-
-/** Prefix of what the Kubernetes sidecars add on their own. */
-const sidecarPrefix = 'csi.storage.k8s.io/';
 
 const decode = decoderOf(parameterKeys, 'parameters');
 

@@ -1,5 +1,6 @@
 import { DriverError, invalid, raced } from '../../model/fault.ts';
 import { cutsAtOnce, isSameSet, memberId, requireCuttableInTime } from '../../model/group.ts';
+import { kubernetesNameIn, namedBy } from '../../model/kubernetes.ts';
 import { localIdOf, type LocalId } from '../../model/ids.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -36,7 +37,7 @@ export async function createGroup(host: ServiceHost, spec: GroupSpec): Promise<F
   if (!held || held.value.state === 'deleted')
     return {
       store,
-      record: await takeGroup(host, store, { name: spec.name, volumes, from: held }),
+      record: await takeGroup(host, store, { called: calledBy(spec), volumes, from: held }),
     };
   const has = held.value.members.map(({ volume }) => volume);
   if (!isSameSet(has, volumes))
@@ -46,6 +47,11 @@ export async function createGroup(host: ServiceHost, spec: GroupSpec): Promise<F
     );
   return { store, record: held.value };
 }
+
+const calledBy = ({ name, parameters }: GroupSpec): WantedGroup['called'] => ({
+  name,
+  ...namedBy(kubernetesNameIn(parameters, 'volumegroupsnapshot')),
+});
 
 /** The volumes, and the one root that has them all. Throws wrong-state where they are in different roots. */
 async function placesOf(
@@ -74,7 +80,7 @@ async function placesOf(
 
 /** The group that is requested, and the record that its id has already. */
 interface WantedGroup {
-  readonly name: string;
+  readonly called: Pick<GroupRecord, 'name' | 'kubernetes'>;
   readonly volumes: readonly LocalId[];
   readonly from: Held<GroupRecord> | undefined;
 }
@@ -82,9 +88,9 @@ interface WantedGroup {
 async function takeGroup(
   host: ServiceHost,
   store: RootStore,
-  { name, volumes, from }: WantedGroup,
+  { called, volumes, from }: WantedGroup,
 ): Promise<GroupRecord> {
-  const group = newGroup(host, name, volumes);
+  const group = newGroup(host, called, volumes);
   // Every reason to refuse is checked before anything is written.
   const cuts = await planCuts(host, store, group, from);
   const around = await freezing(host, store, cuts);
@@ -103,14 +109,14 @@ async function takeGroup(
 
 function newGroup(
   host: Pick<ServiceHost, 'clock' | 'nonce'>,
-  name: string,
+  called: WantedGroup['called'],
   volumes: readonly LocalId[],
 ): GroupRecord {
-  const id = localIdOf(name);
+  const id = localIdOf(called.name);
   return {
     format: recordFormat,
     id,
-    name,
+    ...called,
     state: 'creating',
     attempt: host.nonce(),
     members: volumes.map((volume) => ({ volume, snapshot: memberId(id, volume) })),
@@ -135,8 +141,13 @@ async function planCuts(
         `snapshot ${snapshot}, which group snapshot ${JSON.stringify(group.name)} needs for volume ${volume}, exists already; delete it or use another name`,
       );
     }
-    const { id, attempt } = group;
-    const called = { id: snapshot, name: memberName(group, volume), group: { id, attempt } };
+    const { id, attempt, kubernetes } = group;
+    const called = {
+      id: snapshot,
+      name: memberName(group, volume),
+      ...namedBy(kubernetes),
+      group: { id, attempt },
+    };
     cuts.push(await planCut(host, store, { called, of: volume, from: held }));
   }
   return cuts;

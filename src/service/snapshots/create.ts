@@ -1,5 +1,6 @@
 import { DriverError, invalid, isFault } from '../../model/fault.ts';
 import { fileKey, localIdOf, type LocalId } from '../../model/ids.ts';
+import { kubernetesNameIn, namedBy } from '../../model/kubernetes.ts';
 import { ownParameters } from '../../model/class/parameters.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
@@ -51,7 +52,11 @@ export async function createSnapshot(
     return { store, record: held.value };
   }
   const plan = await planCut(host, store, {
-    called: { id, name: spec.name },
+    called: {
+      id,
+      name: spec.name,
+      ...namedBy(kubernetesNameIn(spec.parameters, 'volumesnapshot')),
+    },
     of: local,
     from: held,
   });
@@ -85,7 +90,7 @@ async function endLeftCut(
 }
 
 /** The id and the name of a new snapshot, and its group. */
-type Called = Pick<SnapshotRecord, 'id' | 'name' | 'group'>;
+type Called = Pick<SnapshotRecord, 'id' | 'name' | 'kubernetes' | 'group'>;
 
 /** The snapshot that is requested, its volume, and the record that its id has already. */
 interface WantedCut {

@@ -2,6 +2,7 @@ import { planCopy, planEmpty } from '../../model/clone-tree.ts';
 import { sharedPlacement, discardNote } from '../../model/class/parameters.ts';
 import { DriverError, raced } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
+import { kubernetesNameIn, namedBy } from '../../model/kubernetes.ts';
 import { sectorsOf } from '../../model/sectors.ts';
 import { ignoring } from '../../store/edges.ts';
 import type { Held } from '../../store/records.ts';
@@ -97,6 +98,7 @@ function newRecord(
     state: 'creating',
     bytes: sizeFor(order, source, order.inherited),
     asked: askedOf(spec),
+    ...namedBy(kubernetesNameIn(spec.parameters, 'pvc')),
     attributes,
     options: { ...parameters.options },
     context: {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { fsTypes } from '../../model/capability.ts';
 import { parameterKeys } from '../../model/class/parameter-keys.ts';
 import { recordShape } from '../../model/class/parameter-table.ts';
+import { isNamespace, isObjectName } from '../../model/kubernetes.ts';
 import { isLocalId, isRootId, parseId, type FileKey } from '../../model/ids.ts';
 
 /** The format this version writes. A record of a higher one is refused, never rewritten. */
@@ -65,6 +66,12 @@ export const content = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('unknown') }),
 ]);
 export type Content = z.output<typeof content>;
+
+/** What Kubernetes called the object when it was made: for people, and never compared. */
+export const kubernetesName = z.looseObject({
+  namespace: z.string().refine(isNamespace, 'it has the name of no namespace'),
+  name: z.string().refine(isObjectName, 'it has a name that Kubernetes gives to nothing'),
+});
 
 /** What mmchattr was given for a data file. */
 export const attributes = z.looseObject(recordShape(parameterKeys, 'attributes'));

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { claim } from './claim.ts';
-import { format, localId, state, timeMs } from './data.ts';
+import { format, kubernetesName, localId, state, timeMs } from './data.ts';
 
 /** One volume of a group, and the snapshot that is taken of it. */
 const member = z.looseObject({ volume: localId, snapshot: localId });
@@ -10,6 +10,8 @@ export const groupRecord = z.looseObject({
   format,
   id: localId,
   name: z.string(),
+  /** The VolumeGroupSnapshot that it was taken for. */
+  kubernetes: kubernetesName.optional(),
   state,
   /** Names the try that its members were taken in; a snapshot of another try does not count. */
   attempt: z.string(),

@@ -8,6 +8,7 @@ import {
   dataFile,
   format,
   key,
+  kubernetesName,
   localId,
   publicIdText,
   sectorBytes,
@@ -28,6 +29,8 @@ export const snapshotRecord = z.looseObject({
   format,
   id: localId,
   name: z.string(),
+  /** The VolumeSnapshot that it was taken for, or the VolumeGroupSnapshot with which it was taken. */
+  kubernetes: kubernetesName.optional(),
   state,
   /** Local id of the volume it was taken from, which may be gone by now. */
   volume: localId,

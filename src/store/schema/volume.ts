@@ -12,6 +12,7 @@ import {
   dataFile,
   format,
   key,
+  kubernetesName,
   localId,
   publicIdText,
   sectorBytes,
@@ -76,6 +77,8 @@ export const volumeRecord = z.looseObject({
   state,
   bytes,
   asked,
+  /** The claim that it was made for. */
+  kubernetes: kubernetesName.optional(),
   attributes,
   /** A record of an older version has none. */
   options: optionsOf(parameterKeys).default({}),

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { clusterWithRoot, serverOn, snap, spec } from '../../support/memory/driver.ts';
+
+const named = (kind: string, name: string) => ({
+  [`csi.storage.k8s.io/${kind}/namespace`]: 'data',
+  [`csi.storage.k8s.io/${kind}/name`]: name,
+});
+const asMap = (kind: string, name: string) => new Map(Object.entries(named(kind, name)));
+
+const nameOf = (kubernetes: object) => ({ value: { kubernetes } });
+
+async function site() {
+  const driver = serverOn(await clusterWithRoot(), 'a1');
+  const [store] = await driver.roots.all();
+  if (!store) throw new Error('there is no root');
+  return { ...driver, store };
+}
+
+test('a record keeps the names of the claim, the snapshot and the group that Kubernetes gives', async () => {
+  const { volumes, snapshots, groups, store } = await site();
+  const wanted = spec('pvc-1', { parameters: named('pvc', 'db') });
+  const volume = await volumes.create(wanted);
+  await snapshots.create({
+    ...snap('s-1', volume),
+    parameters: asMap('volumesnapshot', 'nightly'),
+  });
+  const of = { name: 'g-1', sourceVolumeIds: [volume.id] };
+  await groups.create({ ...of, parameters: asMap('volumegroupsnapshot', 'weekly') });
+  const name = { namespace: 'data' };
+  expect(await store.volumes.read('pvc-1')).toMatchObject(nameOf({ ...name, name: 'db' }));
+  expect(await store.snapshots.read('s-1')).toMatchObject(nameOf({ ...name, name: 'nightly' }));
+  const group = await store.groups.read('g-1');
+  expect(group).toMatchObject(nameOf({ ...name, name: 'weekly' }));
+  for (const { snapshot } of group?.value.members ?? [])
+    expect(await store.snapshots.read(snapshot)).toMatchObject(nameOf({ ...name, name: 'weekly' }));
+  expect(group?.value.members).toHaveLength(1);
+});
+
+test('the name is no part of what the same request is, and a text that is no name is left out', async () => {
+  const { volumes, store } = await site();
+  const first = await volumes.create(spec('pvc-1', { parameters: named('pvc', 'db') }));
+  expect(await volumes.create(spec('pvc-1', { parameters: named('pvc', 'other') }))).toEqual(first);
+  expect((await store.volumes.read('pvc-1'))?.value.kubernetes?.name).toBe('db');
+  await volumes.create(spec('pvc-2', { parameters: named('pvc', '../../etc') }));
+  expect((await store.volumes.read('pvc-2'))?.value.kubernetes).toBeUndefined();
+});

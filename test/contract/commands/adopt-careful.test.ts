@@ -42,9 +42,10 @@ test('a file that has another name is refused until that is gone', async () => {
 
 test('a file that a process or a loop device has open is refused', async () => {
   const file = await disk(join(fileset, 'open'), 'mine');
-  const user = spawn('sleep', ['600'], {
-    stdio: [(await open(file, 'r+')).fd, 'ignore', 'ignore'],
-  });
+  const handle = await open(file, 'r+');
+  const user = spawn('sleep', ['600'], { stdio: [handle.fd, 'ignore', 'ignore'] });
+  // From here on only that process has it open.
+  await handle.close();
   const byProcess = await command(site, ['adopt', file]);
   user.kill();
   await once(user, 'close');

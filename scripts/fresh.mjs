@@ -2,7 +2,7 @@
 // commands of the README. Everything happens in a folder with namespaces of its own, gone afterwards.
 // Stands on any Node from 18 and on nothing that npm installs.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -58,6 +58,8 @@ async function prepareMachine() {
 /** All commands on one system; a row of the table for each. */
 async function trySystem(name, options, signal) {
   const folder = mkdtempSync(join(options.dir, `gpfs-csi-fresh-${name}-`));
+  // It becomes the root directory of that system, which every user of a system may enter.
+  chmodSync(folder, 0o755);
   const rows = [];
   try {
     const env = await installSystem(name, folder, options.mirror);

@@ -1,4 +1,5 @@
 import { credentials, type ServiceError } from '@grpc/grpc-js';
+import { DriverError } from '../../model/fault.ts';
 import { loadCsi } from '../../server/proto.ts';
 import type {
   ControllerClient,
@@ -48,12 +49,13 @@ export function connect(socket: string): DemoClient {
 
 type Answered<T> = (error: ServiceError | null, reply?: T) => void;
 
-/** A call as a promise of its reply; rejects with the error of the server. */
+/** A call as a promise of its reply; rejects with what the server said, which a person can read. */
 const ask = <T>(call: (answered: Answered<T>) => unknown): Promise<T> =>
   new Promise((resolve, reject) => {
     call((error, reply) => {
-      if (error || !reply) reject(error ?? new Error('the server answered nothing'));
-      else resolve(reply);
+      if (reply) resolve(reply);
+      else
+        reject(new DriverError('command-failed', error?.details ?? 'the server answered nothing'));
     });
   });
 

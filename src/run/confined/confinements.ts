@@ -98,6 +98,8 @@ export function limitMet(
     return `${failed} could not confine ${program} on this node; the log of this node has its words`;
   if (signal === 'SIGXCPU')
     return `${program} used all the processor time that it may; run it by hand on this node if the volume can be trusted`;
+  if (/error while loading shared libraries: .*Permission denied/.test(stderr))
+    return `${program} runs as a user without rights, who may not read its libraries here; let all users enter / and read /usr and /lib on this node`;
   if (!outOfMemory.test(stderr)) return undefined;
   return `${program} needs more than the ${showBytes(limits.memory)} of memory that it may use; run it by hand on this node if the volume can be trusted`;
 }

@@ -98,6 +98,16 @@ test('no listener of the machine is reached', async () => {
   }
 });
 
+test('a reader whose libraries only root may read fails, and the hint says what to change', async () => {
+  // The words of the loader of glibc 2.41, in a system whose root directory had mode 0700.
+  const words =
+    'error while loading shared libraries: libblkid.so.1: cannot open shared object file';
+  await standIn('blkid', `echo "/usr/sbin/blkid: ${words}: Permission denied" >&2; exit 127`);
+  await expect(run(['blkid'], 'read')).rejects.toMatchObject({
+    hint: expect.stringMatching(/may not read its libraries here; let all users/) as unknown,
+  });
+});
+
 const who = 'id -u; id -G; grep -E "^(CapEff|CapBnd|NoNewPrivs)" /proc/self/status; ulimit -c';
 
 test('a reader is a user of its own, without privileges and without a core file', async () => {

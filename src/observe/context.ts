@@ -15,3 +15,12 @@ export const inContext = <Result>(facts: RequestContext, work: () => Result): Re
 
 /** The facts of the current request; empty outside of one. */
 export const currentContext = (): RequestContext => storage.getStore() ?? {};
+
+const hiding = new AsyncLocalStorage<(text: string) => string>();
+
+/** Runs work that knows how to take the secrets of its request out of a text. */
+export const withHiding = <Result>(hide: (text: string) => string, work: () => Result): Result =>
+  hiding.run(hide, work);
+
+/** The text without the secrets of the current request. */
+export const hidden = (text: string): string => hiding.getStore()?.(text) ?? text;

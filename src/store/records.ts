@@ -15,6 +15,7 @@ import {
   type Layout,
   type RecordKind,
 } from './layout.ts';
+import type { Claim } from './schema/claim.ts';
 
 /** A record as it was read: a server that holds the highest version may try to write the next. */
 export interface Held<T> {
@@ -26,6 +27,12 @@ export interface Held<T> {
 
 /** How much of a power cut a write must survive before it resolves: its text, or its name in the directory too. */
 export type Durability = 'text' | 'name';
+
+/** What a record keeps of the operations on it; nothing for kinds that keep none. */
+export interface Remembering<T> {
+  append(before: T | undefined, after: T): T;
+  failing(claim: Claim, error: unknown): void;
+}
 
 /** Records of one kind. All writes are compare-and-swap; the writer that loses gets `busy`. */
 export interface Records<T> {
@@ -45,6 +52,8 @@ export interface Records<T> {
     durability?: Durability,
     start?: Held<T>,
   ): Promise<Held<T>>;
+  /** Keeps why work under a claim failed, for the version that ends or releases the claim. */
+  failing(claim: Claim, error: unknown): void;
   /** When this version was written; undefined where it is not there any more. */
   writtenMs(held: Held<T>): Promise<number | undefined>;
   /** Removes what was read and what came before it; a version that another writer made since stays. */
@@ -70,22 +79,24 @@ export interface RecordsOptions<T> {
   readonly nonce: Nonce;
   /** Where shards are noted that cannot be listed; the others are listed without them. */
   readonly bad: BadFiles;
+  readonly history?: Remembering<NoInfer<T>> | undefined;
 }
 
 const attempts = 20;
 
 /** The records of one kind in one root. */
 export function recordsOf<T extends object>(options: RecordsOptions<T>): Records<T> {
-  const { files, layout, kind } = options;
+  const { files, layout, kind, history } = options;
   const shardPath = (id: string) => layout.recordShard(kind, id);
 
   const read = (id: string) => readHighest(options, id);
 
   const swap: Records<T>['swap'] = async (id, held, value, durability = 'text') => {
     const version = (held?.version ?? 0) + 1;
-    await writeVersion(options, id, version, toText(value));
+    const kept = history ? history.append(held?.value, value) : value;
+    await writeVersion(options, id, version, toText(kept));
     if (durability === 'name') await files.syncDirectory(shardPath(id));
-    return { id, version, value };
+    return { id, version, value: kept };
   };
 
   return {
@@ -101,6 +112,7 @@ export function recordsOf<T extends object>(options: RecordsOptions<T>): Records
       }
       throw lost(id);
     },
+    failing: (claim, error) => history?.failing(claim, error),
     writtenMs: async ({ id, version }) => {
       const path = join(shardPath(id), versionName(id, version));
       return (await files.stat(path).catch(undefinedWhenMissing))?.modifiedMs;

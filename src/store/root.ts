@@ -12,6 +12,7 @@ import { barredOf, type Barred } from './notes/barred.ts';
 import { attachedIndexOf, type AttachedIndex } from './attached.ts';
 import { type BadFiles, badFilesOf, toText } from './json.ts';
 import { goneOf, type Gone } from './gone.ts';
+import { historyOf, type History } from './history.ts';
 import { insideFiles, insideOf, requireClosed } from './inside/inside.ts';
 import { edgesOf, ignoring, type Edges } from './edges.ts';
 import { freezesOf, type Freezes } from './freezes.ts';
@@ -161,6 +162,7 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
   const files = guardedFiles(unguarded, { ...checks, writable, refused });
   const { nonce } = host;
   const bad = badFilesOf(layout.root, host.log);
+  const own = { node: undefined };
   const ground = {
     layout,
     facts,
@@ -169,7 +171,8 @@ function storeOf(layout: Layout, facts: RootFile, host: StoreHost): RootStore {
     files: healing(files),
     unguarded,
     bad,
-    own: { node: undefined },
+    own,
+    history: historyOf(host.clock, own),
   };
   const spare = (of: Files) => withSpares({ files: of, layout, nonce });
   const spared = { ...ground, files: spare(ground.files), unguarded: spare(unguarded) };
@@ -219,10 +222,11 @@ interface StoreGround {
   readonly unguarded: Files;
   readonly bad: BadFiles;
   readonly own: { node: string | undefined };
+  readonly history: History;
 }
 
 function storeOver(ground: StoreGround): BareStore {
-  const { layout, facts, host, check, files, unguarded, bad, own } = ground;
+  const { layout, facts, host, check, files, unguarded, bad, own, history } = ground;
   const { clock, nonce } = host;
   const common = { files, unguarded, layout, nonce, check, bad };
   return {
@@ -235,8 +239,8 @@ function storeOver(ground: StoreGround): BareStore {
     bad,
     makeIn: (file, action) => makeIn(files, dirname(file), action),
     directoryOf: (file) => files.makeDirectory(dirname(file), 0o750),
-    volumes: recordsOf({ ...common, kind: 'volumes', schema: volumeRecord }),
-    snapshots: recordsOf({ ...common, kind: 'snapshots', schema: snapshotRecord }),
+    volumes: recordsOf({ ...common, kind: 'volumes', schema: volumeRecord, history }),
+    snapshots: recordsOf({ ...common, kind: 'snapshots', schema: snapshotRecord, history }),
     groups: recordsOf({ ...common, kind: 'groups', schema: groupRecord }),
     hidden: recordsOf({ ...common, kind: 'hidden', schema: hiddenRecord }),
     leases: recordsOf({ ...common, kind: 'leases', schema: leaseRecord }),

@@ -38,7 +38,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
   'src/cli': words(`
     main demo serve adopt doctor export image migrate simulate thaw tree server command`),
   'src/store': words(`
-    root marks abilities attached notes freezes nodes queue gone records spare edges inside guarded json layout
+    root marks abilities attached notes freezes nodes queue gone records history spare edges inside guarded json layout
     schema`),
   'src/linux': words(`
     trials losetup open-files blkid loop disk-head fallocate fsfreeze fstrim growfs mkfs mount qemu-img sysblock`),
@@ -53,7 +53,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
     audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology superblock
     capability sectors fault ids bytes`),
   'src/simulator': words('disk memory commands core'),
-  'src/store/schema': words('barred volume parents groups queue root claim data'),
+  'src/store/schema': words('barred volume parents groups queue root claim history data'),
   'src/simulator/disk': words(`
     lifecycle trials files shim rm-mv held-blocks ground filesets state`),
 };

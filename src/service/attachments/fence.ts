@@ -94,6 +94,7 @@ export async function resumeFence(
     await dropNext(store, taken.value);
     await makeGeneration(host, store, taken, { during: taken.value, parent: claim.parent });
   } catch (error) {
+    store.volumes.failing(mine.claim, error);
     await host.claims.release(() => releaseClaim(store.volumes, id, mine.claim));
     throw error;
   }

@@ -99,6 +99,7 @@ export async function underClaim<T extends { readonly claim: Claim | null }, R>(
   try {
     return await work(await records.swap(id, held, { ...value, ...during, claim }), claim);
   } catch (error) {
+    records.failing(claim, error);
     await claims.release(() => releaseClaim(records, id, claim));
     throw error;
   }

@@ -48,6 +48,7 @@ async function claimAndWork<R>(
     begun = true;
     return await work(claimed);
   } catch (error) {
+    store.volumes.failing(mine.claim, error);
     const ours = await takeBack(host, store, id, mine.claim);
     const isLost = !ours || (await isBarred(store, announced).catch(() => false));
     throw isLost && begun ? overtaken(`volume ${id}`, error) : error;

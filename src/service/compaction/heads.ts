@@ -30,6 +30,8 @@ export interface Head {
   end(claim: Claim, moved: { readonly to: FileKey | null } | undefined): Promise<void>;
   /** Marks the claim in the record as released; does nothing where the record has another claim. */
   release(claim: Claim): Promise<void>;
+  /** Keeps why work under a claim failed, for the history of the record. */
+  failing(claim: Claim, error: unknown): void;
   /** The claim that the record has now. */
   claimNow(): Promise<Claim | null>;
 }
@@ -114,6 +116,9 @@ function headOf<T extends HeadRecord>(
       await records.update(id, change, 'name');
     },
     release: (claim: Claim) => releaseClaim(records, id, claim),
+    failing: (claim: Claim, error: unknown) => {
+      records.failing(claim, error);
+    },
     claimNow: async () => (await records.read(id))?.value.claim ?? null,
   };
 }

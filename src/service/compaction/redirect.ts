@@ -67,6 +67,7 @@ async function move(
     }
     await endMoved(host, store, head, claim);
   } catch (error) {
+    head.failing(claim, error);
     await endMoveOrRelease(host, store, head, claim);
     throw signal.aborted ? gaveWay(head, error) : error;
   }

@@ -70,6 +70,7 @@ async function takeIn(
     await incoming.finish?.();
     return made;
   } catch (error) {
+    store.snapshots.failing(claim, error);
     const isLost = await isTaken(store, id, claim).catch(() => false);
     await host.claims.release(() => dropImage(host, store, id, claim));
     throw isLost ? overtaken(`image ${incoming.name}`, error) : error;

@@ -147,6 +147,7 @@ export async function takeSnapshot(
     });
     return await readReady(store, id);
   } catch (error) {
+    store.snapshots.failing(mine.claim, error);
     await host.claims.release(() => forgetUnmade(host, store.freeing, record, mine.claim));
     throw error;
   }

@@ -58,6 +58,7 @@ async function retypeVolume(
     });
     if (isTooDeep(value.depth ?? 0, value)) await host.backlog.add(store, value.id);
   } catch (error) {
+    store.volumes.failing(claim, error);
     await host.claims.release(async () => {
       await endRetype(store, held, claim, () => ({})).catch(lostAnyway);
     });

@@ -15,6 +15,7 @@ import {
   state,
   timeMs,
 } from './data.ts';
+import { history } from './history.ts';
 
 /** The name of an image, and the format that it was imported from. */
 const goldenImage = z.looseObject({
@@ -51,6 +52,7 @@ export const snapshotRecord = z.looseObject({
   createdMs: timeMs,
   deletedMs: timeMs.optional(),
   claim: claim.nullable(),
+  history,
 });
 export type SnapshotRecord = z.output<typeof snapshotRecord>;
 

@@ -20,6 +20,7 @@ import {
   timeMs,
   words,
 } from './data.ts';
+import { history } from './history.ts';
 
 /**
  * Whether the file system on an image can be mounted from a device that is read-only: `clean` says that its
@@ -107,5 +108,6 @@ export const volumeRecord = z.looseObject({
   claim: claim.nullable(),
   /** The running change of attributes. Moving blocks takes long, so it excludes no other operation. */
   retype: claim.nullable().default(null),
+  history,
 });
 export type VolumeRecord = z.output<typeof volumeRecord>;

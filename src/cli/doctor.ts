@@ -3,9 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sectorBytesIn } from '../linux/disk-head.ts';
 import { hostTrials } from '../linux/trials.ts';
 import { isHealthy, type Check } from '../model/audit/check.ts';
+import {
+  fleetText,
+  isFleetHealthy,
+  type FleetReport,
+  type FleetRoot,
+} from '../model/audit/fleet.ts';
+import { plainName } from '../model/forest/words.ts';
 import { silentLog } from '../observe/log.ts';
 import type { Clock } from '../run/clock.ts';
 import { programs, systemPath } from '../run/programs.ts';
+import { readFleet } from '../service/forest/fleet.ts';
 import { examineNode, examineRoot, type Examination } from '../service/doctor/examine.ts';
 import { visitorInstance } from '../service/probe/area.ts';
 import { findSimulator } from '../simulator/disk/lifecycle/find.ts';
@@ -33,6 +41,11 @@ const doctorGrammar = {
       takes: 'nothing',
       meaning: 'probe with a second node whether a volume can be redirected while it is in use',
     },
+    'all-nodes': {
+      takes: 'nothing',
+      meaning:
+        'every node that uses the roots, by what its server left there; nothing else is checked',
+    },
     repair: {
       takes: 'nothing',
       meaning: 'make records from files, correct parents and edges, set unknown files aside',
@@ -59,12 +72,15 @@ export const doctor: Subcommand = {
   run: async (argv, terminal) => {
     const line = readRootFlags(doctorGrammar, argv, terminal.env, hostname());
     const json = line.flags.has('json');
+    if (line.flags.has('all-nodes')) return allNodes(line, terminal);
     const report = json ? silentReport : textReport(terminal);
     const repairs: string[] = [];
     const host = examination(line, (sentence) => {
       repairs.push(sentence);
       report.did(sentence);
     });
+    const on = whereOn(line);
+    if (!json) terminal.out(titleOf(on));
     const node = await examineNode(host);
     report.section('this node', node);
     const roots: { readonly root: string; readonly checks: readonly Check[] }[] = [];
@@ -74,11 +90,40 @@ export const doctor: Subcommand = {
       roots.push({ root, checks });
     }
     const healthy = isHealthy([...node, ...roots.flatMap(({ checks }) => checks)]);
-    if (json) terminal.out(JSON.stringify({ healthy, node, roots, repairs }));
+    if (json) terminal.out(JSON.stringify({ on, healthy, node, roots, repairs }));
     else terminal.out(healthy ? '\nhealthy' : '\nnot healthy');
     return healthy ? 0 : 1;
   },
 };
+
+/** The node and the version that answer: `kubectl exec` may have reached any pod. */
+const whereOn = ({ config }: RootCommandLine): FleetReport['on'] => ({
+  node: config.nodeId,
+  version: packageVersion(),
+});
+
+const titleOf = ({ node, version }: FleetReport['on']): string =>
+  `gpfs-csi doctor on node ${plainName(node)}, version ${version}`;
+
+/** What servers left in the roots; exit status as of the other checks. */
+async function allNodes(line: RootCommandLine, terminal: Terminal): Promise<number> {
+  const { config, flags } = line;
+  const others = ['repair', 'two-nodes'].filter((flag) => flags.has(flag));
+  if (others.length > 0)
+    throw new UsageError(`--all-nodes and --${others.join(' and --')} exclude each other`);
+  const { open } = rootHost(config);
+  const roots: FleetRoot[] = [];
+  for (const root of config.roots) roots.push(await readFleet({ open, clock }, root));
+  const healthy = isFleetHealthy(roots);
+  const on = whereOn(line);
+  if (flags.has('json')) terminal.out(JSON.stringify({ on, healthy, roots }));
+  else {
+    terminal.out(titleOf(on));
+    for (const root of roots) terminal.out(fleetText(root, clock.now()).join('\n'));
+    terminal.out(healthy ? '\nhealthy' : '\nnot healthy');
+  }
+  return healthy ? 0 : 1;
+}
 
 // A command must wait for its timers, while those of a server do not keep it alive.
 const clock: Clock = { now: () => Date.now(), sleep: (ms) => sleep(ms) };

@@ -4,6 +4,7 @@ import type { FileKey } from '../model/ids.ts';
 import type { Clock } from '../run/clock.ts';
 import { undefinedWhenUnreadable } from '../store/json.ts';
 import type { Held, Records } from '../store/records.ts';
+import type { FoundHealth } from '../store/nodes.ts';
 import type { RootStore } from '../store/root.ts';
 import { settleAbandonedSnapshot, settleAbandonedVolume } from './claims/abandoned.ts';
 import { freeBarred } from './claims/bar.ts';
@@ -24,18 +25,31 @@ const keepDeletedMs = 24 * 3_600_000;
 const oldMs = 3_600_000;
 
 /**
- * One round of what every server does regularly: its heartbeat, barred names that can be freed, claims and queue items
- * that it could not write before.
+ * One round of what every server does regularly: its heartbeat, what it found wrong, barred names that can be freed,
+ * claims and queue items that it could not write before.
  */
 export async function beat(
   host: Pick<ServiceHost, 'roots' | 'self' | 'claims' | 'backlog' | 'log'>,
+  problems?: FoundHealth['problems'],
 ): Promise<void> {
   await inEachRoot(host, async (store) => {
     await store.nodes.beat(host.self.node);
+    if (problems) await leaveHealth(host, store, problems);
     await freeBarred(host, store);
   }).finally(async () => {
     await host.claims.retry();
     await host.backlog.retry();
+  });
+}
+
+async function leaveHealth(
+  { self: { node, instance }, log }: Pick<ServiceHost, 'self' | 'log'>,
+  { nodes }: RootStore,
+  problems: FoundHealth['problems'],
+): Promise<void> {
+  await nodes.leaveHealth({ node, instance, problems }).catch((error: unknown) => {
+    // A full file system: the heartbeat counts, and the next one tries this again.
+    log.debug({ error }, 'what this server found could not be left in the root');
   });
 }
 

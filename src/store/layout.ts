@@ -22,6 +22,8 @@ export interface Layout {
   /** What a repair set aside; only administrators look there. */
   readonly quarantine: string;
   readonly node: (nodeName: string) => string;
+  /** What the server of a node last found wrong. */
+  readonly health: (nodeName: string) => string;
   readonly records: (kind: RecordKind) => string;
   readonly recordShard: (kind: RecordKind, id: string) => string;
   readonly edges: (parent: FileKey) => string;
@@ -61,6 +63,7 @@ export function layoutOf(root: string): Layout {
     spare: at('spare'),
     quarantine: at('quarantine'),
     node: (nodeName) => at('nodes', `${nodeName}.json`),
+    health: (nodeName) => at('health', `${nodeName}.json`),
     records: (kind) => at('records', kind),
     recordShard: (kind, id) => at('records', kind, shardOf(recordOwner(id))),
     edges: (parent) => at('edges', shardOf(ownerOfKey(parent)), parent),

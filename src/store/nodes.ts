@@ -1,11 +1,12 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { localIdOf } from '../model/ids.ts';
 import type { Clock, Nonce } from '../run/clock.ts';
+import { makeIn } from '../run/directories.ts';
 import { undefinedWhenMissing, type Files } from '../run/files.ts';
 import { type BadFiles, fromText, toText, undefinedWhenUnreadable } from './json.ts';
 import type { Layout } from './layout.ts';
 import { recordFormat } from './schema/data.ts';
-import { nodeFile, type NodeFile } from './schema/root.ts';
+import { healthFile, nodeFile, type HealthFile, type NodeFile } from './schema/root.ts';
 import type { Claim } from './schema/claim.ts';
 
 /** Who a server is: the node's name, the machine and boot under it, and this one process. */
@@ -30,6 +31,10 @@ export interface Nodes {
   /** Repeats the heartbeat of the server that registered here, if one did: whether the root can be written to again. */
   beatAgain(): Promise<void>;
   read(node: string): Promise<NodeFile | undefined>;
+  /** Leaves what this server found wrong. Writes only where that has changed since this process last wrote it. */
+  leaveHealth(found: FoundHealth): Promise<void>;
+  /** What the server of a node last found; undefined for one of an older version, or before the first heartbeat. */
+  health(node: string): Promise<HealthFile | undefined>;
   all(): Promise<readonly NodeFile[]>;
   /** Names of nodes whose server wrote a heartbeat lately, sorted. */
   living(): Promise<readonly string[]>;
@@ -39,12 +44,15 @@ export interface Nodes {
   ): Promise<'alive' | 'silent' | 'gone'>;
 }
 
+/** What a server found wrong. */
+export type FoundHealth = Pick<HealthFile, 'node' | 'instance' | 'problems'>;
+
 interface NodesHost {
   readonly clock: Clock;
   readonly nonce: Nonce;
   readonly bad: BadFiles;
   /** The node whose server this process is, once that has registered or written a heartbeat. */
-  readonly own: { node: string | undefined };
+  readonly own: { node: string | undefined; health?: string };
 }
 
 /** The nodes directory of one root. */
@@ -69,7 +77,8 @@ export function nodesOf(
     return (await Promise.all(found)).flat();
   };
   return {
-    ...ownFileOf(files, layout, pathOf, { nonce, own }),
+    ...ownFileOf(files, layout, pathOf, { clock, nonce, own }),
+    ...healthOf(files, layout, { clock, nonce, bad, own }),
     read,
     all,
     living: async () => {
@@ -89,12 +98,43 @@ export function nodesOf(
   };
 }
 
+function healthOf(
+  files: Files,
+  layout: Layout,
+  { clock, nonce, bad, own }: NodesHost,
+): Pick<Nodes, 'leaveHealth' | 'health'> {
+  const pathOf = (node: string) => layout.health(localIdOf(node));
+  return {
+    leaveHealth: async (found) => {
+      const text = JSON.stringify(found);
+      if (own.health === text) return;
+      const temporary = join(layout.temporary, `health-${nonce()}`);
+      const health: HealthFile = { format: recordFormat, ...found, foundMs: clock.now() };
+      await files.createDurable(temporary, toText(health), 0o640);
+      const path = pathOf(found.node);
+      await makeIn(files, dirname(path), () => files.rename(temporary, path));
+      own.health = text;
+    },
+    health: async (node) => {
+      const path = pathOf(node);
+      const text = await files.read(path).catch(undefinedWhenMissing);
+      if (text === undefined) return undefined;
+      try {
+        return fromText(healthFile, text, path);
+      } catch (error) {
+        undefinedWhenUnreadable(bad)(error);
+        return undefined;
+      }
+    },
+  };
+}
+
 /** What a server writes of itself. */
 function ownFileOf(
   files: Files,
   layout: Layout,
   pathOf: (node: string) => string,
-  { nonce, own }: Pick<NodesHost, 'nonce' | 'own'>,
+  { clock, nonce, own }: Pick<NodesHost, 'clock' | 'nonce' | 'own'>,
 ): Pick<Nodes, 'register' | 'beat' | 'beatAgain'> {
   const beat = async (node: string): Promise<void> => {
     own.node = node;
@@ -103,7 +143,8 @@ function ownFileOf(
   return {
     register: async (self) => {
       const temporary = join(layout.temporary, `node-${nonce()}`);
-      await files.createDurable(temporary, toText({ format: recordFormat, ...self }), 0o640);
+      const text = toText({ format: recordFormat, ...self, startedMs: clock.now() });
+      await files.createDurable(temporary, text, 0o640);
       await files.rename(temporary, pathOf(self.node));
       own.node = self.node;
     },

@@ -17,18 +17,24 @@ export interface RoundOptions {
   readonly log: Log;
   /** Names the work in the log. */
   readonly what: string;
+  /** Called after each round with what failed in it, or undefined. */
+  readonly note?: ((what: string, error: unknown) => void) | undefined;
   /** Whether the first round starts at once. */
   readonly atOnce?: boolean;
 }
 
 /** Repeats `work`, never twice at the same time; a failure is logged, and the next round tries again. */
 export function every(
-  { ms, log, what, atOnce = false }: RoundOptions,
+  { ms, log, what, note, atOnce = false }: RoundOptions,
   work: () => Promise<void>,
 ): Rounds {
   let running: Promise<void> | undefined;
   let stopped = false;
-  const failed = logChanges(log, what);
+  const said = logChanges(log, what);
+  const failed = (error: unknown): void => {
+    said(error);
+    note?.(what, error);
+  };
   const round = (): void => {
     if (running || stopped) return;
     running = work()

@@ -7,6 +7,7 @@ import type { RootId } from '../../model/ids.ts';
 import { inEachRoot } from '../../service/roots/roots.ts';
 import { readinessIn, type Needs, type Survey } from '../../service/roots/readiness.ts';
 import { heartbeatMs } from '../../store/nodes.ts';
+import { healthBoard, type HealthBoard } from './health.ts';
 import { every, type Rounds } from './periodic.ts';
 
 /** How often root readiness is checked: the most frequent thing an idle driver does. */
@@ -30,29 +31,33 @@ export interface Upkeep {
 /** Starts the upkeep of the roots and of this node, until it is stopped. */
 export function startUpkeep(driver: Driver, tasks: UpkeepTasks): Upkeep {
   const { log } = tasks;
+  const board = healthBoard();
+  const { note } = board;
   const probe = inBackground(tasks.probe, log);
   const rounds = [
-    every({ ms: heartbeatMs, log, what: 'heartbeat' }, async () => beat(driver.host)),
-    every({ ms: heartbeatMs, log, what: 'spare files', atOnce: true }, async () =>
+    every({ ms: heartbeatMs, log, note, what: 'heartbeat' }, async () =>
+      beat(driver.host, board.problems()),
+    ),
+    every({ ms: heartbeatMs, log, note, what: 'spare files', atOnce: true }, async () =>
       fillSpares(driver.host),
     ),
-    every({ ms: sweepMs, log, what: 'sweep' }, async () => {
+    every({ ms: sweepMs, log, note, what: 'sweep' }, async () => {
       await inEachRoot(driver, (store) => sweepRoot(driver.host, store));
       await tasks.probe();
     }),
-    every({ ms: trimMs, log, what: 'trim' }, async () => {
+    every({ ms: trimMs, log, note, what: 'trim' }, async () => {
       const id = await tasks.trim();
       if (id !== undefined) log.info({ id }, 'returned free blocks');
     }),
     every(
-      { ms: readinessMs, log, what: 'readiness', atOnce: true },
-      followReadiness(driver, { ...tasks, probe: probe.begin }),
+      { ms: readinessMs, log, note, what: 'readiness', atOnce: true },
+      followReadiness(driver, { ...tasks, note, probe: probe.begin }),
     ),
     ...(tasks.pair
-      ? [every({ ms: heartbeatMs, log, what: 'probe of two nodes' }, tasks.pair)]
+      ? [every({ ms: heartbeatMs, log, note, what: 'probe of two nodes' }, tasks.pair)]
       : []),
   ];
-  const all = [...rounds, startWork(driver, log), probe];
+  const all = [...rounds, startWork(driver, log, note), probe];
   return {
     stop: async () => {
       await Promise.all(all.map((each) => each.stop()));
@@ -80,11 +85,11 @@ function inBackground(work: () => Promise<void>, log: Log) {
  * Works on the queues: soon after this process has added an item, when the next item is due, and at each heartbeat,
  * for items that other servers have added.
  */
-function startWork(driver: Driver, log: Log): Pick<Rounds, 'stop'> {
+function startWork(driver: Driver, log: Log, note: HealthBoard['note']): Pick<Rounds, 'stop'> {
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let dueMs = Infinity;
-  const round = every({ ms: heartbeatMs, log, what: 'work on clone trees' }, async () => {
+  const round = every({ ms: heartbeatMs, log, note, what: 'work on clone trees' }, async () => {
     dueMs = Infinity;
     const next = await driver.worker.round(stopping.signal);
     if (next !== undefined) schedule(next);
@@ -136,8 +141,9 @@ function followReadiness(
     reconcile,
     probe,
     found,
+    note,
     log,
-  }: Omit<UpkeepTasks, 'probe'> & { readonly probe: () => void },
+  }: Omit<UpkeepTasks, 'probe'> & Pick<HealthBoard, 'note'> & { readonly probe: () => void },
 ): () => Promise<void> {
   const logReadiness = logChanges(log);
   const reconciled = new Set<RootId>();
@@ -146,11 +152,14 @@ function followReadiness(
     const everyRoot = sayReadiness(now, 'every root');
     const readiness = sayReadiness(now, needs);
     logReadiness({ readiness, ...(everyRoot === readiness ? {} : { everyRoot }) });
+    note('roots', everyRoot === 'ready' ? undefined : everyRoot);
     found(now.usable);
     await switchTo(controller, everyRoot === 'ready');
     // A root that becomes usable later may have volumes that were not reconciled yet.
     if (readiness !== 'ready' || now.usable.every((root) => reconciled.has(root))) return;
-    for (const each of await reconcile()) log.warn({ found: each }, 'reconciled');
+    const mended = await reconcile();
+    for (const each of mended) log.warn({ found: each }, 'reconciled');
+    note('this node at its start', mended.length === 0 ? undefined : mended.join('; '));
     for (const root of now.usable) reconciled.add(root);
     probe();
   };

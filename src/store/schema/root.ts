@@ -24,8 +24,24 @@ export const nodeFile = z.looseObject({
   instance: z.string(),
   version: z.string(),
   maxVolumes: count,
+  /** When this server registered; one of an older version does not say so. */
+  startedMs: timeMs.optional(),
 });
 export type NodeFile = z.output<typeof nodeFile>;
+
+/**
+ * What a server last found wrong, in a file of its own: the node file says who the server is, and nothing that runs later
+ * may write it. Bounded, for it is read on every node.
+ */
+export const healthFile = z.looseObject({
+  format,
+  node: z.string(),
+  /** The process that found it; another one has not looked yet. */
+  instance: z.string(),
+  foundMs: timeMs,
+  problems: z.array(z.looseObject({ what: z.string().max(64), says: z.string().max(400) })).max(8),
+});
+export type HealthFile = z.output<typeof healthFile>;
 
 /** Kept by a node as long as it may have the image open. */
 export const markFile = z.looseObject({

@@ -1,6 +1,7 @@
 import { readFile, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { packageVersion } from '../../../src/cli/command/version.ts';
 import {
   asBlock,
   fromSnapshot,
@@ -116,6 +117,18 @@ describe('gpfs-csi doctor', () => {
     expect(await readdir(join(state, 'probe'))).toEqual([]);
     expect(site.inUse()).toEqual([]);
     expect((await examine()).checks.find(({ name }) => name === 'probe')?.says).toContain('a1');
+  });
+
+  test('names the node and the version that answer first', async () => {
+    const { out } = await run('--no-probe');
+    expect(out.split('\n')[0]).toBe(`gpfs-csi doctor on node a1, version ${packageVersion()}`);
+  });
+
+  test('knows all nodes by what their servers left in the root', async () => {
+    const { out } = await run('--all-nodes');
+    expect(out.split('\n')[0]).toBe(`gpfs-csi doctor on node a1, version ${packageVersion()}`);
+    expect(out).toMatch(/^ {2}a1 +\S+ +\d+s +\d+s +0\/256 +(?:\?|nothing)$/m);
+    expect((await run('--all-nodes', '--repair')).err).toMatch(/--all-nodes and --repair exclude/);
   });
 
   test.each([

@@ -27,6 +27,7 @@ export const exportCommand: Subcommand = {
   help: [
     'usage: gpfs-csi export VOLUME|SNAPSHOT --format raw|qcow2 --to FILE|- --root DIR',
     '',
+    'VOLUME, SNAPSHOT: NAMESPACE/NAME of the claim or VolumeSnapshot, its name, its PersistentVolume, or a handle.',
     'A volume may be in use: it is read as of one moment, through a snapshot that is deleted again. The file appears',
     'once it is complete. Ctrl-C leaves nothing behind.',
     '',
@@ -67,7 +68,10 @@ function askOf({
   const format = flags.get('format') ?? '';
   const to = flags.get('to') ?? '';
   const wrong: readonly (readonly [boolean, string])[] = [
-    [what === undefined, 'export needs the id or name of a volume or snapshot'],
+    [
+      what === undefined,
+      'export needs a volume or snapshot: a claim, its PersistentVolume or a handle',
+    ],
     [!['raw', 'qcow2'].includes(format), '--format must be raw or qcow2'],
     [!/^(?:-$|\/)/.test(to), '--to must be an absolute path, or -'],
     [

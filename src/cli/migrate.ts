@@ -1,4 +1,7 @@
 import { hostname } from 'node:os';
+import { parseId } from '../model/ids.ts';
+import { findOne } from '../service/finder/find.ts';
+import { handleOf } from '../service/finder/found.ts';
 import { migrateVolume, stoppable } from '../service/migrate/migrate.ts';
 import { openLocalDriver, progressTo } from './command/local-driver.ts';
 import { UsageError } from './command/config.ts';
@@ -19,7 +22,9 @@ export const migrateGrammar = {
 export const migrate: Subcommand = {
   summary: 'move a volume to another root of the cluster; its handle stays the same',
   help: [
-    'usage: gpfs-csi migrate VOLUME_ID --to ROOT --root FROM,ROOT',
+    'usage: gpfs-csi migrate VOLUME --to ROOT --root FROM,ROOT',
+    '',
+    'VOLUME: NAMESPACE/CLAIM, the name of the claim or of the PersistentVolume, or the volumeHandle.',
     '',
     'The volume must be detached. Its file is renamed where both roots lie in one fileset and it shares no blocks',
     'with clones; else it is copied whole. After an interruption the volume is where it was: run the command again.',
@@ -34,7 +39,11 @@ export const migrate: Subcommand = {
     if (!config.roots.includes(to)) throw new UsageError('--to must be one of the roots of --root');
     await using local = await openLocalDriver(config, progressTo(terminal.err));
     const host = stoppable(local.driver.host, local.signal);
-    terminal.out(`volume ${id}: ${await migrateVolume(host, id, to)}`);
+    // A handle stays valid where its record is away, as after a migration that was interrupted.
+    const handle = parseId(id)
+      ? id
+      : handleOf(await findOne(await local.driver.roots.all(), id, ['volume']));
+    terminal.out(`volume ${handle}: ${await migrateVolume(host, handle, to)}`);
     const store = await local.driver.roots.byPath(to);
     if (config.topology)
       terminal.out(

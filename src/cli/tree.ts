@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import { sumUp } from '../model/forest/accounts.ts';
-import { DriverError } from '../model/fault.ts';
 import { growForest, type Forest, type ForestNode } from '../model/forest/forest.ts';
 import { fileJson, forestDot, forestMermaid } from '../model/forest/graphs.ts';
 import { forestText } from '../model/forest/text.ts';
 import { rowsOf, type ForestRow, type ViewOptions } from '../model/forest/view.ts';
 import { queueWords, rootWords, type QueueState } from '../model/forest/words.ts';
-import { parseId } from '../model/ids.ts';
+import { findObjects, unknown } from '../service/finder/find.ts';
+import { isGone, keyOf } from '../service/finder/found.ts';
 import { readForest, readQueue } from '../service/forest/forest.ts';
 import type { RootStore } from '../store/root.ts';
 import { rootHost, rootHelpLines, readRootFlags, type RootHost } from './command/root-flags.ts';
@@ -22,7 +22,8 @@ export const tree: Subcommand = {
     'usage: gpfs-csi tree [ROOT | ID] [flags]',
     '',
     'Shows every volume, snapshot and clone parent below the clone parent that it reads through. ROOT: only this',
-    'root. ID: only the tree of this volume or snapshot, by its volumeHandle, snapshotHandle or name.',
+    'root. ID: only the tree of this volume or snapshot: NAMESPACE/CLAIM, NAMESPACE/SNAPSHOT, the name of either, a',
+    'PersistentVolume, a handle, a golden image or the name of a data file.',
     'docs/clone-trees.md explains the output.',
     '',
     ...rootHelpLines(treeGrammar),
@@ -57,34 +58,39 @@ async function readRoots(
 ): Promise<readonly Root[]> {
   const stores: RootStore[] = [];
   for (const path of paths) stores.push(await host.open(path));
-  const home = id === undefined ? undefined : parseId(id)?.root;
-  // An id names its root; a word that only looks like an id is a name.
-  const chosen = stores.some((store) => store.id === home)
-    ? stores.filter((store) => store.id === home)
-    : stores;
+  const meant = id === undefined ? undefined : await meantBy(stores, id);
   const roots: Root[] = [];
-  for (const store of chosen) roots.push(await readRoot(store, id));
-  if (id === undefined) return roots;
-  const known = roots.filter(({ meant }) => meant.size > 0);
-  if (known.length > 0) return known;
-  throw new DriverError(
-    'volume-missing',
-    `no volume or snapshot is called ${JSON.stringify(id)} in ${paths.join(', ')}; gpfs-csi tree without it lists all`,
-  );
+  for (const store of meant?.keys() ?? stores) roots.push(await readRoot(store, meant?.get(store)));
+  return roots;
 }
 
-async function readRoot(store: RootStore, id: string | undefined): Promise<Root> {
+/** Keys of the files that a word names, by root. All that it names are shown. Throws volume-missing where it names none. */
+async function meantBy(
+  stores: readonly RootStore[],
+  id: string,
+): Promise<ReadonlyMap<RootStore, ReadonlySet<string>>> {
+  const { objects, problems } = await findObjects(stores, id);
+  const meant = new Map<RootStore, Set<string>>();
+  for (const object of objects) {
+    const key = keyOf(object);
+    if (key !== undefined && !isGone(object))
+      meant.set(object.store, (meant.get(object.store) ?? new Set()).add(key));
+  }
+  if (meant.size > 0) return meant;
+  throw unknown(stores, id, problems);
+}
+
+async function readRoot(
+  store: RootStore,
+  meant: ReadonlySet<string> = new Set<string>(),
+): Promise<Root> {
   const problems: string[] = [];
   const onUnreadable = ({ message }: Error) => problems.push(`gpfs-csi: ${message}`);
   const files = await readForest(store, (file) => file, { onUnreadable });
   const forest = growForest(files);
-  const meant = files.filter((file) => id !== undefined && isCalled(file, id));
   const queue = await readQueue(store);
-  return { store, forest, meant: new Set(meant.map(({ key }) => key)), problems, queue };
+  return { store, forest, meant, problems, queue };
 }
-
-const isCalled = (file: ForestNode, id: string): boolean =>
-  file.id === id || file.key === id || (file.kind !== 'hidden parent' && file.name === id);
 
 /** The part of a root to show. */
 function rowsIn({ forest, meant }: Root, { wanted, collapse, id }: TreeQuery): Iterable<ForestRow> {

@@ -27,6 +27,12 @@ export function localIdOf(name: string): LocalId {
   return `h-${createHash('sha256').update(name, 'utf8').digest('hex').slice(0, 40)}` as LocalId;
 }
 
+/**
+ * The id of a golden image: a snapshot without a source volume, whose file came from outside. All that works with
+ * snapshots works with images: clones, tombstones, lists, VolumeSnapshotContents.
+ */
+export const imageId = (name: string): LocalId => localIdOf(`image-${name}`);
+
 /** The id that callers see. It names the root and the object, so nothing else is needed to find a volume. */
 export const publicId = (root: RootId, local: LocalId): string => `${root}.${local}`;
 

@@ -31,7 +31,7 @@ const words = (text: string): readonly string[] => text.trim().split(/\s+/);
 export const orders: Readonly<Record<string, readonly string[]>> = {
   'src/service': words(`
     driver maintenance endings adopt migrate forest volumes groups images compaction doctor attachments
-    snapshots parents claims host node roots probe pages api`),
+    snapshots parents finder claims host node roots probe pages api`),
   'src/service/node': words(`
     node background publish unpublish stage unstage expand stats device host state`),
   'src/server': words('http connections registration transport rpc call proto'),
@@ -51,7 +51,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
   'src/observe': words('logger context log metrics redact'),
   'src/model': words(`
     audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology superblock
-    capability sectors fault ids bytes`),
+    capability sectors fault ids kubernetes bytes`),
   'src/simulator': words('disk memory commands core'),
   'src/store/schema': words('barred volume parents groups queue root claim history data'),
   'src/simulator/disk': words(`

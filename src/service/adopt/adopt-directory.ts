@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import type { CloneStatus } from '../../gpfs/mmclone.ts';
 import { DriverError } from '../../model/fault.ts';
-import { localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
+import { imageId, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
 import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
 import { exchanged, isSameFile, nameIn, type NameIn } from '../../run/named/named.ts';
 import { undefinedWhenUnreadable } from '../../store/json.ts';
@@ -9,7 +9,6 @@ import type { RootStore } from '../../store/root.ts';
 import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { imageId } from '../images/images.ts';
 import { requireOutside } from '../images/import.ts';
 import { requireFreeSnapshot, requireFreeVolume, type AdoptHost } from './adoptable.ts';
 import { adoptFile, adoptedKey, type ParentOfAdoptee } from './adopt.ts';

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { DriverError } from '../../model/fault.ts';
+import { DriverError, isFault } from '../../model/fault.ts';
 import { localIdOf, parseId, publicId, type LocalId } from '../../model/ids.ts';
 import type { QemuImg } from '../../linux/qemu-img.ts';
 import { errnoOf } from '../../run/files.ts';
@@ -16,10 +16,11 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import type { Nonce } from '../../run/clock.ts';
 import type { NameIn } from '../../run/named/named.ts';
 import type { Snapshots } from '../api.ts';
+import { findOne } from '../finder/find.ts';
 
 /** What to export, and where to. */
 export interface Export {
-  /** Id or name of a volume or snapshot. */
+  /** A volume or snapshot, in any word that `findObjects` understands. */
   readonly what: string;
   readonly format: 'raw' | 'qcow2';
   /** A name that does not exist yet, or a stream. */
@@ -42,10 +43,9 @@ export interface ExportHost {
  */
 export async function exportDisk(on: ExportHost, ask: Export): Promise<void> {
   const { store } = on;
-  const local = await localOf(store, ask.what);
-  const volume = (await store.volumes.read(local))?.value;
+  const { kind, held } = await toExport(store, ask.what);
   await using file =
-    volume?.state === 'ready' ? await momentOf(on, volume) : await snapshotFile(store, local);
+    kind === 'volume' ? await momentOf(on, held.value) : await snapshotFile(store, held.value.id);
   await write(on, ask, file);
 }
 
@@ -68,16 +68,17 @@ async function momentOf(
   }
 }
 
-async function localOf(store: RootStore, what: string): Promise<LocalId> {
-  const parsed = parseId(what);
-  if (!parsed) return localIdOf(what);
-  if (parsed.root === store.id) return parsed.local;
-  // The handle of a volume that moved names the root it came from.
-  if ((await store.volumes.read(parsed.local))?.value.handle === what) return parsed.local;
-  throw new DriverError(
-    'volume-missing',
-    `${what} belongs to root ${parsed.root}, and ${store.layout.root} is ${store.id}; name its root with --root`,
-  );
+async function toExport(store: RootStore, what: string) {
+  try {
+    return await findOne([store], what, ['volume', 'snapshot']);
+  } catch (error) {
+    const handle = parseId(what);
+    if (!isFault(error, 'volume-missing') || !handle || handle.root === store.id) throw error;
+    throw new DriverError(
+      'volume-missing',
+      `${what} belongs to root ${handle.root}, and ${store.layout.root} is ${store.id}; name its root with --root`,
+    );
+  }
 }
 
 async function snapshotFile(store: RootStore, id: LocalId): Promise<FileHandle> {

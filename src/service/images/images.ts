@@ -1,7 +1,7 @@
 import type { Bytes } from '../../model/bytes.ts';
 import type { MayWrite } from '../../run/files.ts';
 import { DriverError, raced } from '../../model/fault.ts';
-import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
+import { fileKey, imageId, type FileKey, type LocalId } from '../../model/ids.ts';
 import { asRecorded, type SectorBytes } from '../../model/sectors.ts';
 import { undefinedWhenUnreadable } from '../../store/json.ts';
 import { ignoring } from '../../store/edges.ts';
@@ -17,12 +17,6 @@ import type { ServiceHost } from '../host.ts';
 import { endImport } from '../snapshots/remove.ts';
 import { trusted } from '../claims/steps.ts';
 import { settleSnapshot } from '../claims/settle.ts';
-
-/**
- * The id of a golden image: a snapshot without a source volume, whose file came from outside. All that works with
- * snapshots works with images: clones, tombstones, lists, VolumeSnapshotContents.
- */
-export const imageId = (name: string): LocalId => localIdOf(`image-${name}`);
 
 /** An image that is being imported. */
 export interface Incoming {

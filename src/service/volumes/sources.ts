@@ -1,7 +1,7 @@
-import { imageId, listImages } from '../images/images.ts';
+import { listImages } from '../images/images.ts';
 import type { DataRef } from '../../model/clone-tree.ts';
 import { invalid, raced } from '../../model/fault.ts';
-import { fileKey, numberOfKey, type FileKey, type LocalId } from '../../model/ids.ts';
+import { fileKey, imageId, numberOfKey, type FileKey, type LocalId } from '../../model/ids.ts';
 import type { FileAttributes } from '../../model/class/parameters.ts';
 import type { ContentSource } from '../../model/volume.ts';
 import { persist } from '../claims/patience.ts';

@@ -236,7 +236,7 @@ describe('export', () => {
   });
 
   test.each([
-    [['export'], /needs the id/],
+    [['export'], /needs a volume or snapshot/],
     [['export', 'x', '--format', 'vmdk', '--to', '/tmp/x'], /--format must be raw or qcow2/],
     [['export', 'x', '--format', 'qcow2', '--to', '-'], /standard output takes raw only/],
     [['adopt', 'relative'], /absolute path/],
@@ -250,7 +250,7 @@ describe('export', () => {
     const to = join(outside, 'none.raw');
     const ended = await command(site, ['export', 'pvc-none', '--format', 'raw', '--to', to]);
     expect(ended.code).toBe(1);
-    expect(ended.err).toMatch(/has no volume or snapshot pvc-none/);
+    expect(ended.err).toMatch(/no volume or snapshot is called "pvc-none"/);
     await expect(stat(to)).rejects.toThrow('ENOENT');
   });
 });

@@ -70,7 +70,7 @@ test.each([
     ['export', 'x', '--format', 'raw', '--to', to, '--nonsense'],
     /--nonsense is not a flag of export/,
   ],
-  [['export', '--format', 'raw', '--to', to], /export needs the id or name/],
+  [['export', '--format', 'raw', '--to', to], /export needs a volume or snapshot: a claim/],
   [['export', 'x', '--format', 'raw', '--to', 'out.raw'], /--to must be an absolute path/],
   [['export', 'x', '--format', 'raw', '--to', to, '--root', two], /one root, for export/],
   [['export', 'x', 'y', '--format', 'raw', '--to', to], /"y" is not expected here/],
@@ -106,13 +106,13 @@ test.each([
     ['image', 'import', `${file}.none`, '--name', 'x', '--format', 'raw'],
     /disk\.raw\.none\b.* is not there/,
   ],
-  [['export', 'none', '--format', 'raw', '--to', to], /no volume or snapshot none/],
+  [['export', 'none', '--format', 'raw', '--to', to], /no volume or snapshot is called "none"/],
   [['adopt', `${file}.none`], /disk\.raw\.none\b.* is not there/],
   [
     ['migrate', '00000000.none', '--to', site.root],
     /belongs to root 00000000, which is not configured here/,
   ],
-  [['migrate', 'none', '--to', site.root], /none does not exist/],
+  [['migrate', 'none', '--to', site.root], /no volume or snapshot is called "none"/],
 ] as const)('%j fails: 1, one sentence, nothing changed', async (argv, words) => {
   const before = await everything();
   const { code, out, err } = await command(site, argv);

@@ -18,7 +18,7 @@ import { linesOf } from './claims/line.ts';
 import { backlogOf } from './compaction/backlog.ts';
 import { compactingOf, turnsOf } from './compaction/running.ts';
 import { workerOf, type Worker } from './compaction/worker.ts';
-import type { CompactionOptions, FillProgress, ServiceHost } from './host.ts';
+import type { CompactionOptions, FillProgress, Happening, ServiceHost } from './host.ts';
 import { reclaimAll } from './maintenance.ts';
 import { limitsOf, noLimits, type LimitOptions } from './volumes/overcommit.ts';
 import { placementOf, type Placement } from './roots/placement.ts';
@@ -57,6 +57,8 @@ export interface DriverHost {
   readonly patienceMs?: number;
   /** Called with the path of a root and the most bytes that a redirect there may have copied. */
   readonly compacted?: (root: string, bytes: Bytes) => void;
+  /** Called with the path of a root and what has happened there. */
+  readonly happened?: ((root: string, what: Happening) => void) | undefined;
   /** Called after each part of a volume that is filled; where this is absent, the log says it. */
   readonly progress?: ((at: FillProgress) => void) | undefined;
   /**
@@ -142,15 +144,24 @@ const backgroundOf = ({
   log,
   compaction,
   compacted,
+  happened,
   progress,
 }: DriverHost): Pick<
   ServiceHost,
-  'backlog' | 'compaction' | 'compacting' | 'compacted' | 'turn' | 'background' | 'progress'
+  | 'backlog'
+  | 'compaction'
+  | 'compacting'
+  | 'compacted'
+  | 'happened'
+  | 'turn'
+  | 'background'
+  | 'progress'
 > => ({
   backlog: backlogOf(log),
   compaction,
   compacting: compactingOf(),
   compacted: (store, bytes) => compacted?.(store.layout.root, bytes),
+  happened: (store, what) => happened?.(store.layout.root, what),
   turn: turnsOf(compaction.perFileSystem),
   background: (work, about) => {
     work.catch((error: unknown) => {

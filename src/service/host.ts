@@ -48,6 +48,8 @@ export interface ServiceHost {
   readonly compacting: Compacting;
   /** Called with the most bytes that a redirect may have copied. */
   readonly compacted: (store: RootStore, bytes: Bytes) => void;
+  /** Called when something has happened that no request says, and that people count. */
+  readonly happened: (store: RootStore, what: Happening) => void;
   /** Runs `work` in one of the turns that a file system has for operations that copy data. */
   readonly turn: <T>(fileSystem: string, work: () => Promise<T>) => Promise<T>;
   /**
@@ -72,6 +74,9 @@ export interface ServiceHost {
   /** Nodes accept loop devices without direct I/O. */
   readonly allowBuffered: boolean;
 }
+
+/** `cut off`: nodes were cut off from a volume. `compaction failed`: work on a clone tree failed, and is tried again. */
+export type Happening = 'cut off' | 'compaction failed';
 
 /** How far the filling of a volume is. */
 export interface FillProgress {

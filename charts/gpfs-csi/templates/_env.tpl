@@ -46,6 +46,8 @@
   value: {{ .Values.node.httpPort | quote }}
 - name: GPFS_CSI_HTTP_ADDRESS
   value: {{ .Values.node.httpAddress | quote }}
+- name: GPFS_CSI_METRICS_VOLUMES
+  value: {{ .Values.metrics.volumes | quote }}
 - name: GPFS_CSI_TOPOLOGY
   value: {{ .Values.topology.enabled | quote }}
 - name: GPFS_CSI_COMPACTION

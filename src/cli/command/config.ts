@@ -33,6 +33,8 @@ export interface Config {
   /** 0: no health and metrics port. */
   readonly httpPort: number;
   readonly httpAddress: string;
+  /** Of how many volumes of each root the metrics have figures of their own; 0: of none. */
+  readonly metricsVolumes: number;
   readonly driverName: string;
   readonly stateDirectory: string;
   readonly kubeletDirectory: string;
@@ -100,6 +102,7 @@ const toConfig = (values: Settings, endpoint: string): Config =>
     nodeId: values['node-id'],
     httpPort: values['http-port'],
     httpAddress: values['http-address'],
+    metricsVolumes: values['metrics-volumes'],
     driverName: values['driver-name'],
     stateDirectory: values['state-dir'],
     kubeletDirectory: values['kubelet-dir'],

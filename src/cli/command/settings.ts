@@ -83,6 +83,9 @@ const settings = z.object({
     .refine((text) => isIP(text) !== 0, 'must be an address of IPv4 or IPv6')
     .prefault('::')
     .describe('address of health and metrics; :: is every address, of IPv4 as well'),
+  'metrics-volumes': wholeNumber(0, 1_000)
+    .prefault('0')
+    .describe('volumes of each root that have metrics of their own, those that hold most; 0: none'),
   'driver-name': name(
     /^[a-zA-Z][a-zA-Z0-9._-]{0,61}[a-zA-Z]$/,
     'a CSI driver name: 2 to 63 letters, digits, dots or dashes, a letter first and last',

@@ -1,6 +1,6 @@
 import type { Metrics } from '../../observe/metrics.ts';
 import { accountKeeper } from '../../service/forest/accounts.ts';
-import { registerAccountMetrics } from '../../service/forest/metrics.ts';
+import { registerAccountMetrics, registerVolumeMetrics } from '../../service/forest/metrics.ts';
 import type { ServiceHost } from '../../service/host.ts';
 import { every, type Rounds } from './periodic.ts';
 
@@ -10,14 +10,19 @@ const checkMs = 60_000;
 /** A count of more files than this leaves some MiB behind. */
 const manyFiles = 10_000;
 
-/** Counts the roots in the background and shows the result as metrics, until it is stopped. */
+/**
+ * Counts the roots in the background and shows the result as metrics, until it is stopped; with figures of so many
+ * volumes of each root.
+ */
 export function startAccounting(
-  host: Pick<ServiceHost, 'roots' | 'self' | 'clock' | 'log'>,
+  host: Pick<ServiceHost, 'roots' | 'self' | 'clock' | 'commands' | 'log'>,
   metrics: Metrics,
+  perVolume: number,
 ): Pick<Rounds, 'stop'> {
-  const accounts = accountKeeper(host);
+  const accounts = accountKeeper(host, perVolume);
   const stopping = new AbortController();
   registerAccountMetrics(metrics, accounts);
+  registerVolumeMetrics(metrics, accounts);
   const rounds = every({ ms: checkMs, log: host.log, what: 'accounts' }, async () => {
     const counted = accounts.refresh(stopping.signal);
     const files = await counted.catch((error: unknown) => {

@@ -16,6 +16,7 @@ import { driverOf } from '../../service/driver.ts';
 import { nodeVolumes, type NodeSide } from '../../service/node/node.ts';
 import { probeOnce, type StartingProbe } from '../../service/probe/probe.ts';
 import { probeTwoNodes } from '../../service/probe/pair/pair.ts';
+import type { Happening } from '../../service/host.ts';
 import { inEachRoot, type Roots } from '../../service/roots/roots.ts';
 import { findSimulator, type Simulator } from '../../simulator/disk/lifecycle/find.ts';
 import { simulatedFiles } from '../../simulator/disk/files.ts';
@@ -107,7 +108,8 @@ async function assemble(
     patienceMs,
     allocate: fallocate(run),
     mountType: simulator?.mountType ?? config.mountType,
-    compacted: copiedBytes(metrics),
+    compacted: copiedBytes(metrics, config.roots),
+    happened: happenings(metrics, config.roots),
     topology: keys,
     alone: () => succession.alone(),
   });
@@ -122,13 +124,38 @@ async function assemble(
   return { driver, services, topology, node, gpfs, ...probes };
 }
 
-function copiedBytes(metrics: Metrics): (root: string, bytes: Bytes) => void {
+function copiedBytes(
+  metrics: Metrics,
+  roots: readonly string[],
+): (root: string, bytes: Bytes) => void {
   const copied = metrics.counter(
     'gpfs_csi_flatten_bytes_total',
     'What redirects of clones copied, at most.',
   );
+  for (const root of roots) copied({ root }, 0);
   return (root, bytes) => {
     copied({ root }, Number(bytes));
+  };
+}
+
+/** Each series begins at 0: Prometheus sees no increase in one that begins with its first event. */
+function happenings(
+  metrics: Metrics,
+  roots: readonly string[],
+): (root: string, what: Happening) => void {
+  const counts = {
+    'cut off': metrics.counter(
+      'gpfs_csi_cut_offs_total',
+      'How often this server cut nodes off from a volume.',
+    ),
+    'compaction failed': metrics.counter(
+      'gpfs_csi_compaction_failures_total',
+      'How often work on a clone tree failed on this server; it is tried again.',
+    ),
+  };
+  for (const count of Object.values(counts)) for (const root of roots) count({ root }, 0);
+  return (root, what) => {
+    counts[what]({ root });
   };
 }
 

@@ -10,6 +10,7 @@ import type { NodeSide } from '../../service/node/node.ts';
 import type { TrackedTopology } from '../../service/roots/topology.ts';
 import type { Config } from '../command/config.ts';
 import { releaseMemory, startAccounting } from './accounting.ts';
+import { startNodeFigures } from './node-figures.ts';
 import { endsWithin } from './periodic.ts';
 import { openRegistration, reportingTopology } from './registration.ts';
 import { startUpkeep } from './upkeep.ts';
@@ -58,7 +59,8 @@ export async function openServer(
     pair,
     log,
   });
-  const accounting = startAccounting(driver.host, metrics);
+  const accounting = startAccounting(driver.host, metrics, config.metricsVolumes);
+  const figures = startNodeFigures(driver.host, config, metrics);
   registerQueueMetrics(metrics, driver.worker);
   log.info({ endpoint: config.endpoint }, 'serving');
   return {
@@ -66,7 +68,11 @@ export async function openServer(
     services,
     lost: lost.promise,
     close: async () => {
-      const upkeep = endsWithin(config.shutdownGraceMs, [tending.stop(), accounting.stop()], log);
+      const upkeep = endsWithin(
+        config.shutdownGraceMs,
+        [tending.stop(), accounting.stop(), figures.stop()],
+        log,
+      );
       await node.close();
       const closed = closeAll(grpc, http, config.shutdownGraceMs, log);
       await Promise.all([registration?.close(), closed, upkeep]);

@@ -144,6 +144,7 @@ export const severities = {
   'child without edge': 'warning',
   'unknown children': 'warning',
   'dead claim': 'warning',
+  'quarantined clone': 'warning',
   // A node that was cut off leaves one on its old image, which blocks nothing.
   'stale mark': 'note',
   'source of a copy': 'note',

@@ -8,6 +8,7 @@ import {
   type Finding,
   type RecordFact,
 } from './facts.ts';
+import { asideFindings } from './aside-findings.ts';
 import { brokenFindings, restoredFindings } from './broken-findings.ts';
 import { renamedFrom } from './doubts.ts';
 import { fileFindings } from './file-findings.ts';
@@ -32,6 +33,7 @@ export function findingsOf(facts: AuditFacts): readonly Finding[] {
     ...temporaryFindings(facts),
     ...copyFindings(facts),
     ...barredFindings(facts),
+    ...asideFindings(facts, graph),
   ];
   const restored = restoredFindings(facts, graph);
   const order = ['error', 'warning', 'note'];

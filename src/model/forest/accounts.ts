@@ -26,6 +26,8 @@ export interface RootAccounts {
   readonly files: Readonly<Record<FileKind, number>>;
   /** Sizes of all volumes. */
   readonly logical: Bytes;
+  /** Size of the largest volume. */
+  readonly largest: Bytes;
   /** Own bytes of all volumes. */
   readonly exclusive: Bytes;
   /** Shared bytes of all volumes; what two of them share is in it twice. */
@@ -63,7 +65,7 @@ export function sumUp(files: readonly Countable[]): RootAccounts {
     'hidden parent': 0,
     tombstone: 0,
   };
-  const sums = { logical: 0n, exclusive: 0n, shared: 0n, live: 0n, dead: 0n };
+  const sums = { logical: 0n, largest: 0n, exclusive: 0n, shared: 0n, live: 0n, dead: 0n };
   let deepest = 0;
   let empty = 0;
   for (const { node, account } of accountsOf(forest)) {
@@ -74,6 +76,7 @@ export function sumUp(files: readonly Countable[]): RootAccounts {
     else sums.live += account.own;
     if (node.kind !== 'volume') continue;
     sums.logical += node.bytes;
+    if (node.bytes > sums.largest) sums.largest = node.bytes;
     sums.exclusive += account.own;
     sums.shared += account.shared;
   }

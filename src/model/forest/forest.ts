@@ -1,4 +1,5 @@
 import type { Bytes } from '../bytes.ts';
+import type { KubernetesName } from '../kubernetes.ts';
 
 /** What a data file is. */
 export type FileKind = 'volume' | 'snapshot' | 'hidden parent' | 'tombstone';
@@ -25,6 +26,8 @@ export interface ForestNode extends Planted {
   readonly createdMs: number;
   /** Its deletion has begun. */
   readonly leaving: boolean;
+  /** The claim or snapshot of Kubernetes that it was made for, where its record names one. */
+  readonly kubernetes?: KubernetesName | undefined;
 }
 
 /** Files with their children. Every file is below exactly one top, whatever the records say. */

@@ -40,12 +40,14 @@ function announced({ id, claim }: VolumeRecord): Announced {
  * continues to write, to a file without a name. The volume starts from what the image held when its parent was cut.
  */
 export async function cutOff(
-  host: Pick<ServiceHost, 'commands' | 'log' | 'backlog'>,
+  host: Pick<ServiceHost, 'commands' | 'log' | 'backlog' | 'happened'>,
   store: RootStore,
   claimed: FencingVolume,
 ): Promise<Held<VolumeRecord>> {
   await makeNext(host, store, claimed);
-  const ended = await dropFenced(store, await switchTo(store, claimed));
+  const switched = await switchTo(store, claimed);
+  host.happened(store, 'cut off');
+  const ended = await dropFenced(store, switched);
   host.log.info(
     { volume: claimed.id, parent: claimed.value.claim?.parent },
     'other nodes are cut off from a volume; its new clone parent stays until compaction',

@@ -1,6 +1,7 @@
 import { defaultRule } from '../../model/compaction.ts';
 import { DriverError, isFault } from '../../model/fault.ts';
 import { errnoOf } from '../../run/files.ts';
+import type { Clock } from '../../run/clock.ts';
 import type { RootStore } from '../../store/root.ts';
 import { inEachRoot } from '../roots/roots.ts';
 import type { CompactionOptions, ServiceHost } from '../host.ts';
@@ -8,7 +9,7 @@ import type { CheckOutcome, CompactionHost } from './consider.ts';
 import { takeLease } from './lease.ts';
 import { checkItem } from './queue-item.ts';
 
-type WorkerHost = CompactionHost & Pick<ServiceHost, 'roots' | 'self' | 'turn'>;
+type WorkerHost = CompactionHost & Pick<ServiceHost, 'roots' | 'self' | 'turn' | 'happened'>;
 
 /** How compaction works where the configuration says nothing else. */
 export const defaultCompaction: CompactionOptions = {
@@ -39,6 +40,8 @@ const listMs = 10 * 60_000;
 interface Lengths {
   readonly ready: number;
   readonly waiting: number;
+  /** How long this server has seen the oldest of those that are announced. */
+  readonly oldestMs: number;
 }
 
 /** Works off the queues of all roots. */
@@ -56,6 +59,7 @@ export interface Worker {
 export function workerOf(host: WorkerHost): Worker {
   const due = new Map<string, number>();
   const lengths = new Map<string, Lengths>();
+  const ages = agesOf(host.clock);
   return {
     lengths: () => lengths,
     round: async (stopping) => {
@@ -64,24 +68,41 @@ export function workerOf(host: WorkerHost): Worker {
         const { root } = store.layout;
         const next = due.get(root) ?? 0;
         const isListed = next <= host.clock.now();
-        const before = await lengthsOf(store);
+        const before = await lengthsOf(store, ages);
         const isIdle = before.ready === 0 && (!isListed || before.waiting === 0);
         const soonest = isIdle
           ? undefined
           : await workOff(host, store, { waiting: isListed, stopping });
         const later = isListed ? host.clock.now() + listMs : next;
         due.set(root, Math.min(soonest ?? Infinity, later));
-        lengths.set(root, isIdle ? before : await lengthsOf(store));
+        lengths.set(root, isIdle ? before : await lengthsOf(store, ages));
       });
       return earliest([...due.values()]);
     },
   };
 }
 
-const lengthsOf = async ({ queue }: RootStore): Promise<Lengths> => ({
-  ready: (await queue.ready()).length,
-  waiting: await queue.countWaiting(),
-});
+async function lengthsOf(
+  { queue, layout: { root } }: RootStore,
+  ages: ReturnType<typeof agesOf>,
+): Promise<Lengths> {
+  const ready = await queue.ready();
+  return { ready: ready.length, waiting: await queue.countWaiting(), oldestMs: ages(root, ready) };
+}
+
+/** Remembers since when each name has been in every listing of a root; returns the age of the oldest. */
+function agesOf(clock: Clock): (root: string, names: readonly string[]) => number {
+  const roots = new Map<string, ReadonlyMap<string, number>>();
+  return (root, names) => {
+    const now = clock.now();
+    const before = roots.get(root);
+    const since = new Map(names.map((name) => [name, before?.get(name) ?? now]));
+    roots.set(root, since);
+    let oldest = now;
+    for (const moment of since.values()) oldest = Math.min(oldest, moment);
+    return now - oldest;
+  };
+}
 
 /** Items that were put off and are due now. */
 async function putOffAndDue(
@@ -177,7 +198,10 @@ async function workOn(
   await store.queue.putOff(name, { tries, untilMs: now + underWayMs, why, instance });
   // Redirects take turns among themselves: a volume that is being filled does not wait for a redirect of hours.
   const outcome = await host.turn(`redirects in ${store.facts.fileSystem}`, () =>
-    checkItem(host, store, name).catch((error: unknown) => outcomeOfFailure(error, before?.why)),
+    checkItem(host, store, name).catch((error: unknown) => {
+      if (!isFault(error, 'busy')) host.happened(store, 'compaction failed');
+      return outcomeOfFailure(error, before?.why);
+    }),
   );
   switch (outcome.kind) {
     case 'done':

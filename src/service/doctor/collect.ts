@@ -57,8 +57,9 @@ export async function collect(host: AuditHost, store: RootStore): Promise<AuditF
   };
 }
 
-async function showFiles(
-  { clone }: AuditHost,
+/** What GPFS reports of many files, with few commands at a time; one removed meanwhile is missing. */
+export async function showFiles(
+  { clone }: Pick<AuditHost, 'clone'>,
   paths: readonly string[],
 ): Promise<ReadonlyMap<string, FileFact['clone']>> {
   const groups: string[][] = [];
@@ -69,7 +70,7 @@ async function showFiles(
 }
 
 /** Regular files in a directory and below. */
-async function filesBelow(store: RootStore, directory: string): Promise<readonly string[]> {
+export async function filesBelow(store: RootStore, directory: string): Promise<readonly string[]> {
   const found = await inParallel(await namesIn(store, directory), 16, async (name) => {
     const path = join(directory, name);
     const kind = (await store.files.stat(path).catch(undefinedWhenMissing))?.kind;

@@ -7,6 +7,7 @@ import { heldBytes } from '../claims/data-files.ts';
 import type { DataKind } from '../../store/layout.ts';
 import type { Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
+import type { Claim } from '../../store/schema/claim.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { inGroups } from '../pages.ts';
@@ -19,6 +20,8 @@ export interface ForestReading {
   readonly signal?: AbortSignal;
   /** Called for each record that cannot be read; the others are read all the same. */
   readonly onUnreadable: (error: Error) => void;
+  /** Called for each operation that has begun on an object and not ended. */
+  readonly onClaim?: (claim: Claim) => void;
 }
 
 /**
@@ -31,7 +34,7 @@ export async function readForest<T>(
   keep: (file: ForestNode) => T,
   reading: ForestReading,
 ): Promise<readonly T[]> {
-  const read = <R>(records: Records<R>, found: (record: R) => Found | undefined) =>
+  const read = <R extends Claimed>(records: Records<R>, found: (record: R) => Found | undefined) =>
     readKind({ store, records, found, keep, reading });
   const files = [
     ...(await read(store.volumes, (record) => foundVolume(store, record))),
@@ -50,6 +53,12 @@ interface Found {
   readonly file: Omit<ForestNode, 'held'>;
 }
 
+/** A record that may carry claims. */
+interface Claimed {
+  readonly claim: Claim | null;
+  readonly retype?: Claim | null;
+}
+
 interface Kind<R, T> {
   readonly store: RootStore;
   readonly records: Records<R>;
@@ -58,7 +67,7 @@ interface Kind<R, T> {
   readonly reading: ForestReading;
 }
 
-async function readKind<R, T>(kind: Kind<R, T>): Promise<readonly T[]> {
+async function readKind<R extends Claimed, T>(kind: Kind<R, T>): Promise<readonly T[]> {
   const { records, reading } = kind;
   const { atOnce = 16, signal } = reading;
   const files: T[] = [];
@@ -73,14 +82,16 @@ async function readKind<R, T>(kind: Kind<R, T>): Promise<readonly T[]> {
   return files;
 }
 
-async function readOne<R, T>(
+async function readOne<R extends Claimed, T>(
   { store, records, found, keep, reading }: Kind<R, T>,
   id: string,
   version: number,
 ): Promise<T | undefined> {
   try {
     const record = await records.readListed(id, version);
-    const one = record && found(record.value);
+    if (!record) return undefined;
+    for (const claim of claimsOf(record.value)) reading.onClaim?.(claim);
+    const one = found(record.value);
     return one && keep({ ...one.file, held: await heldOrMissing(store, one) });
   } catch (error) {
     if (!isFault(error, 'unreadable-record')) throw error;
@@ -88,6 +99,9 @@ async function readOne<R, T>(
     return undefined;
   }
 }
+
+const claimsOf = ({ claim, retype }: Claimed): readonly Claim[] =>
+  [claim, retype].flatMap((each) => each ?? []);
 
 async function heldOrMissing(store: RootStore, { at }: Found): Promise<Bytes | undefined> {
   try {
@@ -117,6 +131,7 @@ function foundVolume({ id: root }: RootStore, record: VolumeRecord): Found | und
       createdMs,
       attachedTo: attachments.map(({ node }) => node),
       leaving: state === 'deleting',
+      kubernetes: record.kubernetes,
     },
   };
 }

@@ -7,7 +7,7 @@ import { gpfsCommands } from '../../../src/gpfs/commands.ts';
 import { silentLog, type Log } from '../../../src/observe/log.ts';
 import { defaultCompaction } from '../../../src/service/compaction/worker.ts';
 import { driverOf, type Driver } from '../../../src/service/driver.ts';
-import type { CompactionOptions, FillProgress } from '../../../src/service/host.ts';
+import type { CompactionOptions, FillProgress, Happening } from '../../../src/service/host.ts';
 import { beat } from '../../../src/service/maintenance.ts';
 import { simulateGpfs } from '../../../src/simulator/memory/gpfs.ts';
 
@@ -44,6 +44,7 @@ export function serverOn(
     readonly limits?: LimitOptions;
     readonly topology?: RootTopology;
     readonly progress?: (at: FillProgress) => void;
+    readonly happened?: (root: string, what: Happening) => void;
   } = {},
 ): Driver {
   const { maxVolumes, boot, ...rest } = { ...usual, ...options };

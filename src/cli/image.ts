@@ -209,7 +209,10 @@ async function find(store: RootStore, name: string | undefined): Promise<Snapsho
   if (name === undefined) throw new UsageError('which image? gpfs-csi image list tells');
   const record = (await store.snapshots.read(imageId(name)))?.value;
   if (record?.state === 'ready' && record.golden) return record;
-  throw new DriverError('snapshot-missing', `root ${store.layout.root} has no image ${name}`);
+  throw new DriverError(
+    'snapshot-missing',
+    `root ${store.layout.root} has no image ${name}; gpfs-csi image list shows those that it has`,
+  );
 }
 
 const facts = (store: RootStore, record: SnapshotRecord) => ({

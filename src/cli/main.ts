@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { DriverError } from '../model/fault.ts';
 import { CommandFailed } from '../run/run.ts';
 import { UsageError } from './command/config.ts';
+import { explained } from './command/explained.ts';
 import { adopt } from './adopt.ts';
 import { doctor } from './doctor.ts';
 import { exportCommand } from './export.ts';
@@ -102,13 +102,6 @@ function failed(error: unknown): number {
 const isInterruption = (error: unknown): boolean =>
   error instanceof Error &&
   (error.name === 'AbortError' || (error.cause instanceof CommandFailed && error.cause.aborted));
-
-function explained(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // An error of a system call names the file and the reason; its stack adds nothing.
-  const isPlain = error instanceof DriverError || 'syscall' in error;
-  return isPlain ? `gpfs-csi: ${error.message}` : (error.stack ?? error.message);
-}
 
 // Output in a pipe that was not read yet would be lost at the exit.
 const flushed = (stream: NodeJS.WriteStream): Promise<void> =>

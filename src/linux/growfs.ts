@@ -36,7 +36,7 @@ export const growfs = (run: Run) => ({
       if (/permission denied|not permitted/i.test(complaintOf(error) ?? '')) return 'not-permitted';
       throw new DriverError(
         'command-failed',
-        `the ext4 file system on ${device} could not be grown`,
+        `the ext4 file system on ${device} could not be grown; the log of this node has the words of resize2fs`,
         error,
       );
     }
@@ -70,7 +70,7 @@ async function growUnmounted(
   } catch (error) {
     if (!(error instanceof CommandFailed && isRepaired(error))) throw notChecked(device, error);
   }
-  const what = `the ext4 file system on ${device} could not be grown`;
+  const what = `the ext4 file system on ${device} could not be grown; the log of this node has the words of resize2fs`;
   await explainFailure(
     what,
     run(['resize2fs', device, ...sizeWord(mostBytes)], 'write', { device }),

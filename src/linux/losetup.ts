@@ -191,7 +191,11 @@ async function detach(run: Run, clock: Clock, loop: Attached): Promise<void> {
     await run(['losetup', '-d', loop.path], 'write');
   } catch (error) {
     if (await isAttached(run, loop))
-      throw new DriverError('command-failed', `${loop.path} could not be detached`, error);
+      throw new DriverError(
+        'command-failed',
+        `${loop.path} could not be detached; the log of this node has the words of losetup`,
+        error,
+      );
   }
   // losetup -d succeeds while a process has the device open; the file stays in use until the last one closes it.
   for (let waited = 0; await isAttached(run, loop); waited += pollMs) {
@@ -248,7 +252,11 @@ async function setUp(
     } catch (error) {
       const complaint = complaintOf(error) ?? '';
       if (attempt === attachAttempts || !isTransient(complaint))
-        throw new DriverError('command-failed', `${file} could not be attached`, error);
+        throw new DriverError(
+          'command-failed',
+          `${file} could not be attached to a loop device; the log of this node has the words of losetup`,
+          error,
+        );
       if (isMissing(complaint)) await makeNode(run);
       await clock.sleep(pollMs * attempt);
     }

@@ -131,7 +131,10 @@ async function unmount(run: Run, mounts: Mounts, path: string): Promise<void> {
       throw unmountFailed(path, error);
     }
   }
-  throw new DriverError('in-use', `${path} is mounted again each time it is unmounted`);
+  throw new DriverError(
+    'in-use',
+    `${path} is mounted again each time it is unmounted; find the process or unit of the host that does so, and stop it`,
+  );
 }
 
 const optionList = (options: readonly string[]): readonly string[] =>
@@ -162,5 +165,9 @@ const unmountFailed = (path: string, error: unknown): unknown => {
         `${path} is still in use by a process; end it, then try again`,
         error,
       )
-    : new DriverError('command-failed', `${path} could not be unmounted`, error);
+    : new DriverError(
+        'command-failed',
+        `${path} could not be unmounted; the log of this node has the words of umount`,
+        error,
+      );
 };

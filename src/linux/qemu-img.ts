@@ -108,10 +108,13 @@ function refuseMore(found: z.output<typeof information>): void {
   const data = found['format-specific']?.data ?? {};
   const named = ['backing-filename', 'full-backing-filename'].some((key) => key in found);
   const problems: readonly (readonly [boolean, string])[] = [
-    [found.format !== 'qcow2', `is ${found.format}, not qcow2`],
-    [named, 'has a backing file'],
-    ['data-file' in data, 'keeps its data in another file'],
-    [data.corrupt === true, 'is marked as corrupt'],
+    [
+      found.format !== 'qcow2',
+      `is ${found.format}, not qcow2; name its format, or convert it with qemu-img`,
+    ],
+    [named, 'has a backing file; flatten it with qemu-img convert first'],
+    ['data-file' in data, 'keeps its data in another file; flatten it with qemu-img convert first'],
+    [data.corrupt === true, 'is marked as corrupt; see qemu-img check'],
   ];
   const problem = problems.find(([is]) => is)?.[1];
   if (problem !== undefined) throw new DriverError('wrong-state', `the image ${problem}`);
@@ -131,13 +134,27 @@ function leaksAtMost(error: unknown): string {
 
 function refuse(error: unknown): never {
   if (!(error instanceof CommandFailed)) throw error;
-  if (error.aborted) throw new DriverError('wrong-state', 'qemu-img was interrupted', error);
+  if (error.aborted)
+    throw new DriverError(
+      'wrong-state',
+      'qemu-img was interrupted; run the same command again',
+      error,
+    );
   if (error.hint !== undefined)
     throw new DriverError('wrong-state', `the image could not be read: ${error.hint}`, error);
   if (/not installed|no program at/.test(error.stderr))
-    throw new DriverError('misconfigured', 'qemu-img is not installed here', error);
+    throw new DriverError(
+      'misconfigured',
+      'qemu-img is not installed here; install it (qemu-utils), or convert the image to raw elsewhere',
+      error,
+    );
   const full = /no space left|quota exceeded/i.test(error.stderr);
-  if (full) throw new DriverError('no-space', 'there is no room for the converted image', error);
+  if (full)
+    throw new DriverError(
+      'no-space',
+      'there is no room for the converted image; add space, or make the image smaller',
+      error,
+    );
   const first = error.stderr.trim().split('\n')[0] ?? '';
   throw new DriverError(
     'wrong-state',

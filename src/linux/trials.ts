@@ -76,7 +76,11 @@ const refusedBy =
   (path: string) =>
   (error: unknown): never => {
     if (isUnsupported(error)) throw errnoError('EOPNOTSUPP', 'discard', path);
-    throw new DriverError('command-failed', `blkdiscard failed on ${path}`, error);
+    throw new DriverError(
+      'command-failed',
+      `blkdiscard failed on ${path}; the log of this node has its words`,
+      error,
+    );
   };
 
 const held = (handle: FileHandle): HeldFile => ({

@@ -39,5 +39,9 @@ export function showBytes(bytes: Bytes): string {
     ['KiB', KiB],
   ] as const;
   const fit = units.find(([, unit]) => bytes >= unit && bytes % unit === 0n);
-  return fit ? `${bytes / fit[1]} ${fit[0]}` : `${bytes} bytes`;
+  return fit ? `${bytes / fit[1]} ${fit[0]}` : bytes === 1n ? '1 byte' : `${bytes} bytes`;
 }
+
+/** A count and what is counted: `1 volume`, `4,997 volumes`. The second word is for what has another plural. */
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`;

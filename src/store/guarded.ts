@@ -257,7 +257,7 @@ export function rootChecks(
       if (found?.rootId !== facts.rootId)
         throw new DriverError(
           'unavailable',
-          `root ${layout.root} is not the one this server opened (${facts.rootId}, now ${found?.rootId ?? 'none'})`,
+          `root ${layout.root} is not the one this server opened (${facts.rootId}, now ${found?.rootId ?? 'none'}); mount the file system that it had, or restart the driver on this node if the change is wanted`,
         );
       verified = identity(seen);
     },

@@ -277,5 +277,8 @@ async function setUp(layout: Layout, expected: RootFacts, host: StoreHost): Prom
   await files.syncDirectory(layout.state);
   const made = await readRootFile(layout, host);
   if (made) return made;
-  throw new DriverError('unavailable', `root ${layout.root} vanished while it was set up`);
+  throw new DriverError(
+    'unavailable',
+    `root ${layout.root} vanished while it was set up; is the file system still mounted?`,
+  );
 }

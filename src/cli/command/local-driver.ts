@@ -52,7 +52,7 @@ export async function openLocalDriver(
   });
   const stores = await driver.roots.all();
   const [store] = stores;
-  if (!store) throw new DriverError('misconfigured', 'no root is named');
+  if (!store) throw new DriverError('misconfigured', 'no root is named; give --root DIR');
   const beat = setInterval(() => {
     for (const each of stores) each.nodes.beat(node).catch(() => undefined);
   }, heartbeatMs);

@@ -15,7 +15,7 @@ import {
   settingFlags,
   settingLines,
   type Environment,
-  flagLine,
+  flagLines,
   type Settings,
 } from './settings.ts';
 
@@ -106,7 +106,7 @@ function withRoot(given: Given): ReadonlyMap<string, string> {
 
 /** Lines for the help of such a command: its own flags, then those it shares with `serve`. */
 export const rootHelpLines = ({ own }: RootGrammar): readonly string[] => [
-  ...Object.entries(own).map(([name, { meaning }]) => flagLine(`--${name}`, meaning)),
+  ...flagLines(Object.entries(own).map(([name, { meaning }]) => [name, meaning])),
   '',
   'These may also be environment variables, as for serve: --mm-dir is GPFS_CSI_MM_DIR. A flag comes first.',
   '',

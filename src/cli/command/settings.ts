@@ -184,19 +184,26 @@ export const allSettings = Object.keys(settings.shape) as readonly Setting[];
 
 /** One line of a help text for each of these flags: its meaning, and its default where that is fixed. */
 export const settingLines = (names: readonly Setting[]): readonly string[] =>
-  names.map((each) => {
-    const { description = '' } = settings.shape[each];
-    const { data } = settings.shape[each].safeParse(undefined);
-    const fixed = data === undefined ? '' : ` (default: ${String(data)})`;
-    return flagLine(`--${each}`, `${description}${fixed}`);
-  });
+  flagLines(
+    names.map((each) => {
+      const { description = '' } = settings.shape[each];
+      const { data } = settings.shape[each].safeParse(undefined);
+      const fixed = data === undefined ? '' : ` (default: ${String(data)})`;
+      return [each, `${description}${fixed}`];
+    }),
+  );
 
 /** These flags, each of which takes a value. */
 export const settingFlags = (names: readonly Setting[]): Readonly<Record<string, 'value'>> =>
   Object.fromEntries(names.map((each) => [each, 'value' as const]));
 
-/** A flag and its meaning, as a line of a help text. */
-export const flagLine = (flag: string, meaning: string): string => `  ${flag.padEnd(27)}${meaning}`;
+/** Flags, without their dashes, and what they mean, as lines of a help text with two columns. */
+export function flagLines(
+  flags: readonly (readonly [name: string, meaning: string])[],
+): readonly string[] {
+  const longest = Math.max(23, ...flags.map(([name]) => name.length));
+  return flags.map(([name, meaning]) => `  --${name.padEnd(longest)}  ${meaning}`);
+}
 
 /** The settings of a command line and an environment; undefined where there are `problems`. */
 export interface SettingsRead<Name extends Setting> {

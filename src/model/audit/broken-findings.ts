@@ -1,3 +1,4 @@
+import { counted } from '../bytes.ts';
 import { nameOf, type AuditFacts, type BrokenFact, type Finding } from './facts.ts';
 import { isRewritten, outdatedIn, type Outdated } from './doubts.ts';
 import type { Graph } from './facts-graph.ts';
@@ -42,7 +43,7 @@ export function restoredFindings(facts: AuditFacts, graph: Graph): readonly Find
   if (outdated.length === 0 && !rewritten) return [];
   const says =
     outdated.length > 0
-      ? `${outdated.length} of ${facts.records.length} records are older than files of their objects, as after an older copy of the records was restored`
+      ? `${outdated.length} of ${counted(facts.records.length, 'record')} ${outdated.length === 1 ? 'is' : 'are'} older than files of their objects, as after an older copy of the records was restored`
       : 'no file has the inode that its record names, as after the files were copied back from a backup';
   return [
     {

@@ -1,3 +1,4 @@
+import { counted } from '../bytes.ts';
 import {
   isLiving,
   isUnderWay,
@@ -150,7 +151,7 @@ function countFindings(
     return found(
       'unknown children',
       record,
-      `has ${file.links - 1} children by its link count, and ${children} are in this root`,
+      `has ${counted(file.links - 1, 'child', 'children')} by its link count, and ${children} are in this root`,
       'a clone of it lies elsewhere, or was removed while a node had it open; the second ends by itself',
     );
   if (record.kind !== 'hidden' || children > 0) return [];

@@ -142,7 +142,8 @@ export const parameterKeys = {
     kept: 'format',
     value: '`ext4`, `xfs` or `btrfs`',
     default: '`csi.storage.k8s.io/fstype`, then `ext4`',
-    meaning: 'file system of the volume; both together must agree',
+    meaning:
+      'file system of the volume; give one of the two keys, the provisioner refuses both together',
   },
   fsLabel: {
     form: text(

@@ -1,5 +1,5 @@
 import { isDead, type RootAccounts } from './accounts.ts';
-import { roundBytes } from '../bytes.ts';
+import { counted, roundBytes } from '../bytes.ts';
 import type { FileKind } from './forest.ts';
 import type { Bulk, FileRow } from './view.ts';
 
@@ -7,22 +7,18 @@ const kinds = ['volume', 'snapshot', 'tombstone', 'hidden parent'] as const;
 
 /** `4,997 volumes and 1 snapshot`. */
 function countFiles(files: Readonly<Record<FileKind, number>>): string {
-  const parts = kinds.filter((kind) => files[kind] > 0).map((kind) => many(files[kind], kind));
+  const parts = kinds.filter((kind) => files[kind] > 0).map((kind) => counted(files[kind], kind));
   const last = parts.pop();
   if (last === undefined) return 'no files';
   return parts.length > 0 ? `${parts.join(', ')} and ${last}` : last;
 }
-
-/** `4,997 volumes`. */
-const many = (count: number, what: string): string =>
-  `${count.toLocaleString('en-US')} ${what}${count === 1 ? '' : 's'}`;
 
 /** What a line says that stands for many files. */
 export function moreWords({ trees, files, own }: Bulk): string {
   const only = kinds.find((kind) => files[kind] === trees);
   const total = kinds.reduce((sum, kind) => sum + files[kind], 0);
   const alike = only !== undefined && total === trees;
-  const what = alike ? many(trees, `more ${only}`) : `${trees.toLocaleString('en-US')} more trees`;
+  const what = counted(trees, alike ? `more ${only}` : 'more tree');
   const inside = alike ? '' : ` like these (${countFiles(files)})`;
   return `… ${what}${inside}, ${roundBytes(own)} of their own`;
 }
@@ -30,9 +26,9 @@ export function moreWords({ trees, files, own }: Bulk): string {
 /** One line about a root. */
 export function rootWords(path: string, id: string, accounts: RootAccounts): string {
   const { files, live, dead, deepest, empty, trees, logical } = accounts;
-  const levels = empty > 0 ? `, ${many(empty, 'empty parent')}` : '';
+  const levels = empty > 0 ? `, ${counted(empty, 'empty parent')}` : '';
   return [
-    `${path} (root ${id}): ${countFiles(files)} in ${many(trees, 'tree')}`,
+    `${path} (root ${id}): ${countFiles(files)} in ${counted(trees, 'tree')}`,
     `volumes of ${roundBytes(logical)}, ${roundBytes(live)} live, ${roundBytes(dead)} dead, deepest ${deepest}${levels}`,
   ].join('; ');
 }

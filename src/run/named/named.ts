@@ -139,11 +139,15 @@ async function linkAt(asked: Asked, at: FileHandle, name: string): Promise<strin
 const enter = (asked: Asked, at: FileHandle, name: string): Promise<FileHandle> =>
   open(childOf(at, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch(notThere(asked));
 
+/** Said of a path that leads nowhere. */
+export const isNotThere =
+  'is not there; name it as the driver sees it: in the pod of the driver, only what lies in GPFS';
+
 const notThere =
   ({ path }: Asked) =>
   (error: unknown): never => {
     if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) throw error;
-    throw new DriverError('wrong-state', `${path} is not there: its directory is missing`, error);
+    throw new DriverError('wrong-state', `the directory of ${path} ${isNotThere}`, error);
   };
 
 function refuseLink({ path }: Asked, links: number, why: string | undefined): void {

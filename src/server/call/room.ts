@@ -55,5 +55,5 @@ export const tooManyRequests = (most: number): DriverError =>
 const tooLarge = (requests: number): DriverError =>
   new DriverError(
     'limit-reached',
-    `the ${requests} requests of this socket that are at work take all the memory for them; ask again later`,
+    `the requests of this socket that are at work, ${requests} of them, take all the memory for them; ask again later`,
   );

@@ -3,7 +3,7 @@ import { roundUp, sector, type Bytes } from '../../model/bytes.ts';
 import { DriverError } from '../../model/fault.ts';
 import { fileKey, localIdOf, type FileKey, type LocalId } from '../../model/ids.ts';
 import { undefinedWhenMissing, type FileStat } from '../../run/files.ts';
-import { exchanged, linkSame, unlinkSame, type NameIn } from '../../run/named/named.ts';
+import { isNotThere, exchanged, linkSame, unlinkSame, type NameIn } from '../../run/named/named.ts';
 import type { Held } from '../../store/records.ts';
 import { ignoring } from '../../store/edges.ts';
 import { recordFormat } from '../../store/schema/data.ts';
@@ -125,9 +125,10 @@ async function requireRaw(on: AdoptHost, { file, parent }: Adoptee): Promise<Fil
   const { shown, path } = file;
   const bad = (why: string) => new DriverError('wrong-state', `${shown} cannot be adopted: ${why}`);
   const stat = await store.files.stat(path).catch(undefinedWhenMissing);
-  if (!stat) throw bad('it is not there');
-  if (stat.kind !== 'file') throw bad(`it is a ${stat.kind}, not a file`);
-  if (stat.size === 0n) throw bad('it is empty');
+  if (!stat) throw bad(`it ${isNotThere}`);
+  if (stat.kind !== 'file')
+    throw bad(`it is a ${stat.kind}, not a file; name the raw disk file itself`);
+  if (stat.size === 0n) throw bad('it is empty; a disk has sectors');
   await requireSameFileset(on, file);
   const head = await readHead(path, 4);
   if (Buffer.from(head).toString('latin1') === 'QFI\u00fb')

@@ -1,3 +1,4 @@
+import { counted } from '../../model/bytes.ts';
 import { isMultiNode, isReaderOnly, sameCapability } from '../../model/capability.ts';
 import { DriverError } from '../../model/fault.ts';
 import { localIdOf } from '../../model/ids.ts';
@@ -126,6 +127,6 @@ async function refuseOverLimit(
   if (attached < maxVolumes) return;
   throw new DriverError(
     'limit-reached',
-    `node ${node} has ${attached} volumes attached, its limit; detach one or raise max-volumes-per-node`,
+    `node ${node} has ${counted(attached, 'volume')} attached, its limit; detach one or raise max-volumes-per-node`,
   );
 }

@@ -67,7 +67,7 @@ export async function releaseClaim<T extends { readonly claim: Claim | null }>(
 ): Promise<void> {
   const release = (now: T): T => {
     if (now.claim?.nonce !== claim.nonce)
-      throw new DriverError('busy', `${id} is claimed by another server`);
+      throw new DriverError('busy', `${id} is claimed by another server; ask again`);
     return { ...now, claim: { ...now.claim, released: true } };
   };
   // Another server changed the record, so the claim is not ours any more.

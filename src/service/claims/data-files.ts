@@ -12,7 +12,10 @@ export const pathOf = (store: RootStore, { data, key }: DataRef): string =>
 /** The file of the image that a volume has now. Throws wrong-state where it has none yet. */
 export const imageOf = (record: VolumeRecord): DataRef => {
   if (record.image) return { data: 'volumes', key: record.image.key };
-  throw new DriverError('wrong-state', `volume ${record.id} has no image file yet`);
+  throw new DriverError(
+    'wrong-state',
+    `volume ${record.id} has no image file yet; ask again when it is ready`,
+  );
 };
 
 /**

@@ -88,6 +88,6 @@ export async function confirmParent(store: RootStore, parent: DataRef): Promise<
   }
   throw new DriverError(
     'snapshot-missing',
-    `${ownerOfKey(parent.key)} is being deleted and cannot be cloned any more`,
+    `${ownerOfKey(parent.key)} is being deleted and cannot be cloned any more; name another source`,
   );
 }

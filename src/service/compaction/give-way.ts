@@ -66,7 +66,11 @@ async function askToStop<T extends Claimed>(
 ): Promise<void> {
   const still = (now: T | undefined): now is T => now?.claim?.nonce === claim.nonce;
   const want = (now: T): T => {
-    if (!still(now)) throw new DriverError('busy', `${id} is claimed by another operation`);
+    if (!still(now))
+      throw new DriverError(
+        'busy',
+        `${id} is claimed by another operation; ask again when it has ended`,
+      );
     return { ...now, claim: { ...claim, wanted: true } };
   };
   if (claim.wanted !== true) {

@@ -124,7 +124,11 @@ async function runRedirect(
 const yes = (): true => true;
 
 const gaveWay = ({ id }: Head, cause: unknown): DriverError =>
-  new DriverError('busy', `${id} was wanted while it was being compacted`, cause);
+  new DriverError(
+    'busy',
+    `${id} was wanted while it was being compacted; it is compacted later`,
+    cause,
+  );
 
 /**
  * Ends a move from any point where it stopped. GPFS is asked which parent the file has, only for an interrupted

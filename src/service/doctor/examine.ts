@@ -1,4 +1,5 @@
 import { showRelease } from '../../gpfs/release.ts';
+import { counted } from '../../model/bytes.ts';
 import { severities, type AuditFacts, type Finding } from '../../model/audit/facts.ts';
 import type { Check } from '../../model/audit/check.ts';
 import { probeNow } from '../probe/probe.ts';
@@ -87,7 +88,9 @@ async function pairing(host: Examination, store: RootStore) {
 /** Clone parents that hold no blocks: each costs a level, and saves nothing. */
 function emptyOf(files: AuditFacts['files']): string {
   const empty = files.filter(({ clone, held }) => clone?.kind === 'parent' && held === 0n).length;
-  return empty === 0 ? '' : ` (${empty} parents and snapshots hold no blocks)`;
+  return empty === 0
+    ? ''
+    : ` (${counted(empty, 'parent or snapshot holds', 'parents and snapshots hold')} no blocks)`;
 }
 
 const unanswered = (says: string) => ({ status: 'warning' as const, says });
@@ -109,16 +112,23 @@ async function records(host: Examination, store: RootStore) {
 }
 
 function counts(
-  { records: all, files }: AuditFacts,
+  { records: known, files }: AuditFacts,
   findings: readonly Finding[],
 ): Omit<Check, 'name'> {
   const of = (kind: string) =>
-    all.filter((record) => record.kind === kind && record.state !== 'deleted').length;
-  const many = `${of('volume')} volumes, ${of('snapshot')} snapshots, ${of('hidden')} clone parents${emptyOf(files)}`;
+    known.filter((record) => record.kind === kind && record.state !== 'deleted').length;
+  const all = [
+    counted(of('volume'), 'volume'),
+    counted(of('snapshot'), 'snapshot'),
+    counted(of('hidden'), 'clone parent'),
+  ].join(', ');
   const wrong = findings.filter(({ kind }) => severities[kind] !== 'note').length;
   return wrong === 0
-    ? { status: 'ok', says: `${many}: records, files and GPFS agree` }
-    : { status: 'note', says: `${many}: ${wrong} things do not agree` };
+    ? { status: 'ok', says: `${all}${emptyOf(files)}: records, files and GPFS agree` }
+    : {
+        status: 'note',
+        says: `${all}${emptyOf(files)}: ${counted(wrong, 'thing does', 'things do')} not agree`,
+      };
 }
 
 const asCheck = ({ kind, object, says, remedy }: Finding): Omit<Check, 'name'> => {

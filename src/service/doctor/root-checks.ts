@@ -1,5 +1,5 @@
 import type { Gpfs } from '../../gpfs/commands.ts';
-import { showBytes, MiB } from '../../model/bytes.ts';
+import { MiB, counted, showBytes } from '../../model/bytes.ts';
 import type { Check } from '../../model/audit/check.ts';
 import { localIdOf } from '../../model/ids.ts';
 import type { Clock } from '../../run/clock.ts';
@@ -95,7 +95,7 @@ function beat({ node }: NodeFile, agoMs: number): readonly Finding[] {
   return [
     {
       status: 'note',
-      says: `node ${node} was last seen ${Math.round(agoMs / 60_000)} minutes ago; if it is gone for good, remove ${node}.json in nodes/`,
+      says: `node ${node} was last seen ${counted(Math.round(agoMs / 60_000), 'minute')} ago; if it is gone for good, remove ${node}.json in nodes/`,
       object: node,
     },
   ];

@@ -87,7 +87,7 @@ async function snapshotFile(store: RootStore, id: LocalId): Promise<FileHandle> 
     return openForReading(store.layout.data('snapshots', record.file.key));
   throw new DriverError(
     'volume-missing',
-    `root ${store.layout.root} has no volume or snapshot ${id}`,
+    `root ${store.layout.root} has no volume or snapshot ${id}; gpfs-csi tree shows those that it has`,
   );
 }
 

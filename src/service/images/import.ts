@@ -23,7 +23,14 @@ import {
   type Progress,
 } from '../../run/streams.ts';
 import { randomNonce } from '../../run/clock.ts';
-import { exchanged, isSameFile, linkSame, unlinkSame, type NameIn } from '../../run/named/named.ts';
+import {
+  isNotThere,
+  exchanged,
+  isSameFile,
+  linkSame,
+  unlinkSame,
+  type NameIn,
+} from '../../run/named/named.ts';
 import { errnoOf, undefinedWhenMissing, type FileStat } from '../../run/files.ts';
 import { statOf } from '../../run/host-files.ts';
 import { layoutOf } from '../../store/layout.ts';
@@ -96,10 +103,11 @@ const bad = (file: string, why: string): DriverError =>
 /** Throws wrong-state unless this is a regular file. A symbolic link is refused: its target may be anything. */
 async function requireFile({ store }: ImportHost, name: NameIn): Promise<Source> {
   const stat = await store.files.stat(name.path).catch((error: unknown) => {
-    throw errnoOf(error) === 'ENOENT' ? bad(name.shown, 'is not there') : error;
+    throw errnoOf(error) === 'ENOENT' ? bad(name.shown, isNotThere) : error;
   });
-  if (stat.kind !== 'file') throw bad(name.shown, `is a ${stat.kind}, not a file`);
-  if (stat.size === 0n) throw bad(name.shown, 'is empty');
+  if (stat.kind !== 'file')
+    throw bad(name.shown, `is a ${stat.kind}, not a file; name the disk file itself`);
+  if (stat.size === 0n) throw bad(name.shown, 'is empty; was it copied whole?');
   return { name, stat };
 }
 
@@ -113,7 +121,11 @@ async function openSource(on: ImportHost, source: Source): Promise<OpenSource> {
 }
 
 function rawSize(file: string, { size }: FileStat): Bytes {
-  if (size > maximumBytes) throw bad(file, `is larger than ${showBytes(maximumBytes)}`);
+  if (size > maximumBytes)
+    throw bad(
+      file,
+      `is larger than ${showBytes(maximumBytes)}, the most that a volume may have; shrink the disk first`,
+    );
   return roundUp(size, sector);
 }
 
@@ -154,7 +166,7 @@ const streamed =
   async (path, _bytes, may) => {
     await store.check();
     const bytes = await writeSparse(whileAllowed(from, may), path, 0o640, progress);
-    if (bytes === 0) throw bad(path, 'is empty');
+    if (bytes === 0) throw bad(path, 'is empty; was the right file sent?');
     await store.files.grow(path, roundUp(BigInt(bytes), sector));
     return false;
   };

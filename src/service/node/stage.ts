@@ -124,7 +124,10 @@ async function requireDirectory(
   const found = await lookAt(host.files, field, path);
   if (found?.kind === 'directory') return;
   const shown = JSON.stringify(ask.stagingPath);
-  throw new DriverError('wrong-state', `${field} ${shown} is not a directory`);
+  throw new DriverError(
+    'wrong-state',
+    `${field} ${shown} is not a directory; remove what is there, unless it is in use, and restart the kubelet`,
+  );
 }
 
 /**
@@ -178,7 +181,7 @@ function requireSameUse(
   if (before.capability !== canonicalCapability(ask.capability) || before.readonly !== readonly)
     throw new DriverError(
       'used-differently',
-      `volume ${ask.id} is staged already, with another capability (${before.capability}${before.readonly ? ', read-only' : ''})`,
+      `volume ${ask.id} is staged already, with another capability (${before.capability}${before.readonly ? ', read-only' : ''}); delete the pods that use it on this node, so that it is staged again`,
     );
 }
 

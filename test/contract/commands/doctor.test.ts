@@ -109,7 +109,7 @@ describe('gpfs-csi doctor', () => {
     for (const line of [
       /^ {2}ok +daemon +GPFS is active on this node$/m,
       /^ {2}ok +probe +18 of 18 questions answered on a1 \(mmclone snap \d+ ms,/m,
-      /^ {2}ok +records +5 volumes, 2 snapshots, 2 clone parents(?: \(\d parents and snapshots hold no blocks\))?: records, files and GPFS agree$/m,
+      /^ {2}ok +records +5 volumes, 2 snapshots, 2 clone parents(?: \(\d (?:parent or snapshot holds|parents and snapshots hold) no blocks\))?: records, files and GPFS agree$/m,
       /^ {2}ok +servers +running on a1$/m,
     ])
       expect(out).toMatch(line);

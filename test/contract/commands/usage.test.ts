@@ -104,10 +104,14 @@ test.each([
   [['image', 'remove', 'none'], /has no image none/],
   [
     ['image', 'import', `${file}.none`, '--name', 'x', '--format', 'raw'],
-    /disk\.raw\.none\b.* is not there/,
+    /disk\.raw\.none is not there; name it as the driver sees it/,
+  ],
+  [
+    ['image', 'import', '/none/disk', '--name', 'x', '--format', 'raw'],
+    /the directory of \/none\/disk is not there; name it as/,
   ],
   [['export', 'none', '--format', 'raw', '--to', to], /no volume or snapshot is called "none"/],
-  [['adopt', `${file}.none`], /disk\.raw\.none\b.* is not there/],
+  [['adopt', `${file}.none`], /disk\.raw\.none cannot be adopted: it is not there; name it as/],
   [
     ['migrate', '00000000.none', '--to', site.root],
     /belongs to root 00000000, which is not configured here/,

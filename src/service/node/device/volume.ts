@@ -31,7 +31,10 @@ export async function readVolume(host: Pick<NodeHost, 'roots'>, id: string): Pro
     throw new DriverError('volume-missing', `volume ${id} does not exist`);
   const record = held.value;
   if (record.state !== 'ready' || record.image === null)
-    throw new DriverError('wrong-state', `volume ${id} is ${record.state}, it cannot be used now`);
+    throw new DriverError(
+      'wrong-state',
+      `volume ${id} is ${record.state} and cannot be used now; Kubernetes tries again, and gpfs-csi doctor says what to do where that does not end`,
+    );
   const { key, inode } = record.image;
   const path = found.store.layout.data('volumes', key);
   return { id, ...found, record, key, path, inode };
@@ -61,7 +64,7 @@ export function requireAttached(
   if (attached.access.kind !== capability.access.kind)
     throw new DriverError(
       'wrong-state',
-      `volume ${id} is attached for ${attached.access.kind} access, not for ${capability.access.kind}`,
+      `volume ${id} is attached for ${attached.access.kind} access, not for ${capability.access.kind}; delete the pods that use it, so that it is attached again`,
     );
   const both = [attached, capability];
   const readonly = attachment.readonly || both.some(({ mode }) => isReaderOnly(mode));
@@ -88,7 +91,7 @@ export async function waitForSize(host: WaitingHost, { id, path, record, store }
     if (!stat) {
       throw new DriverError(
         'wrong-state',
-        `the image ${path} of volume ${id} is not there, though its record names it`,
+        `the image ${path} of volume ${id} is not there, though its record names it; do not delete the volume: find out who moved or removed that file (mmlssnapshot, backups), put it back under this name, and run gpfs-csi doctor`,
       );
     }
     if (stat.size >= record.bytes) return stat;
@@ -123,7 +126,7 @@ export async function updateOurs(
       if (!ours || record.image?.key !== key)
         throw new DriverError(
           'wrong-state',
-          `volume ${id} was taken from this node (${self.node}) while it was being staged`,
+          `volume ${id} was taken from this node (${self.node}) while it was being staged; Kubernetes stages it again where it is attached now`,
         );
       return change(record);
     },

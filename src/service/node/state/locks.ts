@@ -13,7 +13,10 @@ export function volumeLocks(): VolumeLocks {
   const held = new Set<string>();
   return (id) => {
     if (held.has(id))
-      throw new DriverError('busy', `another operation on volume ${id} is under way on this node`);
+      throw new DriverError(
+        'busy',
+        `another operation on volume ${id} is under way on this node; ask again when it has ended`,
+      );
     held.add(id);
     return {
       id,

@@ -16,7 +16,7 @@ export function targetFor(record: NodeRecord, wanted: Target): Target {
     if (same.readonly === wanted.readonly && same.capability === wanted.capability) return same;
     throw new DriverError(
       'used-differently',
-      `volume ${volumeId} is published at ${JSON.stringify(wanted.path)} already, with other arguments`,
+      `volume ${volumeId} is published at ${JSON.stringify(wanted.path)} already, with other arguments; delete the pod that has it there, then try again`,
     );
   }
   const alone = [wanted, ...targets].find(({ mode }) => !severalTargets(mode));

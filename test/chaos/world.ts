@@ -65,6 +65,8 @@ export interface Lost extends Pod {
   readonly kind: Kind;
   /** The kubelet of its node is letting go of the volume, or has. */
   buried: boolean;
+  /** A process of the pod is about to write, or has something open: until it ends, no kubelet unmounts it. */
+  writes: boolean;
 }
 
 /** Everything that the parts of a run share. */
@@ -127,3 +129,7 @@ export async function alone(
 /** Follows what volumes may hold while an operation looks at them. */
 export const windowsOf = (volumes: readonly ChaosVolume[]): readonly Window[] =>
   volumes.map(({ track }) => track.open());
+
+/** Nodes whose kubelet still has to let go of nothing of this volume: only there may a pod with it start. */
+export const nodesFor = ({ nodes, lost }: World, { name }: ChaosVolume): readonly ChaosNode[] =>
+  nodes.filter((node) => ![...lost].some((each) => each.volume === name && each.node === node));

@@ -1,10 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 import type { z } from 'zod';
 import { DriverError } from '../../model/fault.ts';
 import { inContext } from '../../observe/context.ts';
 import type { Log } from '../../observe/log.ts';
-import { patience, persist, withPatience } from '../../service/claims/patience.ts';
+import {
+  beginOnlyIfAwaited,
+  patience,
+  persist,
+  withPatience,
+} from '../../service/claims/patience.ts';
 import type { Calls } from './calls.ts';
 import { decode } from './decode.ts';
 import type { LockKey, Locks } from './locks.ts';
@@ -143,10 +149,13 @@ async function perform<Request, Reply>(
   message: unknown,
 ): Promise<Reply> {
   const request = decode(rpc.request, message);
+  // What a server reads after it stood still may hold the cancellation of this call too, right behind the call.
+  await nextTurn();
   // Under the locks, so that a request which lost a race against another server keeps its place.
   const work = () => persist(async () => rpc.handle(request));
   if (rpc.shared === true) return sharing.ask(`${rpc.name} ${textOf(request)}`, patience(), work);
   using _held = await locks.take(rpc.locks?.(request) ?? [], patience());
+  beginOnlyIfAwaited();
   return await work();
 }
 

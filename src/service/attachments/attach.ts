@@ -8,6 +8,7 @@ import type { RootStore } from '../../store/root.ts';
 import type { NodeFile } from '../../store/schema/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import type { ServiceHost } from '../host.ts';
+import { beginOnlyIfAwaited } from '../claims/patience.ts';
 import { fence, type WantedAttachment } from './fence.ts';
 import { nodesToFence } from './users.ts';
 
@@ -38,6 +39,7 @@ export async function attach(
     },
     sinceMs: host.clock.now(),
   };
+  beginOnlyIfAwaited();
   if (lost.length > 0) return fence(host, store, held, { attachment: added, nodes: lost });
   const attachments = [...value.attachments, added];
   const journal = writes(wanted) ? undefined : value.journal;

@@ -4,6 +4,7 @@ import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { Attachment, VolumeRecord } from '../../store/schema/volume.ts';
 import { isFencing } from '../claims/own-claim.ts';
+import { beginOnlyIfAwaited } from '../claims/patience.ts';
 import { settleVolume } from '../claims/settle.ts';
 import type { ServiceHost } from '../host.ts';
 
@@ -17,6 +18,7 @@ export async function detach(
   const isGoing = (each: Attachment) => node === '' || each.node === node;
   const { value, id } = await withoutFence(host, store, found, isGoing);
   const going = value.attachments.filter(isGoing);
+  beginOnlyIfAwaited();
   if (going.length > 0)
     await store.volumes.update(id, (now) => withoutAttachments(now, isGoing), 'name');
   for (const each of going) await store.attached.remove(localIdOf(each.node), id);

@@ -23,6 +23,18 @@ export function stopIfLeft(): void {
   throw noTimeLeft();
 }
 
+/**
+ * Throws unavailable where the caller of the present work has left, before anything was changed for it. A server that
+ * stood still would otherwise do what was asked long ago: by now the caller may have asked others for the opposite.
+ */
+export function beginOnlyIfAwaited(): void {
+  if (storage.getStore()?.aborted !== true) return;
+  throw new DriverError(
+    'unavailable',
+    'the caller left before this was begun, so nothing was changed; ask again if it is still wanted',
+  );
+}
+
 /** What a caller hears whose time is up while the answer is being read together; it has usually left. */
 export const noTimeLeft = (): DriverError =>
   new DriverError('unavailable', 'there was no time left for the answer; ask again');

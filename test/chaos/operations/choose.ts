@@ -1,7 +1,8 @@
 import { importImage, migrate } from './commands.ts';
 import { capacity, list, usage, validate } from './questions.ts';
 import { growPod, readBoth, share } from './several.ts';
-import { buryPod, losePod, startPod, stopPod, usePod } from './pods.ts';
+import { buryPod, losePod } from './lost.ts';
+import { startPod, stopPod, usePod } from './pods.ts';
 import { groupSnapshot, removeSnapshot, snapshot } from './snapshots.ts';
 import { clone, createEmpty, expand, inspect, modify, removeVolume, restore } from './volumes.ts';
 import type { Lane, World } from '../world.ts';

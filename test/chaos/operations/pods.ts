@@ -5,7 +5,7 @@ import { settle } from '../calls.ts';
 import { offsetOf, verify } from '../files.ts';
 import { blockBytes, blockOf, slots } from '../pattern.ts';
 import { capabilityOf } from './volumes.ts';
-import { beside, type ChaosVolume, type Lane, type Lost, type Pod, type World } from '../world.ts';
+import { beside, nodesFor, type ChaosVolume, type Lane, type Pod, type World } from '../world.ts';
 import type { ChaosNode } from '../ground/node.ts';
 
 /** Does something with the pod of a volume, while nothing else does. */
@@ -58,17 +58,14 @@ export async function startPod(
 ): Promise<void> {
   await withPod(volume, async (mine) => {
     if (mine.pod || mine.inGroup) return;
-    const lostOn = [...world.lost]
-      .filter((each) => each.volume === mine.name)
-      .map(({ node }) => node);
-    const node = lane.random.any(world.nodes.filter((each) => !lostOn.includes(each)));
+    const node = lane.random.any(nodesFor(world, mine));
     await onNode(node, async () => {
       if (node) await attach(world, lane, mine, node);
     });
   });
 }
 
-async function attach(
+export async function attach(
   world: World,
   lane: Lane,
   volume: ChaosVolume,
@@ -175,7 +172,7 @@ async function reopened(first: FileHandle, path: string): Promise<FileHandle> {
   return open(path, 'r+');
 }
 
-async function put(
+export async function put(
   handle: FileHandle,
   kind: ChaosVolume['kind'],
   mark: { readonly object: number; readonly write: number; readonly slot: number },
@@ -211,7 +208,7 @@ export async function takeAway(
   await detach(world, lane, volume, pod);
 }
 
-async function letGo(
+export async function letGo(
   world: World,
   lane: Lane,
   { name, id: volume_id }: Pick<ChaosVolume, 'name' | 'id'>,
@@ -228,72 +225,9 @@ async function letGo(
   await settle(world, lane, { rpc: 'NodeUnstageVolume', about: name, node, request: unstage });
 }
 
-const detach = (world: World, lane: Lane, { name, id }: ChaosVolume, { node }: Pod) =>
+export const detach = (world: World, lane: Lane, { name, id }: ChaosVolume, { node }: Pod) =>
   settle(world, lane, {
     rpc: 'ControllerUnpublishVolume',
     about: name,
     request: { volume_id: id, node_id: node.name },
   });
-
-/** Kubernetes gives a node up: the volume goes to another one, while the pod of the first still writes. */
-export async function losePod(
-  world: World,
-  lane: Lane,
-  volume: ChaosVolume | undefined,
-): Promise<void> {
-  await withPod(volume, async (mine) => {
-    const { pod } = mine;
-    const other = lane.random.any(world.nodes.filter((each) => each !== pod?.node));
-    await onNode(pod?.node, () =>
-      onNode(other, async () => {
-        // What several nodes may have goes to no other node for the loss of one.
-        if (!pod || !other || mine.pod !== pod || mine.inGroup || mine.shared) return;
-        mine.pod = undefined;
-        await detach(world, lane, mine, pod);
-        const lost: Lost = {
-          ...pod,
-          volume: mine.name,
-          id: mine.id,
-          object: mine.track.object,
-          kind: mine.kind,
-          buried: false,
-        };
-        world.lost.add(lost);
-        const now = await attach(world, lane, mine, other);
-        await scribble(world, lane, mine, lost);
-        await look(world, mine, now);
-      }),
-    );
-  });
-}
-
-/** Writes of a pod that was given up go to what it had, and to nothing else. */
-async function scribble(world: World, lane: Lane, volume: ChaosVolume, lost: Lost): Promise<void> {
-  const path = pathIn(volume.kind, lost);
-  const handle = lost.alive ? await open(path, 'r+').catch(() => undefined) : undefined;
-  if (!handle) return;
-  try {
-    // Its driver may have taken the device away already; a file is left where that was, and no pod would write to it.
-    if (volume.kind === 'raw' && !(await handle.stat()).isBlockDevice()) return;
-    // Not of the model: a write of this number is nowhere to be found.
-    const unknown = { object: lost.object, write: 0xffff_ffff, slot: lane.random.int(slots) };
-    await put(handle, volume.kind, unknown);
-    world.journal.count('operations', 'write of a lost pod');
-  } catch (error) {
-    // The device may go meanwhile.
-    world.journal.note('lost', { about: volume.name, error: String(error) });
-  } finally {
-    await handle.close().catch(() => undefined);
-  }
-}
-
-/** The kubelet of a node that was given up lets go of its volume in the end. */
-export async function buryPod(world: World, lane: Lane, lost: Lost | undefined): Promise<void> {
-  await onNode(lost?.node, async () => {
-    if (!lost || lost.buried) return;
-    lost.buried = true;
-    await letGo(world, lane, { name: lost.volume, id: lost.id }, lost);
-    // Only now may the volume come to this node again.
-    world.lost.delete(lost);
-  });
-}

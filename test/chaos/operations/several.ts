@@ -1,13 +1,8 @@
 import { asBlock, asMount } from '../../support/disk/csi.ts';
-import type { ChaosNode } from '../ground/node.ts';
 import { run } from '../ground/site.ts';
-import { Broken, type ChaosVolume, type Lane, type Pod, type World } from '../world.ts';
+import { Broken, nodesFor, type ChaosVolume, type Lane, type Pod, type World } from '../world.ts';
 import { settle } from '../calls.ts';
 import { bring, look, onNode, pathIn, takeAway, withPod, withRunningPod, write } from './pods.ts';
-
-/** Nodes to which Kubernetes has not given the volume up. */
-const nodesFor = ({ nodes, lost }: World, { name }: ChaosVolume): readonly ChaosNode[] =>
-  nodes.filter((node) => ![...lost].some((each) => each.volume === name && each.node === node));
 
 // Each device has a cache of its own.
 async function forget(pod: Pod): Promise<void> {

@@ -5,6 +5,7 @@ import { explained } from './command/explained.ts';
 import { adopt } from './adopt.ts';
 import { doctor } from './doctor.ts';
 import { exportCommand } from './export.ts';
+import { historyCommand } from './history.ts';
 import { image } from './image.ts';
 import { migrate } from './migrate.ts';
 import { serve } from './serve.ts';
@@ -27,6 +28,7 @@ const subcommands = {
   adopt,
   migrate,
   tree,
+  history: historyCommand,
   doctor,
   simulate,
   thaw,

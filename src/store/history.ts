@@ -52,7 +52,7 @@ export function historyOf(clock: Clock, own: { readonly node: string | undefined
  * Compares a record before and after a write, so that no operation can be forgotten. An object that takes the id of a
  * deleted one begins its own history; one that moved here brings its own.
  */
-export function withHistory<T extends Kept>(before: T | undefined, after: T, facts: Facts): T {
+function withHistory<T extends Kept>(before: T | undefined, after: T, facts: Facts): T {
   const isNew = before === undefined || before.state === 'deleted';
   const earlier = (isNew ? after.history : before.history) ?? [];
   const added = isNew ? ofNew(after, facts) : entries(before, after, facts);
@@ -75,6 +75,12 @@ function entries(before: Kept, after: Kept, facts: Facts): readonly HistoryEntry
 }
 
 const isVolume = (record: Kept): record is VolumeRecord => 'attachments' in record;
+
+/** The operations that are under way on a record, as entries without an end. A claim that was released has its entry. */
+export const underWay = (record: Kept, nowMs: number): readonly HistoryEntry[] =>
+  [claimIn(record, 'claim'), claimIn(record, 'retype')].flatMap((claim) =>
+    claim && !claim.released ? [entryOf(claim, record, { nowMs, outcome: 'running' })] : [],
+  );
 
 /** The end of an operation, or its change of hands. */
 function ofClaim(
@@ -103,15 +109,25 @@ interface ChangeOfClaim {
 function ended(before: Kept, after: Kept, { was, is, facts }: ChangeOfClaim): HistoryEntry {
   const why = facts.why(was);
   const outcome = outcomeOf(was, is, after, why);
-  const about = aboutClaim(was, after);
   return {
-    what: whatOf(was, before),
-    atMs: was.sinceMs,
-    tookMs: Math.max(0, facts.nowMs - was.sinceMs),
-    node: was.node,
+    ...entryOf(was, before, { nowMs: facts.nowMs, outcome }),
+    ...(outcome === 'done' || why === undefined ? {} : { why }),
+  };
+}
+
+function entryOf(
+  claim: Claim,
+  record: Kept,
+  { nowMs, outcome }: Pick<Facts, 'nowMs'> & Pick<HistoryEntry, 'outcome'>,
+): HistoryEntry {
+  const about = aboutClaim(claim, record);
+  return {
+    what: whatOf(claim, record),
+    atMs: claim.sinceMs,
+    tookMs: Math.max(0, nowMs - claim.sinceMs),
+    node: claim.node,
     outcome,
     ...(about === undefined ? {} : { about }),
-    ...(outcome === 'done' || why === undefined ? {} : { why }),
   };
 }
 

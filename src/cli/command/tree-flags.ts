@@ -1,5 +1,6 @@
 import type { FileKind, ForestNode } from '../../model/forest/forest.ts';
 import { matchesGlob } from '../../model/forest/glob.ts';
+import { readLength } from './ago.ts';
 import { UsageError } from './config.ts';
 import type { RootCommandLine, OwnFlag } from './root-flags.ts';
 
@@ -73,8 +74,6 @@ const kinds: Readonly<Record<string, FileKind>> = {
   hidden: 'hidden parent',
 };
 
-const units: Readonly<Record<string, number>> = { m: 60, h: 3600, d: 86_400, w: 7 * 86_400 };
-
 const filters: readonly Filter[] = [
   {
     flag: 'name',
@@ -108,9 +107,9 @@ const filters: readonly Filter[] = [
   {
     flag: 'older',
     read: (value) => {
-      const [, count, unit = ''] = /^(\d{1,6})([mhdw])$/.exec(value) ?? [];
-      if (count === undefined) return 'must be a time like 90m, 12h, 7d or 4w';
-      const beforeMs = Date.now() - Number(count) * (units[unit] ?? 0) * 1000;
+      const length = readLength(value);
+      if (length === undefined) return 'must be a time like 90m, 12h, 7d or 4w';
+      const beforeMs = Date.now() - length;
       return ({ createdMs }) => createdMs < beforeMs;
     },
   },

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { adoptGrammar as adopt } from '../../../src/cli/adopt.ts';
 import { exportGrammar as exporting } from '../../../src/cli/export.ts';
+import { historyGrammar as history } from '../../../src/cli/history.ts';
 import { imageGrammar as image } from '../../../src/cli/image.ts';
 import { migrateGrammar as migrate } from '../../../src/cli/migrate.ts';
 import { rootFlags } from '../../../src/cli/command/root-flags.ts';
@@ -31,7 +32,7 @@ const everything = async () => [
 ];
 
 describe('--help', () => {
-  test.each([adopt, exporting, image, migrate])(
+  test.each([adopt, exporting, history, image, migrate])(
     '$command tells every flag it takes',
     async (grammar) => {
       const running = cli([grammar.command, '--help']);

@@ -1,0 +1,43 @@
+import { plainName } from '../../model/forest/words.ts';
+import { showName } from '../../model/kubernetes.ts';
+import type { Operation } from '../../service/history.ts';
+import type { HistoryEntry } from '../../store/schema/history.ts';
+import { showLength } from './ago.ts';
+
+/** When, how long, and what, of one entry: the columns that all entries have. */
+const entryCells = (entry: HistoryEntry): readonly string[] => [
+  momentOf(entry.atMs),
+  entry.tookMs === 0 ? '' : showLength(entry.tookMs),
+  [entry.what, entry.about ?? ''].join(' ').trim(),
+  entry.node,
+  entry.why === undefined ? entry.outcome : `${entry.outcome}: ${entry.why}`,
+];
+
+/** Operations as a table, one line each; the first line names the columns. */
+export function historyLines(operations: readonly Operation[]): readonly string[] {
+  const rows = [heading, ...operations.map(cellsOf)].map((row) => row.map(plainName));
+  const widths = heading.map((_, n) =>
+    rows.reduce((most, row) => Math.max(most, Array.from(row[n] ?? '').length), 0),
+  );
+  return rows.map((row) =>
+    row
+      .map((cell, n) => cell + ' '.repeat((widths[n] ?? 0) - Array.from(cell).length))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+const heading = ['BEGAN', 'TOOK', 'WHAT', 'NODE', 'OBJECT', 'OUTCOME'];
+
+function cellsOf(operation: Operation): readonly string[] {
+  const cells = entryCells(operation);
+  return [...cells.slice(0, 4), objectOf(operation), ...cells.slice(4)];
+}
+
+const objectOf = ({ kind, name, kubernetes }: Operation): string =>
+  `${kind} ${kubernetes ? showName(kubernetes) : name}`;
+
+/** In the time of UTC, to the second: servers of one root may have several time zones. */
+function momentOf(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}

@@ -4,6 +4,7 @@ import { UsageError } from './command/config.ts';
 import { explained } from './command/explained.ts';
 import { adopt } from './adopt.ts';
 import { doctor } from './doctor.ts';
+import { explain } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { historyCommand } from './history.ts';
 import { image } from './image.ts';
@@ -29,6 +30,7 @@ const subcommands = {
   migrate,
   tree,
   history: historyCommand,
+  explain,
   doctor,
   simulate,
   thaw,

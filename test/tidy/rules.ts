@@ -30,13 +30,13 @@ const words = (text: string): readonly string[] => text.trim().split(/\s+/);
 /** What lies in a folder, from the top down: each imports only what comes after it. */
 export const orders: Readonly<Record<string, readonly string[]>> = {
   'src/service': words(`
-    driver maintenance endings history adopt migrate forest volumes groups images compaction doctor attachments
+    driver maintenance endings history adopt migrate explain forest volumes groups images compaction doctor attachments
     snapshots parents finder claims host node roots probe pages api`),
   'src/service/node': words(`
     node background publish unpublish stage unstage expand stats device host state`),
   'src/server': words('http connections registration transport rpc call proto'),
   'src/cli': words(`
-    main demo serve adopt doctor export history image migrate simulate thaw tree server command`),
+    main demo serve adopt doctor explain export history image migrate simulate thaw tree server command`),
   'src/store': words(`
     root marks abilities attached notes freezes nodes queue gone records history spare edges inside guarded json layout
     schema`),
@@ -50,7 +50,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
     mounts files clock run`),
   'src/observe': words('logger context log metrics redact'),
   'src/model': words(`
-    audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology superblock
+    explain audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology superblock
     capability sectors fault ids kubernetes bytes`),
   'src/simulator': words('disk memory commands core'),
   'src/store/schema': words('barred volume parents groups queue root claim history data'),

@@ -31,6 +31,7 @@ const rootSettings = [
   'boot-id-path',
   'machine-id-path',
   'driver-name',
+  'state-dir',
   'topology',
 ] as const;
 
@@ -46,6 +47,8 @@ export interface RootConfig {
   readonly bootIdPath: string;
   readonly machineIdPath: string;
   readonly driverName: string;
+  /** Where the driver of this node keeps what it knows of its volumes. */
+  readonly stateDirectory: string;
   /** How nodes report their roots to Kubernetes; undefined where they do not. */
   readonly topology: RootTopology | undefined;
 }
@@ -123,6 +126,7 @@ const toConfig = (values: Pick<Settings, (typeof rootSettings)[number]>): RootCo
   bootIdPath: values['boot-id-path'],
   machineIdPath: values['machine-id-path'],
   driverName: values['driver-name'],
+  stateDirectory: values['state-dir'],
   topology: values.topology === 'true' ? rootTopology(values['driver-name']) : undefined,
 });
 

@@ -77,7 +77,7 @@ export function unknown(
   word: string,
   problems: readonly string[] = [],
 ): DriverError {
-  const paths = stores.map(({ layout }) => layout.root).join(', ');
+  const paths = stores.map(({ layout }) => layout.root).join(', ') || 'any root';
   const unread = problems.length > 0 ? `; ${problems.length} records cannot be read` : '';
   return new DriverError(
     'volume-missing',
@@ -102,7 +102,7 @@ const exactly = (object: FoundObject): string =>
 function formsOf({ handle, key, kubernetes, path, recordOf }: AskedWord): string {
   if (path !== undefined)
     return key === undefined && recordOf === undefined
-      ? 'a data file or a record at this path'
+      ? 'a data file or a record at this path, and a volume whose device or mount is there'
       : 'an object that has this file';
   if (kubernetes) return 'a claim or a VolumeSnapshot of this namespace and name';
   return [

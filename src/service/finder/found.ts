@@ -58,12 +58,15 @@ export function calledBy({ kind, held }: FoundObject): string {
   return kubernetes ? showName(kubernetes) : name;
 }
 
-/** The kind of an object in a word that a person reads. */
-export function kindWords({ kind, held }: FoundObject): string {
-  if (kind === 'snapshot') return held.value.golden ? 'golden image' : 'snapshot';
+/** The kind of an object in words that a person reads. */
+export function kindWords({ kind, held }: FoundObject) {
+  if (kind === 'snapshot')
+    return held.value.golden ? ('golden image' as const) : ('snapshot' as const);
   if (kind === 'clone parent')
-    return held.value.why === 'tombstone' ? 'deleted snapshot' : 'clone parent';
-  return 'volume';
+    return held.value.why === 'tombstone'
+      ? ('deleted snapshot' as const)
+      : ('clone parent' as const);
+  return 'volume' as const;
 }
 
 /** Whether an object was deleted; its record stays for some time. */

@@ -161,7 +161,7 @@ async function takeOver(
 }
 
 /** A loop device as mountinfo knows it. */
-export const blockDevice = async ({ path }: Loop): Promise<BlockDevice> => ({
+export const blockDevice = async ({ path }: Pick<Loop, 'path'>): Promise<BlockDevice> => ({
   number: await deviceNumber(path),
   name: basename(path),
   nodeIn: await nodeIn(path),

@@ -70,6 +70,8 @@ export interface NodeRecords {
   /** Durable when it resolves. */
   write(record: NodeRecord): Promise<void>;
   remove(id: string): Promise<void>;
+  /** Where the record of a volume lies, whether there is one or not. */
+  pathOf(id: string): string;
   /** The record as it was written, perhaps in an earlier boot. */
   asWritten(id: string): Promise<NodeRecord | undefined>;
   /** All records as they were written, and sentences about those that cannot be read. */
@@ -101,6 +103,7 @@ export function nodeRecords({ files, directory, bootId }: NodeRecordsOptions): N
       const record = await load(pathOf(id));
       return record && ofThisBoot(record, bootId);
     },
+    pathOf,
     asWritten: (id) => load(pathOf(id)),
     write: (record) => own.replaceAlways(pathOf(record.volumeId), toText(record)),
     remove: (id) => own.remove(pathOf(id)),

@@ -34,7 +34,7 @@ const cut = await server.ok('CreateSnapshot', {
 const nightly = cut.snapshot?.snapshot_id ?? '';
 await server.ok('CreateVolume', {
   ...volumeRequest('pvc-copy', { from: fromSnapshot(nightly), capability: asMount() }),
-  parameters: claim('test', 'data'),
+  parameters: claim('lab', 'data'),
 });
 await mkdir(join(used.target, 'deep'));
 await writeFile(join(used.target, 'deep/file'), 'x');
@@ -113,7 +113,7 @@ describe('gpfs-csi explain', () => {
     expect(snapshot).toMatchObject({ kind: 'snapshot', handle: nightly });
     expect([...(snapshot?.tree?.keptBy ?? [])].sort()).toEqual([
       'volume app/data',
-      'volume test/data',
+      'volume lab/data',
     ]);
     expect((await explain('app/nightly')).out).toMatch(
       /if deleted +nothing is freed now: .*app\/data/,
@@ -136,7 +136,7 @@ describe('gpfs-csi explain', () => {
     const several = await explain('data');
     expect(several.code).toBe(1);
     expect(several.out).toMatch(
-      /"data" names 2 objects[^]*volume:.*app\/data[^]*volume:.*test\/data/,
+      /"data" names 2 objects[^]*volume:.*app\/data[^]*volume:.*lab\/data/,
     );
     const unknown = await explain('app/none');
     expect(unknown).toMatchObject({ code: 1, out: '' });

@@ -87,9 +87,10 @@ function answer(text: string): number {
   return 0;
 }
 
-function failed(error: unknown): number {
+function failed(error: unknown, name = ''): number {
   if (error instanceof UsageError) {
-    terminal.err(`gpfs-csi: ${error.message}\ngpfs-csi --help tells how it is used`);
+    const of = Object.hasOwn(subcommands, name) ? `${name} ` : '';
+    terminal.err(`gpfs-csi: ${error.message}\ngpfs-csi ${of}--help explains how it is used`);
     return 2;
   }
   if (isInterruption(error)) {
@@ -115,7 +116,8 @@ const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
     });
   });
 
-const status = await main(process.argv.slice(2)).catch(failed);
+const argv = process.argv.slice(2);
+const status = await main(argv).catch((error: unknown) => failed(error, argv[0]));
 // The reader may have stopped, and an interrupted command does not wait for it.
 if (status !== interrupted) await flushed(process.stdout);
 await flushed(process.stderr);

@@ -1,17 +1,21 @@
 import { hostname } from 'node:os';
 import { sumUp } from '../model/forest/accounts.ts';
-import { growForest, type Forest, type ForestNode } from '../model/forest/forest.ts';
+import { deletionOf, freesEach } from '../model/forest/deletion.ts';
+import { deletionJson, deletionText } from '../model/forest/deletion-words.ts';
+import type { Forest, ForestNode } from '../model/forest/forest.ts';
 import { fileJson, forestDot, forestMermaid } from '../model/forest/graphs.ts';
+import { forestIcicle } from '../model/forest/icicle.ts';
+import { sortRows } from '../model/forest/sorted.ts';
 import { forestText } from '../model/forest/text.ts';
-import { rowsOf, type ForestRow, type ViewOptions } from '../model/forest/view.ts';
-import { queueWords, rootWords, type QueueState } from '../model/forest/words.ts';
-import { findObjects, unknown } from '../service/finder/find.ts';
+import { rowsOf, type ForestRow } from '../model/forest/view.ts';
+import { queueWords, rootWords } from '../model/forest/words.ts';
+import { findObjects, findOne, unknown } from '../service/finder/find.ts';
 import { isGone, keyOf } from '../service/finder/found.ts';
-import { readForest, readQueue } from '../service/forest/forest.ts';
 import type { RootStore } from '../store/root.ts';
-import { rootHost, rootHelpLines, readRootFlags, type RootHost } from './command/root-flags.ts';
+import { rootHost, rootHelpLines, readRootFlags } from './command/root-flags.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
 import { readTreeQuery, treeFlags, type TreeQuery } from './command/tree-flags.ts';
+import { openRoots, readRoots, type ReadRoot } from './forest/roots.ts';
 
 const treeGrammar = { command: 'tree', own: treeFlags, words: 1 };
 
@@ -33,34 +37,32 @@ export const tree: Subcommand = {
   run: async (argv, terminal) => {
     const line = readRootFlags(treeGrammar, argv, terminal.env, hostname());
     const query = readTreeQuery(line);
-    const roots = await readRoots(rootHost(line.config), line.config.roots, query.id);
+    const stores = await openRoots(rootHost(line.config), line.config.roots);
+    const roots = query.ifDeleted
+      ? await showDeletion(stores, { names: query.ifDeleted, as: query.as }, terminal)
+      : await showTrees(stores, query, terminal);
     for (const problem of roots.flatMap(({ problems }) => problems)) terminal.err(problem);
-    show(roots, query, terminal);
     return roots.some(({ problems }) => problems.length > 0) ? 1 : 0;
   },
 };
 
-/** A root as it was read. */
-interface Root {
-  readonly store: RootStore;
-  readonly forest: Forest<ForestNode>;
-  /** Keys of the files that the ID names. */
+/** A root with the files in it that the ID names. */
+interface Shown extends ReadRoot {
   readonly meant: ReadonlySet<string>;
-  readonly problems: readonly string[];
-  /** Work on the clone trees that is left, with the reasons of what waits. */
-  readonly queue: QueueState;
 }
 
-async function readRoots(
-  host: RootHost,
-  paths: readonly string[],
-  id: string | undefined,
-): Promise<readonly Root[]> {
-  const stores: RootStore[] = [];
-  for (const path of paths) stores.push(await host.open(path));
-  const meant = id === undefined ? undefined : await meantBy(stores, id);
-  const roots: Root[] = [];
-  for (const store of meant?.keys() ?? stores) roots.push(await readRoot(store, meant?.get(store)));
+async function showTrees(
+  stores: readonly RootStore[],
+  query: TreeQuery,
+  terminal: Terminal,
+): Promise<readonly ReadRoot[]> {
+  const meant = query.id === undefined ? undefined : await meantBy(stores, query.id);
+  const read = await readRoots(meant?.keys() ?? stores);
+  const roots = read.map((root) => ({
+    ...root,
+    meant: meant?.get(root.store) ?? new Set<string>(),
+  }));
+  show(roots, query, terminal);
   return roots;
 }
 
@@ -80,23 +82,17 @@ async function meantBy(
   throw unknown(stores, id, problems);
 }
 
-async function readRoot(
-  store: RootStore,
-  meant: ReadonlySet<string> = new Set<string>(),
-): Promise<Root> {
-  const problems: string[] = [];
-  const onUnreadable = ({ message }: Error) => problems.push(`gpfs-csi: ${message}`);
-  const files = await readForest(store, (file) => file, { onUnreadable });
-  const forest = growForest(files);
-  const queue = await readQueue(store);
-  return { store, forest, meant, problems, queue };
-}
-
 /** The part of a root to show. */
-function rowsIn({ forest, meant }: Root, { wanted, collapse, id }: TreeQuery): Iterable<ForestRow> {
-  const options: ViewOptions = { collapse, wanted, marked: meant };
-  if (id === undefined) return rowsOf(forest, options);
-  return rowsOf(onlyTreesOf(forest, meant), options);
+function rowsIn(root: Shown, query: TreeQuery): readonly ForestRow[] {
+  const { forest, meant } = root;
+  const { wanted, sort, top, id } = query;
+  const collapse = query.collapse && sort === undefined;
+  const part = id === undefined ? forest : onlyTreesOf(forest, meant);
+  const rows = [...rowsOf(part, { collapse, wanted, marked: meant })];
+  if (sort === undefined) return rows;
+  const files = rows.flatMap((row) => ('node' in row ? [row] : []));
+  const asked = files.filter(({ node, account }) => wanted?.(node, account.depth) ?? true);
+  return sortRows(asked, sort, freesEach(forest), top);
 }
 
 /** The same forest without the trees that hold none of these files. */
@@ -111,18 +107,20 @@ function onlyTreesOf(forest: Forest<ForestNode>, keys: ReadonlySet<string>): For
   return { ...forest, tops: forest.tops.filter(({ key }) => kept.has(key)) };
 }
 
-function show(roots: readonly Root[], query: TreeQuery, terminal: Terminal): void {
+function show(roots: readonly Shown[], query: TreeQuery, terminal: Terminal): void {
+  const rows = () => roots.flatMap((root) => rowsIn(root, query));
   switch (query.as) {
     case 'json':
       terminal.out(json(roots, query));
       return;
     case 'mermaid':
-      terminal.out(
-        [...forestMermaid(roots.flatMap((root) => [...rowsIn(root, query)]))].join('\n'),
-      );
+      terminal.out([...forestMermaid(rows())].join('\n'));
       return;
     case 'dot':
-      terminal.out([...forestDot(roots.flatMap((root) => [...rowsIn(root, query)]))].join('\n'));
+      terminal.out([...forestDot(rows())].join('\n'));
+      return;
+    case 'icicle':
+      terminal.out([...forestIcicle(rows())].join('\n'));
       return;
     case 'text':
       terminal.out(roots.map((root) => text(root, query, terminal)).join('\n\n'));
@@ -130,10 +128,14 @@ function show(roots: readonly Root[], query: TreeQuery, terminal: Terminal): voi
   }
 }
 
-function text(root: Root, query: TreeQuery, { isTerminal, env }: Terminal): string {
-  const rows = [...rowsIn(root, query)];
-  const options = { nowMs: Date.now(), color: isTerminal && !env['NO_COLOR'] };
+function text(root: Shown, query: TreeQuery, { isTerminal, env }: Terminal): string {
+  const rows = rowsIn(root, query);
   const { store, forest } = root;
+  const options = {
+    nowMs: Date.now(),
+    color: isTerminal && !env['NO_COLOR'],
+    frees: query.sort === undefined ? undefined : freesEach(forest),
+  };
   const summary = rootWords(store.layout.root, store.id, sumUp([...forest.nodes.values()]));
   const lines = rows.length > 0 ? [...forestText(rows, options)] : [nothing(forest, query)];
   return [summary, ...queueWords(root.queue), ...lines].join('\n');
@@ -142,19 +144,21 @@ function text(root: Root, query: TreeQuery, { isTerminal, env }: Terminal): stri
 const nothing = ({ nodes }: Forest<ForestNode>, { wanted }: TreeQuery): string =>
   wanted && nodes.size > 0 ? 'no file is like that' : 'there are no files';
 
-function json(roots: readonly Root[], query: TreeQuery): string {
+function json(roots: readonly Shown[], query: TreeQuery): string {
   const shown = roots.map((root) => {
     const { store, forest } = root;
     const { wanted } = query;
-    const rows = [...rowsIn(root, { ...query, collapse: false })];
-    const files = rows.flatMap((row) => ('node' in row ? [row] : []));
+    const frees = freesEach(forest);
+    const files = rowsIn(root, { ...query, collapse: false }).flatMap((row) =>
+      'node' in row ? [row] : [],
+    );
     const asked = files.filter(({ node, account }) => wanted?.(node, account.depth) ?? true);
     return {
       path: store.layout.root,
       id: store.id,
       accounts: accountsJson(forest),
       queue: root.queue,
-      files: asked.map(fileJson),
+      files: asked.map((row) => fileJson(row, frees)),
     };
   });
   return JSON.stringify({ roots: shown }, null, 1);
@@ -165,3 +169,30 @@ const accountsJson = ({ nodes }: Forest<ForestNode>) => {
   const bytes = Object.entries(sums).map(([name, sum]) => [`${name}Bytes`, Number(sum)] as const);
   return { files, deepest, empty, trees, ...Object.fromEntries(bytes) };
 };
+
+/** What deleting the objects of these names would do, root by root: files share blocks only inside a root. */
+async function showDeletion(
+  stores: readonly RootStore[],
+  { names, as }: { readonly names: readonly string[] } & Pick<TreeQuery, 'as'>,
+  terminal: Terminal,
+): Promise<readonly ReadRoot[]> {
+  const named = new Map<RootStore, Set<string>>();
+  for (const name of names) {
+    const object = await findOne(stores, name, ['volume', 'snapshot']);
+    const key = keyOf(object);
+    if (key !== undefined) named.set(object.store, (named.get(object.store) ?? new Set()).add(key));
+  }
+  const roots = await readRoots(named.keys());
+  const answers = roots.map((root) => {
+    const keys = named.get(root.store) ?? new Set();
+    const nodes = [...keys].flatMap((key) => root.forest.nodes.get(key) ?? []);
+    return { path: root.store.layout.root, nodes, deletion: deletionOf(root.forest, keys) };
+  });
+  if (as === 'json') {
+    const shown = answers.map(({ path, deletion }) => ({ path, ...deletionJson(deletion) }));
+    terminal.out(JSON.stringify({ roots: shown }, null, 1));
+  } else
+    for (const { path, nodes, deletion } of answers)
+      terminal.out([`${path}:`, ...deletionText(nodes, deletion)].join('\n'));
+  return roots;
+}

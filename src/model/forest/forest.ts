@@ -28,6 +28,10 @@ export interface ForestNode extends Planted {
   readonly leaving: boolean;
   /** The claim or snapshot of Kubernetes that it was made for, where its record names one. */
   readonly kubernetes?: KubernetesName | undefined;
+  /** A snapshot that is a golden image. */
+  readonly golden?: boolean;
+  /** The group snapshot that it was taken with, which can only be deleted as a whole. */
+  readonly group?: string | undefined;
 }
 
 /** Files with their children. Every file is below exactly one top, whatever the records say. */

@@ -1,13 +1,15 @@
-import { roundBytes } from '../bytes.ts';
+import { roundBytes, type Bytes } from '../bytes.ts';
 import type { FileRow, ForestRow } from './view.ts';
-import { moreWords, notesOf, plainName, styleOf } from './words.ts';
+import { namedBy } from '../kubernetes.ts';
+import { plainName, titleOf } from './names.ts';
+import { chainWords, moreWords, notesOf, styleOf } from './words.ts';
 
 /** A picture for Mermaid, of all roots together. */
 export function* forestMermaid(rows: readonly ForestRow[]): Generator<string> {
   yield 'flowchart TD';
   for (const { id, above, row } of numbered(rows)) {
     const text = wordsOf(row).map(mermaidText).join('<br/>');
-    yield `  ${id}["${text}"]${'node' in row ? `:::${styleOf(row)}` : ':::more'}`;
+    yield `  ${id}["${text}"]${':::' + classOf(row)}`;
     if (above !== undefined) yield `  ${above} --> ${id}`;
   }
   yield '  classDef dead fill:#eee,stroke:#999,color:#777';
@@ -40,17 +42,25 @@ function* numbered(rows: readonly ForestRow[]): Generator<Numbered> {
   for (const row of rows) {
     const id = `n${count}`;
     count += 1;
-    if ('node' in row) ids.set(row.node.key, id);
+    for (const key of keysOf(row)) ids.set(key, id);
     yield { id, row, above: row.above === undefined ? undefined : ids.get(row.above) };
   }
 }
 
+/** Keys of the files that a row stands for, as far as others may hang on them. */
+const keysOf = (row: ForestRow): readonly string[] =>
+  'node' in row ? [row.node.key] : 'chain' in row ? row.chain.map(({ key }) => key) : [];
+
+const classOf = (row: ForestRow): string =>
+  'node' in row ? styleOf(row) : 'chain' in row ? 'dead' : 'more';
+
 function wordsOf(row: ForestRow): readonly string[] {
   if ('more' in row) return [moreWords(row.more)];
+  if ('chain' in row) return [chainWords(row), `own ${roundBytes(row.own)}`];
   const { node, account } = row;
   const on = node.attachedTo.length > 0 ? `, on ${node.attachedTo.join(' and ')}` : '';
   return [
-    plainName(node.name),
+    titleOf(node),
     `${node.kind}, ${roundBytes(node.bytes)}${on}`,
     `own ${roundBytes(account.own)}, shared ${roundBytes(account.shared)}`,
     ...notesOf({ ...row, marked: false }),
@@ -62,29 +72,40 @@ const mermaidText = (text: string): string =>
 
 const dotText = (text: string): string => text.replace(/["\\]/g, (character) => `\\${character}`);
 
-const dotStyle = (row: ForestRow): string =>
-  'more' in row ? ' style=dashed' : styles[styleOf(row)];
+const dotStyle = (row: ForestRow): string => styles[classOf(row)] ?? '';
 
-const styles: Readonly<Record<ReturnType<typeof styleOf>, string>> = {
+const styles: Readonly<Record<string, string>> = {
+  more: ' style=dashed',
   plain: '',
   dead: ' color=gray fontcolor=gray50',
   marked: ' penwidth=3',
 };
 
 /** One file for programs. Sizes are numbers of bytes. */
-export const fileJson = ({ node, account, marked, flaw }: FileRow) => ({
+export const fileJson = (
+  { node, account, marked, flaw }: FileRow,
+  frees?: ReadonlyMap<string, Bytes>,
+) => ({
   key: node.key,
   kind: node.kind,
   ...(node.id === undefined ? {} : { id: node.id }),
   name: node.name,
+  ...namedBy(node.kubernetes),
+  ...(node.golden === true ? { golden: true } : {}),
   parent: node.parent,
   depth: account.depth,
   bytes: Number(node.bytes),
   ...(node.held === undefined ? { missing: true } : { ownBytes: Number(account.own) }),
   sharedBytes: Number(account.shared),
+  ...freesJson(frees?.get(node.key)),
   createdMs: node.createdMs,
   attachedTo: node.attachedTo,
   ...(node.leaving ? { beingDeleted: true } : {}),
   ...(marked ? { marked: true } : {}),
-  ...(flaw === undefined ? {} : { flaw }),
+  ...flawJson(flaw),
 });
+
+const flawJson = (flaw: FileRow['flaw']) => (flaw === undefined ? {} : { flaw });
+
+const freesJson = (bytes: Bytes | undefined) =>
+  bytes === undefined ? {} : { freesBytes: Number(bytes) };

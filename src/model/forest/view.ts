@@ -1,6 +1,8 @@
-import { accountsOf, type Account } from './accounts.ts';
+import { accountsOf, isDead, type Account } from './accounts.ts';
 import type { Bytes } from '../bytes.ts';
-import { flawOf, walkDown, type FileKind, type Forest, type ForestNode } from './forest.ts';
+import { flawOf, walkDown, type Forest, type ForestNode } from './forest.ts';
+import { titleOf } from './names.ts';
+import { shapesOf, type Bulk, type Shapes } from './shapes.ts';
 
 /** What of a forest is shown. */
 export interface ViewOptions {
@@ -12,14 +14,18 @@ export interface ViewOptions {
   readonly collapse: boolean;
 }
 
-/** One line of the picture: a file, or many that are left out. */
-export type ForestRow = FileRow | MoreRow;
+/** One line of the picture: a file, a chain of dead ones, or many that are left out. */
+export type ForestRow = FileRow | ChainRow | MoreRow;
 
 interface Placed {
   /** For each level above, whether more of it follows below this line; the last one is the line's own. */
   readonly follows: readonly boolean[];
   /** Key of the file it hangs on; undefined at the top. */
   readonly above: string | undefined;
+  /** The only child of an only child: drawn below it without another indentation, as chains may be hundreds long. */
+  readonly down: boolean;
+  /** Its parent has no other child. */
+  readonly only: boolean;
 }
 
 export interface FileRow extends Placed {
@@ -29,21 +35,25 @@ export interface FileRow extends Placed {
   readonly flaw: ReturnType<typeof flawOf>;
 }
 
-export interface MoreRow extends Placed {
-  readonly more: Bulk;
+/** Dead files one below the other, each read through by the next one only. */
+export interface ChainRow extends Placed {
+  readonly chain: readonly ForestNode[];
+  /** Of the first one. */
+  readonly depth: number;
+  /** What they hold together. */
+  readonly own: Bytes;
 }
 
-/** Files taken together. */
-export interface Bulk {
-  /** Subtrees that were left out, and the files in them. */
-  readonly trees: number;
-  readonly files: Readonly<Record<FileKind, number>>;
-  readonly own: Bytes;
+export interface MoreRow extends Placed {
+  readonly more: Bulk;
 }
 
 /** So many that are alike are still shown one by one, and so many of more than that. */
 const fewAlike = 8;
 const examples = 3;
+
+/** So many dead files in a chain become one line. */
+const longChain = 3;
 
 /** The lines of a picture, parents above their children, siblings by name. */
 export function* rowsOf(
@@ -53,26 +63,68 @@ export function* rowsOf(
   const shown = shownOf(forest, options);
   const accounts = new Map([...accountsOf(forest)].map(({ node, account }) => [node.key, account]));
   const shapes = options.collapse ? shapesOf(forest, shown, options.marked) : undefined;
-  const place = (
-    siblings: readonly ForestNode[],
-    follows: readonly boolean[],
-    above: string | undefined,
-  ) => placed(select(siblings, shown, shapes), follows, above).reverse();
-
+  const place = (item: Item | undefined, last: ForestNode | undefined): Item[] => {
+    const siblings = last === undefined ? forest.tops : (forest.children.get(last.key) ?? []);
+    return placed(select(siblings, shown, shapes), item, last?.key).reverse();
+  };
   const fileRow = (item: FileItem): FileRow => ({
     ...item,
     account: accounts.get(item.node.key) ?? { depth: 0, own: 0n, shared: 0n },
     flaw: item.above === undefined ? flawOf(forest, item.node) : undefined,
     marked: options.marked?.has(item.node.key) ?? false,
   });
-
-  const left = place(forest.tops, [], undefined);
+  const rowFor = (item: FileItem): FileRow | ChainRow => {
+    const depth = accounts.get(item.node.key)?.depth ?? 0;
+    const chain = options.collapse ? chainFrom(forest, item.node, { shown, depth, options }) : [];
+    return chain.length > 0 ? chainRow(item, chain, depth) : fileRow(item);
+  };
+  const left = place(undefined, undefined);
   for (let item = left.pop(); item; item = left.pop()) {
-    yield 'more' in item ? item : fileRow(item);
-    if ('more' in item) continue;
-    const { key } = item.node;
-    for (const next of place(forest.children.get(key) ?? [], item.follows, key)) left.push(next);
+    if ('more' in item) {
+      yield item;
+      continue;
+    }
+    const row = rowFor(item);
+    yield row;
+    const last = 'chain' in row ? row.chain.at(-1) : row.node;
+    for (const next of place(item, last)) left.push(next);
   }
+}
+
+function chainRow(item: FileItem, chain: readonly ForestNode[], depth: number): ChainRow {
+  const { follows, above, down, only } = item;
+  const own = chain.reduce((sum, { held = 0n }) => sum + held, 0n);
+  return { chain, depth, own, follows, above, down, only };
+}
+
+interface Folding {
+  readonly shown: ReadonlySet<string> | undefined;
+  /** Of the first file. */
+  readonly depth: number;
+  readonly options: ViewOptions;
+}
+
+/** The dead files from this one on of which each is read through by the next one only; none where they are few. */
+function chainFrom(
+  forest: Forest<ForestNode>,
+  first: ForestNode,
+  { shown, depth, options: { wanted, marked } }: Folding,
+): readonly ForestNode[] {
+  const chain: ForestNode[] = [];
+  // What is looked for, or is not as it should be, keeps a line of its own.
+  const foldable = (node: ForestNode): boolean =>
+    isDead(node) &&
+    !node.leaving &&
+    node.held !== undefined &&
+    !marked?.has(node.key) &&
+    !(wanted?.(node, depth + chain.length) ?? false);
+  for (let at: ForestNode | undefined = first; at && foldable(at);) {
+    chain.push(at);
+    const below: readonly ForestNode[] = forest.children.get(at.key) ?? [];
+    const visible = below.filter(({ key }) => shown?.has(key) ?? true);
+    at = visible.length === 1 ? visible[0] : undefined;
+  }
+  return chain.length >= longChain ? chain : [];
 }
 
 /** Keys of what is wanted and of all that is above it; undefined for everything. */
@@ -94,14 +146,20 @@ function shownOf(
 }
 
 type FileItem = Placed & { readonly node: ForestNode };
+type Item = FileItem | MoreRow;
 
 function placed(
   { singles, bulks }: Selection,
-  follows: readonly boolean[],
+  parent: Item | undefined,
   above: string | undefined,
-): (FileItem | MoreRow)[] {
+): Item[] {
   const total = singles.length + bulks.length;
-  const at = (n: number): Placed => ({ follows: [...follows, n < total - 1], above });
+  const down = total === 1 && parent?.only === true;
+  const only = total === 1 && parent !== undefined;
+  const at = (n: number): Placed => {
+    const follows = down ? parent.follows : [...(parent?.follows ?? []), n < total - 1];
+    return { follows, above, down, only };
+  };
   return [
     ...singles.map((node, n) => ({ node, ...at(n) })),
     ...bulks.map((more, n) => ({ more, ...at(singles.length + n) })),
@@ -121,7 +179,7 @@ function select(
 ): Selection {
   const visible = siblings
     .filter(({ key }) => shown?.has(key) ?? true)
-    .sort((a, b) => compare(a.name, b.name) || compare(a.key, b.key));
+    .sort((a, b) => compare(titleOf(a), titleOf(b)) || compare(a.key, b.key));
   if (!shapes) return { singles: visible, bulks: [] };
   const groups = Map.groupBy(visible, ({ key }) => shapes.of(key));
   const hidden = [...groups.values()]
@@ -135,69 +193,3 @@ function select(
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
-
-interface Shapes {
-  /** Equal for files with alike trees under them. */
-  of(key: string): number;
-  sum(nodes: readonly ForestNode[]): Omit<Bulk, 'trees'>;
-}
-
-/** What the trees under files look like, leaves first: kinds, and how many of which hang on which. */
-function shapesOf(
-  forest: Forest<ForestNode>,
-  shown: ReadonlySet<string> | undefined,
-  marked: ReadonlySet<string> | undefined,
-): Shapes {
-  const numbers = new Map<string, number>();
-  const shapes = new Map<string, number>();
-  const sums = new Map<string, Omit<Bulk, 'trees'>>();
-  const below = (key: string) =>
-    (forest.children.get(key) ?? []).filter((child) => shown?.has(child.key) ?? true);
-  const upwards = [...walkDown(forest, undefined, () => undefined)].reverse();
-  for (const { node } of upwards) {
-    const children = below(node.key);
-    const inner = children.map(({ key }) => shapes.get(key) ?? 0).sort((a, b) => a - b);
-    // What is pointed at is like nothing else, and so is all that leads to it.
-    const own = marked?.has(node.key) ? node.key : node.kind;
-    const text = `${own} ${inner.join()}`;
-    const number = numbers.get(text) ?? numbers.size;
-    numbers.set(text, number);
-    shapes.set(node.key, number);
-    sums.set(
-      node.key,
-      plus(
-        alone(node),
-        children.map(({ key }) => sums.get(key) ?? nothing),
-      ),
-    );
-  }
-  return {
-    of: (key) => shapes.get(key) ?? 0,
-    sum: (nodes) =>
-      plus(
-        nothing,
-        nodes.map(({ key }) => sums.get(key) ?? nothing),
-      ),
-  };
-}
-
-const none = { volume: 0, snapshot: 0, 'hidden parent': 0, tombstone: 0 };
-const nothing: Omit<Bulk, 'trees'> = { files: none, own: 0n };
-const alone = ({ kind, held = 0n }: ForestNode): Omit<Bulk, 'trees'> => ({
-  files: { ...none, [kind]: 1 },
-  own: held,
-});
-
-function plus(
-  first: Omit<Bulk, 'trees'>,
-  others: readonly Omit<Bulk, 'trees'>[],
-): Omit<Bulk, 'trees'> {
-  const files = { ...first.files };
-  let { own } = first;
-  for (const other of others) {
-    own += other.own;
-    for (const kind of ['volume', 'snapshot', 'hidden parent', 'tombstone'] as const)
-      files[kind] += other.files[kind];
-  }
-  return { files, own };
-}

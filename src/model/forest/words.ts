@@ -1,7 +1,9 @@
 import { isDead, type RootAccounts } from './accounts.ts';
 import { counted, roundBytes } from '../bytes.ts';
 import type { FileKind } from './forest.ts';
-import type { Bulk, FileRow } from './view.ts';
+import { plainName, titleOf } from './names.ts';
+import type { Bulk } from './shapes.ts';
+import type { ChainRow, FileRow } from './view.ts';
 
 const kinds = ['volume', 'snapshot', 'tombstone', 'hidden parent'] as const;
 
@@ -21,6 +23,20 @@ export function moreWords({ trees, files, own }: Bulk): string {
   const what = counted(trees, alike ? `more ${only}` : 'more tree');
   const inside = alike ? '' : ` like these (${countFiles(files)})`;
   return `… ${what}${inside}, ${roundBytes(own)} of their own`;
+}
+
+/** What a line says that stands for a chain of dead files. */
+export function chainWords({ chain }: ChainRow): string {
+  const hidden = chain.filter(({ kind }) => kind === 'hidden parent').length;
+  const tombstones = chain.length - hidden;
+  const titles = new Set(chain.map(titleOf));
+  const [only] = titles;
+  const of = titles.size === 1 && only !== undefined ? ` ${plainName(only)}` : '';
+  const parts = [
+    ...(tombstones > 0 ? [many(tombstones, 'tombstone')] : []),
+    ...(hidden > 0 ? [many(hidden, 'hidden parent')] : []),
+  ];
+  return `${parts.join(' and ')} in a row${of}`;
 }
 
 /** One line about a root. */
@@ -45,13 +61,6 @@ export const notesOf = ({ node, flaw, marked }: FileRow): readonly string[] => [
 /** How a file is drawn. */
 export const styleOf = ({ node, marked }: FileRow): 'marked' | 'dead' | 'plain' =>
   marked ? 'marked' : isDead(node) ? 'dead' : 'plain';
-
-/** A name as one line of a terminal can show it: what would move the cursor, or turn the text, is written out. */
-export const plainName = (name: string): string =>
-  name.replace(
-    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
 
 /** How long ago, in one unit: 40s, 12m, 5h, 3d, 2y. */
 export function ageWords(sinceMs: number, nowMs: number): string {

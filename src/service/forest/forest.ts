@@ -152,6 +152,9 @@ function foundSnapshot({ id: root }: RootStore, record: SnapshotRecord): Found |
       createdMs,
       attachedTo: [],
       leaving: state === 'deleting',
+      kubernetes: record.kubernetes,
+      golden: record.golden !== undefined,
+      group: record.group?.id,
     },
   };
 }
@@ -159,7 +162,9 @@ function foundSnapshot({ id: root }: RootStore, record: SnapshotRecord): Found |
 function foundHidden({ id: root }: RootStore, record: HiddenRecord): Found {
   const { id: key, why, data, state, bytes, parent, createdMs } = record;
   const owner = ownerOfKey(key);
-  const common = { bytes, parent, createdMs, attachedTo: [], leaving: state === 'removing' };
+  const { kubernetes } = record;
+  const leaving = state === 'removing';
+  const common = { bytes, parent, createdMs, attachedTo: [], leaving, kubernetes };
   return {
     at: { data, key },
     file:

@@ -9,6 +9,7 @@ import type { VolumeRecord } from '../../store/schema/volume.ts';
 import { isTooDeep } from './depth.ts';
 import type { ServiceHost } from '../host.ts';
 import { deeper, endClaim, requireClaim } from '../claims/own-claim.ts';
+import { namedBy } from '../../model/kubernetes.ts';
 import { sectorsOf } from '../../model/sectors.ts';
 import { heldBytes, imageOf, pathOf, statOf } from '../claims/data-files.ts';
 import { perform } from '../claims/steps.ts';
@@ -139,6 +140,7 @@ async function recordParent(store: RootStore, volume: VolumeRecord, stat: FileSt
     ...depthOf(volume),
     bytes: stat.size,
     content: volume.content,
+    ...namedBy(volume.kubernetes),
     ...sectorsOf(volume),
     createdMs: sinceMs(volume),
     claim: null,

@@ -9,6 +9,7 @@ import { recordFormat } from '../../store/schema/data.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import { asDeleted } from '../claims/own-claim.ts';
 import { reclaimAfter, unlinkParent, type ReclaimHost } from '../parents/reclaim.ts';
+import { namedBy } from '../../model/kubernetes.ts';
 import { sectorsOf } from '../../model/sectors.ts';
 
 type RemovalHost = ReclaimHost & Pick<ServiceHost, 'clock'>;
@@ -70,6 +71,7 @@ async function leaveTombstone(
     ...(snapshot.depth === undefined ? {} : { depth: snapshot.depth }),
     bytes: snapshot.bytes,
     content: snapshot.content,
+    ...namedBy(snapshot.kubernetes),
     ...sectorsOf(snapshot),
     createdMs: snapshot.createdMs,
     claim: null,

@@ -62,6 +62,8 @@ export const hiddenRecord = z.looseObject({
   id: key,
   why: z.enum(['clone', 'tombstone']),
   state: z.enum(['waiting', 'removing']),
+  /** The claim that it was cut off, or the snapshot that it was. */
+  kubernetes: kubernetesName.optional(),
   /** The directory the file lies in. */
   data: z.enum(['snapshots', 'hidden']),
   parent: key.nullable(),

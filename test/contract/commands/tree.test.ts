@@ -178,8 +178,38 @@ describe('gpfs-csi tree', () => {
     expect(brief(await json(...flags))).toEqual(found);
   });
 
+  test('says what a deletion would free, and what would stay until when', async () => {
+    const one = await tree(['--if-deleted', 'restored']);
+    expect(one).toMatchObject({ status: 0, err: '' });
+    expect(one.out.split('\n').slice(1)).toEqual([
+      'Deleting volume restored would free 4 KiB.',
+      'Removed:',
+      '     4 KiB  volume restored',
+      'Stays:',
+      '    12 KiB  tombstone of nightly-1: stays until snapshot nightly-2 and volume db are gone',
+      'The order of the deletions makes no difference.',
+      '',
+    ]);
+    const all = await tree(['--json', '--if-deleted', `restored,${db},nightly-2`]);
+    const { roots } = JSON.parse(all.out) as { readonly roots: readonly object[] };
+    expect(roots).toMatchObject([{ path: site.root, freedBytes: 24_576, stays: [] }]);
+  });
+
+  test('lists who holds the space, the most first', async () => {
+    const { status, out } = await tree(['--sort', 'own', '--top', '2', '--kind', 'volume']);
+    expect(status).toBe(0);
+    const rows = out.split('\n').filter((line) => / (?:KIND|volume) /.test(line));
+    expect(rows.map((line) => line.replace(/ {2,}/g, '  ').replace(/\d+s$/, 'AGE'))).toEqual([
+      'NAME  KIND  DEPTH  SIZE  OWN  SHARED  FREES  AGE  NODE',
+      'alone  volume  1  64 MiB  4 KiB  0  4 KiB  AGE',
+      'restored  volume  1  64 MiB  4 KiB  12 KiB  4 KiB  AGE',
+    ]);
+    expect(brief(await json('--sort', 'reclaimable', '--top', '1'))).toHaveLength(1);
+  });
+
   test('draws for Mermaid and for Graphviz', async () => {
     expect((await tree(['--mermaid'])).out).toMatch(/^flowchart TD\n {2}n0\["of alone<br\/>/);
+    expect((await tree(['--icicle'])).out).toMatch(/^<svg [^]*>nightly-2<[^]*<\/svg>\n$/);
     expect((await tree(['--dot'])).out).toMatch(/^digraph forest \{\n[^]*\n\}\n$/);
   });
 
@@ -192,11 +222,19 @@ describe('gpfs-csi tree', () => {
     [['--kind', 'file'], 2, /--kind must be one of volume, snapshot, tombstone, hidden/],
     [['--deeper', '-1'], 2, /--deeper must be a whole number/],
     [['--older', 'long'], 2, /--older must be a time like 90m, 12h, 7d or 4w/],
+    [['--sort', 'size'], 2, /--sort must be one of own, reclaimable, age, depth, name/],
+    [['--top', '0'], 2, /--top must be a whole number of at least 1/],
+    [['--sort', 'own', '--dot'], 2, /--dot draws trees, and --sort gives a list/],
+    [['--if-deleted', ','], 2, /--if-deleted needs at least one name/],
+    [['--if-deleted', 'db', '--kind', 'volume'], 2, /--if-deleted and --kind exclude each other/],
+    [['db', '--if-deleted', 'alone'], 2, /"db" is not expected here: --if-deleted takes all names/],
+    [['--if-deleted', 'no-such'], 1, /no volume or snapshot is called "no-such"/],
     [['/', '--root', '/x'], 2, /"\/" and --root both name a root/],
   ])('with %s ends with %d and says why', async (argv, expected, why) => {
     const { status, out, err } = await tree(argv);
     expect({ status, out }).toEqual({ status: expected, out: '' });
     expect(err).toMatch(why);
+    if (expected === 2) expect(err).toMatch(/\ngpfs-csi tree --help explains how it is used\n$/);
     expect(err).not.toMatch(/^ +at /m);
   });
 

@@ -95,7 +95,7 @@ test.each([
     expect({ code, out }).toEqual({ code: 2, out: '' });
     const [line = '', ...rest] = err.trimEnd().split('\n');
     expect(line).toMatch(words);
-    expect(rest).toEqual(['gpfs-csi --help tells how it is used']);
+    expect(rest).toEqual([`gpfs-csi ${argv[0]} --help explains how it is used`]);
     expect(await everything()).toEqual(before);
   },
 );

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clusterWithRoot, serverOn, snap, spec } from '../../support/memory/driver.ts';
+import { clusterWithRoot, from, serverOn, snap, spec } from '../../support/memory/driver.ts';
 
 const named = (kind: string, name: string) => ({
   [`csi.storage.k8s.io/${kind}/namespace`]: 'data',
@@ -43,4 +43,18 @@ test('the name is no part of what the same request is, and a text that is no nam
   expect((await store.volumes.read('pvc-1'))?.value.kubernetes?.name).toBe('db');
   await volumes.create(spec('pvc-2', { parameters: named('pvc', '../../etc') }));
   expect((await store.volumes.read('pvc-2'))?.value.kubernetes).toBeUndefined();
+});
+
+test('what is left of a deleted snapshot, or is cut off a claim, keeps its name', async () => {
+  const { volumes, snapshots, store } = await site();
+  const volume = await volumes.create(spec('pvc-1', { parameters: named('pvc', 'db') }));
+  const parameters = asMap('volumesnapshot', 'nightly');
+  const cut = await snapshots.create({ ...snap('s-1', volume), parameters });
+  const key = (await store.snapshots.read('s-1'))?.value.file?.key ?? '';
+  await snapshots.remove(cut.id);
+  const name = { namespace: 'data' };
+  expect(await store.hidden.read(key)).toMatchObject(nameOf({ ...name, name: 'nightly' }));
+  await volumes.create(spec('pvc-2', { source: from('volume', volume) }));
+  const parent = (await store.volumes.read('pvc-2'))?.value.parent ?? '';
+  expect(parent).not.toBe(key);
 });

@@ -7,6 +7,9 @@ import { rowsOf } from '../../../../src/model/forest/view.ts';
 import { rootWords } from '../../../../src/model/forest/words.ts';
 import { drawn, file } from '../../../support/model/forest.ts';
 
+const claimed = { namespace: 'op', name: 'data' };
+const uuid = '655bd0a5-13a7-4f0e-8bd1-0c8f6d6c2b1a';
+
 const worn: readonly ForestNode[] = [
   file({ key: 'n.1-a', name: 'of nightly-1', kind: 'tombstone', held: 1200n * MiB }),
   file({ key: 'n.2-a', name: 'nightly-2', kind: 'snapshot', parent: 'n.1-a', held: 70n * MiB }),
@@ -91,8 +94,8 @@ describe('the picture', () => {
     expect(lines.map((line) => line.split(/ {2,}/).find((part) => part !== ''))).toEqual([
       'of nightly-1',
       '└─ nightly-2',
-      '└─ of db',
-      '└─ db',
+      ' ↓ of db',
+      ' ↓ db',
     ]);
     expect(drawn(worn, { wanted: () => false }).split('\n')).toHaveLength(1);
   });
@@ -103,8 +106,45 @@ describe('the picture', () => {
     );
     const lines = drawn(chain).split('\n');
     expect(lines).toHaveLength(401);
-    expect(lines.at(-1)).toMatch(/^… {38}└─ c399 +snapshot +399 /);
+    expect(lines.at(-1)).toMatch(/^ ↓ c399 +snapshot +399 /);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(120);
+  });
+
+  test('of a chain of dead files is one line, and --all shows each', () => {
+    const dead = Array.from({ length: 20 }, (_, n) =>
+      file({
+        key: `t${n}`,
+        kind: n === 3 ? 'hidden parent' : 'tombstone',
+        name: `of pvc-655bd0a5-${n}`,
+        parent: n === 0 ? null : `t${n - 1}`,
+        held: MiB,
+      }),
+    );
+    const files = [...dead, file({ key: 'v', parent: 't19', kubernetes: claimed })];
+    expect(drawn(files).split('\n')).toEqual([
+      'NAME                                          KIND    DEPTH    SIZE     OWN  SHARED  AGE  NODE',
+      '⋮ 19 tombstones and 1 hidden parent in a row  dead     0–19          20 MiB',
+      '└─ op/data                                    volume     20  10 GiB       0  20 MiB   3d',
+    ]);
+    expect(drawn(files, { collapse: false }).split('\n')).toHaveLength(22);
+    // What is looked for keeps its own line.
+    const wanted = ({ key }: ForestNode) => key === 't19';
+    expect(drawn(files, { wanted })).toContain('of pvc-655bd0a5-19');
+    expect(drawn(files, { marked: new Set(['t1']) }).split('\n')).toHaveLength(5);
+  });
+
+  test('calls files what Kubernetes calls them, with short ids beside', () => {
+    const named = [
+      file({ key: 's', kind: 'tombstone', name: 'of snapshot-9', kubernetes: claimed }),
+      file({ key: 'v', name: `pvc-${uuid}`, parent: 's', kubernetes: claimed }),
+      file({ key: 'w', name: 'by-hand', parent: 's' }),
+    ];
+    expect(drawn(named).split('\n')).toEqual([
+      'NAME        ID        KIND       DEPTH    SIZE  OWN  SHARED  AGE  NODE',
+      'of op/data            tombstone      0  10 GiB    0       0   3d',
+      '├─ by-hand            volume         1  10 GiB    0       0   3d',
+      '└─ op/data  655bd0a5  volume         1  10 GiB    0       0   3d',
+    ]);
   });
 
   test('is grey where a file is dead, bold where it is pointed at, and only when asked', () => {

@@ -1,7 +1,8 @@
 import { roundBytes } from '../bytes.ts';
 import { mostNamed, type Deletion, type Staying } from './deletion.ts';
 import type { ForestNode } from './forest.ts';
-import { plainName, titleOf } from './names.ts';
+import { titleOf } from './names.ts';
+import { plainName } from './words.ts';
 
 /** What a deletion would do, a line each: what it frees, and what stays until when. */
 export function deletionText(named: readonly ForestNode[], deletion: Deletion): readonly string[] {

@@ -1,8 +1,8 @@
 import { roundBytes, type Bytes } from '../bytes.ts';
 import type { FileRow, ForestRow } from './view.ts';
 import { namedBy } from '../kubernetes.ts';
-import { plainName, titleOf } from './names.ts';
-import { chainWords, moreWords, notesOf, styleOf } from './words.ts';
+import { titleOf } from './names.ts';
+import { chainWords, moreWords, notesOf, plainName, styleOf } from './words.ts';
 
 /** A picture for Mermaid, of all roots together. */
 export function* forestMermaid(rows: readonly ForestRow[]): Generator<string> {

@@ -1,7 +1,7 @@
 import { roundBytes } from '../bytes.ts';
-import { plainName, titleOf } from './names.ts';
+import { titleOf } from './names.ts';
 import type { ForestRow } from './view.ts';
-import { chainWords, moreWords, styleOf } from './words.ts';
+import { chainWords, moreWords, plainName, styleOf } from './words.ts';
 
 const width = 1200;
 const margin = 10;

@@ -12,10 +12,3 @@ export function titleOf(node: Pick<ForestNode, 'kind' | 'name' | 'kubernetes'>):
 /** The start of the UUID in the name of a volume or snapshot, which tells claims of one name apart; '' without one. */
 export const shortId = ({ name }: Pick<ForestNode, 'name'>): string =>
   /\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.exec(name)?.[1] ?? '';
-
-/** A name as one line of a terminal can show it: what would move the cursor, or turn the text, is written out. */
-export const plainName = (name: string): string =>
-  name.replace(
-    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );

@@ -1,7 +1,7 @@
 import { roundBytes, type Bytes } from '../bytes.ts';
-import { plainName, shortId, titleOf } from './names.ts';
+import { shortId, titleOf } from './names.ts';
 import type { ChainRow, FileRow, ForestRow, MoreRow } from './view.ts';
-import { ageWords, chainWords, moreWords, notesOf, styleOf } from './words.ts';
+import { ageWords, chainWords, moreWords, notesOf, plainName, styleOf } from './words.ts';
 
 /** How a picture is written. */
 export interface TextOptions {

@@ -1,7 +1,7 @@
 import { isDead, type RootAccounts } from './accounts.ts';
 import { counted, roundBytes } from '../bytes.ts';
 import type { FileKind } from './forest.ts';
-import { plainName, titleOf } from './names.ts';
+import { titleOf } from './names.ts';
 import type { Bulk } from './shapes.ts';
 import type { ChainRow, FileRow } from './view.ts';
 
@@ -61,6 +61,13 @@ export const notesOf = ({ node, flaw, marked }: FileRow): readonly string[] => [
 /** How a file is drawn. */
 export const styleOf = ({ node, marked }: FileRow): 'marked' | 'dead' | 'plain' =>
   marked ? 'marked' : isDead(node) ? 'dead' : 'plain';
+
+/** A name as one line of a terminal can show it: what would move the cursor, or turn the text, is written out. */
+export const plainName = (name: string): string =>
+  name.replace(
+    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
 
 /** How long ago, in one unit: 40s, 12m, 5h, 3d, 2y. */
 export function ageWords(sinceMs: number, nowMs: number): string {

@@ -23,7 +23,7 @@ const line = (node: ForestNode, words: string): string =>
   `  ${(node.held === undefined ? '?' : roundBytes(node.held)).padStart(8)}  ${words}`;
 
 /** `volume op/data`, as one line of a terminal can show it. */
-export const kindAndName = (node: ForestNode): string =>
+const kindAndName = (node: ForestNode): string =>
   `${node.golden === true ? 'golden image' : node.kind} ${plainName(titleOf(node))}`;
 
 /** Why a file would stay, and what would have to go first. */

@@ -33,8 +33,8 @@ export function chainWords({ chain }: ChainRow): string {
   const [only] = titles;
   const of = titles.size === 1 && only !== undefined ? ` ${plainName(only)}` : '';
   const parts = [
-    ...(tombstones > 0 ? [many(tombstones, 'tombstone')] : []),
-    ...(hidden > 0 ? [many(hidden, 'hidden parent')] : []),
+    ...(tombstones > 0 ? [counted(tombstones, 'tombstone')] : []),
+    ...(hidden > 0 ? [counted(hidden, 'hidden parent')] : []),
   ];
   return `${parts.join(' and ')} in a row${of}`;
 }

@@ -14,6 +14,7 @@ import { simulate } from './simulate.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
 import { thaw } from './thaw.ts';
 import { tree } from './tree.ts';
+import { volumesLeft } from './volumes-left.ts';
 import { packageVersion } from './command/version.ts';
 
 // A shared file system that hangs blocks the threads that wait for it, and Node has only four by default.
@@ -34,6 +35,7 @@ const subcommands = {
   doctor,
   simulate,
   thaw,
+  'volumes-left': volumesLeft,
 } as const satisfies Record<string, Subcommand>;
 
 const help = [
@@ -41,8 +43,8 @@ const help = [
   '',
   'usage: gpfs-csi SUBCOMMAND [flags]',
   '',
-  ...Object.entries(subcommands).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`),
-  '  version     print the version',
+  ...Object.entries(subcommands).map(([name, { summary }]) => `  ${name.padEnd(14)}${summary}`),
+  '  version       print the version',
   '',
   'gpfs-csi SUBCOMMAND --help explains one of them. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.',
 ].join('\n');

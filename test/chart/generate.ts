@@ -30,7 +30,8 @@ function plainManifests(rendered: string): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
   for (const document of rendered.split(/^---\n/m)) {
     const source = /^# Source: gpfs-csi\/templates\/(.+)\n/.exec(document)?.[1];
-    if (source === undefined || source.startsWith('tests/')) continue;
+    const isHook = document.includes('helm.sh/hook:');
+    if (source === undefined || isHook) continue;
     const path = `deploy/manifests/${source}`;
     const before = files.get(path);
     const start = before === undefined ? generatedNote : `${before}---\n`;

@@ -60,6 +60,20 @@ function template(values: Values, options: RenderOptions): Promise<Rendered> {
   );
 }
 
+/** `helm template` for an upgrade of the release gpfs-csi, with what it looks up in a cluster. */
+export const onCluster = (server: string, values: Values): Promise<Rendered> =>
+  withValues(values, (file) => {
+    const place = ['--namespace', 'gpfs-csi', '--kube-apiserver', server];
+    const how = [
+      '--dry-run=server',
+      '--is-upgrade',
+      '--disable-openapi-validation',
+      '--values',
+      file,
+    ];
+    return helm(['template', 'gpfs-csi', chart, ...place, ...how]);
+  });
+
 /** `helm lint --strict` with these values. */
 export const lint = (values: Values): Promise<Rendered> =>
   withValues(values, (file) => helm(['lint', '--strict', '--quiet', chart, '--values', file]));

@@ -151,7 +151,9 @@ describe('pods', () => {
       expect(spec.hostNetwork ?? false, from).toBe(false);
       expect(spec.hostIPC ?? false, from).toBe(false);
       const direct = from.startsWith('mm commands in the container');
-      expect(spec.hostPID ?? false, from).toBe(/DaemonSet \S+-node$|Job/.test(from) && !direct);
+      expect(spec.hostPID ?? false, from).toBe(
+        /DaemonSet \S+-node$|simulator-down$/.test(from) && !direct,
+      );
     }
   });
 
@@ -192,9 +194,11 @@ describe('pods', () => {
     ]);
   });
 
-  test('a token of the API server is for the sidecars alone', () => {
+  test('a token of the API server is for the sidecars, and what an uninstall asks first', () => {
     for (const { from, spec } of pods) {
-      expect(spec.automountServiceAccountToken !== false, from).toBe(from.includes('Deployment'));
+      expect(spec.automountServiceAccountToken !== false, from).toBe(
+        /Deployment|-uninstall$/.test(from),
+      );
       expect(spec.enableServiceLinks, from).toBe(false);
     }
   });
@@ -268,6 +272,20 @@ describe('roles', () => {
     expect(new Set(deleting.flatMap(({ resources }) => resources))).toEqual(
       new Set(['persistentvolumes']),
     );
+  });
+
+  test('what an uninstall asks first may list persistent volumes, and its account goes again', () => {
+    const own = objects.filter(({ metadata }) => metadata.name.endsWith('-uninstall'));
+    expect(own.length).toBeGreaterThan(20);
+    for (const { kind, metadata, rules } of own) {
+      const annotations = metadata['annotations'] as Readonly<Record<string, string>>;
+      expect(annotations['helm.sh/hook']).toBe('pre-delete');
+      expect(annotations['helm.sh/hook-delete-policy']).toContain('hook-succeeded');
+      if (kind !== 'ClusterRole') continue;
+      expect(rules).toEqual([
+        { apiGroups: [''], resources: ['persistentvolumes'], verbs: ['list'] },
+      ]);
+    }
   });
 
   test('the node pods get no role', () => {

@@ -25,6 +25,9 @@ const valuesText = readFileSync(join(chart, 'values.yaml'), 'utf8');
 const schema = JSON.parse(readFileSync(join(chart, 'values.schema.json'), 'utf8')) as Schema;
 const documented = documentedValues(valuesText);
 
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 const resolve = (each: Schema): Schema =>
   each.$ref === undefined ? each : (schema.$defs?.[each.$ref.split('/').at(-1) ?? ''] ?? {});
 
@@ -43,6 +46,13 @@ describe('values', () => {
     const paths = documented.map(({ path }) => path);
     expect(paths.length).toBeGreaterThan(100);
     expect([...paths].sort()).toEqual([...allowed(schema, parse(valuesText), [])].sort());
+  });
+
+  test('each has a row of its own: none is an object but those of Kubernetes', () => {
+    const objects = documented.flatMap(({ path, preset }) =>
+      isObject(preset) && Object.keys(preset).length > 0 ? [path] : [],
+    );
+    expect(objects.filter((path) => !path.endsWith('.resources'))).toEqual([]);
   });
 
   test('each has a default and a comment that is a sentence', () => {

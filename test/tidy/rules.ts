@@ -36,7 +36,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
     node background publish unpublish stage unstage expand stats device host state`),
   'src/server': words('http connections registration transport rpc call proto'),
   'src/cli': words(`
-    main demo serve adopt doctor explain export history image migrate simulate thaw tree forest server command`),
+    main demo serve adopt doctor explain export history image migrate simulate thaw tree volumes-left forest server cluster command`),
   'src/store': words(`
     root marks abilities attached notes freezes nodes queue gone records history spare edges inside guarded json layout
     schema`),

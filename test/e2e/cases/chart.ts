@@ -1,10 +1,18 @@
-import { deepEqual, equal, rejects } from 'node:assert/strict';
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Case } from '../case.ts';
 import { nodes } from '../cluster/node.ts';
-import { chartFolder, helm, installDriver, installRelease, uninstall } from '../driver.ts';
+import {
+  chartFolder,
+  helm,
+  installDriver,
+  installRelease,
+  rolledOut,
+  uninstall,
+} from '../driver.ts';
+import { kubectl } from '../kube.ts';
 import { claim, pod, volumePath } from '../objects.ts';
 import { release } from '../setup/places.ts';
 import { patienceMs, until } from '../setup/wait.ts';
@@ -34,7 +42,7 @@ export const chartCases: readonly Case[] = [
   },
   {
     id: 'uninstall',
-    says: 'uninstalling leaves nothing but the volumes, which are there again after an install',
+    says: 'uninstalling is refused while there are volumes; forced, it leaves nothing but these, for the next install',
     run: async (space) => {
       await space.apply(claim('a'), pod('user', { claim: 'a' }));
       await space.reaches('pod/user', '.status.phase', 'Running');
@@ -46,7 +54,8 @@ export const chartCases: readonly Case[] = [
         async () => (await volumeLoops()).length === 0,
       );
       const files = await dataFiles();
-      await uninstall(release);
+      await refused();
+      await helm(['uninstall', release.name, '--namespace', release.namespace, '--no-hooks']);
       await until('the node pods are gone', patienceMs, async () => (await sockets()).length === 0);
       deepEqual(await volumeMounts(), []);
       deepEqual(await volumeLoops(), []);
@@ -58,6 +67,26 @@ export const chartCases: readonly Case[] = [
     },
   },
 ];
+
+/** An uninstall and an upgrade that would cost the volumes: refused, and afterwards all is as before. */
+async function refused(): Promise<void> {
+  const left = '1 PersistentVolume is of driver gpfs-clone.csi (e2e-uninstall/a)';
+  await rejects(uninstall(release), (error: { readonly stdout: string; readonly stderr: string }) =>
+    (error.stdout + error.stderr).includes(left),
+  );
+  const { name, namespace } = release;
+  const kept = await kubectl(['get', 'clusterroles,serviceaccounts', '-A', '-o', 'name']);
+  ok(!kept.includes(`${name}-uninstall`), kept);
+  const [revision = ''] = (await installed()).split(' ');
+  equal(await installed(), `${revision} uninstalling`);
+  await helm(['rollback', name, revision, '--namespace', namespace]);
+  equal(await installed(), `${Number(revision) + 1} deployed`);
+  await rejects(
+    installRelease(release, chartFolder, { driverName: 'other.example' }, ['--reuse-values']),
+    /1 PersistentVolume is of driver gpfs-clone\.csi, and with these values driverName becomes other\.example/,
+  );
+  await rolledOut();
+}
 
 const roots = ['/gpfs/fs1/csi'];
 

@@ -8,9 +8,21 @@ import { serve } from '../../../../src/cli/serve.ts';
 import { simulate } from '../../../../src/cli/simulate.ts';
 import { thaw } from '../../../../src/cli/thaw.ts';
 import { tree } from '../../../../src/cli/tree.ts';
+import { volumesLeft } from '../../../../src/cli/volumes-left.ts';
 import { counted } from '../../../../src/model/bytes.ts';
 
-const all = { serve, image, export: exportCommand, adopt, migrate, tree, doctor, simulate, thaw };
+const all = {
+  serve,
+  image,
+  export: exportCommand,
+  adopt,
+  migrate,
+  tree,
+  doctor,
+  simulate,
+  thaw,
+  volumesLeft,
+};
 
 test.each(Object.entries(all))('the columns of %s --help stay apart', (_, { help }) => {
   const lines = help.split('\n').filter((line) => line.startsWith('  --'));

@@ -24,7 +24,7 @@ would keep it busy, and be dead after a restart of GPFS. A parent inside another
 {{- define "gpfs-csi.mountPoints" -}}
 {{- $points := .Values.mountPoints -}}
 {{- if not $points -}}
-{{- range .Values.roots -}}
+{{- range (include "gpfs-csi.rootList" . | fromJsonArray) -}}
 {{- $points = append $points (regexFind "^/[^/]+/[^/]+" .) -}}
 {{- end -}}
 {{- end -}}
@@ -33,10 +33,11 @@ would keep it busy, and be dead after a restart of GPFS. A parent inside another
 
 {{/* Refuses values that contradict each other, and says what to do. */}}
 {{- define "gpfs-csi.check" -}}
+{{- include "gpfs-csi.checkForms" . -}}
 {{- if .Values.simulator.enabled -}}
 {{- include "gpfs-csi.checkSimulator" . -}}
 {{- else -}}
-{{- if not .Values.roots -}}
+{{- if not (include "gpfs-csi.rootList" . | fromJsonArray) -}}
 {{- fail "roots is empty: name the GPFS directories that volumes live in, as in --set 'roots={/gpfs/fs1/csi}', or try the driver with --set simulator.enabled=true" -}}
 {{- end -}}
 {{- include "gpfs-csi.checkMountPoints" . -}}
@@ -53,7 +54,7 @@ would keep it busy, and be dead after a restart of GPFS. A parent inside another
 
 {{- define "gpfs-csi.checkMountPoints" -}}
 {{- $points := include "gpfs-csi.mountPoints" . | fromJsonArray -}}
-{{- range $root := .Values.roots -}}
+{{- range $root := (include "gpfs-csi.rootList" . | fromJsonArray) -}}
 {{- $inside := false -}}
 {{- range $points -}}
 {{- if or (eq . $root) (hasPrefix (printf "%s/" .) $root) }}{{ $inside = true }}{{ end -}}
@@ -77,7 +78,7 @@ would keep it busy, and be dead after a restart of GPFS. A parent inside another
 {{- end -}}
 
 {{- define "gpfs-csi.checkClasses" -}}
-{{- $roots := ternary (list (include "gpfs-csi.roots" .)) .Values.roots .Values.simulator.enabled -}}
+{{- $roots := splitList "," (include "gpfs-csi.roots" .) -}}
 {{- $default := 0 -}}
 {{- range .Values.storageClasses -}}
 {{- if .default }}{{ $default = add1 $default }}{{ end -}}

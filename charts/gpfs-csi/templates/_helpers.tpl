@@ -73,11 +73,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s/simulator" (include "gpfs-csi.pluginDir" .) -}}
 {{- end -}}
 
+{{/* The roots as a JSON list: a list, or a text with commas between them, as `--set roots=/gpfs/fs1/csi` gives it. */}}
+{{- define "gpfs-csi.rootList" -}}
+{{- $roots := .Values.roots -}}
+{{- if kindIs "string" $roots }}{{ $roots = splitList "," $roots | compact }}{{ end -}}
+{{- toJson $roots -}}
+{{- end -}}
+
 {{- define "gpfs-csi.roots" -}}
 {{- if .Values.simulator.enabled -}}
 {{- printf "%s/fs1/csi-data" (include "gpfs-csi.simulatorDir" .) -}}
 {{- else -}}
-{{- join "," .Values.roots -}}
+{{- include "gpfs-csi.rootList" . | fromJsonArray | join "," -}}
 {{- end -}}
 {{- end -}}
 

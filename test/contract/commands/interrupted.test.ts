@@ -146,7 +146,7 @@ describe('a command that is interrupted in the middle of', () => {
     // Held open for both, so that it neither waits for a reader nor breaks for want of one.
     await using held = await open(pipe, constants.O_RDWR | constants.O_NONBLOCK);
     const argv = ['export', id, '--format', 'raw', '--to', '-'];
-    const { child, ended } = startCommand(site, argv, held.fd);
+    const { child, ended } = startCommand(site, argv, { out: held.fd });
     const something = () =>
       held.read(Buffer.alloc(1), 0, 1).then(
         () => true,

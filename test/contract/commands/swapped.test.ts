@@ -1,10 +1,20 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  mkdir,
+  readFile,
+  readdir,
+  readlink,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { MiB } from '../../../src/model/bytes.ts';
-import { command } from '../../support/disk/command.ts';
+import { command, startCommand } from '../../support/disk/command.ts';
 import { newVolume } from '../../support/disk/csi.ts';
 import { realSite } from '../../support/disk/real-site.ts';
 import { filesOnDisk } from '../../support/disk/real-truth.ts';
@@ -15,6 +25,7 @@ import { attacker, startSwapper, type Swap } from '../../support/disk/swapper.ts
 const site = await realSite({ size: 1024n * MiB });
 const server = await site.serve();
 const fileset = join(site.root, '..');
+const waitForSwap = join(import.meta.dirname, '../../support/disk/wait-for-swap.mjs');
 const tries = [1, 2];
 for (const way of [site.directory, fileset]) await chmod(way, 0o755);
 
@@ -76,22 +87,31 @@ test('an import of qcow2 reads no other file', async () => {
 
 test('an export writes to no other file', async () => {
   const volume = await newVolume(server, 'exported');
-  for (const n of tries) {
-    const at = await directories(`export-${n}`);
+  const ask = { name: 'moment', source_volume_id: volume };
+  const { snapshot } = await server.ok('CreateSnapshot', ask);
+  const snapshot_id = snapshot?.snapshot_id ?? '';
+  for (const format of ['raw', 'qcow2']) {
+    const at = await directories(`export-${format}`);
     await symlink(victim, at('other/draft'));
-    const cue = { appears: at('now'), prefix: 'out' };
+    const cue = { appears: at('now'), prefix: 'out.part-' };
     const swap: Swap['then'] = [
       [at('now/FOUND'), at('hidden')],
-      [at('other'), at('now/FOUND')],
+      [at('other/draft'), at('now/FOUND')],
+      [at('other'), at('swapped')],
     ];
     await using _ = await startSwapper([{ cue, then: swap }]);
-    const words = ['export', volume, '--format', 'qcow2', '--to', at('now/out')];
-    const { code, err } = await command(site, [...words, '--trust-directory']);
+    const words = ['export', snapshot_id, '--format', format, '--to', at('now/out')];
+    const wait = { nodeFlags: ['--import', waitForSwap], env: { SWAPPED: at('swapped') } };
+    const ended = await startCommand(site, [...words, '--trust-directory'], wait).ended;
     expect((await readFile(victim)).equals(precious)).toBe(true);
-    // Where the attacker was too slow, or the servers were at work on the volume, there is nothing to refuse.
-    if (code === 0 || err.includes('try again')) continue;
-    expect(err).toMatch(/out was exchanged for another file during the command/);
+    expect(ended).toMatchObject({ code: 1, out: '' });
+    expect(ended.err).toMatch(/out was exchanged for another file during the command/);
+    // The link of the attacker is left as it is, and nothing has the name that was asked for.
+    const left = await readdir(at('now'));
+    expect(left).toEqual([expect.stringMatching(/^out\.part-/)]);
+    expect(await readlink(at(`now/${left[0] ?? ''}`))).toBe(victim);
   }
+  await server.ok('DeleteSnapshot', { snapshot_id });
   await server.ok('DeleteVolume', { volume_id: volume });
 });
 

@@ -28,15 +28,24 @@ export function commandLine(
   ];
 }
 
-/** Starts a command of the driver on a site in its own process. Its output may go to an open file. */
+/** How a command is started, where the defaults do not do. Its output may go to an open file. */
+interface Manner {
+  readonly out?: number | 'pipe';
+  readonly nodeFlags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Starts a command of the driver on a site in its own process. */
 export function startCommand(
   site: RealSite,
   argv: readonly string[],
-  out: number | 'pipe' = 'pipe',
+  { out = 'pipe', nodeFlags = [], env = {} }: Manner = {},
 ): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
   const [program, ...words] = commandLine(site, argv);
-  const env = { PATH: '/usr/bin', NODE_COMPILE_CACHE: inject('compiled') };
-  const child = spawn(program, words, { env, stdio: ['pipe', out, 'pipe'] });
+  const child = spawn(program, [...nodeFlags, ...words], {
+    env: { PATH: '/usr/bin', NODE_COMPILE_CACHE: inject('compiled'), ...env },
+    stdio: ['pipe', out, 'pipe'],
+  });
   const said = { out: '', err: '' };
   child.stdout?.on('data', (text: Buffer) => void (said.out += text.toString()));
   child.stderr?.on('data', (text: Buffer) => void (said.err += text.toString()));

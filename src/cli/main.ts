@@ -13,6 +13,7 @@ import { serve } from './serve.ts';
 import { simulate } from './simulate.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
 import { thaw } from './thaw.ts';
+import { supportBundle } from './support-bundle.ts';
 import { tree } from './tree.ts';
 import { volumesLeft } from './volumes-left.ts';
 import { packageVersion } from './command/version.ts';
@@ -33,6 +34,7 @@ const subcommands = {
   history: historyCommand,
   explain,
   doctor,
+  'support-bundle': supportBundle,
   simulate,
   thaw,
   'volumes-left': volumesLeft,
@@ -45,6 +47,8 @@ const help = [
   '',
   ...Object.entries(subcommands).map(([name, { summary }]) => `  ${name.padEnd(14)}${summary}`),
   '  version       print the version',
+  ...Object.entries(subcommands).map(([name, { summary }]) => `  ${name.padEnd(16)}${summary}`),
+  '  version         print the version',
   '',
   'gpfs-csi SUBCOMMAND --help explains one of them. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.',
 ].join('\n');

@@ -36,7 +36,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
     node background publish unpublish stage unstage expand stats device host state`),
   'src/server': words('http connections registration transport rpc call proto'),
   'src/cli': words(`
-    main demo serve adopt doctor explain export history image migrate simulate thaw tree volumes-left forest server cluster command`),
+    main demo support-bundle serve adopt doctor explain export history image migrate simulate thaw tree bundle volumes-left forest server cluster command`),
   'src/store': words(`
     root marks abilities attached notes freezes nodes queue gone records history spare edges inside guarded json layout
     schema`),
@@ -48,7 +48,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
   'src/run': words(`
     streams named lifeline host-files host-ranges host-run confined observed cgroups companion directories trials parallel programs limit
     mounts files clock run`),
-  'src/observe': words('logger context log metrics redact'),
+  'src/observe': words('logger context log metrics scrub redact'),
   'src/model': words(`
     explain audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology superblock
     capability sectors fault ids kubernetes bytes`),

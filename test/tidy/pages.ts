@@ -4,7 +4,7 @@ import { prose } from './cites.ts';
 /** Pages of docs that its table of contents leaves out. */
 export const unlistedPages = (tree: Tree): readonly string[] =>
   filesIn(tree, 'docs', '.md')
-    .filter((path) => !/^docs\/(?:README\.md$|adr\/\d)/.test(path))
+    .filter((path) => !/^docs\/(?:README\.md$|adr\/\d|runbooks\/Gpfs)/.test(path))
     .map((path) => path.slice('docs/'.length))
     .filter((page) => !(tree.get('docs/README.md') ?? '').includes(`](${page})`))
     .map(

@@ -3,8 +3,8 @@ import type { AuditFacts, FileFact, Finding } from './facts.ts';
 import type { Graph } from './facts-graph.ts';
 
 /**
- * Files in the quarantine that GPFS calls clones: each keeps its clone parent from being removed, and no record counts
- * the space. What is freed without such a file is said only where GPFS names nobody else who reads through that parent.
+ * Files in the quarantine that GPFS calls clones: each keeps its clone parent from being removed, and its own blocks
+ * are in no account. What is freed without such a file is said only where GPFS names nobody else who reads through that parent.
  */
 export const asideFindings = ({ aside }: AuditFacts, graph: Graph): readonly Finding[] =>
   aside.flatMap(({ path, clone }): Finding[] => {

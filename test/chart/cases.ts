@@ -123,6 +123,12 @@ export const kept: Readonly<Record<string, Case>> = {
 
 /** More ways, rendered and checked but not kept. */
 export const more: Readonly<Record<string, Case>> = {
+  dashboards: {
+    values: {
+      roots,
+      metrics: { dashboards: { enabled: true, labels: { a: 'b' }, annotations: { c: 'd' } } },
+    },
+  },
   'no snapshots': { values: { roots }, options: { apis: [] } },
   'snapshots never': { values: { roots, snapshots: 'never' } },
   'snapshots always': { values: { roots, snapshots: 'always' }, options: { apis: [] } },

@@ -45,18 +45,15 @@ export const dashboardExpressions = (): readonly Expression[] =>
     ),
   );
 
+type Series = ReadonlyMap<string, ReadonlySet<string>>;
+
 /** The labels of the series of each metric, by its name without the endings of a histogram. */
-export function seriesIn(exposition: string): ReadonlyMap<string, ReadonlySet<string>> {
-  const found = new Map<string, Set<string>>();
-  for (const line of exposition.split('\n')) {
-    const head = /^# HELP (\S+)/.exec(line)?.[1];
-    if (head !== undefined) found.set(head, found.get(head) ?? new Set());
-    const [, name = '', labels = ''] = /^([a-z_]+)(?:\{(.*)\})? \S+$/.exec(line) ?? [];
-    if (name === '') continue;
-    const known = found.get(name) ?? found.get(plain(name)) ?? new Set<string>();
-    found.set(found.has(name) ? name : plain(name), known);
-    for (const [, label = ''] of labels.matchAll(/([a-z_]+)="(?:[^"\\]|\\.)*"/g)) known.add(label);
-  }
+export function seriesIn(exposition: string): Series {
+  const heads = exposition.matchAll(/^# HELP (\S+)/gm);
+  const found = new Map(Array.from(heads, ([, name = '']) => [name, new Set<string>()]));
+  for (const [, name = '', labels = ''] of exposition.matchAll(/^([a-z_]+)\{(.*)\} \S+$/gm))
+    for (const [, label = ''] of labels.matchAll(/([a-z_]+)="(?:[^"\\]|\\.)*"/g))
+      (found.get(name) ?? found.get(plain(name)))?.add(label);
   return found;
 }
 
@@ -65,25 +62,34 @@ const plain = (name: string): string => name.replace(/_(?:bucket|count|sum)$/, '
 /** What Prometheus adds to each series of a pod. */
 const targetLabels = ['job', 'namespace', 'node', 'pod', 'instance'];
 
+const labelsOf = (name: string, series: Series): ReadonlySet<string> | undefined =>
+  name === 'up' ? new Set() : (series.get(name) ?? series.get(plain(name)));
+
 /** Metrics and labels that an expression names and that are not there. */
-export function strangersIn(
-  { where, text }: Expression,
-  series: ReadonlyMap<string, ReadonlySet<string>>,
-): readonly string[] {
-  const used = [...text.matchAll(/\b(gpfs_csi_[a-z_]+|up)(?:\{([^}]*)\})?/g)];
-  const labels = new Set(targetLabels);
-  const strange: string[] = used.length === 0 ? [`${where}: names no metric`] : [];
-  for (const [, name = '', matchers = ''] of used) {
-    const known = name === 'up' ? new Set<string>() : (series.get(name) ?? series.get(plain(name)));
-    if (!known) strange.push(`${where}: there is no metric ${name}`);
-    for (const label of known ?? []) labels.add(label);
-    for (const [, label = ''] of matchers.matchAll(/([a-z_]+) *(?:=|!=|=~|!~) *"/g))
-      if (known && !known.has(label) && !targetLabels.includes(label))
-        strange.push(`${where}: ${name} has no label ${label}`);
-  }
-  const grouped = [...text.matchAll(/\b(?:by|on) ?\(([^)]*)\)/g)];
-  for (const [, list = ''] of grouped)
-    for (const label of list.split(',').map((each) => each.trim()))
-      if (!labels.has(label)) strange.push(`${where}: nothing in it has a label ${label}`);
-  return strange;
+export function strangersIn({ where, text }: Expression, series: Series): readonly string[] {
+  const used = [...text.matchAll(/\b(gpfs_csi_[a-z_]+|up)(?:\{([^}]*)\})?/g)].map(
+    ([, name = '', matchers = '']) => ({ name, matchers, known: labelsOf(name, series) }),
+  );
+  const all = new Set([...targetLabels, ...used.flatMap(({ known = [] }) => [...known])]);
+  const grouped = [...text.matchAll(/\b(?:by|on) ?\(([^)]*)\)/g)]
+    .flatMap(([, list = '']) => list.split(',').map((each) => each.trim()))
+    .filter((label) => !all.has(label));
+  const strange = used.flatMap(({ name, matchers, known }) =>
+    known ? wrongMatchers(matchers, known, name) : [`there is no metric ${name}`],
+  );
+  return [
+    ...(used.length === 0 ? ['names no metric'] : []),
+    ...strange,
+    ...grouped.map((label) => `nothing in it has a label ${label}`),
+  ].map((sentence) => `${where}: ${sentence}`);
 }
+
+const wrongMatchers = (
+  matchers: string,
+  known: ReadonlySet<string>,
+  name: string,
+): readonly string[] =>
+  [...matchers.matchAll(/([a-z_]+) *(?:=|!=|=~|!~) *"/g)]
+    .map(([, label = '']) => label)
+    .filter((label) => !known.has(label) && !targetLabels.includes(label))
+    .map((label) => `${name} has no label ${label}`);

@@ -43,6 +43,8 @@ export async function snapshot(
 /** Whether a group may be cut with this volume: ext4 is frozen for it, and a raw device must not be in use. */
 const fitsGroup = ({ lost }: World, volume: ChaosVolume): boolean => {
   const { kind, name, pod, podBusy, inGroup, alone } = volume;
+  // A node that boots has nothing mounted, and no pod starts there again before the group is there.
+  if (pod && !(pod.alive && pod.node.open)) return false;
   if (alone || podBusy || inGroup || [...lost].some(({ volume }) => volume === name)) return false;
   return kind === 'ext4' || (kind === 'raw' && !pod);
 };
@@ -58,7 +60,7 @@ export async function groupSnapshot(
   );
   await beside(one, () =>
     beside(two, async () => {
-      if (!one || !two) return;
+      if (!one || !two || ![one, two].every((each) => fitsGroup(world, each))) return;
       // Pods may write, and neither begin nor end until the group is there.
       for (const each of [one, two]) each.inGroup = true;
       await cutGroup(world, lane, [one, two]).finally(() => {

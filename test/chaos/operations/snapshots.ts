@@ -9,6 +9,7 @@ import {
   type ChaosSnapshot,
   type ChaosVolume,
   type Lane,
+  type Pod,
   type World,
 } from '../world.ts';
 
@@ -40,12 +41,14 @@ export async function snapshot(
   });
 }
 
+/** A node that boots has nothing mounted, and no pod starts there again while a group is being cut. */
+const isUp = (pod: Pod | undefined): boolean => !pod || (pod.alive && pod.node.open);
+
 /** Whether a group may be cut with this volume: ext4 is frozen for it, and a raw device must not be in use. */
 const fitsGroup = ({ lost }: World, volume: ChaosVolume): boolean => {
   const { kind, name, pod, podBusy, inGroup, alone } = volume;
-  // A node that boots has nothing mounted, and no pod starts there again before the group is there.
-  if (pod && !(pod.alive && pod.node.open)) return false;
-  if (alone || podBusy || inGroup || [...lost].some(({ volume }) => volume === name)) return false;
+  if (alone || podBusy || inGroup || !isUp(pod)) return false;
+  if ([...lost].some(({ volume }) => volume === name)) return false;
   return kind === 'ext4' || (kind === 'raw' && !pod);
 };
 

@@ -155,7 +155,8 @@ function refuse(error: unknown): never {
       'there is no room for the converted image; add space, or make the image smaller',
       error,
     );
-  const first = error.stderr.trim().split('\n')[0] ?? '';
+  // Where a signal ended it, its own words come after that.
+  const first = error.stderr.trim().split('\n').slice(0, 2).join(', ');
   throw new DriverError(
     'wrong-state',
     `qemu-img refuses the image${first === '' ? '' : `: ${first}`}`,

@@ -19,8 +19,12 @@ export interface Confinement {
 const minute = 60;
 const hour = 60 * minute;
 
-// libext2fs reads bitmaps with a thread for each processor, and the stack of a thread counts whole: 8 MiB mostly.
-const stacks = BigInt(cpus().length) * 16n * MiB;
+// The stack of a thread counts whole as private memory, and has the size of this limit, which a node may have set higher:
+// with 64 MiB qemu-img reaches its limit of memory by its threads alone, and aborts.
+const stackBytes = 8n * MiB;
+
+// libext2fs reads bitmaps with a thread for each processor.
+const stacks = BigInt(cpus().length) * 2n * stackBytes;
 
 // The figures behind the limits are in ADR 46. Nothing here waits for a person or the network, so the processor time
 // bounds the time of a program as well, except where its disk does not answer; then a kill would not end it either.
@@ -55,7 +59,7 @@ const graceSeconds = 5;
 export function wordsBefore({ memory, cpuSeconds, rights }: Confinement): readonly Words[] {
   const cpu = `${cpuSeconds}:${cpuSeconds + graceSeconds}`;
   return [
-    ['prlimit', `--data=${memory}`, `--cpu=${cpu}`, '--core=0', '--'],
+    ['prlimit', `--data=${memory}`, `--stack=${stackBytes}`, `--cpu=${cpu}`, '--core=0', '--'],
     ['unshare', '--net', '--ipc', '--'],
     ...privileges[rights](),
   ];
@@ -82,6 +86,9 @@ const strangeUser = (): number => 0x70000000 + Math.floor(Math.random() * 0x0fff
 const outOfMemory =
   /cannot allocate memory|memory allocation failed|memory exhausted|out of memory|failed to allocate|not enough memory/i;
 
+// QEMU aborts then, and glibc has the same error for memory and for the number of processes.
+const noThread = /(?:thread_create|create (?:a )?thread)\b.*: Resource temporarily unavailable/i;
+
 /** Which of its limits ended a program, in words for the caller; undefined where none did. */
 export function limitMet(
   program: string,
@@ -100,6 +107,8 @@ export function limitMet(
     return `${program} used all the processor time that it may; run it by hand on this node if the volume can be trusted`;
   if (/error while loading shared libraries: .*Permission denied/.test(stderr))
     return `${program} runs as a user without rights, who may not read its libraries here; let all users enter / and read /usr and /lib on this node`;
+  if (noThread.test(stderr))
+    return `${program} could start no further thread: it needs more than the ${showBytes(limits.memory)} of memory that it may use, or this node allows no more processes (pids.max of the pod, kernel.threads-max); try again when the node has less to do`;
   if (!outOfMemory.test(stderr)) return undefined;
   return `${program} needs more than the ${showBytes(limits.memory)} of memory that it may use; run it by hand on this node if the volume can be trusted`;
 }

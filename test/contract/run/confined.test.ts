@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, open, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -51,6 +52,43 @@ test('a qcow2 image of a few KiB that makes qemu-img use a GiB is refused, and t
     qemuImg(hostRun({ mmDirectory: '/nonexistent' })).check(file, 2n ** 20n),
   ).rejects.toThrow(
     'the image could not be read: qemu-img needs more than the 1 GiB of memory that it may use',
+  );
+});
+
+test('the stacks of threads have their usual size, whatever the node gives its processes', async () => {
+  const paths = ['disk.raw', 'disk.qcow2', 'new.raw'].map((name) => join(directory, name));
+  const [raw = '', qcow2 = '', target = ''] = paths;
+  await writeFile(raw, randomBytes(64 * 2 ** 20));
+  execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, qcow2]);
+  await writeFile(target, '');
+  await truncate(target, 64 * 2 ** 20);
+  await using from = await open(qcow2, 'r');
+  await from.chmod(0o444);
+  await using to = await open(target, 'r+');
+  const limit = (soft: string) =>
+    execFileSync('prlimit', ['--pid', String(process.pid), `--stack=${soft}:`]);
+  const before = execFileSync('prlimit', ['--stack', '--raw', '--noheadings', '-o', 'SOFT']);
+  limit(String(256 * 2 ** 20));
+  try {
+    await qemuImg(hostRun({ mmDirectory: '/nonexistent' })).toRaw(from, to);
+  } finally {
+    limit(before.toString().trim());
+  }
+  expect((await readFile(target)).equals(await readFile(raw))).toBe(true);
+});
+
+test('a thread that cannot start is said to be one, with both limits that it may have met', async () => {
+  await standIn(
+    'qemu-img',
+    'echo "qemu: qemu_thread_create: Resource temporarily unavailable" >&2; kill -ABRT $$',
+  );
+  await using file = await open('/dev/null', 'r');
+  await expect(qemuImg(run).check(file, 1n)).rejects.toThrow(
+    /^the image could not be read: qemu-img could start no further thread: it needs more than the 1 GiB/,
+  );
+  await standIn('qemu-img', 'echo "qemu-img: something else" >&2; kill -ABRT $$');
+  await expect(qemuImg(run).check(file, 1n)).rejects.toThrow(
+    'qemu-img refuses the image: it was ended by SIGABRT, qemu-img: something else',
   );
 });
 

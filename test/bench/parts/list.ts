@@ -32,7 +32,13 @@ export function list(bench: Bench): Promise<Found> {
     const rate = { what: 'volumes created in process, 16 at once', value: create.perSecond };
     const goal = { what: `page of 1,000 of ${n}, p50`, value: one.p50, unit: 'ms', below: 150 };
     return {
-      timings: [create, one, eight, ...(await besideOthers(csi, n))],
+      timings: [
+        create,
+        one,
+        eight,
+        ...(await besideOthers(csi, n)),
+        ...(await overDeleted(bench, driver, csi, n)),
+      ],
       figures: [{ ...rate, unit: 'per second' }, goal, ...before, ...after],
     };
   });
@@ -61,6 +67,29 @@ async function walk(csi: Csi, expected: number): Promise<readonly number[]> {
   } while (token !== '');
   if (seen !== expected) throw new Error(`${seen} volumes were listed instead of ${expected}`);
   return samples;
+}
+
+/** How many deleted records there are in a cluster where claims come and go. */
+const manyDeleted = 2048;
+
+/** What lists cost beside volumes that were deleted in the last day: the first list reads their records, others do not. */
+async function overDeleted(
+  bench: Bench,
+  driver: Driver,
+  csi: Csi,
+  n: number,
+): Promise<readonly Timing[]> {
+  bench.say(`${manyDeleted} more volumes, made and deleted in this process`);
+  await timed('', 16, upTo(manyDeleted), async (i) => {
+    bench.signal.throwIfAborted();
+    const { id } = await driver.volumes.create(plain(`pvc-${randomUUID()}-gone-${i}`));
+    await driver.volumes.remove(id);
+  });
+  const beside = `beside ${manyDeleted} deleted ones`;
+  return [
+    await timed(`first list ${beside}`, 1, upTo(1), () => walk(csi, n)),
+    await timed(`20 lists ${beside}`, 1, upTo(20), () => walk(csi, n)),
+  ];
 }
 
 /** How much another caller that lists all the time slows a caller down. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { shardOf } from '../../../src/model/ids.ts';
+import { localIdOf, publicId, shardOf } from '../../../src/model/ids.ts';
 import type { Driver } from '../../../src/service/driver.ts';
 import { clusterWithRoot, serverOn, spec } from '../../support/memory/driver.ts';
 
@@ -38,6 +38,27 @@ test('a version that was followed since it was listed is read as what it became'
   const listed = await store?.volumes.readListed('pvc-0', 1);
   expect(listed).toEqual(await store?.volumes.read('pvc-0'));
   expect(listed).toMatchObject({ version: 2, value: { state: 'ready' } });
+});
+
+test('twenty lists read the record of each deleted volume once', async () => {
+  const gpfs = await clusterWithRoot();
+  const driver = serverOn(gpfs.server('a1'));
+  const all = Array.from({ length: 40 }, (_, n) => `pvc-${n}`);
+  for (const name of all) await driver.volumes.create(spec(name));
+  const [store] = await driver.roots.all();
+  if (!store) throw new Error('the cluster has a root');
+  const live = all.slice(0, 4);
+  for (const name of all.slice(4)) await driver.volumes.remove(publicId(store.id, localIdOf(name)));
+  const reads = async (): Promise<number> => {
+    gpfs.resetCounts();
+    expect((await driver.volumes.list({ max: 0, token: '' })).items.length).toBe(live.length);
+    return gpfs.counts.files.get('read') ?? 0;
+  };
+  const first = await reads();
+  expect(first).toBeGreaterThanOrEqual(all.length);
+  const later = [];
+  for (let n = 1; n < 20; n += 1) later.push(await reads());
+  expect(later).toEqual(later.map(() => first - (all.length - live.length)));
 });
 
 test('the record of a deleted volume is read once, and a volume of the same name is listed', async () => {

@@ -80,6 +80,7 @@ async function overDeleted(
   n: number,
 ): Promise<readonly Timing[]> {
   bench.say(`${manyDeleted} more volumes, made and deleted in this process`);
+  const whole = await timed(`lists of ${n}`, 1, upTo(10), () => walk(csi, n));
   await timed('', 16, upTo(manyDeleted), async (i) => {
     bench.signal.throwIfAborted();
     const { id } = await driver.volumes.create(plain(`pvc-${randomUUID()}-gone-${i}`));
@@ -87,8 +88,10 @@ async function overDeleted(
   });
   const beside = `beside ${manyDeleted} deleted ones`;
   return [
+    whole,
     await timed(`first list ${beside}`, 1, upTo(1), () => walk(csi, n)),
-    await timed(`20 lists ${beside}`, 1, upTo(20), () => walk(csi, n)),
+    await timed(`lists ${beside}`, 1, upTo(10), () => walk(csi, n)),
+    await timed(`lists ${beside}`, 20, upTo(20), () => walk(csi, n)),
   ];
 }
 

@@ -116,34 +116,22 @@ test('an export writes to no other file', async () => {
 });
 
 test('adopting removes no other file', async () => {
-  for (const n of tries) {
-    const at = await directories(`adopt-${n}`);
-    await beside(at);
-    await using _ = await startSwapper([{ cue: { linked: at('now/disk') }, then: swapped(at) }]);
-    const words = ['adopt', at('now/disk'), '--name', `a${n}`, '--trust-directory'];
-    expect(await command(site, words)).toMatchObject({ code: 0, err: '' });
-    expect(await readdir(victims)).toEqual(['disk']);
-    // There is none where the attacker was too slow.
-    expect(await readdir(at('hidden')).catch(() => [])).toEqual([]);
-    await server.ok('DeleteVolume', { volume_id: `${await rootId()}.a${n}` });
-  }
+  const at = await directories('adopt');
+  const ended = await swappedAfterLink(at, ['adopt', at('now/disk'), '--name', 'a']);
+  expect(ended).toMatchObject({ code: 0, err: '' });
+  expect(await readdir(victims)).toEqual(['disk']);
+  expect(await readdir(at('hidden'))).toEqual([]);
+  await server.ok('DeleteVolume', { volume_id: `${await rootId()}.a` });
 });
 
 test('a move removes no other file', async () => {
-  for (const n of tries) {
-    const at = await directories(`move-${n}`);
-    await beside(at);
-    await using _ = await startSwapper([
-      { cue: { ended: `${site.bin}/mmclone snap` }, then: swapped(at) },
-    ]);
-    const words = ['image', 'import', at('now/disk'), '--name', `m${n}`, '--format', 'raw'];
-    const ended = await command(site, [...words, '--move', '--trust-directory']);
-    expect(ended).toMatchObject({ code: 0, err: '' });
-    expect(await readdir(victims)).toEqual(['disk']);
-    // There is none where the attacker was too slow.
-    expect(await readdir(at('hidden')).catch(() => [])).toEqual([]);
-    await command(site, ['image', 'remove', `m${n}`]);
-  }
+  const at = await directories('move');
+  const words = ['image', 'import', at('now/disk'), '--name', 'm', '--format', 'raw', '--move'];
+  const ended = await swappedAfterLink(at, words);
+  expect(ended).toMatchObject({ code: 0, err: '' });
+  expect(await readdir(victims)).toEqual(['disk']);
+  expect(await readdir(at('hidden'))).toEqual([]);
+  await command(site, ['image', 'remove', 'm']);
 });
 
 test('a directory of another user is refused until the administrator trusts that user', async () => {
@@ -167,6 +155,17 @@ test('a directory of another user is refused until the administrator trusts that
   expect(filesOnDisk(site.root)).toEqual([]);
   expect(site.problems()).toEqual([]);
 });
+
+/** Runs a command on `now/disk`; its directory is swapped as soon as the file has a name in the root. */
+async function swappedAfterLink(at: (path: string) => string, words: readonly string[]) {
+  await beside(at);
+  await mkdir(at('mark'));
+  await chown(at('mark'), attacker, attacker);
+  const then = [...swapped(at), [at('mark'), at('swapped')] as const];
+  await using _ = await startSwapper([{ cue: { linked: at('now/disk') }, then }]);
+  const wait = { nodeFlags: ['--import', waitForSwap], env: { SWAPPED: at('swapped') } };
+  return await startCommand(site, [...words, '--trust-directory'], wait).ended;
+}
 
 /** A file of the attacker, and in the place of its directory later a link to one of root. */
 async function beside(at: (path: string) => string): Promise<void> {

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import { adopt } from '../../../../src/cli/adopt.ts';
 import { doctor } from '../../../../src/cli/doctor.ts';
+import { explain } from '../../../../src/cli/explain.ts';
 import { exportCommand } from '../../../../src/cli/export.ts';
+import { historyCommand } from '../../../../src/cli/history.ts';
 import { image } from '../../../../src/cli/image.ts';
 import { migrate } from '../../../../src/cli/migrate.ts';
 import { serve } from '../../../../src/cli/serve.ts';
@@ -19,6 +21,8 @@ const all = {
   migrate,
   tree,
   doctor,
+  explain,
+  history: historyCommand,
   simulate,
   thaw,
   volumesLeft,

@@ -3,7 +3,8 @@ import { pipeline } from 'node:stream/promises';
 import { qemuImg } from '../linux/qemu-img.ts';
 import { exportDisk, type Export } from '../service/images/export.ts';
 import { openNamed, type NameIn } from '../run/named/named.ts';
-import { openLocalDriver, progressTo } from './command/local-driver.ts';
+import { openLocalDriver } from './command/local-driver.ts';
+import { showProgress } from './command/progress.ts';
 import { UsageError } from './command/config.ts';
 import { trustFlag, trustIn } from './command/trust-flag.ts';
 import { rootHelpLines, readRootFlags, type RootCommandLine } from './command/root-flags.ts';
@@ -44,11 +45,14 @@ export const exportCommand: Subcommand = {
         ? outTo(signal)
         : opened.use(await openNamed(wanted.to, trustIn(line.flags)));
     const ask = { ...wanted, to };
-    const progress = progressTo(terminal.err);
     const { nonce } = driver.host;
     const { snapshots } = driver;
     const qemu = qemuImg(host.run);
-    await exportDisk({ snapshots, nonce, store, signal, progress, qemu }, ask);
+    {
+      using shown = showProgress(`exporting ${ask.what}`, terminal, host.clock);
+      const { progress } = shown;
+      await exportDisk({ snapshots, nonce, store, signal, progress, qemu }, ask);
+    }
     terminal.err(`${ask.what} is exported`);
     return 0;
   },

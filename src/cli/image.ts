@@ -16,7 +16,8 @@ import { visitorInstance } from '../service/probe/area.ts';
 import { sectorBytesFor } from '../model/sectors.ts';
 import type { RootStore } from '../store/root.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
-import { openLocalDriver, progressTo, type LocalDriver } from './command/local-driver.ts';
+import { openLocalDriver, type LocalDriver } from './command/local-driver.ts';
+import { showProgress } from './command/progress.ts';
 import { UsageError } from './command/config.ts';
 import {
   rootHost,
@@ -91,14 +92,32 @@ export const image: Subcommand = {
 async function importFile(line: RootCommandLine, terminal: Terminal): Promise<void> {
   const ask = importAsk(line);
   await using local = await openLocalDriver(line.config);
+  const { store } = local;
+  const made = await takeIn(line, ask, local, terminal);
+  terminal.out(`image ${ask.name} is ready: ${lineOf(store, made)}`);
+  if (made.cloneDirectIo === false)
+    terminal.err(
+      `a loop device with sectors of ${sectorBytesFor(made)} bytes gets no direct I/O on a clone of image ${ask.name} here, so volumes cloned from it cannot be used; ${helpForClones}`,
+    );
+}
+
+async function takeIn(
+  line: RootCommandLine,
+  ask: ReturnType<typeof importAsk>,
+  local: LocalDriver,
+  terminal: Terminal,
+): Promise<SnapshotRecord> {
   await using opened = new AsyncDisposableStack();
   const { host, driver, store, signal } = local;
+  using shown = showProgress(`importing ${ask.name}`, terminal, host.clock);
   const on = {
     store,
     signal,
     gpfs: host.gpfs,
     qemu: qemuImg(host.run),
-    progress: progressTo(terminal.err),
+    progress: (bytes: number, of = sizeOf(line)) => {
+      shown.progress(bytes, of);
+    },
     opened,
   };
   const piped = () => exactly(addAbortSignal(signal, process.stdin), sizeOf(line));
@@ -106,12 +125,7 @@ async function importFile(line: RootCommandLine, terminal: Terminal): Promise<vo
   const from = ask.from === '-' ? piped() : opened.use(await openNamed(ask.from, trust));
   const incoming = await incomingOf(on, { ...ask, from });
   const tried = { ...incoming, tryClone: trialOf(local) };
-  const made = await importImage(driver.host, store, tried);
-  terminal.out(`image ${ask.name} is ready: ${lineOf(store, made)}`);
-  if (made.cloneDirectIo === false)
-    terminal.err(
-      `a loop device with sectors of ${sectorBytesFor(made)} bytes gets no direct I/O on a clone of image ${ask.name} here, so volumes cloned from it cannot be used; ${helpForClones}`,
-    );
+  return await importImage(driver.host, store, tried);
 }
 
 /** Tries a clone of an image with the loop devices of this node. */

@@ -65,6 +65,16 @@ const terminal: Terminal = {
     process.stderr.write(`${text}\n`);
   },
   isTerminal: process.stdout.isTTY,
+  ...(process.stderr.isTTY
+    ? {
+        bar: {
+          write: (text: string) => {
+            process.stderr.write(text);
+          },
+          columns: () => process.stderr.columns,
+        },
+      }
+    : {}),
 };
 
 // A reader such as `head` may stop early; that is no failure.

@@ -2,8 +2,10 @@ import { hostname } from 'node:os';
 import { parseId } from '../model/ids.ts';
 import { findOne } from '../service/finder/find.ts';
 import { handleOf } from '../service/finder/found.ts';
+import { systemClock } from '../run/clock.ts';
 import { migrateVolume, stoppable } from '../service/migrate/migrate.ts';
-import { openLocalDriver, progressTo } from './command/local-driver.ts';
+import { openLocalDriver } from './command/local-driver.ts';
+import { showProgress } from './command/progress.ts';
 import { UsageError } from './command/config.ts';
 import { rootHelpLines, readRootFlags } from './command/root-flags.ts';
 import type { Subcommand } from './command/subcommand.ts';
@@ -37,13 +39,17 @@ export const migrate: Subcommand = {
     const to = flags.get('to') ?? '';
     if (id === undefined) throw new UsageError('migrate needs the id of a volume');
     if (!config.roots.includes(to)) throw new UsageError('--to must be one of the roots of --root');
-    await using local = await openLocalDriver(config, progressTo(terminal.err));
+    using shown = showProgress(`moving ${id}`, terminal, systemClock);
+    await using local = await openLocalDriver(config, shown.progress);
     const host = stoppable(local.driver.host, local.signal);
     // A handle stays valid where its record is away, as after a migration that was interrupted.
     const handle = parseId(id)
       ? id
       : handleOf(await findOne(await local.driver.roots.all(), id, ['volume']));
-    terminal.out(`volume ${handle}: ${await migrateVolume(host, handle, to)}`);
+    const how = await migrateVolume(host, handle, to).finally(() => {
+      shown[Symbol.dispose]();
+    });
+    terminal.out(`volume ${handle}: ${how}`);
     const store = await local.driver.roots.byPath(to);
     if (config.topology)
       terminal.out(

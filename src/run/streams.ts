@@ -10,14 +10,27 @@ import { exchanged, isSameFile, type NameIn } from './named/named.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 
-/** Called now and then with the number of bytes so far. */
-export type Progress = (bytes: number) => void;
+/** Called now and then with the number of bytes so far, and of how many, where that is known. */
+export type Progress = (bytes: number, of?: number) => void;
 
 const chunkBytes = 4 * 1024 * 1024;
 
 /** Opens a file for reading. Its data stays readable while it is open, also when its name is removed. */
 export const openForReading = (path: string): Promise<FileHandle> =>
   open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+
+/** The same bytes, which are counted as they are read. */
+export async function* counted(
+  source: AsyncIterable<Buffer>,
+  progress: Progress,
+): AsyncIterable<Buffer> {
+  let bytes = 0;
+  for await (const chunk of source) {
+    yield chunk;
+    bytes += chunk.length;
+    progress(bytes);
+  }
+}
 
 /** Opens a file of the driver to write to it. */
 export const openForWriting = (path: string): Promise<FileHandle> =>

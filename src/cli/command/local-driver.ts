@@ -3,7 +3,7 @@ import { DriverError } from '../../model/fault.ts';
 import { localIdOf } from '../../model/ids.ts';
 import { jsonLog } from '../../observe/logger.ts';
 import { fallocate } from '../../linux/fallocate.ts';
-import { randomNonce, systemClock } from '../../run/clock.ts';
+import { randomNonce } from '../../run/clock.ts';
 import type { Progress } from '../../run/streams.ts';
 import { defaultCompaction } from '../../service/compaction/worker.ts';
 import { driverOf, type Driver } from '../../service/driver.ts';
@@ -45,8 +45,8 @@ export async function openLocalDriver(
     log: jsonLog('warn', { write: (line) => process.stderr.write(line) }),
     progress:
       progress &&
-      (({ done }) => {
-        progress(Number(done));
+      (({ done, of }) => {
+        progress(Number(done), Number(of));
       }),
     self: await selfOf(config, node),
   });
@@ -85,14 +85,4 @@ function interrupted(): AbortSignal {
       stop.abort();
     });
   return stop.signal;
-}
-
-/** Prints progress, at most every few seconds. */
-export function progressTo(err: (text: string) => void): (bytes: number) => void {
-  let last = systemClock.now();
-  return (bytes) => {
-    if (systemClock.now() - last < 5_000) return;
-    last = systemClock.now();
-    err(`${Math.floor(bytes / 1024 ** 2)} MiB`);
-  };
 }

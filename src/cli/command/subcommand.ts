@@ -5,6 +5,8 @@ export interface Terminal {
   readonly err: (text: string) => void;
   /** Whether `out` is a terminal. */
   readonly isTerminal: boolean;
+  /** Where a bar may be drawn: standard error, where that is a terminal. */
+  readonly bar?: { readonly write: (text: string) => void; readonly columns: () => number };
 }
 
 /** What the first word after `gpfs-csi` names. */

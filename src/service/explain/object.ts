@@ -64,7 +64,7 @@ function identity(object: FoundObject) {
   return {
     kind: kindWords(object),
     ...(named ? { kubernetes: { namespace: named.namespace, name: named.name } } : {}),
-    name: kind === 'clone parent' ? ownerOfKey(held.value.id) : held.value.name,
+    name: nameOf(object),
     handle: handleOf(object),
     root: { path: store.layout.root, id: store.id },
     record: { path: join(shard, versionName(held.id, version)), version, state: value.state },
@@ -72,6 +72,12 @@ function identity(object: FoundObject) {
     ...(deletedMs === undefined ? {} : { deletedMs }),
     bytes: Number(value.bytes),
   } as const;
+}
+
+function nameOf({ kind, held }: FoundObject): string {
+  if (kind === 'clone parent') return ownerOfKey(held.value.id);
+  const golden = kind === 'snapshot' ? held.value.golden?.name : undefined;
+  return golden ?? held.value.name;
 }
 
 function dataKind({ kind, held }: FoundObject): DataKind {
@@ -146,7 +152,8 @@ async function marksOf(store: RootStore, key: FileKey): Promise<ObjectFacts['mar
   );
 }
 
-async function claimsOf({ kind, store, held }: FoundObject): Promise<readonly ClaimFacts[]> {
+async function claimsOf(object: FoundObject): Promise<readonly ClaimFacts[]> {
+  const { kind, store, held } = object;
   const { claim } = held.value;
   const retype = kind === 'volume' ? held.value.retype : null;
   const running = [claim, retype].filter((each) => each !== null);
@@ -156,13 +163,22 @@ async function claimsOf({ kind, store, held }: FoundObject): Promise<readonly Cl
       node: each.node,
       sinceMs: each.sinceMs,
       server: await store.nodes.fateOf(each),
-      ...progressOf(each, held.value.bytes),
+      ...(progressOf(each, held.value.bytes) ?? (await writtenSoFar(object, each))),
     })),
   );
 }
 
+/** Of a file that a command makes, as an import does: the blocks that it has by now. */
+async function writtenSoFar(object: FoundObject, { op, image }: Claim) {
+  if (op !== 'create' || image === undefined) return {};
+  const { store, held } = object;
+  const path = store.layout.data(dataKind(object), image);
+  const done = await store.files.held(path).catch(undefinedWhenMissing);
+  return done === undefined ? {} : { doneBytes: Number(done), ofBytes: Number(held.value.bytes) };
+}
+
 function progressOf({ fill }: Claim, bytes: bigint) {
-  if (!fill) return {};
+  if (!fill) return undefined;
   const of = (fill.thick ? bytes : 0n) + (fill.from?.bytes ?? 0n);
   return { doneBytes: Number(fill.allocatedBytes + fill.copiedBytes), ofBytes: Number(of) };
 }

@@ -55,6 +55,7 @@ export function keyOf({ kind, held }: FoundObject): string | undefined {
 export function calledBy({ kind, held }: FoundObject): string {
   if (kind === 'clone parent') return `of ${ownerOfKey(held.value.id)}`;
   const { kubernetes, name } = held.value;
+  if (kind === 'snapshot' && held.value.golden) return held.value.golden.name;
   return kubernetes ? showName(kubernetes) : name;
 }
 

@@ -5,6 +5,7 @@ import type { QemuImg } from '../../linux/qemu-img.ts';
 import { errnoOf } from '../../run/files.ts';
 import {
   bytesIn,
+  counted,
   fillSparse,
   makeWhole,
   openForReading,
@@ -93,11 +94,15 @@ async function snapshotFile(store: RootStore, id: LocalId): Promise<FileHandle> 
 
 async function write({ qemu, progress, signal }: ExportHost, ask: Export, file: FileHandle) {
   const { to } = ask;
-  if (!('path' in to)) return to.write(bytesIn(file, signal));
+  const { size } = await file.stat();
+  const ofDisk: Progress = (bytes) => {
+    progress(bytes, size);
+  };
+  if (!('path' in to)) return to.write(counted(bytesIn(file, signal), ofDisk));
   await makeWhole(to, async (draft) => {
     if (ask.format === 'qcow2')
       await whileFilled(draft, progress, qemu.toQcow2(file, draft, { signal }));
-    else await fillSparse(bytesIn(file, signal), draft, progress);
+    else await fillSparse(bytesIn(file, signal), draft, ofDisk);
   }).catch((error: unknown) => {
     if (errnoOf(error) !== 'EEXIST') throw error;
     throw new DriverError(

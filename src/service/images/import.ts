@@ -163,9 +163,11 @@ const whole = (
 
 const streamed =
   ({ store, progress }: ImportHost, from: AsyncIterable<Buffer>): Incoming['place'] =>
-  async (path, _bytes, may) => {
+  async (path, disk, may) => {
     await store.check();
-    const bytes = await writeSparse(whileAllowed(from, may), path, 0o640, progress);
+    const bytes = await writeSparse(whileAllowed(from, may), path, 0o640, (done) => {
+      progress(done, disk > 0n ? Number(disk) : undefined);
+    });
     if (bytes === 0) throw bad(path, 'is empty; was the right file sent?');
     await store.files.grow(path, roundUp(BigInt(bytes), sector));
     return false;
@@ -190,7 +192,9 @@ async function converted(
   await readHeader(source.handle);
   await store.check();
   const scratch = on.opened.use(await openScratch(temporaryOf(on, ask.name)));
-  await fillSparse(whole(on, source, ask), scratch, progress);
+  await fillSparse(whole(on, source, ask), scratch, (bytes) => {
+    progress(bytes, Number(source.stat.size));
+  });
   await requireSame(source);
   const disk = await readHeader(scratch);
   await requireRoom(on, name, await qemu.check(scratch, disk));

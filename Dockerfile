@@ -9,7 +9,7 @@ ARG BASE
 FROM ${BASE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
-COPY scripts/proto.mjs scripts/build.mjs scripts/
+COPY scripts/proto.mjs scripts/build.mjs scripts/page.mjs scripts/
 COPY proto proto
 # No package's own script runs here; ours makes the types that the sources stand on.
 RUN npm ci --ignore-scripts --no-audit --no-fund && node scripts/proto.mjs
@@ -29,7 +29,7 @@ RUN node scripts/image/sbom.mjs /rootfs /rootfs/opt/gpfs-csi/sbom.cdx.json
 
 FROM scratch
 COPY --from=rootfs /rootfs /
-COPY --from=build /src/dist/gpfs-csi.js /src/dist/simulator-shim.cjs /src/package.json /src/LICENSE /opt/gpfs-csi/
+COPY --from=build /src/dist/gpfs-csi.js /src/dist/simulator-shim.cjs /src/dist/report-page.json /src/package.json /src/LICENSE /opt/gpfs-csi/
 COPY --from=build /src/dist/proto /opt/gpfs-csi/proto
 
 ARG VERSION=

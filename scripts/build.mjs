@@ -1,8 +1,10 @@
-// Bundles the driver into dist/, or the folder that is named: gpfs-csi.js, the simulator's executables, and a copy of proto/.
-import { chmodSync, cpSync, rmSync } from 'node:fs';
+// Bundles the driver into dist/, or the folder that is named: gpfs-csi.js, the simulator's executables, the page of
+// its report, and a copy of proto/.
+import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { bundlePage } from './page.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = resolve(process.argv[2] ?? join(root, 'dist'));
@@ -62,7 +64,8 @@ const buildShim = () =>
 
 rmSync(dist, { recursive: true, force: true });
 try {
-  await Promise.all([buildDriver(), buildShim()]);
+  const [page] = await Promise.all([bundlePage(), buildDriver(), buildShim()]);
+  writeFileSync(join(dist, 'report-page.json'), JSON.stringify(page));
 } catch (error) {
   // esbuild has told what is wrong; anything else has not been told yet.
   if (error.errors === undefined) throw error;

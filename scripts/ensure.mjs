@@ -73,7 +73,7 @@ try {
   if (!Object.hasOwn(entries, task ?? '')) throw usage();
   checkMachine(task);
   await ensurePackages(root);
-  if (task !== 'check') await ensureHostTools(task === 'bench-node');
+  if (task !== 'check') await ensureHostTools(task);
   const goPath = ['test', 'e2e', 'ready', 'bench:k8s'].includes(task) ? await ensureGo() : [];
   const path = [join(root, 'node_modules', '.bin'), ...goPath, process.env.PATH].join(delimiter);
   if (entries[task] !== undefined)

@@ -15,8 +15,10 @@ const packages = {
 };
 
 /** Installs the programs of the host that are missing, and checks that the kernel has loop devices. */
-export async function ensureHostTools(measuring = false) {
-  if (measuring) packages.fio = ['fio'];
+export async function ensureHostTools(task) {
+  if (task === 'bench-node') packages.fio = ['fio'];
+  // The page of `gpfs-csi report` is tried in a browser.
+  if (task === 'test' || task === 'ready') packages.chromium = ['chromium'];
   const wanted = missingPackages();
   if (wanted.length > 0) await installPackages(wanted, 'programs of the host');
   const still = missingPackages();

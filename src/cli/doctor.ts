@@ -128,8 +128,11 @@ async function allNodes(line: RootCommandLine, terminal: Terminal): Promise<numb
 // A command must wait for its timers, while those of a server do not keep it alive.
 const clock: Clock = { now: () => Date.now(), sleep: (ms) => sleep(ms) };
 
-function examination(line: RootCommandLine, onRepair: (sentence: string) => void): Examination {
-  const { config, flags } = line;
+/** What the checks of this node and its roots need, as the flags of `doctor` say. */
+export function examination(
+  { config, flags }: Pick<RootCommandLine, 'config' | 'flags'>,
+  onRepair: (sentence: string) => void,
+): Examination {
   const host = rootHost(config);
   const simulator = findSimulator(config.mmDirectory);
   const trials = hostTrials(host.run, clock);

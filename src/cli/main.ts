@@ -9,6 +9,7 @@ import { exportCommand } from './export.ts';
 import { historyCommand } from './history.ts';
 import { image } from './image.ts';
 import { migrate } from './migrate.ts';
+import { report } from './report.ts';
 import { serve } from './serve.ts';
 import { simulate } from './simulate.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
@@ -35,6 +36,7 @@ const subcommands = {
   explain,
   doctor,
   'support-bundle': supportBundle,
+  report,
   simulate,
   thaw,
   'volumes-left': volumesLeft,

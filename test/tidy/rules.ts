@@ -2,6 +2,7 @@
 
 /** What each folder of src may import, besides itself. */
 export const layers: Readonly<Record<string, readonly string[]>> = {
+  page: ['model'],
   cli: [
     'simulator',
     'server',
@@ -36,7 +37,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
     node background publish unpublish stage unstage expand stats device host state`),
   'src/server': words('http connections registration transport rpc call proto'),
   'src/cli': words(`
-    main demo support-bundle serve adopt doctor explain export history image migrate simulate thaw tree bundle volumes-left forest server cluster command`),
+    main demo support-bundle serve adopt report doctor explain export history image migrate simulate thaw tree bundle volumes-left forest server cluster command`),
   'src/store': words(`
     root marks abilities attached notes freezes nodes queue gone records history spare edges inside guarded json layout
     schema`),
@@ -49,8 +50,9 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
     streams named lifeline host-files host-ranges host-run confined observed cgroups companion directories trials parallel programs limit
     mounts files clock run`),
   'src/observe': words('logger context log metrics scrub redact'),
+  'src/page': words('main tree space summary row outline dom'),
   'src/model': words(`
-    explain audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology superblock
+    report explain audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology superblock
     capability sectors fault ids kubernetes bytes`),
   'src/simulator': words('disk memory commands core'),
   'src/store/schema': words('barred volume parents groups queue root claim history data'),

@@ -15,6 +15,13 @@ interface Board {
     readonly id: number;
     readonly title: string;
     readonly type: string;
+    readonly fieldConfig: { readonly defaults: { readonly unit: string } };
+    readonly gridPos: {
+      readonly x: number;
+      readonly y: number;
+      readonly w: number;
+      readonly h: number;
+    };
     readonly targets: readonly { readonly expr: string; readonly legendFormat: string }[];
   }[];
 }
@@ -31,7 +38,7 @@ export function dashboards(): ReadonlyMap<string, Board> {
 }
 
 /** The variables of dashboards, as Grafana fills them in for everything in the last hour. */
-export const filledIn = (text: string): string =>
+const filledIn = (text: string): string =>
   text
     .replaceAll('$__rate_interval', '5m')
     .replaceAll('$__range', '1h')

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { jsonLog } from '../observe/logger.ts';
+import { logIn } from '../observe/logger.ts';
 import type { Log } from '../observe/log.ts';
 import { describeConfig, readConfig } from './command/config.ts';
 import { releaseMemory } from './server/accounting.ts';
@@ -25,7 +25,7 @@ export const serve: Subcommand = {
     const config = readConfig(argv, terminal.env, hostname());
     // What the server makes is for nobody else, unless it says so.
     process.umask(0o077);
-    const log = jsonLog(config.logLevel);
+    const log = logIn(config.logFormat, config.logLevel);
     log.info({ version: packageVersion(), config: describeConfig(config) }, 'gpfs-csi starts');
     const server = await startServer(config, log);
     releaseMemorySoon();

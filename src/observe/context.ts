@@ -4,7 +4,10 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 export interface RequestContext {
   readonly requestId?: string;
   readonly rpc?: string;
+  /** The handle of the volume or snapshot that the request is about. */
   readonly volumeId?: string;
+  /** What Kubernetes calls it: NAMESPACE/NAME of the claim or the snapshot. */
+  readonly kubernetes?: string;
 }
 
 const storage = new AsyncLocalStorage<RequestContext>();
@@ -12,6 +15,12 @@ const storage = new AsyncLocalStorage<RequestContext>();
 /** Runs work with these facts added to those of the current request. */
 export const inContext = <Result>(facts: RequestContext, work: () => Result): Result =>
   storage.run({ ...storage.getStore(), ...facts }, work);
+
+/** Adds facts that were found out since to those of the current request; does nothing outside of one. */
+export function noteInContext(facts: RequestContext): void {
+  const current = storage.getStore();
+  if (current) Object.assign(current, facts);
+}
 
 /** The facts of the current request; empty outside of one. */
 export const currentContext = (): RequestContext => storage.getStore() ?? {};

@@ -113,7 +113,7 @@ export interface LiveClaim extends Disposable {
 /** What an operation announces in its claim. */
 export type ClaimPlan = Pick<
   Claim,
-  'op' | 'parent' | 'snapshot' | 'image' | 'fenced' | 'bytes' | 'from' | 'to' | 'fill'
+  'op' | 'parent' | 'snapshot' | 'image' | 'fenced' | 'bytes' | 'from' | 'to' | 'fill' | 'request'
 >;
 
 /** Puts work on the queues of the roots, and wakes the worker of this process. */

@@ -1,6 +1,8 @@
 import { showBytes } from '../model/bytes.ts';
 import { messageOf } from '../model/fault.ts';
-import { hidden } from '../observe/context.ts';
+import { publicId, type RootId } from '../model/ids.ts';
+import { showName } from '../model/kubernetes.ts';
+import { currentContext, hidden, noteInContext } from '../observe/context.ts';
 import type { Clock } from '../run/clock.ts';
 import type { Claim } from './schema/claim.ts';
 import { longestWhy, mostEntries, type HistoryEntry } from './schema/history.ts';
@@ -235,3 +237,13 @@ function ofNone(before: Kept, after: Kept, { nowMs, node }: Facts): readonly His
   if (after.state !== before.state) return entry(after.state === 'deleted' ? 'delete' : 'repair');
   return after.parent !== before.parent || after.bytes !== before.bytes ? entry('repair') : [];
 }
+
+/** Gives the lines of a request the name that Kubernetes has for its object, once the record of that is read. */
+export const namesRequest =
+  (root: RootId) =>
+  ({ id, handle, kubernetes }: Pick<VolumeRecord, 'id' | 'handle' | 'kubernetes'>): void => {
+    const asked = currentContext().volumeId;
+    if (!kubernetes || asked === undefined) return;
+    if ([handle, publicId(root, id)].includes(asked))
+      noteInContext({ kubernetes: showName(kubernetes) });
+  };

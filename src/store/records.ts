@@ -80,6 +80,8 @@ export interface RecordsOptions<T> {
   /** Where shards are noted that cannot be listed; the others are listed without them. */
   readonly bad: BadFiles;
   readonly history?: Remembering<NoInfer<T>> | undefined;
+  /** Called with each record that was read by its id. */
+  readonly seen?: ((record: NoInfer<T>) => void) | undefined;
 }
 
 const attempts = 20;
@@ -89,7 +91,7 @@ export function recordsOf<T extends object>(options: RecordsOptions<T>): Records
   const { files, layout, kind, history } = options;
   const shardPath = (id: string) => layout.recordShard(kind, id);
 
-  const read = (id: string) => readHighest(options, id);
+  const read = (id: string) => readAndShow(options, id);
 
   const swap: Records<T>['swap'] = async (id, held, value, durability = 'text') => {
     const version = (held?.version ?? 0) + 1;
@@ -142,6 +144,15 @@ async function idsIn<T>(
     bad.note(error);
     return new Map();
   }
+}
+
+async function readAndShow<T>(
+  options: RecordsOptions<T>,
+  id: string,
+): Promise<Held<T> | undefined> {
+  const held = await readHighest(options, id);
+  if (held) options.seen?.(held.value);
+  return held;
 }
 
 async function readHighest<T>(

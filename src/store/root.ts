@@ -12,7 +12,7 @@ import { barredOf, type Barred } from './notes/barred.ts';
 import { attachedIndexOf, type AttachedIndex } from './attached.ts';
 import { type BadFiles, badFilesOf, toText } from './json.ts';
 import { goneOf, type Gone } from './gone.ts';
-import { historyOf, type History } from './history.ts';
+import { historyOf, namesRequest, type History } from './history.ts';
 import { insideFiles, insideOf, requireClosed } from './inside/inside.ts';
 import { edgesOf, ignoring, type Edges } from './edges.ts';
 import { freezesOf, type Freezes } from './freezes.ts';
@@ -229,6 +229,7 @@ function storeOver(ground: StoreGround): BareStore {
   const { layout, facts, host, check, files, unguarded, bad, own, history } = ground;
   const { clock, nonce } = host;
   const common = { files, unguarded, layout, nonce, check, bad };
+  const seen = namesRequest(facts.rootId);
   return {
     id: facts.rootId,
     facts,
@@ -239,8 +240,8 @@ function storeOver(ground: StoreGround): BareStore {
     bad,
     makeIn: (file, action) => makeIn(files, dirname(file), action),
     directoryOf: (file) => files.makeDirectory(dirname(file), 0o750),
-    volumes: recordsOf({ ...common, kind: 'volumes', schema: volumeRecord, history }),
-    snapshots: recordsOf({ ...common, kind: 'snapshots', schema: snapshotRecord, history }),
+    volumes: recordsOf({ ...common, kind: 'volumes', schema: volumeRecord, history, seen }),
+    snapshots: recordsOf({ ...common, kind: 'snapshots', schema: snapshotRecord, history, seen }),
     groups: recordsOf({ ...common, kind: 'groups', schema: groupRecord }),
     hidden: recordsOf({ ...common, kind: 'hidden', schema: hiddenRecord }),
     leases: recordsOf({ ...common, kind: 'leases', schema: leaseRecord }),

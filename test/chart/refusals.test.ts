@@ -144,6 +144,7 @@ const wrong: readonly (readonly [what: string, values: Values, why: RegExp])[] =
   ['a port that is none', { roots, node: { httpPort: 70_000 } }, /httpPort/],
   ['a label that is no text', { roots, commonLabels: { a: 1 } }, /commonLabels/],
   ['a log level', { roots, logLevel: 'verbose' }, /logLevel/],
+  ['a log format', { roots, logFormat: 'xml' }, /logFormat/],
   ['a runner', { roots, mmRunner: 'ssh' }, /mmRunner/],
   [
     'sidecars that give up before the driver',

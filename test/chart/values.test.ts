@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { readConfig } from '../../src/cli/command/config.ts';
 import { fsTypes } from '../../src/model/capability.ts';
 import { classParameters } from '../../src/model/class/parameters.ts';
-import { logLevels } from '../../src/observe/logger.ts';
+import { logFormats, logLevels } from '../../src/observe/logger.ts';
 import { goTool, goToolLimitMs, helmTool } from '../support/tools/go-tool.ts';
 import { kept, more } from './cases.ts';
 import { chart, manifests } from './helm.ts';
@@ -112,6 +112,7 @@ describe('the chart and the driver agree', () => {
 
   test('on log levels and file systems', () => {
     expect(enumOf('logLevel')).toEqual(logLevels);
+    expect(enumOf('logFormat')).toEqual(logFormats);
     expect(schema.$defs?.['storageClass']?.properties?.['fsType']?.enum).toEqual(fsTypes);
   });
 

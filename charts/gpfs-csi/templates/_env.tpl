@@ -76,6 +76,8 @@
   value: {{ .Values.allowBuffered | quote }}
 - name: GPFS_CSI_LOG_LEVEL
   value: {{ .Values.logLevel }}
+- name: GPFS_CSI_LOG_FORMAT
+  value: {{ .Values.logFormat }}
 - name: GPFS_CSI_REQUEST_LIMIT
   value: {{ .Values.requestLimitMs | quote }}
 - name: UV_THREADPOOL_SIZE

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { defaultCompaction } from '../../service/compaction/worker.ts';
 import type { CompactionOptions } from '../../service/host.ts';
 import type { LimitOptions } from '../../service/volumes/overcommit.ts';
-import type { LogLevel } from '../../observe/logger.ts';
+import type { LogFormat, LogLevel } from '../../observe/logger.ts';
 import { canPrefixKeys } from '../../model/topology.ts';
 import type { MmRunner } from '../../run/programs.ts';
 import { socketPath } from '../../server/transport/endpoint.ts';
@@ -56,6 +56,7 @@ export interface Config {
   readonly probe: 'auto' | 'never';
   readonly limits: LimitOptions;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   readonly requestLimitMs: number;
   readonly shutdownGraceMs: number;
   readonly bootIdPath: string;
@@ -120,6 +121,7 @@ const toConfig = (values: Settings, endpoint: string): Config =>
       reservePercent: values.reserve,
     },
     logLevel: values['log-level'],
+    logFormat: values['log-format'],
     requestLimitMs: values['request-limit'],
     shutdownGraceMs: values['shutdown-grace'],
     bootIdPath: values['boot-id-path'],

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { defaultCompaction } from '../../service/compaction/worker.ts';
-import { logLevels } from '../../observe/logger.ts';
+import { logFormats, logLevels } from '../../observe/logger.ts';
 import { socketPath } from '../../server/transport/endpoint.ts';
 
 /** Environment variables, as in process.env. */
@@ -158,6 +158,9 @@ const settings = z.object({
     .prefault('0')
     .describe('percent of a root that must be free before a new volume is made'),
   'log-level': oneOf(logLevels).prefault('info').describe(logLevels.join(', ')),
+  'log-format': oneOf(logFormats)
+    .prefault('json')
+    .describe('json for programs, or text for people'),
   'request-limit': wholeNumber(100, 3_600_000)
     .prefault('110000')
     .describe('time limit of one request, in ms'),

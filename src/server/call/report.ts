@@ -20,6 +20,8 @@ export interface Report {
   late(error: unknown): void;
   /** The message without the secrets of this request. */
   forCaller(message: string): string;
+  /** A text without the secrets and mount flags of this request, as a record may keep it. */
+  forRecord(text: string): string;
 }
 
 interface ReportOptions {
@@ -63,6 +65,7 @@ export function createReport(
       );
     },
     forCaller: (message) => withoutSecrets(message, sensitive),
+    forRecord: (text) => fitForLog(text, sensitive),
   };
 }
 

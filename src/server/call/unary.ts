@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 import type { z } from 'zod';
 import { DriverError } from '../../model/fault.ts';
-import { inContext } from '../../observe/context.ts';
+import { inContext, noteInContext, withHiding } from '../../observe/context.ts';
 import type { Log } from '../../observe/log.ts';
 import {
   beginOnlyIfAwaited,
@@ -15,6 +15,7 @@ import type { Calls } from './calls.ts';
 import { decode } from './decode.ts';
 import type { LockKey, Locks } from './locks.ts';
 import type { Message, MessageReader } from './message.ts';
+import { namesIn } from './names.ts';
 import { createReport, type Refusals, type Report, type RequestDone } from './report.ts';
 import type { Room } from './room.ts';
 import type { Sharing } from './sharing.ts';
@@ -67,6 +68,7 @@ function serve<Request, Reply>(
 ): void {
   try {
     const admitted = admit(options, rpc.name, call.request as Message);
+    noteInContext(namesIn(admitted.message));
     run(options, rpc, { call, callback, ...admitted });
   } catch (error) {
     callback(answerFor(error));
@@ -126,7 +128,7 @@ function run<Request, Reply>(
   const timer = setTimeout(stop, leftMs);
   // Also comes after each answer.
   call.once('cancelled', stop);
-  const work = () => perform(options, rpc, message);
+  const work = () => perform(options, rpc, message, report);
   // Deliberately independent of the call: a started operation finishes even when no caller waits for it.
   const running = options.calls.track(withPatience(waits.signal, work));
   const leave = (): void => {
@@ -147,12 +149,14 @@ async function perform<Request, Reply>(
   { locks, sharing }: UnaryOptions,
   rpc: Rpc<Request, Reply>,
   message: unknown,
+  report: Report,
 ): Promise<Reply> {
   const request = decode(rpc.request, message);
+  const hide = (text: string) => report.forRecord(text);
   // What a server reads after it stood still may hold the cancellation of this call too, right behind the call.
   await nextTurn();
   // Under the locks, so that a request which lost a race against another server keeps its place.
-  const work = () => persist(async () => rpc.handle(request));
+  const work = () => withHiding(hide, () => persist(async () => rpc.handle(request)));
   if (rpc.shared === true) return sharing.ask(`${rpc.name} ${textOf(request)}`, patience(), work);
   using _held = await locks.take(rpc.locks?.(request) ?? [], patience());
   beginOnlyIfAwaited();

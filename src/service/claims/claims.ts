@@ -1,4 +1,5 @@
 import { DriverError, isFault } from '../../model/fault.ts';
+import { currentContext } from '../../observe/context.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Held, Records } from '../../store/records.ts';
 import type { Claim, Fill } from '../../store/schema/claim.ts';
@@ -26,6 +27,7 @@ export function claimsOf({ self, clock, nonce, log }: ClaimsHost): Claims {
         nonce: nonce(),
         sinceMs: clock.now(),
         released: false,
+        ...requestNow(plan),
       };
       const work = Promise.withResolvers<undefined>();
       active.set(claim.nonce, work);
@@ -40,6 +42,12 @@ export function claimsOf({ self, clock, nonce, log }: ClaimsHost): Claims {
       refuseLiving(await fateOf(store, claim), claim, what);
     },
   };
+}
+
+/** A claim that is taken over keeps the request that began it. */
+function requestNow({ request }: ClaimPlan): Pick<Claim, 'request'> {
+  const id = request ?? currentContext().requestId;
+  return id === undefined ? {} : { request: id };
 }
 
 const doing = ({ op, fill }: Claim): string => (fill ? `${op}: ${showFill(fill)}` : op);

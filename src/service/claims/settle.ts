@@ -10,6 +10,9 @@ import { underClaim } from './claims.ts';
 import { outwaited } from './outwait.ts';
 import type { ServiceHost, SnapshotWork } from '../host.ts';
 
+/** The request that began an operation, by which its lines are found in the log of that server. */
+const begunBy = ({ request }: Claim) => (request === undefined ? {} : { begunBy: request });
+
 /**
  * The volume's record with no operation under way: an operation that a dead server left is finished or undone
  * first. Undefined when there never was such a volume; a deleted one keeps its record. Throws busy while the
@@ -30,7 +33,7 @@ export async function settleVolume(
   await host.claims.requireDead(store, held.value.claim, `volume ${id}`);
   const plan = held.value.claim;
   host.log.warn(
-    { volume: id, op: plan.op, node: plan.node },
+    { volume: id, op: plan.op, node: plan.node, ...begunBy(plan) },
     'finishing an operation that its server left half done',
   );
   await barVolume(host, store, held.value);
@@ -59,7 +62,7 @@ export async function settleSnapshot(
   if (now?.value.claim?.nonce !== held.value.claim.nonce) return settleSnapshot(host, store, id);
   const plan = held.value.claim;
   host.log.warn(
-    { snapshot: id, op: plan.op, node: plan.node },
+    { snapshot: id, op: plan.op, node: plan.node, ...begunBy(plan) },
     'finishing an operation that its server left half done',
   );
   await barSnapshot(host, store, now.value);

@@ -27,6 +27,8 @@ export const claim = z.looseObject({
   /** Tells this claim from every other one. */
   nonce: z.string(),
   sinceMs: timeMs,
+  /** The id of the request that began it, which the log lines of its server have. */
+  request: z.string().max(64).optional(),
   /** The server gave up and leaves the rest to the next server. */
   released: z.boolean(),
   /** `snapshot`, `clone` and `fence`: the clone parent that will be put above the volume. */

@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { currentContext, inContext } from '../../../src/observe/context.ts';
-import { jsonLog, type LogLevel } from '../../../src/observe/logger.ts';
+import { jsonLog, logIn, type LogLevel } from '../../../src/observe/logger.ts';
 import { CommandFailed } from '../../../src/run/run.ts';
 
 const logInto = (level: LogLevel) => {
@@ -82,4 +82,38 @@ test('what refers to itself ends', () => {
   loop['loop'] = loop;
   log.info({ loop }, 'round');
   expect(lines.join('')).toContain('[deep]');
+});
+
+describe('a log as text', () => {
+  const written = (fields: object, message = 'request done') => {
+    const lines: string[] = [];
+    const log = logIn('text', 'info', { write: (line) => lines.push(line) });
+    log.info({ ...fields }, message);
+    return lines.map((line) => line.replace(/^\S+/, 'TIME'));
+  };
+  const request = { rpc: 'CreateVolume', code: 'OK', ms: 14.2, requestId: '0a1b2c3d-e4f5' };
+
+  test('says when, on what, what was done, how long and how it ended, with the id of its request', () => {
+    const name = { kubernetes: 'data/db', volumeId: 'root.pvc-1' };
+    expect(written({ ...request, ...name, request: { name: 'x' } })).toEqual([
+      'TIME INFO  data/db CreateVolume done 14.2 ms OK [0a1b2c3d]\n',
+    ]);
+  });
+
+  test('names a failure, and the request of a line that is not its own', () => {
+    const failed = { ...request, code: 'ABORTED', error: 'volume v is busy' };
+    expect(written(failed, 'request failed')).toEqual([
+      'TIME INFO  - CreateVolume failed 14.2 ms ABORTED: volume v is busy [0a1b2c3d]\n',
+    ]);
+    const { rpc, requestId } = request;
+    expect(written({ rpc, requestId, volume: 'v', bytes: 5n }, 'filling a volume')).toEqual([
+      'TIME INFO  v filling a volume (CreateVolume) bytes=5 [0a1b2c3d]\n',
+    ]);
+  });
+
+  test('is one line whatever is in it, and hides what the JSON hides', () => {
+    const [line = ''] = written({ error: new Error('two\nlines\u001b[2J'), secrets: 'canary' });
+    expect(line).toMatch(/^[^\n]*two\\u\{a\}lines\\u\{1b\}\[2J[^\n]*\n$/);
+    expect(line).not.toContain('canary');
+  });
 });

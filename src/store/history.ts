@@ -242,8 +242,9 @@ function ofNone(before: Kept, after: Kept, { nowMs, node }: Facts): readonly His
 export const namesRequest =
   (root: RootId) =>
   ({ id, handle, kubernetes }: Pick<VolumeRecord, 'id' | 'handle' | 'kubernetes'>): void => {
-    const asked = currentContext().volumeId;
-    if (!kubernetes || asked === undefined) return;
+    const { volumeId: asked, kubernetes: given } = currentContext();
+    // A snapshot that is taken has its own name, and not that of its volume.
+    if (!kubernetes || asked === undefined || given !== undefined) return;
     if ([handle, publicId(root, id)].includes(asked))
       noteInContext({ kubernetes: showName(kubernetes) });
   };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { inContext } from '../../../src/observe/context.ts';
 import { silentLog, type Fields, type Log } from '../../../src/observe/log.ts';
 import { claimsOf } from '../../../src/service/claims/claims.ts';
 import { takeLease } from '../../../src/service/compaction/lease.ts';
@@ -105,17 +106,19 @@ describe('a server that takes over', () => {
     expect(said('took over')).toEqual([[expect.anything(), { root, node: 'b1' }]]);
   });
 
-  test('says whose deletion of a snapshot it ends', async () => {
+  test('says whose deletion of a snapshot it ends, and which request began it', async () => {
     const { here, store, said, lost } = await twoServers();
     await create(here, 'v');
     await cut(here, 's', 'v');
-    const { claim } = lost.host.claims.begin({ op: 'delete' });
+    const { claim } = inContext({ requestId: 'r-1' }, () =>
+      lost.host.claims.begin({ op: 'delete' }),
+    );
     await store.snapshots.update('s', (now) => ({ ...now, state: 'deleting', claim }));
     await expect(drop(here, 's')).rejects.toThrow(/at work on it/);
     here.gpfs.clock.tick(goneAfterMs + 1);
     await drop(here, 's');
     expect(said('finishing')).toEqual([
-      [expect.anything(), { snapshot: 's', op: 'delete', node: 'b1' }],
+      [expect.anything(), { snapshot: 's', op: 'delete', node: 'b1', begunBy: 'r-1' }],
     ]);
   });
 });

@@ -1,5 +1,5 @@
-// Bundles the driver into dist/, or the folder that is named: gpfs-csi.js, the simulator's executables, the page of
-// its report, and a copy of proto/.
+// Bundles the driver into dist/, or the folder that is named: gpfs-csi.js, kubectl-gpfs.js, the simulator's executables,
+// the page of the report, and a copy of proto/.
 import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,11 +27,11 @@ const oneLocale = {
   },
 };
 
-async function buildDriver() {
-  const outfile = join(dist, 'gpfs-csi.js');
+async function buildProgram(entry, name) {
+  const outfile = join(dist, name);
   await build({
     ...common,
-    entryPoints: ['src/cli/main.ts'],
+    entryPoints: [entry],
     outfile,
     format: 'esm',
     // Half the text to keep in memory; names stay, so that a stack trace in a log can be read.
@@ -64,7 +64,12 @@ const buildShim = () =>
 
 rmSync(dist, { recursive: true, force: true });
 try {
-  const [page] = await Promise.all([bundlePage(), buildDriver(), buildShim()]);
+  const [page] = await Promise.all([
+    bundlePage(),
+    buildProgram('src/cli/main.ts', 'gpfs-csi.js'),
+    buildProgram('src/cli/kubectl/main.ts', 'kubectl-gpfs.js'),
+    buildShim(),
+  ]);
   writeFileSync(join(dist, 'report-page.json'), JSON.stringify(page));
 } catch (error) {
   // esbuild has told what is wrong; anything else has not been told yet.

@@ -37,7 +37,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
     node background publish unpublish stage unstage expand stats device host state`),
   'src/server': words('http connections registration transport rpc call proto'),
   'src/cli': words(`
-    main demo support-bundle serve adopt report doctor explain export history image migrate simulate thaw tree bundle volumes-left forest server cluster command`),
+    main demo kubectl support-bundle serve adopt report doctor explain export history image migrate simulate thaw tree bundle volumes-left forest server cluster command`),
   'src/store': words(`
     root marks abilities attached notes freezes nodes queue gone records history spare edges inside guarded json layout
     schema`),

@@ -10,12 +10,14 @@ import { goTool, helmTool } from '../test/support/tools/go-tool.ts';
 import { ask, findProgram, Refusal, say } from './ensure/run.mjs';
 import { digestOf, fileIn, revisionOf } from './release/archive.mjs';
 import { unfitness, withImage } from './release/checks.mjs';
+import { krewManifest } from './release/krew.mjs';
 
 const usage = `usage: npm run release -- [--out DIRECTORY] [--base IMAGE@DIGEST] [--push PLACE] [--plain-http]
 
   --out DIRECTORY       where it goes; default dist/release
   --base IMAGE@DIGEST   base of the image; without it a local one is made, which cannot be published
   --push PLACE          registry and path to publish in, as in example.org/storage
+  --plugin-uri URI      where the archive of the kubectl plugin will lie: makes gpfs.yaml for krew
   --plain-http          the registry has no TLS: for trying it with one on this machine`;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -29,6 +31,7 @@ function readArguments() {
     out: { type: 'string', default: join(root, 'dist', 'release') },
     base: { type: 'string' },
     push: { type: 'string' },
+    'plugin-uri': { type: 'string' },
     'plain-http': { type: 'boolean', default: false },
   };
   try {
@@ -80,6 +83,21 @@ function packageChart(helm, { repository, digest }, out) {
   return /saved it to: (.+)$/m.exec(answer)?.[1];
 }
 
+/** The kubectl plugin as an archive, and its manifest for krew where the archive's address is known. */
+function packagePlugin(version, out, uri) {
+  const scratch = join(out, 'plugin');
+  run('node', ['scripts/build.mjs', scratch]);
+  for (const name of ['package.json', 'LICENSE']) cpSync(join(root, name), join(scratch, name));
+  const archive = join(out, `kubectl-gpfs-${version}.tar.gz`);
+  const same = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=@0'];
+  const files = ['LICENSE', 'kubectl-gpfs.js', 'package.json'];
+  run('tar', ['-czf', archive, ...same, '-C', scratch, ...files]);
+  rmSync(scratch, { recursive: true });
+  if (uri === undefined) return;
+  const manifest = krewManifest(read('deploy/krew/gpfs.yaml'), { version, archive, uri });
+  writeFileSync(join(out, 'gpfs.yaml'), manifest);
+}
+
 function pushImage(archive, tag, plain) {
   const tls = plain ? ['--dest-tls-verify=false'] : [];
   run('skopeo', [
@@ -125,6 +143,7 @@ async function main() {
   writeFileSync(join(out, sbom), fileIn(archive, 'opt/gpfs-csi/sbom.cdx.json'));
   const helm = await goTool(helmTool);
   const chartFile = packageChart(helm, { repository, digest }, out);
+  packagePlugin(version, out, options['plugin-uri']);
   const made = {
     version,
     revision,

@@ -9,6 +9,7 @@ import { collect, type BundlePart } from './bundle/collect.ts';
 import { metricsText, metricsUrl } from './bundle/metrics.ts';
 import { intoNewFile } from './bundle/output.ts';
 import { endOf, logBytes, podLog } from './bundle/pod-log.ts';
+import { outputOf } from './bundle/output-of.ts';
 import { learnNames, recordLines } from './bundle/records.ts';
 import { renamer, type Renamer } from './bundle/renamer.ts';
 import { gpfsFacts, kernelLines, systemFacts } from './bundle/system.ts';
@@ -25,6 +26,7 @@ import type { Subcommand, Terminal } from './command/subcommand.ts';
 import { trustFlag, trustIn } from './command/trust-flag.ts';
 import { packageVersion } from './command/version.ts';
 import { doctor } from './doctor.ts';
+import { historyCommand } from './history.ts';
 import { tree } from './tree.ts';
 
 const bundleGrammar = {
@@ -199,6 +201,13 @@ function partsOf(sources: Sources): readonly BundlePart[] {
     })),
     {
       ...begun,
+      name: 'history.json',
+      what: 'what the driver did in the last day',
+      most: 4 * MiB,
+      read: () => own(historyCommand, '--since', '24h', '--json'),
+    },
+    {
+      ...begun,
       name: 'tree.json',
       what: 'clone trees',
       most: 16 * MiB,
@@ -228,25 +237,6 @@ const rootFlagsOf = ({ flags }: RootCommandLine): readonly string[] =>
   [...flags].flatMap(([flag, value]) =>
     allSettings.some((each) => each === flag) ? [`--${flag}`, value] : [],
   );
-
-/** What a command prints as JSON; where it printed none, its complaint is thrown. */
-async function outputOf(
-  command: Subcommand,
-  argv: readonly string[],
-  env: Environment,
-): Promise<object> {
-  const said = { out: '', err: '' };
-  const terminal: Terminal = {
-    env,
-    out: (text) => (said.out += `${text}\n`),
-    err: (text) => (said.err += `${text}\n`),
-    isTerminal: false,
-  };
-  await command.run(argv, terminal);
-  if (said.out === '') throw new Error(said.err.trim());
-  const printed = JSON.parse(said.out) as object;
-  return said.err === '' ? printed : { printed, complaints: said.err.slice(0, 64 * 1024) };
-}
 
 function metricsOf({ terminal, line }: Sources): Promise<string> {
   const names = ['http-port', 'http-address'] as const;

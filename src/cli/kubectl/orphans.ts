@@ -170,20 +170,26 @@ export function orphansText(found: Orphans, nowMs: number): readonly string[] {
 }
 
 const words = {
-  volumesMissing:
-    'PersistentVolumes whose volume is in no root. Their pods cannot start. A root may be missing from the configuration, or was restored from an older state: gpfs-csi doctor first.',
-  volumesUnknown:
-    'Volumes without a PersistentVolume. A PersistentVolume with the policy Retain leaves its volume when it is deleted, and adopt makes volumes before their objects: ask who made them. A PersistentVolume that names the handle uses such a volume again (docs/kubectl.md).',
-  snapshotsMissing: 'VolumeSnapshotContents whose snapshot is in no root.',
-  snapshotsUnknown:
-    'Snapshots without a VolumeSnapshotContent. Golden images are among them, which need none (gpfs-csi image list), and those of contents with the policy Retain.',
+  volumesMissing: [
+    'PersistentVolumes whose volume is in no root. Their pods cannot start.',
+    'A root may be missing from the configuration, or was restored from an older state: run gpfs-csi doctor first.',
+  ],
+  volumesUnknown: [
+    'Volumes without a PersistentVolume: of one with the policy Retain that was deleted, or adopted ones before',
+    'their objects were made. Ask who made them. docs/kubectl.md says how such a volume is used again.',
+  ],
+  snapshotsMissing: ['VolumeSnapshotContents whose snapshot is in no root.'],
+  snapshotsUnknown: [
+    'Snapshots without a VolumeSnapshotContent: of one with the policy Retain that was deleted, or golden images,',
+    'which need none (gpfs-csi image list).',
+  ],
 };
 
 const section = (
-  title: string,
+  title: readonly string[],
   heading: readonly string[],
   rows: readonly (readonly string[])[],
 ): readonly string[] =>
   rows.length === 0
     ? []
-    : [title, ...columns([heading, ...rows.map((row) => row.map(plainName))]), ''];
+    : [...title, ...columns([heading, ...rows.map((row) => row.map(plainName))]), ''];

@@ -47,7 +47,7 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
     commands mmgetstate mmlsconfig mmlsfileset mmlsfs mmlspool mmlsquota mmlsattr mmclone mmchattr table failures
     release`),
   'src/run': words(`
-    streams named lifeline host-files host-ranges host-run confined observed cgroups companion directories trials parallel programs limit
+    streams user named lifeline host-files host-ranges host-run confined observed cgroups companion directories trials parallel programs limit
     mounts files clock run`),
   'src/observe': words('logger text-line context log metrics scrub redact page main tree space summary row outline dom'),
   'src/model': words(`

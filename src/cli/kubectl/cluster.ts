@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { plainName } from '../../model/forest/words.ts';
 import { errnoOf } from '../../run/files.ts';
-import type { UserLimits, UserOutput, UserRun } from '../../run/user-run.ts';
+import type { UserLimits, UserOutput, UserRun } from '../../run/user/user-run.ts';
 
 /** A command that cannot be done; the message is for the person who gave it. */
 export class PluginError extends Error {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path';
 import { messageOf } from '../../model/fault.ts';
-import { userRun } from '../../run/user-run.ts';
+import { userRun } from '../../run/user/user-run.ts';
 import { parseFlags, type Given } from '../command/flags.ts';
 import { packageVersion } from '../command/version.ts';
 import { supportBundles } from './bundles.ts';

@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { errnoOf } from './files.ts';
+import { errnoOf } from '../files.ts';
 
 /** What a program that a person has installed printed, and how it ended. */
 export interface UserOutput {

@@ -47,8 +47,6 @@ const help = [
   '',
   'usage: gpfs-csi SUBCOMMAND [flags]',
   '',
-  ...Object.entries(subcommands).map(([name, { summary }]) => `  ${name.padEnd(14)}${summary}`),
-  '  version       print the version',
   ...Object.entries(subcommands).map(([name, { summary }]) => `  ${name.padEnd(16)}${summary}`),
   '  version         print the version',
   '',

@@ -27,7 +27,7 @@ const volumeSchema = z.looseObject({
   }),
   status: z.looseObject({ phase: z.string().default('?') }).default({ phase: '?' }),
 });
-export type SeenVolume = z.output<typeof volumeSchema>;
+export type SeenPv = z.output<typeof volumeSchema>;
 
 const attachmentSchema = z.looseObject({
   metadata: named,
@@ -83,14 +83,14 @@ const items = <T>(list: unknown, schema: z.ZodType<T>): readonly T[] =>
 /** What the API says of one volume. */
 export interface ApiFacts {
   readonly claim: SeenClaim | undefined;
-  readonly volume: SeenVolume | undefined;
+  readonly volume: SeenPv | undefined;
   readonly attachments: readonly SeenAttachment[];
   readonly pods: readonly SeenPod[];
   readonly events: readonly SeenEvent[];
 }
 
 export const claimIn = (object: unknown): SeenClaim => claimSchema.parse(object);
-export const volumeIn = (object: unknown): SeenVolume => volumeSchema.parse(object);
+export const volumeIn = (object: unknown): SeenPv => volumeSchema.parse(object);
 
 /** VolumeAttachments of a PersistentVolume. */
 export const attachmentsOf = (list: unknown, volume: string): readonly SeenAttachment[] =>
@@ -146,7 +146,7 @@ const row = (label: string, text: string): string =>
 const claimWords = ({ metadata, spec, status }: SeenClaim): string =>
   `${metadata.namespace}/${metadata.name}, ${status.phase}, class ${spec.storageClassName ?? 'none'}, ${spec.accessModes.join(' ')}`;
 
-const volumeWords = ({ metadata, spec, status }: SeenVolume): string =>
+const volumeWords = ({ metadata, spec, status }: SeenPv): string =>
   `${metadata.name}, ${status.phase}, ${spec.persistentVolumeReclaimPolicy}, handle ${spec.csi?.volumeHandle ?? 'none'}`;
 
 function attachmentWords({ spec, status }: SeenAttachment): string {

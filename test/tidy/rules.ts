@@ -49,7 +49,9 @@ export const orders: Readonly<Record<string, readonly string[]>> = {
   'src/run': words(`
     streams user named lifeline host-files host-ranges host-run confined observed cgroups companion directories trials parallel programs limit
     mounts files clock run`),
-  'src/observe': words('logger text-line context log metrics scrub redact page main tree space summary row outline dom'),
+  'src/observe': words(
+    'logger text-line context log metrics scrub redact page main tree space summary row outline dom',
+  ),
   'src/model': words(`
     report explain audit forest qcow2 clone-tree sizing class volume compaction page-token group abilities topology superblock
     capability sectors fault ids kubernetes bytes`),

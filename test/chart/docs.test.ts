@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { chart } from './helm.ts';
 import { documentedValues } from './readme.ts';
 
@@ -62,7 +63,7 @@ describe('documentation', () => {
 
   test('a pod of an example ends when it gets SIGTERM, so that its delete takes no 30 seconds', async () => {
     const scripts = below('deploy/examples', '.yaml').flatMap((path) =>
-      [...read(path).matchAll(/\[sh, -euc, '(.*sleep.*)'\]/g)].map(([, script = '']) => script),
+      parseAllDocuments(read(path)).flatMap((document) => sleepingIn(document.toJSON())),
     );
     expect(scripts.length).toBeGreaterThan(5);
     const ends = await Promise.all(scripts.map(endOnTerm));
@@ -86,6 +87,16 @@ describe('documentation', () => {
       ).toBe(true);
   });
 });
+
+/** Scripts of shells, anywhere in an object, that sleep. */
+function sleepingIn(value: unknown): readonly string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const own = Array.isArray(value) && value[0] === 'sh' ? [String(value.at(-1))] : [];
+  return [
+    ...own.filter((script) => script.includes('sleep')),
+    ...Object.values(value).flatMap(sleepingIn),
+  ];
+}
 
 /** The exit status of a script as the first process of a container, which gets SIGTERM while it sleeps. */
 async function endOnTerm(script: string): Promise<number | null> {

@@ -96,6 +96,20 @@ describe('kubectl gpfs', () => {
     expect(out).not.toMatch(/pv-kept|pvc-kept/);
   });
 
+  test('explain shows what the driver of the node says, as text and as JSON', async () => {
+    const ask = ['explain', 'pvc', 'orders', '-n', 'shop'] as const;
+    const { code, out } = await cluster.gpfs(...ask);
+    expect(code, out).toBe(0);
+    expect(out).toMatch(/^from the driver on node b1$/m);
+    expect(out).toMatch(new RegExp(`^ +handle +${kept.replace('.', '\\.')}$`, 'm'));
+    const { out: json } = await cluster.gpfs(...ask, '--json');
+    expect(JSON.parse(json)).toMatchObject({
+      askedNode: 'b1',
+      kubernetes: { claim: { metadata: { name: 'orders' } } },
+      driver: { version: 1, objects: [{ handle: kept, name: 'pvc-kept' }] },
+    });
+  });
+
   test('explain joins the API and the pod of the node, and no text moves the cursor', async () => {
     await cluster.answer('explain', 'volume shop/orders\u001b]0;title\u0007\n  depth 1\n');
     const { code, out } = await cluster.gpfs('explain', 'pvc', 'orders', '-n', 'shop');

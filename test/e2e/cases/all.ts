@@ -7,6 +7,7 @@ import { imageCases } from './image.ts';
 import { leaderCases } from './leaders.ts';
 import { manyCases } from './many.ts';
 import { mishapCases } from './mishaps.ts';
+import { operatorCases } from './operator.ts';
 import { simulatedCases } from './simulated.ts';
 import { statisticsCases } from './statistics.ts';
 import { tenantCases } from './tenants.ts';
@@ -20,6 +21,7 @@ export const allCases: readonly Case[] = [
   ...volumeCases,
   ...imageCases,
   ...statisticsCases,
+  ...operatorCases,
   ...wordCases,
   ...exampleCases,
   ...attributesCases,

@@ -40,6 +40,7 @@ test('a root suffices, and the rest is what serve would take', () => {
     bootIdPath: '/proc/sys/kernel/random/boot_id',
     machineIdPath: '/etc/machine-id',
     driverName: 'gpfs-clone.csi',
+    stateDirectory: '/var/lib/gpfs-csi',
     topology: undefined,
   });
 });
@@ -112,6 +113,7 @@ test('the help names every flag once', () => {
     '--boot-id-path',
     '--machine-id-path',
     '--driver-name',
+    '--state-dir',
     '--topology',
   ]);
 });

@@ -89,6 +89,7 @@ describe('accounts', () => {
     expect(sumUp(worn)).toEqual({
       files: { volume: 3, snapshot: 1, 'hidden parent': 1, tombstone: 1 },
       logical: 3n * GiB,
+      largest: GiB,
       exclusive: 11n * MiB,
       shared: 13n * MiB,
       live: 13n * MiB,

@@ -106,7 +106,10 @@ const whyStays = (node: ForestNode, doomed: ReadonlySet<string>): Staying['why']
   isDead(node) ? 'dead' : doomed.has(node.key) ? 'read' : 'kept';
 
 /** What was named and all above it, each once; from what was named upwards. */
-function lineOf(forest: Forest<ForestNode>, doomed: ReadonlySet<string>): readonly ForestNode[] {
+export function lineOf(
+  forest: Forest<ForestNode>,
+  doomed: ReadonlySet<string>,
+): readonly ForestNode[] {
   const tops = new Set(forest.tops.map(({ key }) => key));
   const line = new Map<string, ForestNode>();
   for (const key of doomed)
@@ -136,11 +139,11 @@ function liveBelow(
 const isKeeper = (node: ForestNode, deleted: ReadonlySet<string>): boolean =>
   !isDead(node) && !deleted.has(node.key);
 
-/** The first volumes and snapshots below a file that their users would still have, level by level. */
-function nearest(
+/** The first volumes and snapshots below a file that their users would still have, level by level; at most `mostNamed`. */
+export function nearest(
   forest: Forest<ForestNode>,
   node: ForestNode,
-  deleted: ReadonlySet<string>,
+  deleted: ReadonlySet<string> = new Set(),
 ): readonly ForestNode[] {
   const found: ForestNode[] = [];
   let level: readonly ForestNode[] = [node];

@@ -1,9 +1,9 @@
 import { accountsOf } from '../../model/forest/accounts.ts';
+import { freesEach, lineOf, nearest } from '../../model/forest/deletion.ts';
 import type { ForestNode } from '../../model/forest/forest.ts';
-import { freeingOf, parentsOf } from '../../model/forest/kept.ts';
+import { titleOf } from '../../model/forest/names.ts';
 import type { PlaceFacts } from '../../model/explain/facts.ts';
-import { ownerOfKey, type FileKey } from '../../model/ids.ts';
-import { showName } from '../../model/kubernetes.ts';
+import type { FileKey } from '../../model/ids.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { ExplainHost } from './host.ts';
 
@@ -20,28 +20,20 @@ export async function placeFacts(
   const forest = await read(store);
   const node = forest.nodes.get(key);
   if (!node) return undefined;
-  const { freed, keptBy } = freeingOf(forest, node);
   const accounts = new Map([...accountsOf(forest)].map((each) => [each.node.key, each.account]));
   const { depth, own, shared } = accounts.get(node.key) ?? { depth: 0, own: 0n, shared: 0n };
-  const names = (files: readonly ForestNode[]): Promise<readonly string[]> =>
-    Promise.all(files.map((file) => titleOf(store, file)));
   return {
     depth,
     ownBytes: Number(own),
     sharedBytes: Number(shared),
-    parents: await names(parentsOf(forest, node)),
-    children: await names((forest.children.get(key) ?? []).slice(0, mostChildren)),
-    freedBytes: Number(freed),
-    keptBy: await names(keptBy),
+    parents: lineOf(forest, new Set([key]))
+      .slice(1)
+      .map(called),
+    children: (forest.children.get(key) ?? []).slice(0, mostChildren).map(called),
+    freedBytes: Number(freesEach(forest).get(key) ?? 0n),
+    keptBy: nearest(forest, node).map(called),
   };
 }
 
 /** `volume app/data`: the name in Kubernetes where the record has one. */
-async function titleOf(store: RootStore, { kind, key, name }: ForestNode): Promise<string> {
-  const owner = ownerOfKey(key as FileKey);
-  if (kind !== 'volume' && kind !== 'snapshot') return `${kind} ${name}`;
-  const records = kind === 'volume' ? store.volumes : store.snapshots;
-  const held = await records.read(owner).catch(() => undefined);
-  const named = held?.value.kubernetes;
-  return `${kind} ${named ? showName(named) : name}`;
-}
+const called = (node: ForestNode): string => `${node.kind} ${titleOf(node)}`;

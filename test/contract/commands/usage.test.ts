@@ -26,7 +26,7 @@ const two = `${site.root},${site.root}-2`;
 const everything = async () => [
   ...(await readdir(join(site.root, '..'), { recursive: true })).filter(
     // Those who are there: servers, and this command while it runs.
-    (path) => !/\.gpfs-csi\/nodes(?:\/|$)/.test(path),
+    (path) => !/\.gpfs-csi\/(?:nodes|health)(?:\/|$)/.test(path),
   ),
   ...(await readdir(outside)),
 ];

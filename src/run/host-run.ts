@@ -46,13 +46,14 @@ export function hostRun(options: HostOptions): Run {
   const pools = { mm: commandPool(limits), host: commandPool(limits) };
   const prepare = confiner(place);
   const path = searchPath.join(':');
-  const start = starter(options.maxOutput ?? 1024 * 1024);
+  const maxOutput = options.maxOutput ?? 1024 * 1024;
   const spawn = async (argv: Argv, kind: RunKind, runOptions: RunOptions, stop?: AbortSignal) => {
     const prepared = await prepare(argv, runOptions);
     try {
       // After the end of a request its files may be closed, and their numbers be those of others.
       stop?.throwIfAborted();
-      return spawnGroup(prepared, path, kind === 'read' ? undefined : options.lifeline);
+      const lifeline = kind === 'read' ? undefined : options.lifeline;
+      return heard(spawnGroup(prepared, path, lifeline), maxOutput);
     } finally {
       await prepared.close();
     }
@@ -95,24 +96,30 @@ async function inPool(
   return answer;
 }
 
-const starter =
-  (maxOutput: number) =>
-  (argv: Argv, stop: AbortSignal | undefined, spawned: Promise<Child>): Started => {
-    const running = spawned.catch((error: unknown) => {
-      throw notRun(argv, error);
-    });
-    const result = running.then((child) => collect(child, argv, maxOutput));
-    const answer = stop ? Promise.race([result, killedBy(stop, running, argv)]) : result;
-    return {
-      answer,
-      ended: result.then(
-        () => undefined,
-        () => undefined,
-      ),
-    };
+function start(argv: Argv, stop: AbortSignal | undefined, spawned: Promise<Child>): Started {
+  const running = spawned.catch((error: unknown) => {
+    throw notRun(argv, error);
+  });
+  const result = running.then((child) => collect(child, argv));
+  const answer = stop ? Promise.race([result, killedBy(stop, running, argv)]) : result;
+  return {
+    answer,
+    ended: result.then(
+      () => undefined,
+      () => undefined,
+    ),
   };
+}
 
-type Child = ReturnType<typeof spawnGroup>;
+type Child = ReturnType<typeof heard>;
+
+/** Listens to a process from its start on: execa lets flow what nobody reads in the turn that started it. */
+const heard = ({ process: started }: ReturnType<typeof spawnGroup>, maxOutput: number) => ({
+  process: started,
+  stdout: gather(started.stdout, maxOutput),
+  stderr: gather(started.stderr, KEPT_STDERR),
+  maxOutput,
+});
 
 // Scripts of GPFS make files that others read: they must not see how strict the driver is with its own.
 const inherited = process.umask(0o077);
@@ -147,9 +154,8 @@ const spawnGroup = (prepared: Prepared, path: string, lifeline: number | undefin
   ),
 });
 
-async function collect(child: Child, argv: Argv, maxOutput: number): Promise<string> {
-  const stdout = gather(child.process.stdout, maxOutput);
-  const stderr = gather(child.process.stderr, KEPT_STDERR);
+async function collect(child: Child, argv: Argv): Promise<string> {
+  const { stdout, stderr, maxOutput } = child;
   const result = await child.process;
   if (child.process.pid === undefined) throw notRun(argv, result.cause);
   const words = `${result.signal ? `it was ended by ${result.signal}\n` : ''}${stderr.text()}`;

@@ -115,7 +115,8 @@ describe('objects as the API server wants them', () => {
   test('every example, and the plain manifests', async () => {
     const files: Record<string, string> = {};
     for (const path of await readdir(join(root, 'deploy'), { recursive: true }))
-      if (path.endsWith('.yaml'))
+      // What krew reads is no object of a cluster; the script that makes it has a test of its own.
+      if (path.endsWith('.yaml') && !path.startsWith('krew/'))
         files[path.replaceAll('/', '-')] = await readFile(join(root, 'deploy', path), 'utf8');
     const findings = await conform(files);
     expect(findings.length).toBeGreaterThan(30);

@@ -45,8 +45,7 @@ export function showProgress(
       err(lineOf(state));
       return;
     }
-    const columns = bar.columns() || usualColumns;
-    bar.write(`${clearLine}${barOf(state).slice(0, columns - 1)}`);
+    bar.write(`${clearLine}${barOf(state, (bar.columns() || usualColumns) - 1)}`);
     isDrawn = true;
   };
   return {
@@ -72,12 +71,17 @@ const speedOf = (bytes: number, ms: number): number | undefined =>
 /** `importing debian: 1.2 GiB of 3 GiB, 40 %, 210 MiB/s, 8 s left`. */
 const lineOf = ({ what, ...state }: State): string => `${what}: ${wordsOf(state)}`;
 
-/** `importing debian [########            ] 1.2 GiB of 3 GiB, 40 %, 210 MiB/s, 8 s left`. */
-function barOf({ what, ...state }: State): string {
+/**
+ * `importing debian [########            ] 1.2 GiB of 3 GiB, 40 %, 210 MiB/s, 8 s left`, at most so many columns wide:
+ * the bar gives way to the words.
+ */
+function barOf({ what, ...state }: State, columns: number): string {
   const { bytes, of } = state;
-  if (of === undefined) return `${what} ${wordsOf(state)}`;
-  const full = Math.round(Math.min(1, bytes / of) * barWidth);
-  return `${what} [${'#'.repeat(full).padEnd(barWidth)}] ${wordsOf(state)}`;
+  const words = wordsOf(state);
+  const width = Math.min(barWidth, columns - what.length - words.length - ' [] '.length);
+  if (of === undefined || width < 1) return `${what} ${words}`.slice(0, columns);
+  const full = Math.round(Math.min(1, bytes / of) * width);
+  return `${what} [${'#'.repeat(full).padEnd(width)}] ${words}`;
 }
 
 function wordsOf({ bytes, of, speed }: Omit<State, 'what'>): string {

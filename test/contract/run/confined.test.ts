@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, pbkdf2 } from 'node:crypto';
 import { chmod, mkdtemp, open, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { qemuImg } from '../../../src/linux/qemu-img.ts';
 import { confiners } from '../../../src/run/confined/confinements.ts';
@@ -133,6 +134,22 @@ test('no listener of the machine is reached', async () => {
     expect(await run(['losetup'], 'write')).toBe('connected\n');
   } finally {
     server.close();
+  }
+});
+
+test('what a reader prints at once arrives, however long its device takes to be closed', async () => {
+  await standIn('blkid', 'echo TYPE=xfs');
+  // Keeps every thread busy that closes files.
+  let isOver = false;
+  const busy = Array.from({ length: 8 }, async () => {
+    while (!isOver) await promisify(pbkdf2)('a', 'b', 100_000, 64, 'sha512');
+  });
+  try {
+    const device = '/dev/null';
+    expect(await run(['blkid', device], 'read', { device })).toBe('TYPE=xfs\n');
+  } finally {
+    isOver = true;
+    await Promise.all(busy);
   }
 });
 

@@ -9,19 +9,24 @@ const execute = promisify(execFile);
 /** How long the first download may take on a busy machine. */
 export const prometheusLimitMs = 5 * 60_000;
 
+/** Debian's packages that may have a program, the likelier first: from Debian 13 on promtool has one of its own. */
+const packages = { promtool: ['promtool', 'prometheus'], prometheus: ['prometheus'] } as const;
+
+type Program = keyof typeof packages;
+
 /**
- * The path of a program of Debian's package prometheus. The first time it is downloaded with apt-get, and unpacked into
- * the cache of the project: installed, it would start a server.
+ * The path of a program of Prometheus. The first time its package is downloaded with apt-get, and unpacked into the
+ * cache of the project: installed, it would start a server.
  */
-export async function prometheusTool(program: 'promtool' | 'prometheus'): Promise<string> {
+export async function prometheusTool(program: Program): Promise<string> {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'gpfs-csi');
-  const folder = join(cache, 'prometheus');
+  const folder = join(cache, program);
   const file = join(folder, 'usr', 'bin', program);
   if (await isExecutable(file)) return file;
   await mkdir(cache, { recursive: true });
   const draft = await mkdtemp(join(cache, 'draft-'));
   try {
-    await unpackInto(draft);
+    await unpackInto(draft, program);
     // Test files run side by side: the first one that is finished has its folder in place.
     await rename(join(draft, 'out'), folder).catch(async (error: unknown) => {
       if (!(await isExecutable(file))) throw error;
@@ -32,14 +37,23 @@ export async function prometheusTool(program: 'promtool' | 'prometheus'): Promis
   return file;
 }
 
-async function unpackInto(draft: string): Promise<void> {
-  const download = () => apt(draft, 'download', 'prometheus');
+async function unpackInto(draft: string, program: Program): Promise<void> {
+  const download = () => downloadOne(draft, packages[program]);
   await download().catch(async () => {
     await apt(draft, 'update');
     await download();
   });
-  const script = 'exec dpkg-deb -x prometheus_*.deb out';
+  const script = 'exec dpkg-deb -x *.deb out';
   await execute('sh', ['-c', script], { cwd: draft, timeout: prometheusLimitMs });
+}
+
+/** Downloads the first of these packages that there is. */
+async function downloadOne(draft: string, [name, ...others]: readonly string[]): Promise<void> {
+  if (name === undefined) throw new Error('apt-get has no package of Prometheus');
+  await apt(draft, 'download', name).catch(async (error: unknown) => {
+    if (others.length === 0) throw error;
+    await downloadOne(draft, others);
+  });
 }
 
 const apt = (cwd: string, ...args: readonly string[]) =>

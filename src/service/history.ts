@@ -1,14 +1,13 @@
-import { isFault } from '../model/fault.ts';
 import { publicId } from '../model/ids.ts';
 import type { KubernetesName } from '../model/kubernetes.ts';
 import { underWay } from '../store/history.ts';
-import type { Held, Records } from '../store/records.ts';
+import type { Records } from '../store/records.ts';
 import type { RootStore } from '../store/root.ts';
 import type { HistoryEntry } from '../store/schema/history.ts';
 import type { SnapshotRecord } from '../store/schema/parents.ts';
 import type { VolumeRecord } from '../store/schema/volume.ts';
 import type { FoundObject } from './finder/found.ts';
-import { inGroups } from './pages.ts';
+import { walkRecords, type Walking } from './walk.ts';
 
 /** One operation, and the object that it was on. */
 export interface Operation extends HistoryEntry {
@@ -20,7 +19,7 @@ export interface Operation extends HistoryEntry {
 }
 
 /** Which operations of a root are wanted. */
-export interface HistoryQuery {
+export interface HistoryQuery extends Pick<Walking, 'onUnreadable'> {
   /** Only what ended later than this moment, or has not ended. */
   readonly sinceMs: number;
   readonly nowMs: number;
@@ -28,8 +27,6 @@ export interface HistoryQuery {
   readonly most: number;
   /** The only objects that count; undefined for all of the root. */
   readonly of?: readonly FoundObject[] | undefined;
-  /** Called for each record that cannot be read; the others are read all the same. */
-  readonly onUnreadable: (error: Error) => void;
 }
 
 /** The operations that were found, in the order in which they began. */
@@ -41,9 +38,6 @@ export interface FoundHistory {
 
 type Kind = Operation['kind'];
 type Kept = VolumeRecord | SnapshotRecord;
-
-/** Records read at once. */
-const width = 16;
 
 /**
  * The last operations on the objects of a root, also on those that were deleted within the last day. Memory holds `most`
@@ -58,44 +52,12 @@ export async function readHistory(store: RootStore, query: HistoryQuery): Promis
     for (const { kind, held } of query.of) if (kind !== 'clone parent') take(kind, held.value);
     return newest.sorted();
   }
-  await takeAll(store.volumes, query, (record) => {
-    take('volume', record);
-  });
-  await takeAll(store.snapshots, query, (record) => {
-    take('snapshot', record);
-  });
+  const all = <T>(records: Records<T>) => walkRecords(records, query, ({ value }) => value);
+  for await (const record of all(store.volumes)) take('volume', record);
+  for await (const record of all(store.snapshots)) take('snapshot', record);
   // A root that is not mounted has no records either, which must not look like an empty root.
   await store.check();
   return newest.sorted();
-}
-
-async function takeAll<T>(
-  records: Records<T>,
-  { onUnreadable }: HistoryQuery,
-  take: (record: T) => void,
-): Promise<void> {
-  for (const shards of inGroups(await records.shards(), width)) {
-    const listed = await Promise.all(shards.map(async (shard) => [...(await records.ids(shard))]));
-    for (const some of inGroups(listed.flat(), width)) {
-      const read = some.map(([id, version]) => readOne(records, id, version, onUnreadable));
-      for (const held of await Promise.all(read)) if (held) take(held.value);
-    }
-  }
-}
-
-async function readOne<T>(
-  records: Records<T>,
-  id: string,
-  version: number,
-  onUnreadable: HistoryQuery['onUnreadable'],
-): Promise<Held<T> | undefined> {
-  try {
-    return await records.readListed(id, version);
-  } catch (error) {
-    if (!isFault(error, 'unreadable-record')) throw error;
-    onUnreadable(error);
-    return undefined;
-  }
 }
 
 function operationsOf(

@@ -32,7 +32,7 @@ const words = (text: string): readonly string[] => text.trim().split(/\s+/);
 export const orders: Readonly<Record<string, readonly string[]>> = {
   'src/service': words(`
     driver maintenance endings history adopt migrate explain forest volumes groups images compaction doctor attachments
-    snapshots parents finder claims host node roots probe pages api`),
+    snapshots parents finder claims host node roots probe walk pages api`),
   'src/service/node': words(`
     node background publish unpublish stage unstage expand stats device host state`),
   'src/server': words('http connections registration transport rpc call proto'),

@@ -9,9 +9,9 @@ import {
 } from '../../model/ids.ts';
 import type { KubernetesName } from '../../model/kubernetes.ts';
 import { isKey } from '../../store/layout.ts';
-import type { Held, Records } from '../../store/records.ts';
+import type { Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
-import { inGroups } from '../pages.ts';
+import { walkRecords } from '../walk.ts';
 import { calledBy, handleOf, isGone, keyOf, kindWords, type FoundObject } from './found.ts';
 import { readWord, type AskedKind, type AskedWord } from './word.ts';
 
@@ -169,38 +169,17 @@ async function byName(
 ): Promise<readonly FoundObject[]> {
   const isIt = ({ namespace, name }: KubernetesName): boolean =>
     kubernetes ? kubernetes.namespace === namespace && kubernetes.name === name : name === text;
+  const reading = { onUnreadable: ({ message }: Error) => problems.push(message) };
   const named = <T extends { readonly kubernetes?: KubernetesName | undefined }>(
     records: Records<T>,
-  ) => collect(records, ({ kubernetes: has }) => has !== undefined && isIt(has), problems);
-  const volumes = await named(store.volumes);
-  const snapshots = await named(store.snapshots);
-  return [
-    ...volumes.map((held) => ({ kind: 'volume', store, held }) as const),
-    ...snapshots.map((held) => ({ kind: 'snapshot', store, held }) as const),
-  ];
-}
-
-const atOnce = 16;
-
-/** The records that are wanted, of all. */
-async function collect<T>(
-  records: Records<T>,
-  wanted: (record: T) => boolean,
-  problems: string[],
-): Promise<readonly Held<T>[]> {
-  const found: Held<T>[] = [];
-  for (const shards of inGroups(await records.shards(), atOnce)) {
-    const listed = await Promise.all(shards.map((shard) => records.ids(shard)));
-    for (const some of inGroups(
-      listed.flatMap((ids) => [...ids]),
-      atOnce,
-    )) {
-      const read = some.map(([id, version]) =>
-        readable(() => records.readListed(id, version), problems),
-      );
-      for (const held of await Promise.all(read)) if (held && wanted(held.value)) found.push(held);
-    }
-  }
+  ) =>
+    walkRecords(records, reading, (held) => {
+      const { kubernetes: has } = held.value;
+      return has !== undefined && isIt(has) ? held : undefined;
+    });
+  const found: FoundObject[] = [];
+  for await (const held of named(store.volumes)) found.push({ kind: 'volume', store, held });
+  for await (const held of named(store.snapshots)) found.push({ kind: 'snapshot', store, held });
   return found;
 }
 

@@ -1,5 +1,4 @@
 import type { Bytes } from '../../model/bytes.ts';
-import { isFault } from '../../model/fault.ts';
 import type { ForestNode } from '../../model/forest/forest.ts';
 import { ownerOfKey, publicId, type FileKey } from '../../model/ids.ts';
 import { errnoOf } from '../../run/files.ts';
@@ -10,16 +9,11 @@ import type { RootStore } from '../../store/root.ts';
 import type { Claim } from '../../store/schema/claim.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
 import type { VolumeRecord } from '../../store/schema/volume.ts';
-import { inGroups } from '../pages.ts';
+import { walkRecords, type Walking } from '../walk.ts';
 import type { QueueState } from '../../model/forest/words.ts';
 
 /** How a forest is read. */
-export interface ForestReading {
-  /** Shards, records or files read at once. */
-  readonly atOnce?: number;
-  readonly signal?: AbortSignal;
-  /** Called for each record that cannot be read; the others are read all the same. */
-  readonly onUnreadable: (error: Error) => void;
+export interface ForestReading extends Walking {
   /** Called for each operation that has begun on an object and not ended. */
   readonly onClaim?: (claim: Claim) => void;
 }
@@ -67,37 +61,21 @@ interface Kind<R, T> {
   readonly reading: ForestReading;
 }
 
-async function readKind<R extends Claimed, T>(kind: Kind<R, T>): Promise<readonly T[]> {
-  const { records, reading } = kind;
-  const { atOnce = 16, signal } = reading;
+async function readKind<R extends Claimed, T>({
+  store,
+  records,
+  found,
+  keep,
+  reading,
+}: Kind<R, T>): Promise<readonly T[]> {
   const files: T[] = [];
-  for (const shards of inGroups(await records.shards(), atOnce)) {
-    const listed = await Promise.all(shards.map(async (shard) => [...(await records.ids(shard))]));
-    for (const some of inGroups(listed.flat(), atOnce)) {
-      signal?.throwIfAborted();
-      const read = await Promise.all(some.map(([id, version]) => readOne(kind, id, version)));
-      for (const file of read) if (file !== undefined) files.push(file);
-    }
-  }
-  return files;
-}
-
-async function readOne<R extends Claimed, T>(
-  { store, records, found, keep, reading }: Kind<R, T>,
-  id: string,
-  version: number,
-): Promise<T | undefined> {
-  try {
-    const record = await records.readListed(id, version);
-    if (!record) return undefined;
-    for (const claim of claimsOf(record.value)) reading.onClaim?.(claim);
-    const one = found(record.value);
+  const kept = walkRecords(records, reading, async ({ value: record }) => {
+    for (const claim of claimsOf(record)) reading.onClaim?.(claim);
+    const one = found(record);
     return one && keep({ ...one.file, held: await heldOrMissing(store, one) });
-  } catch (error) {
-    if (!isFault(error, 'unreadable-record')) throw error;
-    reading.onUnreadable(error);
-    return undefined;
-  }
+  });
+  for await (const file of kept) files.push(file);
+  return files;
 }
 
 const claimsOf = ({ claim, retype }: Claimed): readonly Claim[] =>

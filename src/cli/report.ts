@@ -1,13 +1,10 @@
-import { constants } from 'node:fs';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { counted } from '../model/bytes.ts';
-import { DriverError } from '../model/fault.ts';
 import { packFile, type ReportData, type ReportRoot } from '../model/report/data.ts';
 import { reportHtml } from '../model/report/html.ts';
 import { systemClock } from '../run/clock.ts';
-import { errnoOf } from '../run/files.ts';
-import { openNamed, type NameIn } from '../run/named/named.ts';
+import { openNamed } from '../run/named/named.ts';
+import { newFile } from '../run/streams.ts';
 import { examineNode, examineRoot, type Examination } from '../service/doctor/examine.ts';
 import { readFleet } from '../service/forest/fleet.ts';
 import { UsageError } from './command/config.ts';
@@ -53,9 +50,13 @@ export const report: Subcommand = {
     const path = line.flags.get('html') ?? '';
     if (!path.startsWith('/')) throw new UsageError('--html must be the absolute path of a file');
     await using to = await openNamed(path, trustIn(line.flags));
-    await using file = await newFile(to, { force: line.flags.has('force') });
+    const write = await newFile(to, {
+      mode: 0o640,
+      replace: line.flags.has('force'),
+      otherwise: 'choose another name, or replace it with --force',
+    });
     const data = await collect(line);
-    await file.finish(reportHtml(await pageParts(), data));
+    await write(reportHtml(await pageParts(), data));
     const files = data.roots.reduce((sum, root) => sum + root.files.length, 0);
     terminal.err(
       `${path} shows ${counted(files, 'file')} in ${counted(data.roots.length, 'root')}`,
@@ -95,42 +96,4 @@ async function rootData(
     problems,
     files: [...forest.nodes.values()].map(packFile),
   };
-}
-
-/** A file that gets its name when it is whole. Disposing of it before that removes it. */
-interface NewFile extends AsyncDisposable {
-  readonly finish: (text: string) => Promise<void>;
-}
-
-/** Begins a file; throws wrong-state where one is there that must not be replaced. */
-async function newFile(to: NameIn, { force }: { readonly force: boolean }): Promise<NewFile> {
-  const draft = force ? `${to.path}.${process.pid}.half` : to.path;
-  const file = await create(draft, to);
-  let left: string | undefined = draft;
-  return {
-    finish: async (text) => {
-      await file.chmod(0o640);
-      await file.writeFile(text);
-      await file.sync();
-      if (force) await rename(draft, to.path);
-      left = undefined;
-    },
-    [Symbol.asyncDispose]: async () => {
-      await file.close();
-      if (left !== undefined) await rm(left, { force: true });
-    },
-  };
-}
-
-async function create(path: string, { shown }: NameIn): Promise<FileHandle> {
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  try {
-    return await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o640);
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
-    throw new DriverError(
-      'wrong-state',
-      `${shown} is there already; choose another name, or replace it with --force`,
-    );
-  }
 }

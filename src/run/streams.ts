@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, lstat, open, unlink, type FileHandle } from 'node:fs/promises';
+import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { DriverError } from '../model/fault.ts';
 import { randomNonce } from './clock.ts';
-import { undefinedWhenMissing, type MayWrite } from './files.ts';
+import { errnoOf, undefinedWhenMissing, type MayWrite } from './files.ts';
 import { fileStat, statOf } from './host-files.ts';
 import { nowAndThen, writeData } from './host-ranges.ts';
 import { exchanged, isSameFile, type NameIn } from './named/named.ts';
@@ -190,12 +190,14 @@ export async function whileFilled<T>(
 }
 
 /**
- * Makes a complete file, on disk and readable only for its owner, or none; never replaces another file. What makes it
- * gets an open file, and no name that somebody could exchange. Throws wrong-state where the draft was exchanged.
+ * Makes a complete file, on disk and readable only for its owner unless `mode` says more, or none; replaces another file
+ * only where that is wanted, and fails with EEXIST else. What makes it gets an open file, and no name that somebody could
+ * exchange. Throws wrong-state where the draft was exchanged.
  */
 export async function makeWhole(
   { shown, path }: NameIn,
   make: (draft: FileHandle) => Promise<void>,
+  { mode = 0o600, replace = false }: { readonly mode?: number; readonly replace?: boolean } = {},
 ): Promise<void> {
   const draft = `${path}.part-${randomNonce()}`;
   await using handle = await open(draft, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600);
@@ -205,13 +207,40 @@ export async function makeWhole(
   };
   try {
     await make(handle);
-    await keep(handle, 0o600);
+    await keep(handle, mode);
     if (!(await isOurs(draft))) throw exchanged(shown);
-    await link(draft, path);
+    await (replace ? rename : link)(draft, path);
     if (!(await isOurs(path))) throw exchanged(shown);
   } finally {
     if (await isOurs(draft)) await unlink(draft);
   }
+}
+
+/** A file that a command is about to write. */
+export interface NewFile {
+  readonly mode: number;
+  readonly replace?: boolean;
+  /** What to do where something has its name. */
+  readonly otherwise: string;
+}
+
+/**
+ * Resolves to what writes the file, which then appears when it is whole. Throws wrong-state where something has its name:
+ * at once, because making the content may take long, and again at the end.
+ */
+export async function newFile(
+  to: NameIn,
+  { mode, replace = false, otherwise }: NewFile,
+): Promise<(content: string | Uint8Array) => Promise<void>> {
+  const taken = (cause?: unknown) =>
+    new DriverError('wrong-state', `${to.shown} is there already; ${otherwise}`, cause);
+  if (!replace && (await lstat(to.path).catch(undefinedWhenMissing))) throw taken();
+  return (content) =>
+    makeWhole(to, (draft) => draft.writeFile(content), { mode, replace }).catch(
+      (error: unknown) => {
+        throw errnoOf(error) === 'EEXIST' ? taken(error) : error;
+      },
+    );
 }
 
 /** Sets the mode of a file that a program wrote, and syncs it: qemu-img, for example, does not. */

@@ -8,6 +8,7 @@ import { UsageError } from './command/config.ts';
 import { historyLines } from './command/history-lines.ts';
 import { readRootFlags, rootHelpLines, rootHost, type OwnFlag } from './command/root-flags.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
+import { openRoots } from './forest/roots.ts';
 
 const historyFlags = {
   since: { takes: 'value', meaning: 'only what ended within this time: 30s, 90m, 12h, 7d or 4w' },
@@ -36,10 +37,8 @@ export const historyCommand: Subcommand = {
     const line = readRootFlags(historyGrammar, argv, terminal.env, hostname());
     const { flags, words } = line;
     const query = readQuery(flags, words.filter(isName));
-    const host = rootHost(line.config);
-    const stores: RootStore[] = [];
-    for (const path of line.config.roots) stores.push(await host.open(path));
-    const { roots, problems } = await readRoots(stores, query);
+    const stores = await openRoots(rootHost(line.config), line.config.roots);
+    const { roots, problems } = await readAll(stores, query);
     for (const problem of problems) terminal.err(`gpfs-csi: ${problem}`);
     show(roots, flags.has('json') ? 'json' : 'text', terminal);
     return problems.length > 0 ? 1 : 0;
@@ -48,7 +47,7 @@ export const historyCommand: Subcommand = {
 
 type Query = Omit<HistoryQuery, 'onUnreadable' | 'of'> & { readonly word: string | undefined };
 
-async function readRoots(stores: readonly RootStore[], query: Query) {
+async function readAll(stores: readonly RootStore[], query: Query) {
   const problems: string[] = [];
   const onUnreadable = ({ message }: Error) => problems.push(message);
   const meant = query.word === undefined ? undefined : await objectsCalled(stores, query.word);

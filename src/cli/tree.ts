@@ -7,10 +7,10 @@ import { fileJson, forestDot, forestMermaid } from '../model/forest/graphs.ts';
 import { forestIcicle } from '../model/forest/icicle.ts';
 import { sortRows } from '../model/forest/sorted.ts';
 import { forestText } from '../model/forest/text.ts';
-import { rowsOf, type ForestRow } from '../model/forest/view.ts';
+import { rowsOf, type FileRow, type ForestRow } from '../model/forest/view.ts';
 import { queueWords, rootWords } from '../model/forest/words.ts';
 import { findObjects, findOne, unknown } from '../service/finder/find.ts';
-import { isGone, keyOf } from '../service/finder/found.ts';
+import { isGone, keyOf, type FoundObject } from '../service/finder/found.ts';
 import type { RootStore } from '../store/root.ts';
 import { rootHost, rootHelpLines, readRootFlags } from './command/root-flags.ts';
 import type { Subcommand, Terminal } from './command/subcommand.ts';
@@ -72,14 +72,19 @@ async function meantBy(
   id: string,
 ): Promise<ReadonlyMap<RootStore, ReadonlySet<string>>> {
   const { objects, problems } = await findObjects(stores, id);
-  const meant = new Map<RootStore, Set<string>>();
-  for (const object of objects) {
-    const key = keyOf(object);
-    if (key !== undefined && !isGone(object))
-      meant.set(object.store, (meant.get(object.store) ?? new Set()).add(key));
-  }
+  const meant = keysByRoot(objects.filter((each) => !isGone(each)));
   if (meant.size > 0) return meant;
   throw unknown(stores, id, problems);
+}
+
+/** Keys of the data files of objects, by root; an object without a file is left out. */
+function keysByRoot(objects: readonly FoundObject[]): ReadonlyMap<RootStore, ReadonlySet<string>> {
+  const keys = new Map<RootStore, Set<string>>();
+  for (const object of objects) {
+    const key = keyOf(object);
+    if (key !== undefined) keys.set(object.store, (keys.get(object.store) ?? new Set()).add(key));
+  }
+  return keys;
 }
 
 /** The part of a root to show. */
@@ -90,10 +95,14 @@ function rowsIn(root: Shown, query: TreeQuery): readonly ForestRow[] {
   const part = id === undefined ? forest : onlyTreesOf(forest, meant);
   const rows = [...rowsOf(part, { collapse, wanted, marked: meant })];
   if (sort === undefined) return rows;
-  const files = rows.flatMap((row) => ('node' in row ? [row] : []));
-  const asked = files.filter(({ node, account }) => wanted?.(node, account.depth) ?? true);
-  return sortRows(asked, sort, freesEach(forest), top);
+  return sortRows(askedIn(rows, wanted), sort, freesEach(forest), top);
 }
+
+/** The rows of files that were asked for, without those that only lead to them. */
+const askedIn = (rows: readonly ForestRow[], wanted: TreeQuery['wanted']): readonly FileRow[] =>
+  rows
+    .flatMap((row) => ('node' in row ? [row] : []))
+    .filter(({ node, account }) => wanted?.(node, account.depth) ?? true);
 
 /** The same forest without the trees that hold none of these files. */
 function onlyTreesOf(forest: Forest<ForestNode>, keys: ReadonlySet<string>): Forest<ForestNode> {
@@ -147,12 +156,8 @@ const nothing = ({ nodes }: Forest<ForestNode>, { wanted }: TreeQuery): string =
 function json(roots: readonly Shown[], query: TreeQuery): string {
   const shown = roots.map((root) => {
     const { store, forest } = root;
-    const { wanted } = query;
     const frees = freesEach(forest);
-    const files = rowsIn(root, { ...query, collapse: false }).flatMap((row) =>
-      'node' in row ? [row] : [],
-    );
-    const asked = files.filter(({ node, account }) => wanted?.(node, account.depth) ?? true);
+    const asked = askedIn(rowsIn(root, { ...query, collapse: false }), query.wanted);
     return {
       path: store.layout.root,
       id: store.id,
@@ -176,12 +181,9 @@ async function showDeletion(
   { names, as }: { readonly names: readonly string[] } & Pick<TreeQuery, 'as'>,
   terminal: Terminal,
 ): Promise<readonly ReadRoot[]> {
-  const named = new Map<RootStore, Set<string>>();
-  for (const name of names) {
-    const object = await findOne(stores, name, ['volume', 'snapshot']);
-    const key = keyOf(object);
-    if (key !== undefined) named.set(object.store, (named.get(object.store) ?? new Set()).add(key));
-  }
+  const objects: FoundObject[] = [];
+  for (const name of names) objects.push(await findOne(stores, name, ['volume', 'snapshot']));
+  const named = keysByRoot(objects);
   const roots = await readRoots(named.keys());
   const answers = roots.map((root) => {
     const keys = named.get(root.store) ?? new Set();

@@ -7,8 +7,8 @@ import { errnoOf } from '../../run/files.ts';
 import { inParallel } from '../../run/parallel.ts';
 import {
   driverPods,
+  lineOf,
   PluginError,
-  screenText,
   type Cluster,
   type DriverPod,
   type PodChoice,
@@ -107,7 +107,7 @@ async function fromNode(
   if (cut === 'time') return `no end within ${limitMs / 60_000} minutes`;
   // The first bytes of gzip (RFC 1952, 2.3.1).
   const isArchive = out[0] === 0x1f && out[1] === 0x8b;
-  return status === 0 && isArchive ? out : screenText(err, 2000).trim().replaceAll('\n', ' ');
+  return status === 0 && isArchive ? out : lineOf(err, 2000);
 }
 
 async function fromApi(cluster: Cluster, directory: string): Promise<readonly string[]> {
@@ -121,9 +121,7 @@ async function fromApi(cluster: Cluster, directory: string): Promise<readonly st
       await writeNew(join(directory, file), text.slice(0, mostBytes));
       lines.push(`${file}: ${what}${text.length > mostBytes ? ', the beginning of it' : ''}`);
     } catch (error) {
-      lines.push(
-        `${file} could not be had: ${screenText(messageOf(error), 500).replaceAll('\n', ' ')}`,
-      );
+      lines.push(`${file} could not be had: ${lineOf(messageOf(error), 500)}`);
     }
   }
   return lines;
@@ -139,12 +137,7 @@ async function logsOf(
     const file = `${fileOf({ rename: false, directory, namespace: '', release: '' }, pod, n).replace(/\.tar\.gz$/, '')}.log`;
     const answer = await cluster.logs(pod, 'driver').catch(messageOf);
     if (typeof answer === 'string' || answer.status !== 0)
-      return `${file} could not be had: ${screenText(
-        typeof answer === 'string' ? answer : answer.err,
-        500,
-      )
-        .trim()
-        .replaceAll('\n', ' ')}`;
+      return `${file} could not be had: ${lineOf(typeof answer === 'string' ? answer : answer.err, 500)}`;
     await writeNew(join(directory, file), scrub.text(answer.out.toString('utf8')));
     return `${file}: the last lines of the driver's log`;
   });

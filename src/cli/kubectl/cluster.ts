@@ -75,6 +75,16 @@ function complaint(args: readonly string[], { err, cut }: UserOutput): string {
   return `${what} failed: ${screenText(err, 2000).trim()}`;
 }
 
+const listSchema = z.looseObject({ items: z.array(z.unknown()) });
+
+/** The items of a list of the API that have this form. */
+export const itemsIn = <T>(list: unknown, schema: z.ZodType<T>): readonly T[] =>
+  listSchema.parse(list).items.flatMap((item) => schema.safeParse(item).data ?? []);
+
+/** A complaint as one line for the screen. */
+export const lineOf = (text: string, most: number): string =>
+  screenText(text, most).trim().replaceAll('\n', ' ');
+
 /** A text of a pod as a terminal can show it: bounded, and without what moves the cursor or changes colours. */
 export function screenText(text: string, most = 4 * MiB): string {
   const some = text.length > most ? `${text.slice(0, most)}\n… (cut)` : text;
@@ -130,8 +140,7 @@ export async function driverPods(
 ): Promise<readonly DriverPod[]> {
   const where = namespace === undefined ? ['-A'] : ['-n', namespace];
   const list = await cluster.get('pods', ...where, '-l', 'app.kubernetes.io/component=node');
-  const { items } = z.looseObject({ items: z.array(z.unknown()) }).parse(list);
-  const pods = items.flatMap(driverPod);
+  const pods = itemsIn(list, podSchema).flatMap(driverPod);
   const chosen = pods.filter((pod) => release === undefined || pod.release === release);
   if (chosen.length > 0) return chosen.sort((a, b) => (a.node < b.node ? -1 : 1));
   const place = namespace === undefined ? 'this cluster' : `namespace ${namespace}`;
@@ -143,12 +152,10 @@ export async function driverPods(
   );
 }
 
-function driverPod(item: unknown): readonly DriverPod[] {
-  const { data } = podSchema.safeParse(item);
-  const container = data?.spec.containers.find(({ name }) => name === 'driver');
+function driverPod({ metadata, spec, status }: z.output<typeof podSchema>): readonly DriverPod[] {
+  const container = spec.containers.find(({ name }) => name === 'driver');
   const setting = (name: string) => container?.env.find((each) => each.name === name)?.value;
-  if (!data || !container || setting('GPFS_CSI_ROOT') === undefined) return [];
-  const { metadata, spec, status } = data;
+  if (!container || setting('GPFS_CSI_ROOT') === undefined) return [];
   return [
     {
       namespace: metadata.namespace,

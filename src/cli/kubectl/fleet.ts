@@ -12,7 +12,7 @@ import {
   type DriverPod,
   type PodChoice,
 } from './cluster.ts';
-import { compare, contentsIn, filesIn, orphansText, volumesIn } from './orphans.ts';
+import { compare, filesIn, knownContents, knownVolumes, orphansText } from './orphans.ts';
 
 /** Pods that are asked one after the other until one answers. */
 const tries = 3;
@@ -98,9 +98,9 @@ export async function orphans(cluster: Cluster, choice: PodChoice, nowMs: number
     const files = await firstAnswer(pods, (pod) => allFiles(cluster, pod));
     const contents = await cluster
       .get('volumesnapshotcontents.snapshot.storage.k8s.io')
-      .then((list) => contentsIn(list, driver))
+      .then((list) => knownContents(list, driver))
       .catch(messageOf);
-    const volumes = volumesIn(await cluster.get('pv'), driver);
+    const volumes = knownVolumes(await cluster.get('pv'), driver);
     const known = typeof contents === 'string' ? undefined : contents;
     lines.push(`release ${plainName(release)}: ${files.length} volumes and snapshots in the roots`);
     lines.push(...orphansText(compare({ volumes, contents: known, files }, nowMs), nowMs));

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { plainName } from '../../model/forest/words.ts';
+import { itemsIn } from './cluster.ts';
 
 const named = z.looseObject({
   name: z.string(),
@@ -74,12 +75,6 @@ const eventSchema = z.looseObject({
 });
 export type SeenEvent = z.output<typeof eventSchema>;
 
-const items = <T>(list: unknown, schema: z.ZodType<T>): readonly T[] =>
-  z
-    .looseObject({ items: z.array(z.unknown()) })
-    .parse(list)
-    .items.flatMap((item) => schema.safeParse(item).data ?? []);
-
 /** What the API says of one volume. */
 export interface ApiFacts {
   readonly claim: SeenClaim | undefined;
@@ -92,13 +87,16 @@ export interface ApiFacts {
 export const claimIn = (object: unknown): SeenClaim => claimSchema.parse(object);
 export const volumeIn = (object: unknown): SeenPv => volumeSchema.parse(object);
 
+/** PersistentVolumes in a list. */
+export const volumesIn = (list: unknown): readonly SeenPv[] => itemsIn(list, volumeSchema);
+
 /** VolumeAttachments of a PersistentVolume. */
 export const attachmentsOf = (list: unknown, volume: string): readonly SeenAttachment[] =>
-  items(list, attachmentSchema).filter(({ spec }) => spec.source.persistentVolumeName === volume);
+  itemsIn(list, attachmentSchema).filter(({ spec }) => spec.source.persistentVolumeName === volume);
 
 /** Pods that use a claim, also one that is made for the pod itself (`POD-VOLUME`). */
 export const podsUsing = (list: unknown, claim: string): readonly SeenPod[] =>
-  items(list, userPod).filter(({ metadata, spec }) =>
+  itemsIn(list, userPod).filter(({ metadata, spec }) =>
     spec.volumes.some(
       ({ persistentVolumeClaim, ephemeral, name }) =>
         persistentVolumeClaim?.claimName === claim ||
@@ -108,7 +106,7 @@ export const podsUsing = (list: unknown, claim: string): readonly SeenPod[] =>
 
 /** The last events in a list, oldest first. */
 export const lastEvents = (list: unknown, most: number): readonly SeenEvent[] =>
-  items(list, eventSchema)
+  itemsIn(list, eventSchema)
     .toSorted((a, b) => timeOf(a) - timeOf(b))
     .slice(-most);
 

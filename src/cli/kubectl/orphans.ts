@@ -1,16 +1,8 @@
 import { z } from 'zod';
 import { ageWords, plainName } from '../../model/forest/words.ts';
 import { columns } from '../../model/audit/fleet.ts';
-
-const persistentVolume = z.looseObject({
-  metadata: z.looseObject({ name: z.string() }),
-  spec: z.looseObject({
-    csi: z.looseObject({ driver: z.string(), volumeHandle: z.string() }).optional(),
-    claimRef: z.looseObject({ namespace: z.string(), name: z.string() }).optional(),
-    persistentVolumeReclaimPolicy: z.string().default('?'),
-  }),
-  status: z.looseObject({ phase: z.string().default('?') }).default({ phase: '?' }),
-});
+import { itemsIn } from './cluster.ts';
+import { volumesIn, type SeenPv } from './join.ts';
 
 const snapshotContent = z.looseObject({
   metadata: z.looseObject({ name: z.string() }),
@@ -69,31 +61,26 @@ export interface Orphans {
   readonly young: number;
 }
 
-const itemsOf = (list: unknown): readonly unknown[] =>
-  z.looseObject({ items: z.array(z.unknown()) }).parse(list).items;
-
 /** PersistentVolumes of a driver in a list of the API. */
-export const volumesIn = (list: unknown, driver: string): readonly Known[] =>
-  itemsOf(list).flatMap((item) => {
-    const { data } = persistentVolume.safeParse(item);
-    if (data?.spec.csi?.driver !== driver) return [];
-    return [{ name: data.metadata.name, handle: data.spec.csi.volumeHandle, about: stateOf(data) }];
+export const knownVolumes = (list: unknown, driver: string): readonly Known[] =>
+  volumesIn(list).flatMap((volume) => {
+    const { metadata, spec } = volume;
+    if (spec.csi?.driver !== driver) return [];
+    return [{ name: metadata.name, handle: spec.csi.volumeHandle, about: stateOf(volume) }];
   });
 
-function stateOf({ spec, status }: z.output<typeof persistentVolume>): string {
+function stateOf({ spec, status }: SeenPv): string {
   const { claimRef, persistentVolumeReclaimPolicy: policy } = spec;
   const claim = claimRef ? `claim ${claimRef.namespace}/${claimRef.name}` : 'no claim';
   return `${status.phase}, ${claim}, ${policy}`;
 }
 
 /** VolumeSnapshotContents of a driver that name a snapshot. */
-export const contentsIn = (list: unknown, driver: string): readonly Known[] =>
-  itemsOf(list).flatMap((item) => {
-    const { data } = snapshotContent.safeParse(item);
-    if (data?.spec.driver !== driver) return [];
-    const handle = data.status.snapshotHandle ?? data.spec.source.snapshotHandle;
-    if (handle === undefined) return [];
-    return [{ name: data.metadata.name, handle, about: '' }];
+export const knownContents = (list: unknown, driver: string): readonly Known[] =>
+  itemsIn(list, snapshotContent).flatMap(({ metadata, spec, status }) => {
+    const handle = status.snapshotHandle ?? spec.source.snapshotHandle;
+    if (spec.driver !== driver || handle === undefined) return [];
+    return [{ name: metadata.name, handle, about: '' }];
   });
 
 /** Volumes and snapshots in what `gpfs-csi tree --json` prints. Throws where that is something else. */

@@ -2,7 +2,7 @@ import { messageOf } from '../../model/fault.ts';
 import { explainVersion, type Explanation, type ObjectFacts } from '../../model/explain/facts.ts';
 import { parseId } from '../../model/ids.ts';
 import { findObjects, unknown } from '../finder/find.ts';
-import { handleOf, type FoundObject } from '../finder/found.ts';
+import { handleOf, identityOf, type FoundObject } from '../finder/found.ts';
 import { traceOf, type Trace } from '../finder/trace.ts';
 import { readWord } from '../finder/word.ts';
 import type { NodeRecord } from '../node/state/records.ts';
@@ -58,8 +58,7 @@ async function search({ stores }: ExplainHost, word: string, { records, key }: T
   const problems = new Set<string>();
   for (const each of words) {
     const found = await findObjects(stores, each);
-    for (const object of found.objects)
-      objects.set(`${object.store.id} ${object.kind} ${object.held.id}`, object);
+    for (const object of found.objects) objects.set(identityOf(object), object);
     for (const problem of found.problems) problems.add(problem);
   }
   return { objects: [...objects.values()], problems: [...problems] };

@@ -12,7 +12,15 @@ import { isKey } from '../../store/layout.ts';
 import type { Records } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import { walkRecords } from '../walk.ts';
-import { calledBy, handleOf, isGone, keyOf, kindWords, type FoundObject } from './found.ts';
+import {
+  calledBy,
+  handleOf,
+  identityOf,
+  isGone,
+  keyOf,
+  kindWords,
+  type FoundObject,
+} from './found.ts';
 import { readWord, type AskedKind, type AskedWord } from './word.ts';
 
 /** What a search came to. */
@@ -217,8 +225,6 @@ function present(objects: readonly FoundObject[]): readonly FoundObject[] {
 
 /** Each object once, by name. */
 const distinct = (objects: readonly FoundObject[]): readonly FoundObject[] =>
-  [
-    ...new Map(
-      objects.map((each) => [`${each.store.id} ${each.kind} ${each.held.id}`, each]),
-    ).values(),
-  ].sort((a, b) => (calledBy(a) < calledBy(b) ? -1 : 1));
+  [...new Map(objects.map((each) => [identityOf(each), each])).values()].sort((a, b) =>
+    calledBy(a) < calledBy(b) ? -1 : 1,
+  );

@@ -59,6 +59,10 @@ export function calledBy({ kind, held }: FoundObject): string {
   return kubernetes ? showName(kubernetes) : name;
 }
 
+/** Tells an object from every other one that can be found. */
+export const identityOf = ({ kind, store, held }: FoundObject): string =>
+  `${store.id} ${kind} ${held.id}`;
+
 /** The kind of an object in words that a person reads. */
 export function kindWords({ kind, held }: FoundObject) {
   if (kind === 'snapshot')

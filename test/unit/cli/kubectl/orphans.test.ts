@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import {
   compare,
-  contentsIn,
+  knownContents,
   filesIn,
   orphansText,
-  volumesIn,
+  knownVolumes,
   type OwnFile,
 } from '../../../../src/cli/kubectl/orphans.ts';
 import { lastEvents, nodeToAsk, podsUsing } from '../../../../src/cli/kubectl/join.ts';
@@ -27,11 +27,11 @@ const pv = (name: string, volumeHandle: string, of = driver) => ({
 const list = (...items: readonly unknown[]) => ({ items });
 
 test('each side without the other is found, and drivers and damaged objects of others are left out', () => {
-  const volumes = volumesIn(
+  const volumes = knownVolumes(
     list(pv('a', 'r1.a'), pv('gone', 'r1.gone'), pv('x', 'r1.x', 'other'), { metadata: 7 }),
     driver,
   );
-  const contents = contentsIn(
+  const contents = knownContents(
     list(
       { metadata: { name: 'c1' }, spec: { driver }, status: { snapshotHandle: 'r1.s1' } },
       { metadata: { name: 'c2' }, spec: { driver, source: { snapshotHandle: 'r1.s2' } } },
@@ -55,7 +55,7 @@ test('each side without the other is found, and drivers and damaged objects of o
 });
 
 test('a volume that moved, is young or is being deleted is no orphan', () => {
-  const volumes = volumesIn(list(pv('moved', 'old.m'), pv('going', 'r1.going')), driver);
+  const volumes = knownVolumes(list(pv('moved', 'old.m'), pv('going', 'r1.going')), driver);
   const files = [
     file('new.m'),
     file('r1.young', { createdMs: hour - 1000 }),

@@ -37,3 +37,12 @@ export const namedBy = (kubernetes: KubernetesName | undefined) =>
 
 /** `NAMESPACE/NAME`. */
 export const showName = ({ namespace, name }: KubernetesName): string => `${namespace}/${name}`;
+
+/** What people call an object: its name in Kubernetes, else its own. */
+export const nameShown = ({
+  kubernetes,
+  name,
+}: {
+  readonly kubernetes?: KubernetesName | undefined;
+  readonly name: string;
+}): string => (kubernetes ? showName(kubernetes) : name);

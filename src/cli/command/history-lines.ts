@@ -1,5 +1,6 @@
+import { columns } from '../../model/forest/columns.ts';
 import { plainName } from '../../model/forest/words.ts';
-import { showName } from '../../model/kubernetes.ts';
+import { nameShown } from '../../model/kubernetes.ts';
 import type { Operation } from '../../service/history.ts';
 import type { HistoryEntry } from '../../store/schema/history.ts';
 import { showLength } from './ago.ts';
@@ -15,16 +16,7 @@ const entryCells = (entry: HistoryEntry): readonly string[] => [
 
 /** Operations as a table, one line each; the first line names the columns. */
 export function historyLines(operations: readonly Operation[]): readonly string[] {
-  const rows = [heading, ...operations.map(cellsOf)].map((row) => row.map(plainName));
-  const widths = heading.map((_, n) =>
-    rows.reduce((most, row) => Math.max(most, Array.from(row[n] ?? '').length), 0),
-  );
-  return rows.map((row) =>
-    row
-      .map((cell, n) => cell + ' '.repeat((widths[n] ?? 0) - Array.from(cell).length))
-      .join('  ')
-      .trimEnd(),
-  );
+  return columns([heading, ...operations.map(cellsOf)].map((row) => row.map(plainName)));
 }
 
 const heading = ['BEGAN', 'TOOK', 'WHAT', 'NODE', 'OBJECT', 'OUTCOME'];
@@ -34,8 +26,7 @@ function cellsOf(operation: Operation): readonly string[] {
   return [...cells.slice(0, 4), objectOf(operation), ...cells.slice(4)];
 }
 
-const objectOf = ({ kind, name, kubernetes }: Operation): string =>
-  `${kind} ${kubernetes ? showName(kubernetes) : name}`;
+const objectOf = (operation: Operation): string => `${operation.kind} ${nameShown(operation)}`;
 
 /** In the time of UTC, to the second: servers of one root may have several time zones. */
 function momentOf(ms: number): string {

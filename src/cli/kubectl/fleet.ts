@@ -1,4 +1,5 @@
-import { columns, fleetReport, fleetText, type FleetReport } from '../../model/audit/fleet.ts';
+import { fleetReport, fleetText, type FleetReport } from '../../model/audit/fleet.ts';
+import { indentedColumns } from '../../model/forest/columns.ts';
 import { messageOf } from '../../model/fault.ts';
 import { plainName } from '../../model/forest/words.ts';
 import { inParallel } from '../../run/parallel.ts';
@@ -71,7 +72,7 @@ async function statusOf(
 }
 
 const podLines = (pods: readonly DriverPod[]): readonly string[] =>
-  columns([
+  indentedColumns([
     ['POD', 'NODE', 'READY', 'PHASE', 'IMAGE'],
     ...pods
       .toSorted((a, b) => (a.node < b.node ? -1 : 1))

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ageWords, plainName } from '../../model/forest/words.ts';
-import { columns } from '../../model/audit/fleet.ts';
+import { indentedColumns } from '../../model/forest/columns.ts';
 import { itemsIn } from './cluster.ts';
 import { volumesIn, type SeenPv } from './join.ts';
 
@@ -179,4 +179,4 @@ const section = (
 ): readonly string[] =>
   rows.length === 0
     ? []
-    : [...title, ...columns([heading, ...rows.map((row) => row.map(plainName))]), ''];
+    : [...title, ...indentedColumns([heading, ...rows.map((row) => row.map(plainName))]), ''];

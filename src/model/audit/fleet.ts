@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { indentedColumns } from '../forest/columns.ts';
 import { queueWords, ageWords, plainName } from '../forest/words.ts';
 
 /** A text of another program: longer ones are cut. */
@@ -73,7 +74,7 @@ export function fleetText(root: FleetRoot, nowMs: number): readonly string[] {
   const title = `${plainName(root.root)} (root ${plainName(root.id ?? '?')}): ${countOf(root.nodes)}`;
   return [
     title,
-    ...columns([heading, ...root.nodes.map((node) => cellsOf(node, nowMs))]),
+    ...indentedColumns([heading, ...root.nodes.map((node) => cellsOf(node, nowMs))]),
     ...root.nodes.flatMap(saidBy),
     `  ${probeWords(root, nowMs)}`,
     ...queueWords(root.queue).map((line) => `  ${plainName(line)}`),
@@ -123,14 +124,4 @@ function probeWords({ probe }: FleetRoot, nowMs: number): string {
   const not = Object.entries(abilities).flatMap(([name, can]) => (can ? [] : [plainName(name)]));
   const known = not.length === 0 ? 'nothing is refused' : `not allowed: ${not.join(', ')}`;
   return `abilities: probed by ${plainName(node)} ${ageWords(probedMs, nowMs)} ago; ${known}`;
-}
-
-/** Rows as lines with columns; the last column is as wide as it is. */
-export function columns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, n) =>
-    rows.reduce((most, row) => Math.max(most, (row[n] ?? '').length), 0),
-  );
-  return rows.map((row) =>
-    `  ${row.map((cell, n) => cell.padEnd(widths[n] ?? 0)).join('  ')}`.trimEnd(),
-  );
 }

@@ -1,5 +1,4 @@
 import { roundBytes, showBytes } from '../bytes.ts';
-import { ageWords } from '../forest/words.ts';
 
 /** A label, and what stands beside it; nothing is written as `-`. */
 export type Row = readonly [label: string, lines: readonly string[]];
@@ -23,9 +22,6 @@ export const size = (bytes: number): string => showBytes(BigInt(bytes));
 
 /** `1.2 GiB`. */
 export const rounded = (bytes: number): string => roundBytes(BigInt(bytes));
-
-/** `3h`. */
-export const since = (atMs: number, nowMs: number): string => ageWords(atMs, nowMs);
 
 /** `850 ms`, `12 s`, `5 min`. */
 export function took(ms: number): string {

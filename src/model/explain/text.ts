@@ -1,10 +1,9 @@
-import { roundBytes } from '../bytes.ts';
 import { ageWords, plainName } from '../forest/words.ts';
-import { showName } from '../kubernetes.ts';
+import { nameShown } from '../kubernetes.ts';
 import { adviceFor } from './advice.ts';
 import type { Explanation, LocalFacts, ObjectFacts } from './facts.ts';
 import { localRows } from './local-text.ts';
-import { bulleted, since, size, table, took, type Row } from './rows.ts';
+import { bulleted, rounded, size, table, took, type Row } from './rows.ts';
 
 /** One screen for people. `nowMs` is the moment that ages are counted to. */
 export function explanationText(said: Explanation, nowMs: number): string {
@@ -18,16 +17,17 @@ export const choicesText = ({ word, objects }: Explanation): string =>
   [
     `${JSON.stringify(word)} names ${objects.length} objects; ask for one of them by the word in front:`,
     ...objects.map(
-      ({ kind, handle, kubernetes, name, root }) =>
-        `  ${kind === 'volume' ? 'volume' : 'snapshot'}:${handle}  ${kind} ${plainName(kubernetes ? showName(kubernetes) : name)} in ${root.path}`,
+      (object) =>
+        `  ${object.kind === 'volume' ? 'volume' : 'snapshot'}:${object.handle}  ${titleOf(object)} in ${object.root.path}`,
     ),
   ].join('\n');
 
+const titleOf = (object: ObjectFacts): string => `${object.kind} ${plainName(nameShown(object))}`;
+
 function objectText(object: ObjectFacts, said: Explanation, nowMs: number): string {
-  const { kind, kubernetes, name, here } = object;
-  const title = `${kind} ${plainName(kubernetes ? showName(kubernetes) : name)}`;
+  const { here } = object;
   return [
-    title,
+    titleOf(object),
     ...table([
       ...identityRows(object, nowMs),
       ...useRows(object, nowMs),
@@ -69,7 +69,7 @@ const nameLabel: Readonly<Record<ObjectFacts['kind'], string>> = {
 
 function fileWords({ inode, inodeFound, heldBytes = 0 }: NonNullable<ObjectFacts['file']>): string {
   if (inodeFound === undefined) return 'and it is MISSING';
-  const own = `${roundBytes(BigInt(heldBytes))} in blocks of its own`;
+  const own = `${rounded(heldBytes)} in blocks of its own`;
   return inodeFound === inode
     ? `${own}; inode ${inode}, as recorded`
     : `${own}; inode ${inodeFound}, and the record says ${inode}`;
@@ -85,14 +85,14 @@ function useRows(object: ObjectFacts, nowMs: number): readonly Row[] {
       'attached to',
       attachments.map(
         ({ node, sinceMs, state, access, readonly, alive }) =>
-          `node ${node} since ${since(sinceMs, nowMs)}, ${state}, ${access}${readonly ? ', read-only' : ''}${alive ? '' : ', whose driver is SILENT'}`,
+          `node ${node} since ${ageWords(sinceMs, nowMs)}, ${state}, ${access}${readonly ? ', read-only' : ''}${alive ? '' : ', whose driver is SILENT'}`,
       ),
     ],
     [
       'marks',
       marks.map(
         ({ node, sinceMs, dead }) =>
-          `node ${node} since ${since(sinceMs, nowMs)}${dead ? ', booted since' : ''}`,
+          `node ${node} since ${ageWords(sinceMs, nowMs)}${dead ? ', booted since' : ''}`,
       ),
     ],
     ...(barred.length > 0
@@ -113,9 +113,7 @@ function treeRows({ tree }: ObjectFacts): readonly Row[] {
   return [
     [
       'clone tree',
-      [
-        `depth ${depth}, own ${roundBytes(BigInt(ownBytes))}, shared at most ${roundBytes(BigInt(sharedBytes))}`,
-      ],
+      [`depth ${depth}, own ${rounded(ownBytes)}, shared at most ${rounded(sharedBytes)}`],
     ],
     ['reads through', parents.map(plainName)],
     ['read by', children.map(plainName)],
@@ -123,7 +121,7 @@ function treeRows({ tree }: ObjectFacts): readonly Row[] {
       'if deleted',
       keptBy.length > 0
         ? [`nothing is freed now: its file stays for ${keptBy.map(plainName).join(', ')}`]
-        : [`${roundBytes(BigInt(freedBytes))} are freed`],
+        : [`${rounded(freedBytes)} are freed`],
     ],
   ];
 }
@@ -134,10 +132,8 @@ function workRows({ claims, queue }: ObjectFacts, nowMs: number): readonly Row[]
       'running',
       claims.map(({ op, node, sinceMs, server, doneBytes, ofBytes }) => {
         const done =
-          doneBytes === undefined
-            ? ''
-            : `, ${roundBytes(BigInt(doneBytes))} of ${roundBytes(BigInt(ofBytes ?? 0))}`;
-        return `${op} by node ${node} since ${since(sinceMs, nowMs)}${done}, its server is ${server}`;
+          doneBytes === undefined ? '' : `, ${rounded(doneBytes)} of ${rounded(ofBytes ?? 0)}`;
+        return `${op} by node ${node} since ${ageWords(sinceMs, nowMs)}${done}, its server is ${server}`;
       }),
     ],
     [
@@ -156,7 +152,7 @@ function historyText({ history }: ObjectFacts, nowMs: number): readonly string[]
     .reverse()
     .map(
       ({ what, atMs, tookMs, node, outcome, about, why }) =>
-        `  ${since(atMs, nowMs).padStart(5)} ago  ${what.padEnd(10)} ${took(tookMs).padStart(7)}  ${outcome}${node === '' ? '' : ` by ${node}`}${about === undefined ? '' : ` (${plainName(about)})`}${why === undefined ? '' : `: ${plainName(why)}`}`,
+        `  ${ageWords(atMs, nowMs).padStart(5)} ago  ${what.padEnd(10)} ${took(tookMs).padStart(7)}  ${outcome}${node === '' ? '' : ` by ${node}`}${about === undefined ? '' : ` (${plainName(about)})`}${why === undefined ? '' : `: ${plainName(why)}`}`,
     );
   return ['last operations', ...lines];
 }

@@ -86,6 +86,9 @@ const strangeUser = (): number => 0x70000000 + Math.floor(Math.random() * 0x0fff
 const outOfMemory =
   /cannot allocate memory|memory allocation failed|memory exhausted|out of memory|failed to allocate|not enough memory/i;
 
+// The words of the loader of glibc.
+const noLibrary = /error while loading shared libraries: .*Permission denied/;
+
 // QEMU aborts then, and glibc has the same error for memory and for the number of processes.
 const noThread = /(?:thread_create|create (?:a )?thread)\b.*: Resource temporarily unavailable/i;
 
@@ -105,7 +108,7 @@ export function limitMet(
     return `${failed} could not confine ${program} on this node; the log of this node has its words`;
   if (signal === 'SIGXCPU')
     return `${program} used all the processor time that it may; run it by hand on this node if the volume can be trusted`;
-  if (/error while loading shared libraries: .*Permission denied/.test(stderr))
+  if (noLibrary.test(stderr))
     return `${program} runs as a user without rights, who may not read its libraries here; let all users enter / and read /usr and /lib on this node`;
   if (noThread.test(stderr))
     return `${program} could start no further thread: it needs more than the ${showBytes(limits.memory)} of memory that it may use, or this node allows no more processes (pids.max of the pod, kernel.threads-max); try again when the node has less to do`;

@@ -17,10 +17,12 @@ export const patience = (): AbortSignal => storage.getStore() ?? none;
 
 const none = AbortSignal.abort();
 
+/** Whether a request began the present work, and no caller waits for it any more. */
+const hasLeft = (): boolean => storage.getStore()?.aborted === true;
+
 /** Throws unavailable where a request began the present work, which only reads, and no caller waits for it any more. */
 export function stopIfLeft(): void {
-  if (storage.getStore()?.aborted !== true) return;
-  throw noTimeLeft();
+  if (hasLeft()) throw noTimeLeft();
 }
 
 /**
@@ -28,11 +30,11 @@ export function stopIfLeft(): void {
  * stood still would otherwise do what was asked long ago: by now the caller may have asked others for the opposite.
  */
 export function beginOnlyIfAwaited(): void {
-  if (storage.getStore()?.aborted !== true) return;
-  throw new DriverError(
-    'unavailable',
-    'the caller left before this was begun, so nothing was changed; ask again if it is still wanted',
-  );
+  if (hasLeft())
+    throw new DriverError(
+      'unavailable',
+      'the caller left before this was begun, so nothing was changed; ask again if it is still wanted',
+    );
 }
 
 /** What a caller hears whose time is up while the answer is being read together; it has usually left. */

@@ -1,5 +1,5 @@
 import { ownerOfKey, publicId } from '../../model/ids.ts';
-import { showName } from '../../model/kubernetes.ts';
+import { nameShown } from '../../model/kubernetes.ts';
 import type { Held } from '../../store/records.ts';
 import type { RootStore } from '../../store/root.ts';
 import type { HiddenRecord, SnapshotRecord } from '../../store/schema/parents.ts';
@@ -54,9 +54,8 @@ export function keyOf({ kind, held }: FoundObject): string | undefined {
 /** What people call an object: its name in Kubernetes, else its own. */
 export function calledBy({ kind, held }: FoundObject): string {
   if (kind === 'clone parent') return `of ${ownerOfKey(held.value.id)}`;
-  const { kubernetes, name } = held.value;
   if (kind === 'snapshot' && held.value.golden) return held.value.golden.name;
-  return kubernetes ? showName(kubernetes) : name;
+  return nameShown(held.value);
 }
 
 /** Tells an object from every other one that can be found. */
